@@ -1,0 +1,72 @@
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+namespace daguerre {
+
+/// bfloat16: the upper half of a float32. Rounded to nearest, ties to even; NaN stays NaN.
+struct bfloat16 {
+  std::uint16_t bits = 0;
+
+  bfloat16() = default;
+  explicit bfloat16(float value) noexcept {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t rounded = (word + 0x7FFFu + ((word >> 16) & 1u)) >> 16;
+    const bool is_nan = (word & 0x7FFFFFFFu) > 0x7F800000u;
+    bits = static_cast<std::uint16_t>(is_nan ? ((word >> 16) | 0x40u) : rounded);
+  }
+  explicit operator float() const noexcept {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
+  bool operator==(const bfloat16&) const = default;
+};
+
+/// IEEE binary16. Rounded to nearest, ties to even; overflow gives infinity.
+struct half {
+  std::uint16_t bits = 0;
+
+  half() = default;
+  explicit half(float value) noexcept {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    const auto sign = static_cast<std::uint16_t>((word >> 16) & 0x8000u);
+    const std::uint32_t magnitude = word & 0x7FFFFFFFu;
+    if (magnitude > 0x7F800000u) {
+      bits = sign | 0x7E00u;
+    } else if (magnitude >= 0x477FF000u) {  // rounds beyond 65504
+      bits = sign | 0x7C00u;
+    } else if (magnitude < 0x38800000u) {  // subnormal: let the float adder round at bit 24
+      const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+      bits = static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000u));
+    } else {
+      const std::uint32_t odd = (magnitude >> 13) & 1u;
+      bits = static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000u + 0xFFFu + odd) >> 13));
+    }
+  }
+  explicit operator float() const noexcept {
+    // Shift into float32's fields, then scale by 2^112: right for normal and subnormal numbers alike.
+    // Infinity and NaN come out at 2^16 or above and get their exponent filled. No branch, so that loops
+    // vectorise.
+    const float scaled = std::bit_cast<float>(static_cast<std::uint32_t>(bits & 0x7FFFu) << 13) * 0x1p112f;
+    auto word = std::bit_cast<std::uint32_t>(scaled);
+    word |= scaled >= 65536.0f ? 0x7F800000u : 0u;
+    return std::bit_cast<float>(word | static_cast<std::uint32_t>(bits & 0x8000u) << 16);
+  }
+  bool operator==(const half&) const = default;
+};
+
+/// Converts between any two element types; all floating conversions go through float32 (double stays double).
+template <class To, class From>
+To convert(From value) noexcept {
+  if constexpr (std::is_same_v<To, From>)
+    return value;
+  else if constexpr (std::is_same_v<From, bfloat16> || std::is_same_v<From, half>)
+    return convert<To>(static_cast<float>(value));
+  else if constexpr (std::is_same_v<To, bfloat16> || std::is_same_v<To, half>)
+    return To(static_cast<float>(value));
+  else
+    return static_cast<To>(value);
+}
+
+}  // namespace daguerre

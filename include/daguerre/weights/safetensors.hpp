@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/tensor/tensor.hpp"
+
+namespace daguerre::weights {
+
+/// Element types of the safetensors format that this library can name. The reader accepts all of them; only
+/// those with a C++ counterpart (not F8_*) can be converted to tensors.
+enum class DType { boolean, u8, i8, f8_e5m2, f8_e4m3, i16, u16, f16, bf16, i32, u32, f32, f64, i64, u64 };
+
+/// The name used in files: "F32", "BF16", "BOOL" …
+std::string_view name(DType dtype);
+/// Bytes an element takes.
+std::size_t size_of(DType dtype);
+
+/// One entry of a safetensors header.
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::f32;
+  Shape shape;
+  std::size_t begin = 0;  ///< first byte, counted from the end of the header
+  std::size_t end = 0;    ///< one past the last byte
+};
+
+struct SafetensorsOptions {
+  /// Accept bytes behind the last tensor, as some published files have. Off: they are an error, because a
+  /// file that is two things at once is a classic way past a scanner.
+  bool allow_trailing_bytes = false;
+};
+
+/// A safetensors file, memory-mapped or in a buffer, its header fully checked before anything else is done
+/// (all checks of the reference implementation, in its order, and duplicate keys and deep nesting refused).
+/// Immutable and cheap to copy; copies share the mapping.
+class SafetensorsFile {
+ public:
+  /// Maps `path`. Throws FileError, or FormatError naming the file and what is wrong in it.
+  static SafetensorsFile open(const std::filesystem::path& path, const SafetensorsOptions& options = {});
+  /// Reads from memory; `bytes` is kept, not copied. `name` stands for the file in messages.
+  static SafetensorsFile from_memory(std::shared_ptr<const std::vector<std::byte>> bytes, std::string name,
+                                     const SafetensorsOptions& options = {});
+
+  /// The file's path or the name it was given.
+  const std::string& name() const noexcept;
+  /// All tensors in the order of their data.
+  std::span<const TensorInfo> tensors() const noexcept;
+  /// The `__metadata__` entries.
+  const std::map<std::string, std::string>& metadata() const noexcept;
+
+  /// nullptr when there is no such tensor.
+  const TensorInfo* find(std::string_view tensor_name) const noexcept;
+  bool contains(std::string_view tensor_name) const noexcept { return find(tensor_name) != nullptr; }
+
+  /// The raw bytes of a tensor, as stored; not aligned.
+  std::span<const std::byte> bytes(const TensorInfo& info) const noexcept;
+
+  /// A tensor converted to `T` (float, double, bfloat16, half, std::int32_t, std::int64_t). Throws
+  /// WeightError when it is missing or its type cannot be converted (F8).
+  template <class T>
+  Tensor<T> read(std::string_view tensor_name) const;
+
+ private:
+  struct State;
+  explicit SafetensorsFile(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  std::shared_ptr<const State> state_;
+};
+
+/// Collects tensors and writes them as one safetensors file.
+class SafetensorsWriter {
+ public:
+  /// Adds a tensor; T is one of the types that `SafetensorsFile::read` takes. A name used twice is an
+  /// ArgumentError.
+  template <class T>
+  void add(std::string tensor_name, const Tensor<T>& tensor);
+  void set_metadata(std::string key, std::string value);
+
+  /// The whole file as bytes.
+  std::vector<std::byte> to_bytes() const;
+  /// Writes a temporary file beside `path` and renames it, so that no reader ever sees half a file. Throws
+  /// FileError.
+  void save(const std::filesystem::path& path) const;
+
+ private:
+  struct Entry {
+    DType dtype;
+    Shape shape;
+    std::vector<std::byte> bytes;
+  };
+  std::map<std::string, Entry> entries_;
+  std::map<std::string, std::string> metadata_;
+};
+
+}  // namespace daguerre::weights

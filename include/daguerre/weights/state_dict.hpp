@@ -1,0 +1,71 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/weights/safetensors.hpp"
+
+namespace daguerre::weights {
+
+/// The named tensors of one network, from one safetensors file or several shards. It remembers which tensors
+/// were asked for, so that a loader can report those that nobody wanted. Copies share that memory.
+class StateDict {
+ public:
+  /// `path` is a `.safetensors` file, a `.safetensors.index.json` of a sharded model, or a component's
+  /// folder, in which diffusers' and transformers' names are looked for
+  /// (`diffusion_pytorch_model.safetensors`, `model.safetensors`, `weights.safetensors`, their index files,
+  /// then the `.fp16` variants). Throws FileError when nothing is found (naming what was looked for; where
+  /// only pickle files — .bin, .ckpt, .pt, .pth — are present, saying how to convert them), FormatError for
+  /// malformed files.
+  static StateDict load(const std::filesystem::path& path, const SafetensorsOptions& options = {});
+  explicit StateDict(std::vector<SafetensorsFile> files);
+
+  bool contains(std::string_view name) const;
+  /// nullptr when there is no such tensor. Does not count as asking for it.
+  const TensorInfo* find(std::string_view name) const;
+  /// The tensor as float32. Throws WeightError when it is missing (naming the nearest names that exist) or
+  /// its shape is not `expected`: `[weights] FILE: tensor "x" has shape […], the config asks for […]`.
+  Tensor<float> tensor(std::string_view name, const Shape& expected) const;
+
+  /// All names, sorted.
+  std::vector<std::string> names() const;
+  /// Names never asked for through `tensor`, sorted.
+  std::vector<std::string> unused() const;
+  /// What to call the whole in messages: the path it was loaded from.
+  const std::string& source() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// A StateDict seen from inside a module: `scope.sub("attn1").sub("to_q").tensor("weight", {c, c})`.
+class Scope {
+ public:
+  Scope(StateDict weights, std::string prefix = {})
+      : weights_(std::move(weights)), prefix_(std::move(prefix)) {}
+
+  /// The scope of a child module. `sub(3)` is `sub("3")`, for lists of modules.
+  Scope sub(std::string_view child) const;
+  Scope sub(int child) const { return sub(std::to_string(child)); }
+
+  bool contains(std::string_view name) const;
+  /// As StateDict::tensor, with the prefix put before `name`.
+  Tensor<float> tensor(std::string_view name, const Shape& expected) const;
+  /// The shape of a stored tensor; WeightError when missing.
+  Shape shape(std::string_view name) const;
+  /// The full name of the module, for messages ("down_blocks.0.resnets.1").
+  const std::string& prefix() const noexcept { return prefix_; }
+  const StateDict& weights() const noexcept { return weights_; }
+
+ private:
+  std::string full(std::string_view name) const;
+  StateDict weights_;
+  std::string prefix_;
+};
+
+}  // namespace daguerre::weights
