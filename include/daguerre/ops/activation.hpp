@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "daguerre/ops/context.hpp"
+
+namespace daguerre::ops {
+
+/// Element-wise non-linearities. Names in configuration files: see `parse_activation`.
+enum class Activation {
+  none,
+  silu,        ///< x * sigmoid(x), also called swish
+  gelu,        ///< x * Phi(x), exact (erf)
+  gelu_tanh,   ///< the tanh approximation of gelu
+  quick_gelu,  ///< x * sigmoid(1.702 x), CLIP-L's
+};
+
+/// The activation a configuration names: "silu", "swish", "gelu", "gelu_new" and "gelu_pytorch_tanh" (both
+/// tanh), "quick_gelu". Throws ConfigError for any other; `who` speaks.
+Activation parse_activation(std::string_view name, std::string_view who);
+
+/// Applies `activation` to every element.
+template <class T>
+Tensor<T> activate(const Context& context, const Tensor<T>& x, Activation activation);
+
+/// Gated linear unit: `[..., 2 C]` holds (value, gate) side by side; gives value * activation(gate), `[...,
+/// C]`. GEGLU with `gelu` (diffusers' GEGLU), SwiGLU with `silu`.
+template <class T>
+Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation);
+
+}  // namespace daguerre::ops

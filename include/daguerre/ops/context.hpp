@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <stop_token>
+
+#include "daguerre/tensor/parallel.hpp"
+#include "daguerre/tensor/tensor.hpp"
+
+namespace daguerre::ops {
+
+class Engine;
+
+/// What a computation runs with: the engine, the number of threads, the pool that intermediate tensors come
+/// from, and the caller's wish to stop. One per run; networks are `const` and take it as their first
+/// argument.
+struct Context {
+  std::shared_ptr<const Engine> engine;
+  int threads = available_threads();
+  MemoryPool pool;
+  std::stop_token stop;
+
+  /// An uninitialised tensor from the pool.
+  template <class T>
+  Tensor<T> empty(const Shape& shape) const {
+    return Tensor<T>(shape, pool);
+  }
+  /// Throws Cancelled when a stop was requested. Networks call it between blocks.
+  void check_stop() const {
+    if (stop.stop_requested()) throw Cancelled("daguerre", "stopped on request");
+  }
+};
+
+}  // namespace daguerre::ops

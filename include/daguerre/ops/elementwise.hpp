@@ -1,0 +1,22 @@
+#pragma once
+
+#include "daguerre/ops/context.hpp"
+
+namespace daguerre::ops {
+
+/// (a + b) * scale, element by element; the shapes must be equal.
+template <class T>
+Tensor<T> add(const Context& context, const Tensor<T>& a, const Tensor<T>& b, float scale = 1.0f);
+
+/// `[..., A]` and `[..., B]` joined to `[..., A + B]`; the other axes must agree.
+template <class T>
+Tensor<T> concat_channels(const Context& context, const Tensor<T>& a, const Tensor<T>& b);
+
+/// Elements converted to another type, on the context's threads.
+template <class To, class From>
+Tensor<To> cast(const Context& context, const Tensor<From>& x);
+
+/// Throws NumericError, naming `module`, when an element is NaN or infinite.
+void check_finite(const Tensor<float>& x, std::string_view module);
+
+}  // namespace daguerre::ops

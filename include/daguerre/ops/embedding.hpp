@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "daguerre/tensor/tensor.hpp"
+
+namespace daguerre::ops {
+
+/// How the sinusoidal timestep embedding is laid out; defaults are those of Stable Diffusion's U-Nets.
+struct TimestepEmbeddingOptions {
+  bool flip_sin_to_cos = true;  ///< cosines first
+  float freq_shift = 0.0f;      ///< subtracted from half the width in the exponent's divisor
+  float scale = 1.0f;           ///< multiplies the angle
+  float max_period = 10000.0f;
+};
+
+/// Sinusoidal embedding of timesteps, `[N]` to `[N, width]`; an odd width is padded with one zero (Vaswani et
+/// al. 2017, sec. 3.5; diffusers' get_timestep_embedding). Computed in float32 step by step, as the reference
+/// does: at t near 1000 float64 would differ by 6e-5.
+Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
+                                 const TimestepEmbeddingOptions& options = {});
+
+/// Rows `ids` of `table[V, C]`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table.
+Tensor<float> embedding_lookup(const Tensor<float>& table, std::span<const std::int32_t> ids);
+
+}  // namespace daguerre::ops

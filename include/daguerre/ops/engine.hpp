@@ -1,0 +1,118 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/ops/activation.hpp"
+
+namespace daguerre::ops {
+
+/// A linear layer's weights, packed by an engine: y = activation(x W^T + b) [+ residual].
+template <class T>
+class PackedLinear {
+ public:
+  virtual ~PackedLinear() = default;
+  /// `[..., in]` to `[..., out]`. `residual`, of the result's shape, is added last. Safe from many threads at
+  /// once.
+  virtual Tensor<T> operator()(const Context& context, const Tensor<T>& x,
+                               const Tensor<T>* residual = nullptr) const = 0;
+};
+
+/// Where a convolution's window moves.
+struct ConvGeometry {
+  int stride = 1;
+  int pad_top = 0;
+  int pad_left = 0;
+  int pad_bottom = 0;
+  int pad_right = 0;
+
+  /// `pad` zeros on every side.
+  static ConvGeometry same(int pad, int stride = 1) { return {stride, pad, pad, pad, pad}; }
+  /// The output's extent for an input of `size` (rows when `vertical`). Throws ArgumentError when the kernel
+  /// does not fit.
+  Index output_size(Index size, Index kernel, bool vertical) const;
+};
+
+/// A 2-D convolution's weights, packed by an engine.
+template <class T>
+class PackedConv2d {
+ public:
+  virtual ~PackedConv2d() = default;
+  /// `[N, H, W, in]` to `[N, H', W', out]`. `residual`, of the result's shape, is added last. Safe from many
+  /// threads.
+  virtual Tensor<T> operator()(const Context& context, const Tensor<T>& x,
+                               const Tensor<T>* residual = nullptr) const = 0;
+};
+
+/// `width` neighbouring columns of a `[batch, length, stride]` tensor, borrowed: how one wide product's
+/// result serves as queries, keys and values without a copy.
+template <class T>
+struct TokenView {
+  const T* data = nullptr;
+  Index batch = 0;
+  Index length = 0;
+  Index width = 0;
+  Index stride = 0;  ///< elements from one token to the next
+
+  /// Columns [column, column + width) of `tensor[N, L, C]`.
+  static TokenView columns(const Tensor<T>& tensor, Index column, Index width) {
+    if (tensor.rank() != 3 || column < 0 || width < 0 || column + width > tensor.dim(2))
+      throw ArgumentError("attention", "columns outside of " + to_string(tensor.shape()));
+    return {tensor.data() + column, tensor.dim(0), tensor.dim(1), width, tensor.dim(2)};
+  }
+  static TokenView all(const Tensor<T>& tensor) { return columns(tensor, 0, tensor.dim(-1)); }
+};
+
+/// softmax(q k^T * scale + bias) v for every head; heads are neighbouring columns of equal width.
+template <class T>
+struct AttentionArguments {
+  TokenView<T> query;  ///< [N, L, heads * d]
+  TokenView<T> key;    ///< [N, S, heads * d]
+  TokenView<T> value;  ///< [N, S, heads * d]
+  int heads = 1;
+  float scale = 1.0f;                       ///< 1 / sqrt(d), as a rule
+  const Tensor<float>* key_bias = nullptr;  ///< [N, S], added to the logits of every query
+  bool causal = false;                      ///< query i sees keys 0..i only
+};
+
+/// The heavy operations for one element type.
+template <class T>
+class EngineFor {
+ public:
+  virtual ~EngineFor() = default;
+  /// `weight[out, in]`, `bias[out]` or empty. Throws ArgumentError when the shapes do not fit.
+  virtual std::unique_ptr<const PackedLinear<T>> pack_linear(
+      const Tensor<float>& weight, const Tensor<float>& bias,
+      Activation activation = Activation::none) const = 0;
+  /// `weight[out, in, kh, kw]`, `bias[out]` or empty.
+  virtual std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Tensor<float>& weight,
+                                                             const Tensor<float>& bias,
+                                                             const ConvGeometry& geometry) const = 0;
+  /// Attention without ever storing the L x S matrix (Rabe & Staats 2021; Dao et al. 2022): `[N, L, heads *
+  /// d]`.
+  virtual Tensor<T> attention(const Context& context, const AttentionArguments<T>& arguments) const = 0;
+};
+
+/// Runs the operations that take nearly all the time. Immutable; one serves any number of networks and
+/// threads.
+class Engine : public virtual EngineFor<float>, public virtual EngineFor<bfloat16> {
+ public:
+  virtual std::string_view name() const noexcept = 0;
+  template <class T>
+  const EngineFor<T>& as() const noexcept {
+    return *this;
+  }
+};
+
+/// The engines compiled in, best first: "onednn" where present, "eigen" always.
+std::vector<std::string> engine_names();
+/// The engine of that name; "auto" is the best. Throws ArgumentError naming those there are.
+std::shared_ptr<const Engine> make_engine(std::string_view name = "auto");
+
+/// True where the processor multiplies bfloat16 natively (AVX512-BF16 or AMX), so that it is faster than
+/// float32.
+bool has_native_bfloat16() noexcept;
+
+}  // namespace daguerre::ops

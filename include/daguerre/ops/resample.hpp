@@ -1,0 +1,16 @@
+#pragma once
+
+#include "daguerre/ops/context.hpp"
+
+namespace daguerre::ops {
+
+/// `[N, H, W, C]` brought to `height` x `width` by nearest neighbour, source index floor(i * H / height) as
+/// torch.nn.functional.interpolate(mode="nearest").
+template <class T>
+Tensor<T> upsample_nearest(const Context& context, const Tensor<T>& x, Index height, Index width);
+
+/// Mean of non-overlapping 2 x 2 windows; an odd last row or column is dropped (torch's avg_pool2d).
+template <class T>
+Tensor<T> average_pool_2x2(const Context& context, const Tensor<T>& x);
+
+}  // namespace daguerre::ops

@@ -1,0 +1,53 @@
+#include "daguerre/ops/activation.hpp"
+
+#include <array>
+#include <utility>
+
+#include "ops/kernels.hpp"
+
+namespace daguerre::ops {
+
+Activation parse_activation(std::string_view name, std::string_view who) {
+  using enum Activation;
+  constexpr std::array<std::pair<std::string_view, Activation>, 6> known{{{"silu", silu},
+                                                                          {"swish", silu},
+                                                                          {"gelu", gelu},
+                                                                          {"gelu_new", gelu_tanh},
+                                                                          {"gelu_pytorch_tanh", gelu_tanh},
+                                                                          {"quick_gelu", quick_gelu}}};
+  std::string names;
+  for (const auto& [known_name, activation] : known) {
+    if (known_name == name) return activation;
+    names.append(names.empty() ? "" : ", ").append(known_name);
+  }
+  throw ConfigError(who, "activation \"" + std::string(name) + "\" is not known; known are: " + names);
+}
+
+template <class T>
+Tensor<T> activate(const Context& context, const Tensor<T>& x, Activation activation) {
+  auto y = context.empty<T>(x.shape());
+  parallel_for(context.threads, x.size(), 4096, [&](Index begin, Index end) {
+    kernels::active().of<T>().activate(x.data() + begin, y.data() + begin, end - begin, activation);
+  });
+  return y;
+}
+
+template <class T>
+Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation) {
+  if (x.rank() == 0 || x.dim(-1) % 2 != 0)
+    throw ArgumentError("gated_activation", "input " + to_string(x.shape()) + ", expected [..., 2 C]");
+  const Index width = x.dim(-1) / 2;
+  auto y = context.empty<T>(x.shape().with(-1, width));
+  parallel_for(context.threads, width == 0 ? 0 : y.size() / width, 4, [&](Index begin, Index end) {
+    kernels::active().of<T>().gate(x.data() + begin * 2 * width, y.data() + begin * width, end - begin, width,
+                                   activation);
+  });
+  return y;
+}
+
+template Tensor<float> activate(const Context&, const Tensor<float>&, Activation);
+template Tensor<bfloat16> activate(const Context&, const Tensor<bfloat16>&, Activation);
+template Tensor<float> gated_activation(const Context&, const Tensor<float>&, Activation);
+template Tensor<bfloat16> gated_activation(const Context&, const Tensor<bfloat16>&, Activation);
+
+}  // namespace daguerre::ops

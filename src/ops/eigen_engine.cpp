@@ -1,0 +1,289 @@
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <vector>
+
+#include "ops/engines.hpp"
+#include "ops/kernels.hpp"
+
+// The engine that is always there. Products run on the library's own kernels over weights packed at load;
+// convolutions are products whose rows are picked from the image tap by tap, so no patch matrix is ever
+// built.
+namespace daguerre::ops {
+namespace {
+
+using kernels::Epilogue;
+
+/// Rows of the result that one task works on, in units of the kernels' row block, and columns in units of
+/// panels: the rows' inputs stay in the second-level cache while the panels pass by.
+constexpr Index task_row_blocks = 10;
+constexpr Index task_panels = 16;
+/// Depth of the inner product that is worked on at once, so that a panel's piece stays in the first-level
+/// cache.
+constexpr Index depth_block = 256;
+
+/// A [k, n] matrix of weights, rounded to T and packed into panels of float32.
+template <class T>
+class Panels {
+ public:
+  /// `weight[n, k]`
+  explicit Panels(const Tensor<float>& weight) : k_(weight.dim(1)), n_(weight.dim(0)) {
+    const auto& kernel = kernels::active();
+    const Index panels = (n_ + kernel.panel_width - 1) / kernel.panel_width;
+    data_ = Tensor<float>({panels, k_, kernel.panel_width});
+    if constexpr (std::is_same_v<T, float>) {
+      kernel.pack_panels(weight.data(), k_, n_, 1, k_, data_.data());
+    } else {
+      const auto rounded = weight.template to<T>().template to<float>();
+      kernel.pack_panels(rounded.data(), k_, n_, 1, k_, data_.data());
+    }
+  }
+  Index k() const noexcept { return k_; }
+  Index n() const noexcept { return n_; }
+  Index panel_size() const noexcept { return k_ * data_.dim(2); }
+  /// The panel that holds column `column` (a multiple of the panel width), from its row `depth` on.
+  const float* at(Index column, Index depth) const noexcept {
+    return data_.data() + column / data_.dim(2) * panel_size() + depth * data_.dim(2);
+  }
+
+ private:
+  Index k_, n_;
+  Tensor<float> data_;
+};
+
+/// out[m, n] = finish(sum over taps of rows(tap) * panels(tap)). `row_of(i, tap)` points to the `depth`
+/// inputs of row i.
+template <class T, class RowOf>
+void multiply_taps(const Context& context, Index m, int taps, Index depth, const RowOf& row_of,
+                   const Panels<T>& weights, const Epilogue<T>& epilogue, T* out) {
+  const auto& kernel = kernels::active();
+  const auto& rows_kernel = kernel.of<T>();
+  const Index task_rows = task_row_blocks * kernel.row_block;
+  const Index task_columns = task_panels * kernel.panel_width;
+  const Index row_tasks = (m + task_rows - 1) / task_rows;
+  const Index column_tasks = (weights.n() + task_columns - 1) / task_columns;
+
+  parallel_for(context.threads, row_tasks * column_tasks, 1, [&](Index begin, Index end) {
+    auto accumulators = context.empty<float>({task_rows, task_columns});
+    std::vector<const T*> rows(static_cast<std::size_t>(task_rows));
+    for (Index task = begin; task < end; ++task) {
+      const Index row = task / column_tasks * task_rows, column = task % column_tasks * task_columns;
+      const Index row_count = std::min(task_rows, m - row);
+      const Index column_count = std::min(task_columns, weights.n() - column);
+      std::fill_n(accumulators.data(), row_count * task_columns, 0.0f);
+      for (int tap = 0; tap < taps; ++tap)
+        for (Index d = 0; d < depth; d += depth_block) {
+          for (Index i = 0; i < row_count; ++i) rows[static_cast<std::size_t>(i)] = row_of(row + i, tap) + d;
+          rows_kernel.multiply(rows.data(), row_count, std::min(depth_block, depth - d),
+                               weights.at(column, tap * depth + d), weights.panel_size(), column_count,
+                               accumulators.data(), task_columns);
+        }
+      const Index at = row * weights.n() + column;
+      Epilogue<T> local = epilogue;
+      if (local.bias != nullptr) local.bias += column;
+      if (local.residual != nullptr) local.residual += at;
+      rows_kernel.finish(accumulators.data(), task_columns, row_count, column_count, local, out + at,
+                         weights.n());
+    }
+  });
+}
+
+template <class T>
+class EigenLinear final : public PackedLinear<T> {
+ public:
+  EigenLinear(const Tensor<float>& weight, const Tensor<float>& bias, Activation activation)
+      : weights_(weight), bias_(bias), activation_(activation) {}
+
+  Tensor<T> operator()(const Context& context, const Tensor<T>& x, const Tensor<T>* residual) const override {
+    const Index k = weights_.k();
+    auto y = context.empty<T>(linear_output_shape(x.shape(), k, weights_.n()));
+    check_residual(y.shape(), residual, "linear");
+    const Epilogue<T> epilogue{bias_.empty() ? nullptr : bias_.data(), activation_,
+                               residual == nullptr ? nullptr : residual->data()};
+    multiply_taps<T>(
+        context, k == 0 ? 0 : x.size() / k, 1, k, [&](Index row, int) { return x.data() + row * k; },
+        weights_, epilogue, y.data());
+    return y;
+  }
+
+ private:
+  Panels<T> weights_;
+  Tensor<float> bias_;
+  Activation activation_;
+};
+
+/// [out, in, kh, kw] as [out, (kh, kw, in)].
+Tensor<float> taps_outermost(const Tensor<float>& weight) {
+  const Index out = weight.dim(0), in = weight.dim(1), taps = weight.dim(2) * weight.dim(3);
+  Tensor<float> result({out, taps * in});
+  for (Index o = 0; o < out; ++o)
+    for (Index i = 0; i < in; ++i)
+      for (Index t = 0; t < taps; ++t)
+        result.data()[(o * taps + t) * in + i] = weight.data()[(o * in + i) * taps + t];
+  return result;
+}
+
+template <class T>
+class EigenConv2d final : public PackedConv2d<T> {
+ public:
+  EigenConv2d(const Tensor<float>& weight, const Tensor<float>& bias, const ConvGeometry& geometry)
+      : shape_(weight.shape()),
+        weights_(taps_outermost(weight)),
+        bias_(bias),
+        zeros_(Tensor<T>::zeros({weight.dim(1)})),
+        geometry_(geometry) {}
+
+  Tensor<T> operator()(const Context& context, const Tensor<T>& x, const Tensor<T>* residual) const override {
+    auto y = context.empty<T>(conv_output_shape(x.shape(), shape_, geometry_));
+    check_residual(y.shape(), residual, "conv2d");
+    const Index in = shape_[1], kernel_width = shape_[3];
+    const Index height = x.dim(1), width = x.dim(2), out_height = y.dim(1), out_width = y.dim(2);
+    const auto row_of = [&](Index pixel, int tap) {
+      const Index n = pixel / (out_height * out_width), rest = pixel % (out_height * out_width);
+      const Index row = rest / out_width * geometry_.stride - geometry_.pad_top + tap / kernel_width;
+      const Index column = rest % out_width * geometry_.stride - geometry_.pad_left + tap % kernel_width;
+      const bool outside = row < 0 || row >= height || column < 0 || column >= width;
+      return outside ? zeros_.data() : x.data() + ((n * height + row) * width + column) * in;
+    };
+    const Epilogue<T> epilogue{bias_.empty() ? nullptr : bias_.data(), Activation::none,
+                               residual == nullptr ? nullptr : residual->data()};
+    multiply_taps<T>(context, y.size() / y.dim(3), static_cast<int>(shape_[2] * kernel_width), in, row_of,
+                     weights_, epilogue, y.data());
+    return y;
+  }
+
+ private:
+  Shape shape_;
+  Panels<T> weights_;
+  Tensor<float> bias_;
+  Tensor<T> zeros_;
+  ConvGeometry geometry_;
+};
+
+/// Buffers for the attention of one block of queries of one head.
+template <class T>
+class AttentionBlock {
+ public:
+  static constexpr Index queries = 120;
+  static constexpr Index keys = 512;
+
+  AttentionBlock(const Context& context, Index width, Index value_width)
+      : kernel_(kernels::active()),
+        width_(width),
+        value_width_(value_width),
+        logits_(context.empty<float>({queries, keys})),
+        weights_(context.empty<T>({queries, keys})),
+        floats_(context.empty<float>({keys, std::max(width, value_width)})),
+        key_panels_(context.empty<float>({keys / kernel_.panel_width + 1, width, kernel_.panel_width})),
+        value_panels_(
+            context.empty<float>({value_width / kernel_.panel_width + 1, keys, kernel_.panel_width})),
+        accumulator_(context.empty<float>({queries, value_width})) {}
+
+  /// Queries [first, first + count) of head `head` of image `n`; the result goes to `out`, rows `out_stride`
+  /// apart.
+  void run(const AttentionArguments<T>& a, Index n, Index head, Index first, Index count, T* out,
+           Index out_stride) {
+    std::fill_n(maximum_.begin(), count, -std::numeric_limits<float>::infinity());
+    std::fill_n(sum_.begin(), count, 0.0f);
+    std::fill_n(accumulator_.data(), count * value_width_, 0.0f);
+    const Index last_key = a.causal ? std::min(a.key.length, first + count) : a.key.length;
+    for (Index start = 0; start < last_key; start += keys)
+      add_keys(a, n, head, first, count, start, std::min(keys, last_key - start));
+    for (Index i = 0; i < count; ++i) {
+      float* row = accumulator_.data() + i * value_width_;
+      const float inverse = 1.0f / sum_[static_cast<std::size_t>(i)];
+      std::transform(row, row + value_width_, row, [&](float value) { return value * inverse; });
+      kernel_.of<T>().from_float(row, out + i * out_stride, value_width_);
+    }
+  }
+
+ private:
+  static const T* token(const TokenView<T>& view, Index n, Index i, Index column) {
+    return view.data + (n * view.length + i) * view.stride + column;
+  }
+
+  void add_keys(const AttentionArguments<T>& a, Index n, Index head, Index first, Index count, Index start,
+                Index key_count) {
+    const auto& rows_kernel = kernel_.of<T>();
+    std::array<const T*, queries> rows;
+
+    load(a.key, n, head * width_, start, key_count, width_);
+    kernel_.pack_panels(floats_.data(), width_, key_count, 1, width_, key_panels_.data());
+    for (Index i = 0; i < count; ++i)
+      rows[static_cast<std::size_t>(i)] = token(a.query, n, first + i, head * width_);
+    std::fill_n(logits_.data(), count * keys, 0.0f);
+    rows_kernel.multiply(rows.data(), count, width_, key_panels_.data(), width_ * kernel_.panel_width,
+                         key_count, logits_.data(), keys);
+
+    std::array<Index, queries> visible;
+    for (Index i = 0; i < count; ++i)
+      visible[static_cast<std::size_t>(i)] = std::clamp<Index>(first + i + 1 - start, 0, key_count);
+    const float* bias = a.key_bias == nullptr ? nullptr : a.key_bias->data() + n * a.key.length + start;
+    const kernels::SoftmaxState state{maximum_.data(), sum_.data(), accumulator_.data(), value_width_};
+    rows_kernel.softmax(logits_.data(), keys, count, key_count, a.scale, bias,
+                        a.causal ? visible.data() : nullptr, state, weights_.data(), keys);
+
+    load(a.value, n, head * value_width_, start, key_count, value_width_);
+    kernel_.pack_panels(floats_.data(), key_count, value_width_, value_width_, 1, value_panels_.data());
+    for (Index i = 0; i < count; ++i) rows[static_cast<std::size_t>(i)] = weights_.data() + i * keys;
+    rows_kernel.multiply(rows.data(), count, key_count, value_panels_.data(), key_count * kernel_.panel_width,
+                         value_width_, accumulator_.data(), value_width_);
+  }
+
+  void load(const TokenView<T>& view, Index n, Index column, Index start, Index count, Index width) {
+    for (Index i = 0; i < count; ++i)
+      kernel_.of<T>().to_float(token(view, n, start + i, column), floats_.data() + i * width, width);
+  }
+
+  const kernels::Kernels& kernel_;
+  Index width_, value_width_;
+  Tensor<float> logits_;
+  Tensor<T> weights_;
+  Tensor<float> floats_, key_panels_, value_panels_, accumulator_;
+  std::array<float, queries> maximum_, sum_;
+};
+
+template <class T>
+class EigenEngineFor : public virtual EngineFor<T> {
+ public:
+  std::unique_ptr<const PackedLinear<T>> pack_linear(const Tensor<float>& weight, const Tensor<float>& bias,
+                                                     Activation activation) const override {
+    check_linear_shapes(weight, bias);
+    return std::make_unique<EigenLinear<T>>(weight, bias, activation);
+  }
+  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Tensor<float>& weight, const Tensor<float>& bias,
+                                                     const ConvGeometry& geometry) const override {
+    check_conv_shapes(weight, bias);
+    return std::make_unique<EigenConv2d<T>>(weight, bias, geometry);
+  }
+  Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
+    check_attention(a);
+    const Index width = a.query.width / a.heads, value_width = a.value.width / a.heads;
+    auto y = context.empty<T>({a.query.batch, a.query.length, a.value.width});
+    using Block = AttentionBlock<T>;
+    const Index blocks = (a.query.length + Block::queries - 1) / Block::queries;
+    parallel_for(context.threads, a.query.batch * a.heads * blocks, 1, [&](Index begin, Index end) {
+      Block block(context, width, value_width);
+      for (Index task = begin; task < end; ++task) {
+        const Index n = task / (a.heads * blocks), head = task / blocks % a.heads;
+        const Index first = task % blocks * Block::queries;
+        T* out = y.data() + (n * a.query.length + first) * a.value.width + head * value_width;
+        block.run(a, n, head, first, std::min(Block::queries, a.query.length - first), out, a.value.width);
+      }
+    });
+    return y;
+  }
+};
+
+class EigenEngine final : public Engine, EigenEngineFor<float>, EigenEngineFor<bfloat16> {
+ public:
+  std::string_view name() const noexcept override { return "eigen"; }
+};
+
+}  // namespace
+
+std::shared_ptr<const Engine> make_eigen_engine() {
+  return std::make_shared<EigenEngine>();
+}
+
+}  // namespace daguerre::ops

@@ -1,0 +1,45 @@
+#include "daguerre/ops/embedding.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace daguerre::ops {
+
+Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
+                                 const TimestepEmbeddingOptions& options) {
+  const Index half_width = width / 2;
+  if (half_width < 1 || options.freq_shift >= static_cast<float>(half_width))
+    throw ArgumentError("timestep_embedding", "a width of " + std::to_string(width) + " is too small");
+  auto result = Tensor<float>::zeros({static_cast<Index>(timesteps.size()), width});
+  const float divisor = static_cast<float>(half_width) - options.freq_shift;
+  // The reference multiplies by -ln(max_period) as a Python float cast to float32, then divides, then takes
+  // exp.
+  const auto log_period = static_cast<float>(-std::log(static_cast<double>(options.max_period)));
+  for (std::size_t n = 0; n < timesteps.size(); ++n) {
+    float* row = result.data() + static_cast<Index>(n) * width;
+    for (Index i = 0; i < half_width; ++i) {
+      const float frequency = std::exp(log_period * static_cast<float>(i) / divisor);
+      const float angle = options.scale * (timesteps[n] * frequency);
+      row[options.flip_sin_to_cos ? i + half_width : i] = std::sin(angle);
+      row[options.flip_sin_to_cos ? i : i + half_width] = std::cos(angle);
+    }
+  }
+  return result;
+}
+
+Tensor<float> embedding_lookup(const Tensor<float>& table, std::span<const std::int32_t> ids) {
+  if (table.rank() != 2)
+    throw ArgumentError("embedding", "table " + to_string(table.shape()) + ", expected [V, C]");
+  const Index channels = table.dim(1);
+  Tensor<float> result({static_cast<Index>(ids.size()), channels});
+  float* out = result.data();
+  for (const std::int32_t id : ids) {
+    if (id < 0 || id >= table.dim(0))
+      throw ArgumentError("embedding", "id " + std::to_string(id) + " is outside the table of " +
+                                           std::to_string(table.dim(0)) + " rows");
+    out = std::copy_n(table.data() + id * channels, channels, out);
+  }
+  return result;
+}
+
+}  // namespace daguerre::ops

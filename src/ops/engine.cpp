@@ -1,0 +1,101 @@
+#include "daguerre/ops/engine.hpp"
+
+#include <algorithm>
+
+#include "ops/engines.hpp"
+
+namespace daguerre::ops {
+
+Index ConvGeometry::output_size(Index size, Index kernel, bool vertical) const {
+  const Index padded = size + (vertical ? pad_top + pad_bottom : pad_left + pad_right);
+  if (stride < 1 || padded < kernel)
+    throw ArgumentError("conv2d", "a kernel of " + std::to_string(kernel) + " with stride " +
+                                      std::to_string(stride) + " does not fit an input of " +
+                                      std::to_string(padded) + " with its padding");
+  return (padded - kernel) / stride + 1;
+}
+
+std::vector<std::string> engine_names() {
+  std::vector<std::string> names;
+  if (make_onednn_engine() != nullptr) names.emplace_back("onednn");
+  names.emplace_back("eigen");
+  return names;
+}
+
+std::shared_ptr<const Engine> make_engine(std::string_view name) {
+  if (name == "eigen") return make_eigen_engine();
+  if (name == "onednn" || name == "auto") {
+    if (auto engine = make_onednn_engine()) return engine;
+    if (name == "auto") return make_eigen_engine();
+  }
+  std::string known;
+  for (const auto& each : engine_names()) known += (known.empty() ? "" : ", ") + each;
+  throw ArgumentError("engine", "there is no engine \"" + std::string(name) + "\"; this build has: " + known);
+}
+
+bool has_native_bfloat16() noexcept {
+#if defined(__x86_64__)
+  // The clang 14 built-in knows the feature by the same name as gcc's.
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+void check_linear_shapes(const Tensor<float>& weight, const Tensor<float>& bias) {
+  if (weight.rank() != 2)
+    throw ArgumentError("linear", "weight " + to_string(weight.shape()) + ", expected [out, in]");
+  if (!bias.empty() && !(bias.shape() == Shape{weight.dim(0)}))
+    throw ArgumentError("linear",
+                        "bias " + to_string(bias.shape()) + " beside weight " + to_string(weight.shape()));
+}
+
+void check_conv_shapes(const Tensor<float>& weight, const Tensor<float>& bias) {
+  if (weight.rank() != 4)
+    throw ArgumentError("conv2d",
+                        "weight " + to_string(weight.shape()) + ", expected [out, in, height, width]");
+  if (!bias.empty() && !(bias.shape() == Shape{weight.dim(0)}))
+    throw ArgumentError("conv2d",
+                        "bias " + to_string(bias.shape()) + " beside weight " + to_string(weight.shape()));
+}
+
+Shape linear_output_shape(const Shape& input, Index in, Index out) {
+  if (input.rank() == 0 || input[-1] != in)
+    throw ArgumentError(
+        "linear", "input " + to_string(input) + ", the weights ask for " + std::to_string(in) + " columns");
+  return input.with(-1, out);
+}
+
+Shape conv_output_shape(const Shape& input, const Shape& weight, const ConvGeometry& geometry) {
+  if (input.rank() != 4 || input[3] != weight[1])
+    throw ArgumentError(
+        "conv2d", "input " + to_string(input) + ", expected [N, H, W, " + std::to_string(weight[1]) + "]");
+  return {input[0], geometry.output_size(input[1], weight[2], true),
+          geometry.output_size(input[2], weight[3], false), weight[0]};
+}
+
+void check_residual(const Shape& result, const Shape* residual, std::string_view who) {
+  if (residual != nullptr && !(*residual == result))
+    throw ArgumentError(who, "residual " + to_string(*residual) + ", the result is " + to_string(result));
+}
+
+template <class T>
+void check_attention(const AttentionArguments<T>& a) {
+  const bool fits = a.query.batch == a.key.batch && a.key.batch == a.value.batch &&
+                    a.key.length == a.value.length && a.query.width == a.key.width && a.heads > 0 &&
+                    a.query.width % a.heads == 0 && a.value.width % a.heads == 0 && a.key.length > 0;
+  if (!fits)
+    throw ArgumentError(
+        "attention", "query [" + std::to_string(a.query.batch) + ", " + std::to_string(a.query.length) +
+                         ", " + std::to_string(a.query.width) + "], key and value [" +
+                         std::to_string(a.key.batch) + ", " + std::to_string(a.key.length) + ", " +
+                         std::to_string(a.key.width) + "] do not fit " + std::to_string(a.heads) + " heads");
+  if (a.key_bias != nullptr && !(a.key_bias->shape() == Shape{a.key.batch, a.key.length}))
+    throw ArgumentError("attention", "key bias " + to_string(a.key_bias->shape()) + ", expected [" +
+                                         std::to_string(a.key.batch) + ", " + std::to_string(a.key.length) +
+                                         "]");
+}
+template void check_attention<float>(const AttentionArguments<float>&);
+template void check_attention<bfloat16>(const AttentionArguments<bfloat16>&);
+
+}  // namespace daguerre::ops

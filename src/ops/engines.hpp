@@ -1,0 +1,25 @@
+#pragma once
+
+#include "daguerre/ops/engine.hpp"
+
+/// What the engines share: their makers and the checks of what they are given.
+namespace daguerre::ops {
+
+std::shared_ptr<const Engine> make_eigen_engine();
+/// nullptr where the library was built without oneDNN.
+std::shared_ptr<const Engine> make_onednn_engine();
+
+/// All of these throw ArgumentError.
+void check_linear_shapes(const Tensor<float>& weight, const Tensor<float>& bias);
+void check_conv_shapes(const Tensor<float>& weight, const Tensor<float>& bias);
+Shape linear_output_shape(const Shape& input, Index in, Index out);
+Shape conv_output_shape(const Shape& input, const Shape& weight, const ConvGeometry& geometry);
+void check_residual(const Shape& result, const Shape* residual, std::string_view who);
+template <class T>
+void check_residual(const Shape& result, const Tensor<T>* residual, std::string_view who) {
+  check_residual(result, residual == nullptr ? nullptr : &residual->shape(), who);
+}
+template <class T>
+void check_attention(const AttentionArguments<T>& arguments);
+
+}  // namespace daguerre::ops

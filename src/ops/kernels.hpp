@@ -1,0 +1,88 @@
+#pragma once
+
+#include "daguerre/ops/activation.hpp"
+#include "daguerre/tensor/dtype.hpp"
+
+/// The inner loops, compiled once for each instruction set and chosen at run time. Everything here works on
+/// raw rows in one thread; shapes, threads and tensors are the callers' business.
+namespace daguerre::ops::kernels {
+
+/// What a block of a product's result goes through on its way from the float32 accumulators to memory:
+/// out = activation(accumulator + bias) + residual.
+template <class T>
+struct Epilogue {
+  const float* bias = nullptr;  ///< one a column, or none
+  Activation activation = Activation::none;
+  const T* residual = nullptr;  ///< laid out as the result, or none
+};
+
+/// State of the online softmax of one block of queries (Milakov & Gimelshein 2018): the logits' running
+/// maximum and sum of exponentials, and the weighted sum of values that belongs to them.
+struct SoftmaxState {
+  float* maximum = nullptr;      ///< one a row
+  float* sum = nullptr;          ///< one a row
+  float* accumulator = nullptr;  ///< `width` a row
+  Index width = 0;
+};
+
+/// Kernels that exist for float and bfloat16 rows.
+template <class T>
+struct RowKernels {
+  /// c[m, n] += rows[m, k] * panels, in float32. `rows[i]` points to k elements; `panels` is the first
+  /// panel's k-th row to begin with (see `pack_panels`), `panel_size` the distance between panels.
+  void (*multiply)(const T* const* rows, Index m, Index k, const float* panels, Index panel_size, Index n,
+                   float* c, Index c_stride);
+  /// Finishes `rows` x `columns` accumulators.
+  void (*finish)(const float* accumulators, Index stride, Index rows, Index columns,
+                 const Epilogue<T>& epilogue, T* out, Index out_stride);
+  /// Per channel: sum and sum of squares of (x - shift), added to `sum` and `square`.
+  void (*channel_sums)(const T* x, Index rows, Index channels, const float* shift, float* sum, float* square);
+  /// y = activation(x * scale + shift) with a scale and a shift for each channel.
+  void (*scale_shift)(const T* x, T* y, Index rows, Index channels, const float* scale, const float* shift,
+                      Activation activation);
+  void (*layer_norm)(const T* x, T* y, Index rows, Index channels, const float* gamma, const float* beta,
+                     float epsilon);
+  void (*activate)(const T* x, T* y, Index count, Activation activation);
+  /// y[i] = x[i] * activation(x[width + i]) for rows of 2 * width.
+  void (*gate)(const T* x, T* y, Index rows, Index width, Activation activation);
+  /// y = (a + b) * scale
+  void (*add)(const T* a, const T* b, T* y, Index count, float scale);
+  void (*to_float)(const T* x, float* y, Index count);
+  void (*from_float)(const float* x, T* y, Index count);
+  /// Turns `rows` x `columns` logits into exponentials relative to the running maximum, rescaling what was
+  /// accumulated before, and stores them as `weights` for the product with the values. A row attends to its
+  /// first `visible[row]` columns (nullptr: to all); `key_bias` (nullptr: none) is added to scale * logit.
+  void (*softmax)(float* logits, Index stride, Index rows, Index columns, float scale, const float* key_bias,
+                  const Index* visible, const SoftmaxState& state, T* weights, Index weights_stride);
+};
+
+struct Kernels {
+  const char* instruction_set;
+  /// Columns of a panel of `pack_panels`.
+  Index panel_width;
+  /// Rows that `multiply` works on at once; a multiple of it wastes nothing.
+  Index row_block;
+  /// Packs a [k, n] matrix, element (i, j) at source[i * k_stride + j * n_stride], into ceil(n / panel_width)
+  /// panels of k rows of panel_width, the last one padded with zeros.
+  void (*pack_panels)(const float* source, Index k, Index n, Index k_stride, Index n_stride, float* panels);
+  RowKernels<float> f32;
+  RowKernels<bfloat16> bf16;
+
+  template <class T>
+  const RowKernels<T>& of() const noexcept {
+    if constexpr (std::is_same_v<T, float>)
+      return f32;
+    else
+      return bf16;
+  }
+};
+
+/// The kernels for the processor at hand.
+const Kernels& active() noexcept;
+
+// One of these for each instruction set that is compiled in.
+extern const Kernels baseline;
+extern const Kernels avx2;
+extern const Kernels avx512;
+
+}  // namespace daguerre::ops::kernels

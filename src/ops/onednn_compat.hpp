@@ -1,0 +1,45 @@
+#pragma once
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+/// The one place that knows how oneDNN 2.x and 3.x differ.
+namespace daguerre::ops::onednn {
+
+inline void append_eltwise(dnnl::post_ops& operations, dnnl::algorithm algorithm, float alpha) {
+#if DNNL_VERSION_MAJOR >= 3
+  operations.append_eltwise(algorithm, alpha, 0.0f);
+#else
+  operations.append_eltwise(1.0f, algorithm, alpha, 0.0f);
+#endif
+}
+
+inline dnnl::matmul::primitive_desc matmul_desc(const dnnl::engine& engine, const dnnl::memory::desc& source,
+                                                const dnnl::memory::desc& weights,
+                                                const dnnl::memory::desc& bias,
+                                                const dnnl::memory::desc& destination,
+                                                const dnnl::primitive_attr& attributes) {
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, source, weights, bias, destination, attributes};
+#else
+  return {dnnl::matmul::desc(source, weights, bias, destination), attributes, engine};
+#endif
+}
+
+inline dnnl::convolution_forward::primitive_desc convolution_desc(
+    const dnnl::engine& engine, const dnnl::memory::desc& source, const dnnl::memory::desc& weights,
+    const dnnl::memory::desc& bias, const dnnl::memory::desc& destination, const dnnl::memory::dims& strides,
+    const dnnl::memory::dims& padding_begin, const dnnl::memory::dims& padding_end,
+    const dnnl::primitive_attr& attributes) {
+  constexpr auto kind = dnnl::prop_kind::forward_inference;
+  constexpr auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine,      kind,    algorithm,     source,      weights,   bias,
+          destination, strides, padding_begin, padding_end, attributes};
+#else
+  return {dnnl::convolution_forward::desc(kind, algorithm, source, weights, bias, destination, strides,
+                                          padding_begin, padding_end),
+          attributes, engine};
+#endif
+}
+
+}  // namespace daguerre::ops::onednn

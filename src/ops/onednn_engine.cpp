@@ -1,0 +1,410 @@
+#include "ops/engines.hpp"
+
+#ifndef DAGUERRE_HAS_ONEDNN
+
+namespace daguerre::ops {
+std::shared_ptr<const Engine> make_onednn_engine() {
+  return nullptr;
+}
+}  // namespace daguerre::ops
+
+#else
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <new>
+#include <unordered_map>
+#include <vector>
+
+#include "ops/kernels.hpp"
+#include "ops/onednn_compat.hpp"
+
+// The engine built on oneDNN. Weights are packed at load into the layout that oneDNN prefers for a typical
+// shape; the primitive for each shape that is met is built once and kept. Should another shape prefer another
+// layout, that layout is kept too, so that nothing is ever repacked twice.
+namespace daguerre::ops {
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+using Type = memory::data_type;
+
+template <class T>
+constexpr Type type_of = std::is_same_v<T, float> ? Type::f32 : Type::bf16;
+
+/// More shapes than this and the cache starts afresh: a bound on memory, never met by a host with a few
+/// sizes.
+constexpr std::size_t most_primitives = 256;
+
+/// Turns oneDNN's exceptions into the library's.
+template <class F>
+auto translated(const char* who, F&& action) {
+  try {
+    return action();
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
+    throw ArgumentError(who, std::string("oneDNN refused the operation: ") + error.what());
+  }
+}
+
+dnnl::engine cpu() {
+  return dnnl::engine(dnnl::engine::kind::cpu, 0);
+}
+
+/// oneDNN takes pointers to mutable data also for what it only reads.
+template <class T>
+memory borrow(const memory::desc& desc, const dnnl::engine& engine, const T* data) {
+  return memory(desc, engine, const_cast<T*>(data));
+}
+
+/// One layer's weights in every layout that was asked for; as a rule one.
+class PackedWeights {
+ public:
+  PackedWeights(const dnnl::engine& engine, const memory::desc& plain, const Tensor<float>& values,
+                const memory::desc& packed)
+      : engine_(engine) {
+    auto source = borrow(plain, engine_, values.data());
+    layouts_.push_back(reorder(source, packed));
+  }
+  /// The weights in `layout`. Not to be called from two threads at once.
+  memory get(const memory::desc& layout) {
+    for (const auto& each : layouts_)
+      if (each.get_desc() == layout) return each;
+    layouts_.push_back(reorder(layouts_.front(), layout));
+    return layouts_.back();
+  }
+
+ private:
+  memory reorder(memory& source, const memory::desc& layout) const {
+    memory packed(layout, engine_);
+    dnnl::stream stream(engine_);
+    dnnl::reorder(source, packed).execute(stream, source, packed);
+    stream.wait();
+    return packed;
+  }
+  dnnl::engine engine_;
+  std::vector<memory> layouts_;
+};
+
+/// A primitive ready to run, with what it needs.
+struct Prepared {
+  dnnl::primitive primitive;
+  memory::desc source, destination, scratchpad;
+  memory weights;
+};
+
+/// Primitives by shape, made on first use. Thread-safe.
+template <class Key>
+class PrimitiveCache {
+ public:
+  template <class Make>
+  Prepared get(const Key& key, const Make& make) {
+    const std::lock_guard lock(mutex_);
+    const auto found = prepared_.find(key);
+    if (found != prepared_.end()) return found->second;
+    if (prepared_.size() >= most_primitives) prepared_.clear();
+    return prepared_.emplace(key, make()).first->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Key, Prepared> prepared_;
+};
+
+dnnl::primitive_attr attributes_with(const dnnl::post_ops& operations) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  attributes.set_post_ops(operations);
+  return attributes;
+}
+
+/// Runs `prepared` on the context's scratch memory.
+void execute(const Context& context, const Prepared& prepared, const dnnl::engine& engine,
+             std::unordered_map<int, memory> arguments) {
+  const auto scratch = context.pool.allocate(prepared.scratchpad.get_size());
+  arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(prepared.scratchpad, engine, scratch.get()));
+  dnnl::stream stream(engine);
+  prepared.primitive.execute(stream, arguments);
+  stream.wait();
+}
+
+void append_activation(dnnl::post_ops& operations, Activation activation) {
+  using dnnl::algorithm;
+  switch (activation) {
+    case Activation::none:
+      return;
+    case Activation::silu:
+      return onednn::append_eltwise(operations, algorithm::eltwise_swish, 1.0f);
+    case Activation::quick_gelu:
+      return onednn::append_eltwise(operations, algorithm::eltwise_swish, 1.702f);
+    case Activation::gelu:
+      return onednn::append_eltwise(operations, algorithm::eltwise_gelu_erf, 0.0f);
+    case Activation::gelu_tanh:
+      return onednn::append_eltwise(operations, algorithm::eltwise_gelu_tanh, 0.0f);
+  }
+}
+
+template <class T>
+class OneDnnLinear final : public PackedLinear<T> {
+ public:
+  OneDnnLinear(const Tensor<float>& weight, const Tensor<float>& bias, Activation activation)
+      : engine_(cpu()),
+        in_(weight.dim(1)),
+        out_(weight.dim(0)),
+        bias_(bias),
+        activation_(activation),
+        weights_(engine_, {{in_, out_}, Type::f32, Tag::ba}, weight, desc({1024, false, 0}).weights_desc()) {}
+
+  Tensor<T> operator()(const Context& context, const Tensor<T>& x, const Tensor<T>* residual) const override {
+    auto y = context.empty<T>(linear_output_shape(x.shape(), in_, out_));
+    check_residual(y.shape(), residual, "linear");
+    if (y.empty()) return y;
+    const ThreadLimit limit(context.threads);
+    translated("linear", [&] {
+      const Key key{y.size() / out_, residual != nullptr, context.threads};
+      const auto prepared = cache_.get(key, [&] {
+        const auto d = desc(key);
+        return Prepared{dnnl::matmul(d), d.src_desc(), d.dst_desc(), d.scratchpad_desc(),
+                        weights_.get(d.weights_desc())};
+      });
+      std::unordered_map<int, memory> arguments{
+          {DNNL_ARG_SRC, borrow(prepared.source, engine_, x.data())},
+          {DNNL_ARG_WEIGHTS, prepared.weights},
+          {DNNL_ARG_DST, borrow(prepared.destination, engine_, y.data())}};
+      if (!bias_.empty()) arguments.emplace(DNNL_ARG_BIAS, borrow(bias_desc(), engine_, bias_.data()));
+      if (residual != nullptr)
+        arguments.emplace(
+            DNNL_ARG_ATTR_MULTIPLE_POST_OP(activation_ == Activation::none ? 0 : 1) | DNNL_ARG_SRC_1,
+            borrow(prepared.destination, engine_, residual->data()));
+      execute(context, prepared, engine_, std::move(arguments));
+    });
+    return y;
+  }
+
+ private:
+  /// The number of threads is part of it: a primitive divides its work when it is made.
+  struct Key {
+    Index rows;
+    bool residual;
+    int threads;
+    auto operator<=>(const Key&) const = default;
+  };
+
+  memory::desc bias_desc() const {
+    return bias_.empty() ? memory::desc() : memory::desc({1, out_}, Type::f32, Tag::ab);
+  }
+  dnnl::matmul::primitive_desc desc(const Key& key) const {
+    const memory::desc result({key.rows, out_}, type_of<T>, Tag::ab);
+    dnnl::post_ops operations;
+    append_activation(operations, activation_);
+    if (key.residual) operations.append_binary(dnnl::algorithm::binary_add, result);
+    return onednn::matmul_desc(engine_, {{key.rows, in_}, type_of<T>, Tag::ab},
+                               {{in_, out_}, type_of<T>, Tag::any}, bias_desc(), result,
+                               attributes_with(operations));
+  }
+
+  dnnl::engine engine_;
+  Index in_, out_;
+  Tensor<float> bias_;
+  Activation activation_;
+  mutable PackedWeights weights_;
+  mutable PrimitiveCache<Key> cache_;
+};
+
+template <class T>
+class OneDnnConv2d final : public PackedConv2d<T> {
+ public:
+  OneDnnConv2d(const Tensor<float>& weight, const Tensor<float>& bias, const ConvGeometry& geometry)
+      : engine_(cpu()),
+        shape_(weight.shape()),
+        bias_(bias),
+        geometry_(geometry),
+        weights_(engine_, {dims(shape_), Type::f32, Tag::oihw}, weight, desc(typical()).weights_desc()) {}
+
+  Tensor<T> operator()(const Context& context, const Tensor<T>& x, const Tensor<T>* residual) const override {
+    auto y = context.empty<T>(conv_output_shape(x.shape(), shape_, geometry_));
+    check_residual(y.shape(), residual, "conv2d");
+    if (y.empty()) return y;
+    // Accumulating onto a copy of the residual: as a separate summand it would take oneDNN's slower kernels.
+    if (residual != nullptr)
+      parallel_for(context.threads, y.size(), 65536, [&](Index begin, Index end) {
+        std::copy(residual->data() + begin, residual->data() + end, y.data() + begin);
+      });
+    const ThreadLimit limit(context.threads);
+    translated("conv2d", [&] {
+      const Key key{x.dim(0), x.dim(1), x.dim(2), residual != nullptr, context.threads};
+      const auto prepared = cache_.get(key, [&] {
+        const auto d = desc(key);
+        return Prepared{dnnl::convolution_forward(d), d.src_desc(), d.dst_desc(), d.scratchpad_desc(),
+                        weights_.get(d.weights_desc())};
+      });
+      std::unordered_map<int, memory> arguments{
+          {DNNL_ARG_SRC, borrow(prepared.source, engine_, x.data())},
+          {DNNL_ARG_WEIGHTS, prepared.weights},
+          {DNNL_ARG_DST, borrow(prepared.destination, engine_, y.data())}};
+      if (!bias_.empty()) arguments.emplace(DNNL_ARG_BIAS, borrow(bias_desc(), engine_, bias_.data()));
+      execute(context, prepared, engine_, std::move(arguments));
+    });
+    return y;
+  }
+
+ private:
+  struct Key {
+    Index batch, height, width;
+    bool residual;
+    int threads;
+    auto operator<=>(const Key&) const = default;
+  };
+
+  static memory::dims dims(const Shape& shape) { return {shape.begin(), shape.end()}; }
+  Key typical() const {
+    return {2, std::max<Index>(32, shape_[2]), std::max<Index>(32, shape_[3]), false, 0};
+  }
+  memory::desc bias_desc() const {
+    return bias_.empty() ? memory::desc() : memory::desc({shape_[0]}, Type::f32, Tag::a);
+  }
+  dnnl::convolution_forward::primitive_desc desc(const Key& key) const {
+    const Shape input{key.batch, key.height, key.width, shape_[1]};
+    const Shape output = conv_output_shape(input, shape_, geometry_);
+    dnnl::post_ops operations;
+    if (key.residual) operations.append_sum(1.0f);
+    return onednn::convolution_desc(
+        engine_, {{input[0], input[3], input[1], input[2]}, type_of<T>, Tag::nhwc},
+        {dims(shape_), type_of<T>, Tag::any}, bias_desc(),
+        {{output[0], output[3], output[1], output[2]}, type_of<T>, Tag::nhwc},
+        {geometry_.stride, geometry_.stride}, {geometry_.pad_top, geometry_.pad_left},
+        {geometry_.pad_bottom, geometry_.pad_right}, attributes_with(operations));
+  }
+
+  dnnl::engine engine_;
+  Shape shape_;
+  Tensor<float> bias_;
+  ConvGeometry geometry_;
+  mutable PackedWeights weights_;
+  mutable PrimitiveCache<Key> cache_;
+};
+
+/// c[m, n] = a[m, k] b[k, n] (+ c): what one tile of attention is made of. a and b are views with any
+/// strides.
+struct TileProduct {
+  Index m, n, k;
+  std::array<Index, 2> a_strides, b_strides;
+  Index c_stride;
+  bool accumulate;
+  auto operator<=>(const TileProduct&) const = default;
+};
+
+template <class T>
+class OneDnnEngineFor : public virtual EngineFor<T> {
+ public:
+  std::unique_ptr<const PackedLinear<T>> pack_linear(const Tensor<float>& weight, const Tensor<float>& bias,
+                                                     Activation activation) const override {
+    check_linear_shapes(weight, bias);
+    return translated("linear", [&] { return std::make_unique<OneDnnLinear<T>>(weight, bias, activation); });
+  }
+  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Tensor<float>& weight, const Tensor<float>& bias,
+                                                     const ConvGeometry& geometry) const override {
+    check_conv_shapes(weight, bias);
+    return translated("conv2d", [&] { return std::make_unique<OneDnnConv2d<T>>(weight, bias, geometry); });
+  }
+
+  Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
+    check_attention(a);
+    auto y = context.empty<T>({a.query.batch, a.query.length, a.value.width});
+    const Index blocks = (a.query.length + queries - 1) / queries;
+    parallel_for(context.threads, a.query.batch * a.heads * blocks, 1, [&](Index begin, Index end) {
+      const ThreadLimit limit(1);  // each task is one thread's
+      auto logits = context.empty<float>({queries, keys});
+      auto weights = context.empty<T>({queries, keys});
+      auto accumulator = context.empty<float>({queries, a.value.width / a.heads});
+      for (Index task = begin; task < end; ++task) {
+        context.check_stop();
+        attend(context, a, task / (a.heads * blocks), task / blocks % a.heads, task % blocks * queries,
+               logits, weights, accumulator, y);
+      }
+    });
+    return y;
+  }
+
+ private:
+  static constexpr Index queries = 128;
+  static constexpr Index keys = 1024;
+
+  /// One block of queries of one head against all keys, with the online softmax.
+  void attend(const Context& context, const AttentionArguments<T>& a, Index n, Index head, Index first,
+              Tensor<float>& logits, Tensor<T>& weights, Tensor<float>& accumulator, Tensor<T>& y) const {
+    const auto& kernel = kernels::active().of<T>();
+    const Index width = a.query.width / a.heads, value_width = a.value.width / a.heads;
+    const Index count = std::min(queries, a.query.length - first);
+    std::array<float, queries> maximum, sum;
+    maximum.fill(-std::numeric_limits<float>::infinity());
+    sum.fill(0.0f);
+    std::fill_n(accumulator.data(), count * value_width, 0.0f);
+    const kernels::SoftmaxState state{maximum.data(), sum.data(), accumulator.data(), value_width};
+    const auto at = [n](const TokenView<T>& view, Index token, Index column) {
+      return view.data + (n * view.length + token) * view.stride + column;
+    };
+
+    const Index last_key = a.causal ? std::min(a.key.length, first + count) : a.key.length;
+    for (Index start = 0; start < last_key; start += keys) {
+      const Index key_count = std::min(keys, last_key - start);
+      multiply(context, {count, key_count, width, {a.query.stride, 1}, {1, a.key.stride}, keys, false},
+               at(a.query, first, head * width), at(a.key, start, head * width), logits.data());
+      std::array<Index, queries> visible;
+      for (Index i = 0; i < count; ++i)
+        visible[static_cast<std::size_t>(i)] = std::clamp<Index>(first + i + 1 - start, 0, key_count);
+      kernel.softmax(logits.data(), keys, count, key_count, a.scale,
+                     a.key_bias == nullptr ? nullptr : a.key_bias->data() + n * a.key.length + start,
+                     a.causal ? visible.data() : nullptr, state, weights.data(), keys);
+      multiply(context, {count, value_width, key_count, {keys, 1}, {a.value.stride, 1}, value_width, true},
+               weights.data(), at(a.value, start, head * value_width), accumulator.data());
+    }
+    T* out = y.data() + (n * a.query.length + first) * a.value.width + head * value_width;
+    for (Index i = 0; i < count; ++i, out += a.value.width) {
+      float* row = accumulator.data() + i * value_width;
+      const float inverse = 1.0f / sum[static_cast<std::size_t>(i)];
+      std::transform(row, row + value_width, row, [&](float value) { return value * inverse; });
+      kernel.from_float(row, out, value_width);
+    }
+  }
+
+  void multiply(const Context& context, const TileProduct& product, const T* a, const T* b, float* c) const {
+    translated("attention", [&] {
+      const auto prepared = cache_.get(product, [&] {
+        dnnl::post_ops operations;
+        if (product.accumulate) operations.append_sum(1.0f);
+        const auto d = onednn::matmul_desc(
+            engine_, {{product.m, product.k}, type_of<T>, {product.a_strides[0], product.a_strides[1]}},
+            {{product.k, product.n}, type_of<T>, {product.b_strides[0], product.b_strides[1]}}, {},
+            {{product.m, product.n}, Type::f32, {product.c_stride, 1}}, attributes_with(operations));
+        return Prepared{dnnl::matmul(d), d.src_desc(), d.dst_desc(), d.scratchpad_desc(),
+                        memory(d.weights_desc(), engine_, nullptr)};
+      });
+      execute(context, prepared, engine_,
+              {{DNNL_ARG_SRC, borrow(prepared.source, engine_, a)},
+               {DNNL_ARG_WEIGHTS, borrow(prepared.weights.get_desc(), engine_, b)},
+               {DNNL_ARG_DST, borrow(prepared.destination, engine_, c)}});
+    });
+  }
+
+  dnnl::engine engine_ = cpu();
+  mutable PrimitiveCache<TileProduct> cache_;
+};
+
+class OneDnnEngine final : public Engine, OneDnnEngineFor<float>, OneDnnEngineFor<bfloat16> {
+ public:
+  std::string_view name() const noexcept override { return "onednn"; }
+};
+
+}  // namespace
+
+std::shared_ptr<const Engine> make_onednn_engine() {
+  return translated("engine", [] { return std::make_shared<OneDnnEngine>(); });
+}
+
+}  // namespace daguerre::ops
+
+#endif
