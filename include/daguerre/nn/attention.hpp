@@ -1,0 +1,50 @@
+#pragma once
+
+#include <optional>
+
+#include "daguerre/nn/linear.hpp"
+#include "daguerre/nn/norm.hpp"
+
+namespace daguerre::nn {
+
+struct AttentionOptions {
+  Index query_dim = 0;
+  /// Width of the tokens that keys and values come from; 0 for self-attention.
+  Index cross_attention_dim = 0;
+  int heads = 8;
+  Index head_dim = 64;
+  bool bias = false;  ///< of the query, key and value projections
+  /// Groups of a group normalisation of the input; 0 for none.
+  int norm_num_groups = 0;
+  float norm_epsilon = 1e-5f;
+  bool residual_connection = false;    ///< adds the input to the result
+  float rescale_output_factor = 1.0f;  ///< divides the result
+};
+
+/// Multi-head attention with its projections (Vaswani et al. 2017, sec. 3.2; diffusers' Attention with the
+/// default processor): softmax(Q K^T / sqrt(head_dim)) V.
+template <class T>
+class Attention {
+ public:
+  /// Reads `to_q`, `to_k`, `to_v`, `to_out.0` or, where those are absent, the names that older autoencoder
+  /// files use: `query`, `key`, `value`, `proj_attn`. Throws WeightError; ConfigError for a number of heads
+  /// below 1.
+  Attention(const Loader& loader, const AttentionOptions& options);
+
+  /// `x[N, L, query_dim]` or `[N, H, W, query_dim]`; `encoder_hidden_states[N, S, cross_attention_dim]`
+  /// unless it is self-attention; `key_bias[N, S]` is added to the logits; `residual`, of x's shape, is added
+  /// to the result.
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
+                       const Tensor<T>* encoder_hidden_states = nullptr,
+                       const Tensor<float>* key_bias = nullptr, const Tensor<T>* residual = nullptr) const;
+
+ private:
+  AttentionOptions options_;
+  std::shared_ptr<const ops::Engine> engine_;
+  std::optional<GroupNorm> norm_;
+  std::optional<Linear<T>> to_qkv_;        // self-attention
+  std::optional<Linear<T>> to_q_, to_kv_;  // cross-attention
+  std::optional<Linear<T>> to_out_;
+};
+
+}  // namespace daguerre::nn

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "daguerre/nn/loader.hpp"
+
+namespace daguerre::nn {
+
+/// A 2-D convolution, `[N, H, W, in]` to `[N, H', W', out]` (torch.nn.Conv2d).
+template <class T>
+class Conv2d {
+ public:
+  /// Reads `weight[out, in, kernel, kernel]` and `bias[out]`. Throws WeightError.
+  Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry);
+
+  /// `residual`, of the result's shape, is added last.
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
+                       const Tensor<T>* residual = nullptr) const {
+    return (*packed_)(context, x, residual);
+  }
+
+ private:
+  std::shared_ptr<const ops::PackedConv2d<T>> packed_;
+};
+
+/// Halves height and width by a convolution of stride 2 (diffusers' Downsample2D with use_conv). `padding` 1
+/// pads all sides, as U-Nets do; 0 pads right and bottom only, as the autoencoder does.
+template <class T>
+class Downsample2D {
+ public:
+  Downsample2D(const Loader& loader, Index in, Index out, int padding);
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const { return conv_(context, x); }
+
+ private:
+  Conv2d<T> conv_;
+};
+
+/// Doubles height and width by nearest neighbour, then convolves (diffusers' Upsample2D with use_conv). Where
+/// the skip connection of an odd-sized level wants another size, that size is given.
+template <class T>
+class Upsample2D {
+ public:
+  Upsample2D(const Loader& loader, Index in, Index out);
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const {
+    return (*this)(context, x, 2 * x.dim(1), 2 * x.dim(2));
+  }
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x, Index height, Index width) const;
+
+ private:
+  Conv2d<T> conv_;
+};
+
+}  // namespace daguerre::nn

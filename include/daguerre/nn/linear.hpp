@@ -1,0 +1,41 @@
+#pragma once
+
+#include <span>
+
+#include "daguerre/nn/loader.hpp"
+
+namespace daguerre::nn {
+
+/// y = activation(x W^T + b), `[..., in]` to `[..., out]` (torch.nn.Linear, with the activation that follows
+/// it).
+template <class T>
+class Linear {
+ public:
+  struct Options {
+    bool bias = true;
+    ops::Activation activation = ops::Activation::none;
+    /// The file holds the weight as a 1 x 1 convolution's, [out, in, 1, 1].
+    bool stored_as_conv = false;
+  };
+
+  /// Reads `weight[out, in]` and, if asked for, `bias[out]`. Throws WeightError when they are missing or of
+  /// another shape.
+  Linear(const Loader& loader, Index in, Index out, const Options& options = {});
+
+  /// Several layers that read the same input, as one product whose results lie side by side: the queries,
+  /// keys and values of self-attention. Each gives `out` columns.
+  static Linear side_by_side(std::span<const Loader> loaders, Index in, Index out,
+                             const Options& options = {});
+
+  /// `residual`, of the result's shape, is added last.
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
+                       const Tensor<T>* residual = nullptr) const {
+    return (*packed_)(context, x, residual);
+  }
+
+ private:
+  explicit Linear(std::shared_ptr<const ops::PackedLinear<T>> packed) : packed_(std::move(packed)) {}
+  std::shared_ptr<const ops::PackedLinear<T>> packed_;
+};
+
+}  // namespace daguerre::nn

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "daguerre/nn/loader.hpp"
+#include "daguerre/ops/norm.hpp"
+
+namespace daguerre::nn {
+
+/// Group normalisation with its scale and shift, and the activation that follows it; see ops::group_norm.
+class GroupNorm {
+ public:
+  /// Reads `weight[channels]` and `bias[channels]`. Throws ConfigError when `groups` does not divide
+  /// `channels`.
+  GroupNorm(const Loader& loader, Index channels, int groups, float epsilon,
+            ops::Activation activation = ops::Activation::none);
+
+  /// `[N, ..., C]` to the same shape.
+  template <class T>
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
+                       const ops::GroupNormExtras& extras = {}) const {
+    return ops::group_norm(context, x, gamma_, beta_, groups_, epsilon_, activation_, extras);
+  }
+
+ private:
+  Tensor<float> gamma_, beta_;
+  int groups_;
+  float epsilon_;
+  ops::Activation activation_;
+};
+
+/// Layer normalisation of `[..., C]` with its scale and shift; see ops::layer_norm.
+class LayerNorm {
+ public:
+  /// Reads `weight[channels]` and `bias[channels]`.
+  LayerNorm(const Loader& loader, Index channels, float epsilon)
+      : gamma_(loader.tensor("weight", {channels})),
+        beta_(loader.tensor("bias", {channels})),
+        epsilon_(epsilon) {}
+
+  template <class T>
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const {
+    return ops::layer_norm(context, x, gamma_, beta_, epsilon_);
+  }
+
+ private:
+  Tensor<float> gamma_, beta_;
+  float epsilon_;
+};
+
+}  // namespace daguerre::nn

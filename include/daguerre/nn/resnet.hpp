@@ -1,0 +1,48 @@
+#pragma once
+
+#include <optional>
+
+#include "daguerre/nn/conv.hpp"
+#include "daguerre/nn/linear.hpp"
+#include "daguerre/nn/norm.hpp"
+
+namespace daguerre::nn {
+
+struct ResnetOptions {
+  Index in_channels = 0;
+  Index out_channels = 0;
+  Index temb_channels = 0;  ///< width of the time embedding; 0 for none
+  int groups = 32;
+  float epsilon = 1e-6f;
+  ops::Activation non_linearity = ops::Activation::silu;
+  bool scale_shift =
+      false;  ///< time_embedding_norm "scale_shift": the embedding modulates norm2 instead of being added
+  float output_scale_factor = 1.0f;
+  enum class Resize { none, up, down } resize = Resize::none;
+};
+
+/// The residual block of U-Nets and autoencoders on `[N, H, W, C]` (Dhariwal & Nichol 2021; diffusers'
+/// ResnetBlock2D): h = conv1(act(norm1(x))); h += time_emb_proj(act(temb)); h = conv2(act(norm2(h)));
+/// (shortcut(x) + h) / scale.
+template <class T>
+class ResnetBlock2D {
+ public:
+  ResnetBlock2D(const Loader& loader, const ResnetOptions& options);
+
+  /// `x[N, H, W, in_channels]`, `temb[N, temb_channels]` where the block has a time embedding.
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
+                       const Tensor<T>* temb = nullptr) const;
+
+ private:
+  Tensor<T> resized(const ops::Context& context, const Tensor<T>& x) const;
+
+  ResnetOptions options_;
+  GroupNorm norm1_;
+  Conv2d<T> conv1_;
+  std::optional<Linear<T>> time_emb_proj_;
+  GroupNorm norm2_;
+  Conv2d<T> conv2_;
+  std::optional<Linear<T>> conv_shortcut_;
+};
+
+}  // namespace daguerre::nn

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daguerre/nn/attention.hpp"
+
+namespace daguerre::nn {
+
+/// The two-layer perceptron of a transformer block, `[..., dim]` to `[..., dim]` (diffusers' FeedForward).
+/// `activation_fn`: "geglu" and "swiglu" gate (value * gelu(gate), value * silu(gate)); "gelu",
+/// "gelu-approximate" (tanh) and "geglu-approximate" (x * sigmoid(1.702 x), which despite its name gates
+/// nothing) do not.
+template <class T>
+class FeedForward {
+ public:
+  /// Reads `net.0.proj` and `net.2`; the inner width is `mult * dim`. Throws ConfigError for an unknown
+  /// activation.
+  FeedForward(const Loader& loader, Index dim, const std::string& activation_fn = "geglu", Index mult = 4);
+
+  /// `residual`, of x's shape, is added to the result.
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
+                       const Tensor<T>* residual = nullptr) const;
+
+ private:
+  struct Kind {
+    ops::Activation activation;
+    bool gated;
+  };
+  static Kind kind_of(const std::string& activation_fn);
+  FeedForward(const Loader& loader, Index dim, Index inner, const Kind& kind);
+
+  Kind kind_;
+  Linear<T> proj_in_, proj_out_;
+};
+
+struct TransformerOptions {
+  Index dim = 0;  ///< heads * head_dim inside Transformer2D
+  int num_attention_heads = 8;
+  Index attention_head_dim = 64;
+  Index cross_attention_dim = 0;      ///< 0: no cross-attention
+  bool only_cross_attention = false;  ///< the first attention, too, looks at the encoder's states
+  std::string activation_fn = "geglu";
+};
+
+/// x += attn1(norm1(x)); x += attn2(norm2(x), encoder_hidden_states); x += ff(norm3(x)) on `[N, L, dim]`
+/// (diffusers' BasicTransformerBlock with layer norms of epsilon 1e-5).
+template <class T>
+class BasicTransformerBlock {
+ public:
+  BasicTransformerBlock(const Loader& loader, const TransformerOptions& options);
+
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
+                       const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias) const;
+
+ private:
+  bool only_cross_attention_;
+  LayerNorm norm1_;
+  Attention<T> attn1_;
+  std::optional<LayerNorm> norm2_;
+  std::optional<Attention<T>> attn2_;
+  LayerNorm norm3_;
+  FeedForward<T> ff_;
+};
+
+/// A stack of transformer blocks over the pixels of `[N, H, W, C]`, between two projections and with a
+/// residual connection around all of it (diffusers' Transformer2DModel on continuous input; group norm of
+/// epsilon 1e-6).
+template <class T>
+class Transformer2D {
+ public:
+  struct Options {
+    Index in_channels = 0;
+    int num_layers = 1;
+    int norm_num_groups = 32;
+    bool use_linear_projection =
+        false;                 ///< the file holds linear layers, else 1 x 1 convolutions; the same arithmetic
+    TransformerOptions block;  ///< `dim` is worked out
+  };
+  Transformer2D(const Loader& loader, const Options& options);
+
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
+                       const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias = nullptr) const;
+
+ private:
+  GroupNorm norm_;
+  Linear<T> proj_in_;
+  std::vector<BasicTransformerBlock<T>> blocks_;
+  Linear<T> proj_out_;
+};
+
+}  // namespace daguerre::nn

@@ -1,0 +1,85 @@
+#include "daguerre/nn/attention.hpp"
+
+#include <array>
+#include <cmath>
+
+#include "daguerre/ops/elementwise.hpp"
+
+namespace daguerre::nn {
+
+template <class T>
+Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
+    : options_(options), engine_(loader.engine) {
+  if (options.heads < 1 || options.head_dim < 1)
+    throw ConfigError("attention", loader.scope.prefix() + ": " + std::to_string(options.heads) +
+                                       " heads of " + std::to_string(options.head_dim) + " are not possible");
+  if (options.norm_num_groups > 0)
+    norm_.emplace(loader.sub("group_norm"), options.query_dim, options.norm_num_groups, options.norm_epsilon);
+
+  const bool old_names = !loader.scope.contains("to_q.weight") && loader.scope.contains("query.weight");
+  const Loader query = loader.sub(old_names ? "query" : "to_q");
+  const Loader key = loader.sub(old_names ? "key" : "to_k");
+  const Loader value = loader.sub(old_names ? "value" : "to_v");
+  const Loader out = old_names ? loader.sub("proj_attn") : loader.sub("to_out", 0);
+
+  const Index inner = options.heads * options.head_dim;
+  const typename Linear<T>::Options with_bias{.bias = options.bias};
+  if (options.cross_attention_dim == 0) {
+    to_qkv_ = Linear<T>::side_by_side(std::array{query, key, value}, options.query_dim, inner, with_bias);
+  } else {
+    to_q_.emplace(query, options.query_dim, inner, with_bias);
+    to_kv_ = Linear<T>::side_by_side(std::array{key, value}, options.cross_attention_dim, inner, with_bias);
+  }
+  to_out_.emplace(out, inner, options.query_dim);
+}
+
+template <class T>
+Tensor<T> Attention<T>::operator()(const ops::Context& context, const Tensor<T>& x,
+                                   const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias,
+                                   const Tensor<T>* residual) const {
+  const bool is_cross = options_.cross_attention_dim != 0;
+  if (is_cross != (encoder_hidden_states != nullptr))
+    throw ArgumentError("attention", is_cross ? "encoder_hidden_states are needed"
+                                              : "self-attention takes no encoder_hidden_states");
+  if (x.rank() < 3 || x.dim(-1) != options_.query_dim)
+    throw ArgumentError("attention", "input " + to_string(x.shape()) + ", expected [N, ..., " +
+                                         std::to_string(options_.query_dim) + "]");
+  const auto tokens = x.reshape({x.dim(0), -1, x.dim(-1)});
+  const auto normed = norm_ ? (*norm_)(context, tokens) : tokens;
+
+  const Index inner = options_.heads * options_.head_dim;
+  using View = ops::TokenView<T>;
+  ops::AttentionArguments<T> arguments;
+  Tensor<T> q, kv;  // what the views borrow
+  if (is_cross) {
+    q = (*to_q_)(context, normed);
+    kv = (*to_kv_)(context, *encoder_hidden_states);
+    arguments = {View::all(q), View::columns(kv, 0, inner), View::columns(kv, inner, inner)};
+  } else {
+    q = (*to_qkv_)(context, normed);
+    arguments = {View::columns(q, 0, inner), View::columns(q, inner, inner),
+                 View::columns(q, 2 * inner, inner)};
+  }
+  arguments.heads = options_.heads;
+  arguments.scale = 1.0f / std::sqrt(static_cast<float>(options_.head_dim));
+  arguments.key_bias = key_bias;
+  const auto mixed = engine_->as<T>().attention(context, arguments);
+
+  if (options_.rescale_output_factor != 1.0f) {
+    const auto y = (*to_out_)(context, mixed);
+    const auto zeros = Tensor<T>::zeros(tokens.shape());
+    const auto rescaled = ops::add(context, y, options_.residual_connection ? tokens : zeros,
+                                   1.0f / options_.rescale_output_factor);
+    return residual == nullptr ? rescaled.reshape(x.shape())
+                               : ops::add(context, rescaled.reshape(x.shape()), *residual);
+  }
+  std::optional<Tensor<T>> added;
+  if (residual != nullptr) added = residual->reshape(tokens.shape());
+  if (options_.residual_connection) added = added ? ops::add(context, *added, tokens) : tokens;
+  return (*to_out_)(context, mixed, added ? &*added : nullptr).reshape(x.shape());
+}
+
+template class Attention<float>;
+template class Attention<bfloat16>;
+
+}  // namespace daguerre::nn

@@ -1,0 +1,34 @@
+#include "daguerre/nn/conv.hpp"
+
+#include "daguerre/ops/resample.hpp"
+
+namespace daguerre::nn {
+
+template <class T>
+Conv2d<T>::Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry)
+    : packed_(loader.engine->as<T>().pack_conv2d(loader.tensor("weight", {out, in, kernel, kernel}),
+                                                 loader.tensor("bias", {out}), geometry)) {}
+
+template <class T>
+Downsample2D<T>::Downsample2D(const Loader& loader, Index in, Index out, int padding)
+    : conv_(loader.sub("conv"), in, out, 3,
+            padding == 0 ? ops::ConvGeometry{2, 0, 0, 1, 1} : ops::ConvGeometry::same(padding, 2)) {}
+
+template <class T>
+Upsample2D<T>::Upsample2D(const Loader& loader, Index in, Index out)
+    : conv_(loader.sub("conv"), in, out, 3, ops::ConvGeometry::same(1)) {}
+
+template <class T>
+Tensor<T> Upsample2D<T>::operator()(const ops::Context& context, const Tensor<T>& x, Index height,
+                                    Index width) const {
+  return conv_(context, ops::upsample_nearest(context, x, height, width));
+}
+
+template class Conv2d<float>;
+template class Conv2d<bfloat16>;
+template class Downsample2D<float>;
+template class Downsample2D<bfloat16>;
+template class Upsample2D<float>;
+template class Upsample2D<bfloat16>;
+
+}  // namespace daguerre::nn

@@ -1,0 +1,78 @@
+#include "daguerre/nn/resnet.hpp"
+
+#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/resample.hpp"
+
+namespace daguerre::nn {
+
+template <class T>
+ResnetBlock2D<T>::ResnetBlock2D(const Loader& loader, const ResnetOptions& options)
+    : options_(options),
+      norm1_(loader.sub("norm1"), options.in_channels, options.groups, options.epsilon,
+             options.non_linearity),
+      conv1_(loader.sub("conv1"), options.in_channels, options.out_channels, 3, ops::ConvGeometry::same(1)),
+      norm2_(loader.sub("norm2"), options.out_channels, options.groups, options.epsilon,
+             options.non_linearity),
+      conv2_(loader.sub("conv2"), options.out_channels, options.out_channels, 3, ops::ConvGeometry::same(1)) {
+  if (options.temb_channels > 0)
+    time_emb_proj_.emplace(loader.sub("time_emb_proj"), options.temb_channels,
+                           options.scale_shift ? 2 * options.out_channels : options.out_channels);
+  if (options.in_channels != options.out_channels)
+    conv_shortcut_.emplace(loader.sub("conv_shortcut"), options.in_channels, options.out_channels,
+                           typename Linear<T>::Options{.stored_as_conv = true});
+}
+
+template <class T>
+Tensor<T> ResnetBlock2D<T>::resized(const ops::Context& context, const Tensor<T>& x) const {
+  switch (options_.resize) {
+    case ResnetOptions::Resize::up:
+      return ops::upsample_nearest(context, x, 2 * x.dim(1), 2 * x.dim(2));
+    case ResnetOptions::Resize::down:
+      return ops::average_pool_2x2(context, x);
+    case ResnetOptions::Resize::none:
+      break;
+  }
+  return x;
+}
+
+template <class T>
+Tensor<T> ResnetBlock2D<T>::operator()(const ops::Context& context, const Tensor<T>& x,
+                                       const Tensor<T>* temb) const {
+  if (time_emb_proj_.has_value() != (temb != nullptr))
+    throw ArgumentError("resnet",
+                        time_emb_proj_ ? "a time embedding is needed" : "this block takes no time embedding");
+  context.check_stop();
+  auto hidden = conv1_(context, resized(context, norm1_(context, x)));
+
+  Tensor<float> bias, scale, shift;
+  ops::GroupNormExtras extras;
+  if (temb != nullptr) {
+    const auto projected = ops::cast<float>(
+        context, (*time_emb_proj_)(context, ops::activate(context, *temb, options_.non_linearity)));
+    const Index channels = options_.out_channels, batch = projected.dim(0);
+    if (options_.scale_shift) {
+      scale = Tensor<float>({batch, channels});
+      shift = Tensor<float>({batch, channels});
+      for (Index n = 0; n < batch; ++n) {
+        const float* row = projected.data() + n * 2 * channels;
+        std::copy_n(row, channels, scale.data() + n * channels);
+        std::copy_n(row + channels, channels, shift.data() + n * channels);
+      }
+      extras = {.channel_scale = &scale, .channel_shift = &shift};
+    } else {
+      bias = projected;
+      extras = {.channel_bias = &bias};
+    }
+  }
+  hidden = norm2_(context, hidden, extras);
+
+  const auto base = resized(context, x);
+  const auto shortcut = conv_shortcut_ ? (*conv_shortcut_)(context, base) : base;
+  if (options_.output_scale_factor == 1.0f) return conv2_(context, hidden, &shortcut);
+  return ops::add(context, conv2_(context, hidden), shortcut, 1.0f / options_.output_scale_factor);
+}
+
+template class ResnetBlock2D<float>;
+template class ResnetBlock2D<bfloat16>;
+
+}  // namespace daguerre::nn
