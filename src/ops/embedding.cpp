@@ -27,12 +27,13 @@ Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
   return result;
 }
 
-Tensor<float> embedding_lookup(const Tensor<float>& table, std::span<const std::int32_t> ids) {
+template <class T>
+Tensor<T> embedding_lookup(const Tensor<T>& table, std::span<const std::int32_t> ids) {
   if (table.rank() != 2)
     throw ArgumentError("embedding", "table " + to_string(table.shape()) + ", expected [V, C]");
   const Index channels = table.dim(1);
-  Tensor<float> result({static_cast<Index>(ids.size()), channels});
-  float* out = result.data();
+  Tensor<T> result({static_cast<Index>(ids.size()), channels});
+  T* out = result.data();
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= table.dim(0))
       throw ArgumentError("embedding", "id " + std::to_string(id) + " is outside the table of " +
@@ -41,5 +42,8 @@ Tensor<float> embedding_lookup(const Tensor<float>& table, std::span<const std::
   }
   return result;
 }
+
+template Tensor<float> embedding_lookup(const Tensor<float>&, std::span<const std::int32_t>);
+template Tensor<bfloat16> embedding_lookup(const Tensor<bfloat16>&, std::span<const std::int32_t>);
 
 }  // namespace daguerre::ops

@@ -22,6 +22,7 @@ Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
                                  const TimestepEmbeddingOptions& options = {});
 
 /// Rows `ids` of `table[V, C]`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table.
-Tensor<float> embedding_lookup(const Tensor<float>& table, std::span<const std::int32_t> ids);
+template <class T>
+Tensor<T> embedding_lookup(const Tensor<T>& table, std::span<const std::int32_t> ids);
 
 }  // namespace daguerre::ops

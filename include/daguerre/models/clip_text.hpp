@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "daguerre/nn/linear.hpp"
+#include "daguerre/nn/norm.hpp"
+#include "daguerre/weights/config.hpp"
+
+namespace daguerre::models {
+
+/// transformers' CLIPTextConfig, as far as it changes the result.
+struct ClipTextConfig {
+  Index vocab_size = 49408;
+  Index hidden_size = 768;
+  Index intermediate_size = 3072;
+  int num_hidden_layers = 12;
+  int num_attention_heads = 12;
+  Index max_position_embeddings = 77;
+  ops::Activation hidden_act = ops::Activation::quick_gelu;
+  float layer_norm_eps = 1e-5f;
+  int eos_token_id = 2;
+  Index projection_dim = 0;  ///< 0: no projection (CLIPTextModel); else CLIPTextModelWithProjection
+
+  /// Throws ConfigError for a class other than CLIPTextModel(WithProjection) and for options it does not
+  /// know.
+  static ClipTextConfig from(const weights::Config& config);
+};
+
+/// CLIP's text encoder (Radford et al. 2021): a causal pre-norm transformer over token and position
+/// embeddings (transformers' CLIPTextModel and CLIPTextModelWithProjection; OpenCLIP's with `gelu`). Padding
+/// is not masked.
+template <class T>
+class ClipText {
+ public:
+  struct Output {
+    /// Before the first layer and after each one, `[N, L, hidden_size]`; the last is before the final norm.
+    std::vector<Tensor<T>> hidden_states;
+    Tensor<T> last_hidden_state;  ///< after the final layer norm
+    Tensor<T> pooled;             ///< `[N, hidden_size]`, last_hidden_state at the end-of-text token
+    Tensor<T> text_embeds;        ///< `[N, projection_dim]`, pooled through the projection; empty without one
+  };
+
+  ClipText(const ClipTextConfig& config, const nn::Loader& loader);
+
+  /// `input_ids[N, L]`, L at most max_position_embeddings. Throws ArgumentError for a longer input or an
+  /// unknown id.
+  Output operator()(const ops::Context& context, const Tensor<std::int32_t>& input_ids) const;
+
+  /// The final layer norm, for states taken from an earlier layer ("clip skip").
+  Tensor<T> final_layer_norm(const ops::Context& context, const Tensor<T>& hidden_state) const {
+    return final_layer_norm_(context, hidden_state);
+  }
+  const ClipTextConfig& config() const noexcept { return config_; }
+
+ private:
+  /// x += out_proj(attention(layer_norm1(x))); x += fc2(act(fc1(layer_norm2(x))))
+  struct Layer {
+    nn::LayerNorm layer_norm1;
+    nn::Linear<T> qkv, out_proj;
+    nn::LayerNorm layer_norm2;
+    nn::Linear<T> fc1, fc2;
+  };
+  Tensor<T> run(const ops::Context& context, const Layer& layer, const Tensor<T>& x) const;
+  Index end_of_text(const std::int32_t* ids, Index length) const;
+
+  ClipTextConfig config_;
+  std::shared_ptr<const ops::Engine> engine_;
+  Tensor<T> token_embedding_;
+  Tensor<T> position_embedding_;
+  std::vector<Layer> layers_;
+  nn::LayerNorm final_layer_norm_;
+  std::optional<nn::Linear<T>> text_projection_;
+};
+
+}  // namespace daguerre::models
