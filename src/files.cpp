@@ -1,5 +1,7 @@
 #include "files.hpp"
 
+#include <cerrno>
+#include <cstdio>
 #include <fstream>
 #include <random>
 #include <string>
@@ -25,25 +27,30 @@ std::vector<std::byte> read_file(std::string_view who, const std::filesystem::pa
 }
 
 void write_file(std::string_view who, const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  // A random suffix, so that two writers of one path do not share a temporary file.
+  // A random suffix, so that two writers of one path do not share a temporary file; `x` refuses to open a
+  // file that exists, so that no other file is ever touched.
   std::random_device random;
-  const std::uint64_t suffix = (std::uint64_t{random()} << 32) | random();
   std::filesystem::path temporary = path;
-  temporary += "." + std::to_string(suffix) + ".tmp";
+  temporary.concat(".").concat(std::to_string(random())).concat(".tmp");
+  const auto failure = [&](const std::string& reason) {
+    return FileError(who, path.string() + ": cannot be written: " + reason);
+  };
+  const auto system_reason = [] { return std::generic_category().message(errno); };
 
+  std::FILE* const file = std::fopen(temporary.string().c_str(), "wbx");
+  if (file == nullptr) throw failure(system_reason());
+  std::string problem;
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()) problem = system_reason();
+  // fclose reports what the last buffered bytes met with.
+  if (std::fclose(file) != 0 && problem.empty()) problem = system_reason();
   std::error_code error;
-  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (!file) {
-    std::filesystem::remove(temporary, error);
-    throw FileError(who, path.string() + ": cannot be written");
+  if (problem.empty()) {
+    std::filesystem::rename(temporary, path, error);
+    if (error) problem = error.message();
   }
-  std::filesystem::rename(temporary, path, error);
-  if (error) {
-    const std::string reason = error.message();
+  if (!problem.empty()) {
     std::filesystem::remove(temporary, error);
-    throw FileError(who, path.string() + ": cannot be written: " + reason);
+    throw failure(problem);
   }
 }
 

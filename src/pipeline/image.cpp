@@ -32,9 +32,11 @@ std::uint8_t luma(const std::uint8_t* rgb) {
 
 }  // namespace
 
-Image::Image(Index width, Index height, Index channels) : width_(width), height_(height), channels_(channels) {
+Image::Image(Index width, Index height, Index channels)
+    : width_(width), height_(height), channels_(channels) {
   if (!is_permitted(width, height))
-    throw ArgumentError("image", "a picture of " + size_text(width, height) + " was asked for, " + limit_text());
+    throw ArgumentError("image",
+                        "a picture of " + size_text(width, height) + " was asked for, " + limit_text());
   if (channels != 1 && channels != 3 && channels != 4)
     throw ArgumentError("image", "expected 1, 3 or 4 channels, found " + std::to_string(channels));
   pixels_.resize(static_cast<std::size_t>(width * height * channels));
@@ -50,7 +52,7 @@ Image Image::decode(std::span<const std::byte> file, std::string_view name) {
   };
   if (file.size() > file_limit) throw fail("has more than 256 MB");
   const auto info = stb::image_info(file);
-  if (!info) throw fail("is not a PNG, JPEG or BMP picture");
+  if (!info) throw fail("is not a PNG, JPEG or BMP picture with a valid header");
   if (!is_permitted(info->width, info->height))
     throw fail("the picture is " + size_text(info->width, info->height) + ", " + limit_text());
   Image image(info->width, info->height, info->channels == 2 ? 4 : info->channels);
@@ -102,8 +104,9 @@ Image to_image(const Tensor<float>& decoded, Index n) {
     throw ArgumentError("to_image", "expected [N, H, W, C], found " + to_string(decoded.shape()));
   const Tensor<float> values = denormalise(decoded.slice(n, n + 1));
   Image image(decoded.dim(2), decoded.dim(1), decoded.dim(3));
-  std::ranges::transform(values.span(), image.pixels().begin(),
-                         [](float value) { return static_cast<std::uint8_t>(std::nearbyint(value * 255.0f)); });
+  std::ranges::transform(values.span(), image.pixels().begin(), [](float value) {
+    return static_cast<std::uint8_t>(std::nearbyint(value * 255.0f));
+  });
   return image;
 }
 

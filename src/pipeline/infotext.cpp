@@ -1,8 +1,11 @@
 #include "daguerre/pipeline/infotext.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "daguerre/error.hpp"
+#include "weights/text.hpp"
 
 namespace daguerre {
 namespace {
@@ -17,7 +20,9 @@ bool is_word(char c) {
          static_cast<unsigned char>(c) >= 0x80;
 }
 
-bool is_name_character(char c) { return is_word(c) || c == ' ' || c == '-' || c == '/'; }
+bool is_name_character(char c) {
+  return is_word(c) || c == ' ' || c == '-' || c == '/';
+}
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(spaces);
@@ -90,7 +95,7 @@ std::string to_string(const Infotext& infotext) {
   const char* separator = "\n";
   for (const auto& [name, value] : infotext.parameters) {
     if (!is_name(name))
-      throw ArgumentError("infotext", "\"" + name + "\" cannot be the name of a parameter");
+      throw ArgumentError("infotext", weights::in_quotes(name) + " cannot be the name of a parameter");
     text.append(separator).append(name).append(": ").append(quoted_if_needed(value));
     separator = ", ";
   }

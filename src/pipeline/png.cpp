@@ -7,9 +7,10 @@
 #include "daguerre/pipeline/image.hpp"
 #include "files.hpp"
 #include "pipeline/stb.hpp"
+#include "weights/text.hpp"
 
-// Text in PNG files: chunks tEXt (Latin-1), zTXt (the same, deflated) and iTXt (UTF-8, deflated or not) of the
-// PNG specification (ISO/IEC 15948), clause 11.3.4.
+// Text in PNG files: chunks tEXt (Latin-1), zTXt (the same, deflated) and iTXt (UTF-8, deflated or not) of
+// the PNG specification (ISO/IEC 15948), clause 11.3.4.
 
 namespace daguerre {
 namespace {
@@ -74,7 +75,11 @@ void append_utf8(std::string& out, char32_t code_point) {
 std::optional<char32_t> take_code_point(std::string_view& utf8) {
   const auto byte = [&](std::size_t i) -> char32_t { return static_cast<unsigned char>(utf8[i]); };
   const char32_t lead = byte(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+  const std::size_t length = lead < 0x80       ? 1
+                             : lead >> 5 == 6  ? 2
+                             : lead >> 4 == 14 ? 3
+                             : lead >> 3 == 30 ? 4
+                                               : 0;
   constexpr std::array<char32_t, 5> smallest{0, 0, 0x80, 0x800, 0x10000};
   char32_t code_point = length <= 1 ? lead : lead & (0x7Fu >> length);
   bool valid = length != 0 && length <= utf8.size();
@@ -103,8 +108,8 @@ std::string encode_keyword(std::string_view keyword) {
     latin1 += static_cast<char>(c);
   }
   if (!valid || latin1.empty() || latin1.size() > keyword_limit)
-    throw ArgumentError("image", "\"" + std::string(keyword.substr(0, 100)) +
-                                     "\" is not a PNG keyword: 1 to 79 printable Latin-1 characters without "
+    throw ArgumentError("image", weights::in_quotes(keyword) +
+                                     " is not a PNG keyword: 1 to 79 printable Latin-1 characters without "
                                      "spaces at the ends or in a row");
   return latin1;
 }
@@ -131,8 +136,8 @@ std::string text_chunk(std::string_view keyword, std::string_view text) {
   return chunk;
 }
 
-/// Reads the chunks of one file. Every length is checked against what is left; no byte is looked at more often
-/// than a fixed number of times.
+/// Reads the chunks of one file. Every length is checked against what is left; no byte is looked at more
+/// often than a fixed number of times.
 class TextReader {
  public:
   TextReader(std::string_view file, std::string_view name) : rest_(file), name_(name) {}
@@ -190,10 +195,10 @@ class TextReader {
       take_terminated(data);  // translated keyword
     }
     std::string text = compressed ? inflate(data) : std::string(data);
-    if (kind == 'i')
-      check_utf8(text);
-    else
+    if (kind != 'i')
       text = latin1_to_utf8(text);
+    else if (weights::find_invalid_utf8(text) != text.npos)
+      throw error("an iTXt chunk is not UTF-8");
     text_size_ += text.size();
     if (text_size_ > text_limit) throw error("holds more than 16 MB of text");
     text_.emplace_back(latin1_to_utf8(keyword), std::move(text));
@@ -206,11 +211,6 @@ class TextReader {
     const auto size = stb::inflate(std::as_bytes(std::span(data)), {buffer.get(), capacity});
     if (!size) throw error("a compressed text is malformed or longer than 16 MB");
     return {buffer.get(), *size};
-  }
-
-  void check_utf8(std::string_view text) const {
-    while (!text.empty())
-      if (!take_code_point(text)) throw error("an iTXt chunk is not UTF-8");
   }
 
   std::string_view rest_;

@@ -56,7 +56,8 @@ Weights lanczos_weights(Index in_size, Index out_size) {
     }
     std::int32_t* fixed = weights.values.data() + i * weights.stride;
     for (Index k = 0; k < end - first; ++k) {
-      const double weight = (sum != 0.0 ? row[static_cast<std::size_t>(k)] / sum : 0.0) * (1 << precision_bits);
+      const double weight =
+          (sum != 0.0 ? row[static_cast<std::size_t>(k)] / sum : 0.0) * (1 << precision_bits);
       fixed[k] = static_cast<std::int32_t>(weight < 0.0 ? weight - 0.5 : weight + 0.5);
     }
     weights.windows[static_cast<std::size_t>(i)] = {first, end - first};

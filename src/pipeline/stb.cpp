@@ -10,8 +10,8 @@
 
 namespace {
 
-// A compressed file may claim to hold far more than its picture needs; no single buffer of a permitted picture
-// comes near this.
+// A compressed file may claim to hold far more than its picture needs; no single buffer of a permitted
+// picture comes near this.
 constexpr std::size_t allocation_limit = std::size_t{1} << 30;
 
 // Zeroed, because stb's JPEG decoder reads tables that a malformed file never defined.
@@ -42,7 +42,6 @@ void stb_write_check(bool holds) {
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_BMP
-#define STBI_MAX_DIMENSIONS 16384
 #define STBI_MALLOC(size) stb_allocate(size)
 #define STBI_REALLOC(memory, size) stb_reallocate(memory, size)
 #define STBI_FREE(memory) std::free(memory)

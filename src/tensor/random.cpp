@@ -71,7 +71,9 @@ std::uint32_t TorchCpuGenerator::draw() {
   return y ^ (y >> 18);
 }
 
-float TorchCpuGenerator::draw_uniform() { return static_cast<float>(draw() & 0xFFFFFFu) * 0x1p-24f; }
+float TorchCpuGenerator::draw_uniform() {
+  return static_cast<float>(draw() & 0xFFFFFFu) * 0x1p-24f;
+}
 
 double TorchCpuGenerator::draw_uniform_double() {
   const std::uint64_t high = draw();
@@ -119,18 +121,16 @@ std::unique_ptr<Generator> TorchCpuGenerator::clone() const {
 
 Tensor<float> CudaPhiloxGenerator::randn(const Shape& shape) {
   if (shape.size() > Index{1} << 32)
-    throw ArgumentError("random", "cuda-philox draws at most 2^32 numbers at once, asked for " +
-                                      to_string(shape));
-  // The constants are float32, the arithmetic is double, as in the front ends' numpy code.
-  constexpr float scale = 2.3283064e-10f;
-  constexpr float angle_scale = static_cast<float>(2.3283064e-10 * 6.2831855);
+    throw ArgumentError("random",
+                        "cuda-philox draws at most 2^32 numbers at once, asked for " + to_string(shape));
   Tensor<float> result(shape);
   std::uint32_t element = 0;
   for (float& value : result.span()) {
     const auto bits = philox({draws_, 0, element++, 0}, seed_);
-    const double u = bits[0] * double{scale} + double{scale / 2};
-    const double angle = bits[1] * double{angle_scale} + double{angle_scale / 2};
-    value = static_cast<float>(std::sqrt(-2.0 * std::log(u)) * std::sin(angle));
+    // The middle of each of 2^32 intervals: never zero, so the logarithm is finite.
+    const double u1 = (bits[0] + 0.5) * 0x1p-32;
+    const double u2 = (bits[1] + 0.5) * 0x1p-32;
+    value = static_cast<float>(std::sqrt(-2.0 * std::log(u1)) * std::sin(2.0 * std::numbers::pi * u2));
   }
   ++draws_;
   return result;

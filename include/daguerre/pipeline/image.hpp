@@ -51,8 +51,8 @@ class Image {
   std::span<std::uint8_t> pixels() noexcept { return pixels_; }
   std::span<const std::uint8_t> pixels() const noexcept { return pixels_; }
 
-  /// The picture with 1, 3 or 4 channels, converted as PIL's `convert` does: grey is ITU-R 601-2 luma, alpha is
-  /// dropped, a new alpha is opaque. Throws ArgumentError.
+  /// The picture with 1, 3 or 4 channels, converted as PIL's `convert` does: grey is ITU-R 601-2 luma, alpha
+  /// is dropped, a new alpha is opaque. Throws ArgumentError.
   Image to_channels(Index channels) const;
 
   /// The picture at another size, bit by bit as PIL's `resize` computes it: two passes, horizontal first,
@@ -88,8 +88,8 @@ Tensor<float> to_unit_tensor(const Image& image);
 /// autoencoder.
 Tensor<float> to_tensor(const Image& image);
 
-/// Decoded values around [-1, 1], any shape, as x / 2 + 0.5 clamped to [0, 1] (VaeImageProcessor.denormalize).
-/// Throws NumericError when a value is NaN or infinite.
+/// Decoded values around [-1, 1], any shape, as x / 2 + 0.5 clamped to [0, 1]
+/// (VaeImageProcessor.denormalize). Throws NumericError when a value is NaN or infinite.
 Tensor<float> denormalise(const Tensor<float>& decoded);
 /// Picture `n` of decoded values [N, H, W, C], C being 1, 3 or 4: denormalised, times 255, rounded half to
 /// even. Throws ArgumentError for another shape, NumericError as `denormalise` does.

@@ -11,8 +11,8 @@
 
 namespace daguerre {
 
-/// A stream of standard normal random numbers. Each draw goes on where the last one ended. Not safe for use by
-/// several threads at once; give each its own.
+/// A stream of standard normal random numbers. Each draw goes on where the last one ended. Not safe for use
+/// by several threads at once; give each its own.
 class Generator {
  public:
   virtual ~Generator() = default;
