@@ -1,0 +1,149 @@
+#include "stb.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "daguerre/error.hpp"
+
+namespace {
+
+// A compressed file may claim to hold far more than its picture needs; no single buffer of a permitted
+// picture comes near this.
+constexpr std::size_t allocation_limit = std::size_t{1} << 30;
+
+// Zeroed, because stb's JPEG decoder reads tables that a malformed file never defined.
+void* stb_allocate(std::size_t bytes) {
+  return bytes > allocation_limit ? nullptr : std::calloc(bytes != 0 ? bytes : 1, 1);
+}
+
+void* stb_reallocate(void* memory, std::size_t bytes) {
+  return bytes > allocation_limit ? nullptr : std::realloc(memory, bytes);
+}
+
+// stb's own checks must not end the host program.
+void stb_check(bool holds) {
+  if (!holds) throw daguerre::FormatError("image", "the decoder's own check failed");
+}
+
+void stb_write_check(bool holds) {
+  if (!holds) throw std::bad_alloc();
+}
+
+}  // namespace
+
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_NO_STDIO
+#define STBI_NO_LINEAR
+#define STBI_NO_HDR
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_BMP
+#define STBI_MALLOC(size) stb_allocate(size)
+#define STBI_REALLOC(memory, size) stb_reallocate(memory, size)
+#define STBI_FREE(memory) std::free(memory)
+#define STBI_ASSERT(condition) stb_check(condition)
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#define STBI_WRITE_NO_STDIO
+#define STBIW_ASSERT(condition) stb_write_check(condition)
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#endif
+#include <stb_image.h>
+#include <stb_image_write.h>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+namespace daguerre::stb {
+namespace {
+
+struct Free {
+  void operator()(unsigned char* memory) const { std::free(memory); }
+};
+using Buffer = std::unique_ptr<unsigned char, Free>;
+
+const stbi_uc* as_uc(std::span<const std::byte> bytes) {
+  return reinterpret_cast<const stbi_uc*>(bytes.data());
+}
+
+unsigned at(std::span<const std::byte> file, std::size_t i) {
+  return i < file.size() ? std::to_integer<unsigned>(file[i]) : 0;
+}
+
+// stb_image up to 2.27 writes behind its arrays when a Huffman table (DHT segment) lists more than 256
+// symbols. This walks a JPEG file as stb does: segments are skipped by their length, anything else byte by
+// byte up to the next marker.
+bool huffman_tables_fit(std::span<const std::byte> file) {
+  if (at(file, 0) != 0xFF || at(file, 1) != 0xD8) return true;  // not a JPEG file
+  std::size_t i = 2;
+  while (i + 3 < file.size()) {
+    const unsigned marker = at(file, i + 1);
+    const bool has_length = marker >= 0xC0 && marker < 0xFF && (marker < 0xD0 || marker > 0xD9);
+    if (at(file, i) != 0xFF || !has_length) {
+      ++i;
+      continue;
+    }
+    const std::size_t end = i + 2 + std::max<std::size_t>(2, at(file, i + 2) << 8 | at(file, i + 3));
+    if (marker == 0xC4) {
+      for (std::size_t table = i + 4; table < end;) {
+        std::size_t symbols = 0;
+        for (std::size_t length = 1; length <= 16; ++length) symbols += at(file, table + length);
+        if (symbols > 256) return false;
+        table += 17 + symbols;
+      }
+    }
+    i = end;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<ImageInfo> image_info(std::span<const std::byte> file) {
+  int width = 0, height = 0, channels = 0;
+  if (stbi_info_from_memory(as_uc(file), static_cast<int>(file.size()), &width, &height, &channels) == 0)
+    return std::nullopt;
+  // The height of a BMP file is negative when its rows run from the top.
+  return ImageInfo{width, height < 0 ? -Index{height} : Index{height}, channels};
+}
+
+std::string decode_image(std::span<const std::byte> file, int channels, std::span<std::uint8_t> pixels) {
+  if (!huffman_tables_fit(file)) return "a Huffman table has more than 256 symbols";
+  int width = 0, height = 0, file_channels = 0;
+  const Buffer decoded(stbi_load_from_memory(as_uc(file), static_cast<int>(file.size()), &width, &height,
+                                             &file_channels, channels));
+  if (!decoded) return stbi_failure_reason();
+  const Index size = checked_multiply(checked_multiply(width, height), channels);
+  if (size != static_cast<Index>(pixels.size())) return "the size in the header is not that of the picture";
+  std::memcpy(pixels.data(), decoded.get(), pixels.size());
+  return {};
+}
+
+std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, Index width, Index height,
+                                  Index channels) {
+  int size = 0;
+  const Buffer png(stbi_write_png_to_mem(pixels.data(), static_cast<int>(width * channels),
+                                         static_cast<int>(width), static_cast<int>(height),
+                                         static_cast<int>(channels), &size));
+  if (!png) throw std::bad_alloc();
+  const auto* bytes = reinterpret_cast<const std::byte*>(png.get());
+  return {bytes, bytes + size};
+}
+
+std::optional<std::size_t> inflate(std::span<const std::byte> zlib, std::span<char> out) {
+  const int size =
+      stbi_zlib_decode_buffer(out.data(), static_cast<int>(out.size()),
+                              reinterpret_cast<const char*>(zlib.data()), static_cast<int>(zlib.size()));
+  return size < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(size));
+}
+
+}  // namespace daguerre::stb

@@ -1,0 +1,153 @@
+#include <cstring>
+
+#include "daguerre/pipeline/image.hpp"
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+
+using namespace daguerre;
+using daguerre::test::expect_error;
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+void append(Bytes& bytes, std::string_view text) {
+  const auto more = std::as_bytes(std::span(text));
+  bytes.insert(bytes.end(), more.begin(), more.end());
+}
+
+std::string big_endian(std::uint32_t value) {
+  std::string text;
+  for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(value >> shift & 0xFF);
+  return text;
+}
+
+/// CRC-32 bit by bit, as ISO 3309 defines it.
+std::uint32_t crc32(std::string_view text) {
+  std::uint32_t crc = 0xFFFFFFFFu;
+  for (const char c : text) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xEDB88320u : 0u);
+  }
+  return ~crc;
+}
+
+std::string chunk(const std::string& type, const std::string& data) {
+  return big_endian(static_cast<std::uint32_t>(data.size())) + type + data + big_endian(crc32(type + data));
+}
+
+Bytes png_with(const std::string& chunks) {
+  Bytes file;
+  append(file, "\x89PNG\r\n\x1A\n");
+  append(file, chunk("IHDR", std::string("\0\0\0\1\0\0\0\1\10\0\0\0\0", 13)));
+  append(file, chunks);
+  append(file, chunk("IEND", ""));
+  return file;
+}
+
+/// A zlib stream of one stored block.
+std::string stored(const std::string& text) {
+  const auto low = static_cast<char>(text.size() & 0xFF), high = static_cast<char>(text.size() >> 8);
+  return std::string("\x78\x01\x01") + low + high + static_cast<char>(~low) + static_cast<char>(~high) +
+         text + std::string(4, '\0');
+}
+
+/// A zlib stream of an 'a' and `matches` times 258 more of it, 13 bits each.
+std::string zip_bomb(int matches) {
+  std::string stream = "\x78\x01";
+  unsigned bits = 0, count = 0;
+  const auto put = [&](unsigned value, unsigned width) {
+    bits |= value << count;
+    for (count += width; count >= 8; count -= 8, bits >>= 8) stream += static_cast<char>(bits & 0xFF);
+  };
+  const auto put_code = [&](unsigned code, unsigned width) {
+    for (unsigned i = width; i-- > 0;) put(code >> i & 1, 1);
+  };
+  put(3, 3);          // the last block, with fixed codes
+  put_code(0x91, 8);  // 'a'
+  for (int i = 0; i < matches; ++i) {
+    put_code(0xC5, 8);  // length 258
+    put_code(0, 5);     // distance 1
+  }
+  put_code(0, 7 + 7);  // end, padding
+  return stream + std::string(4, '\0');
+}
+
+bool holds(const Bytes& file, std::string_view type) {
+  return std::string_view(reinterpret_cast<const char*>(file.data()), file.size()).find(type) !=
+         std::string_view::npos;
+}
+
+}  // namespace
+
+TEST_CASE("PNG text is written in the narrowest chunk and read back", "[image][png]") {
+  const Image image(2, 2, 3);
+  const PngText latin{
+      {"parameters", "caf\u00e9, na\u00efve\nsecond line"}, {"Comment", ""}, {"Comment", "twice"}};
+  const auto latin_file = image.encode_png(latin);
+  CHECK(decode_png_text(latin_file) == latin);
+  CHECK_FALSE(holds(latin_file, "iTXt"));
+  const PngText wide{{"parameters", "\u706f\u53f0 \U0001F5FC at dawn"}, {"\u00dcber", "plain"}};
+  const auto wide_file = image.encode_png(wide);
+  CHECK(decode_png_text(wide_file) == wide);
+  CHECK(holds(wide_file, "iTXt"));
+  CHECK(decode_png_text(image.encode_png()).empty());
+
+  const std::string broken("a\xC3(b\0c\xED\xA0\x80", 9);
+  CHECK(decode_png_text(image.encode_png({{"key", broken}}))[0].second ==
+        "a\uFFFD(b\uFFFDc\uFFFD\uFFFD\uFFFD");
+
+  for (const std::string keyword : {"", " x", "x ", "a  b", "a\nb", "\u706f", "\xC3"})
+    expect_error<ArgumentError>([&] { (void)image.encode_png({{keyword, "x"}}); }, {"keyword"});
+  CHECK_NOTHROW(image.encode_png({{std::string(79, 'k'), "x"}}));
+  expect_error<ArgumentError>([&] { (void)image.encode_png({{std::string(80, 'k'), "x"}}); }, {"79"});
+}
+
+TEST_CASE("checksums of the written text chunks are right", "[image][png]") {
+  const std::string expected = chunk("tEXt", std::string("parameters\0a cat", 16));
+  CHECK(holds(Image(1, 1, 1).encode_png({{"parameters", "a cat"}}), expected));
+  CHECK(crc32("123456789") == 0xCBF43926u);  // the check value of the standard
+}
+
+TEST_CASE("all three kinds of PNG text are read", "[image][png]") {
+  const std::string zero(1, '\0');
+  const auto file =
+      png_with(chunk("tEXt", "a" + zero + "caf\xE9") + chunk("zTXt", "b" + zero + zero + stored("deflated")) +
+               chunk("iTXt", "c" + zero + zero + zero + "en" + zero + "t" + zero + "\u706f") +
+               chunk("iTXt", "d" + zero + "\1" + zero + zero + zero + stored("\u53f0")));
+  CHECK(decode_png_text(file) ==
+        PngText{{"a", "caf\u00e9"}, {"b", "deflated"}, {"c", "\u706f"}, {"d", "\u53f0"}});
+  const auto large = decode_png_text(png_with(chunk("zTXt", "z" + zero + zero + zip_bomb(1000))));
+  CHECK(large[0].second == std::string(258001, 'a'));
+}
+
+TEST_CASE("malformed PNG text is an error that names the file", "[image][png]") {
+  const std::string zero(1, '\0');
+  const auto refuses = [](const Bytes& file, std::string_view part) {
+    expect_error<FormatError>([&] { (void)decode_png_text(file, "x.png"); }, {"[image] x.png: ", part});
+  };
+  refuses({}, "not a PNG");
+  refuses(png_with(chunk("tEXt", "no end")), "too short");
+  refuses(png_with(chunk("tEXt", zero + "text")), "keyword of 0");
+  refuses(png_with(chunk("tEXt", std::string(80, 'k') + zero)), "keyword of 80");
+  refuses(png_with(chunk("zTXt", "k" + zero)), "too short");
+  refuses(png_with(chunk("zTXt", "k" + zero + "\1" + stored("x"))), "unknown method");
+  refuses(png_with(chunk("zTXt", "k" + zero + zero + "rubbish")), "malformed");
+  refuses(png_with(chunk("zTXt", "k" + zero + zero)), "malformed");
+  refuses(png_with(chunk("iTXt", "k" + zero + zero + zero + zero)), "too short");
+  refuses(png_with(chunk("iTXt", "k" + zero + zero + zero + zero + zero + "\xFF")), "UTF-8");
+  refuses(png_with(chunk("zTXt", "k" + zero + zero + zip_bomb(66000))), "16 MB");
+  const std::string half = chunk("zTXt", "k" + zero + zero + zip_bomb(40000));
+  CHECK_NOTHROW(decode_png_text(png_with(half)));
+  refuses(png_with(half + half), "16 MB");
+
+  auto wrong = png_with(chunk("tEXt", "k" + zero + "text"));
+  wrong[8 + 25 + 8 + 3] ^= std::byte{1};
+  refuses(wrong, "checksum");
+  auto huge = png_with(chunk("tEXt", "k" + zero + "text"));
+  huge[8 + 25] = std::byte{0xFF};
+  refuses(huge, "bytes, the file only");
+  const auto whole = png_with(chunk("tEXt", "k" + zero + "text"));
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    refuses(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)), "");
+}
