@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/weights/safetensors.hpp"
+
+namespace daguerre::weights {
+
+/// Longest header the format allows, in bytes.
+inline constexpr std::size_t max_header_bytes = 100'000'000;
+
+/// The key of a header that holds texts, not a tensor.
+inline constexpr std::string_view metadata_key = "__metadata__";
+
+/// A header whose checks have all passed.
+struct SafetensorsHeader {
+  std::vector<TensorInfo> tensors;  ///< in the order of their data
+  std::map<std::string, std::string> metadata;
+  std::size_t data_begin = 0;  ///< where the data begins, from the start of the file
+};
+
+/// Checks and reads the header of a whole safetensors file. Throws FormatError; `name` stands for the file.
+SafetensorsHeader read_header(std::span<const std::byte> file, const std::string& name,
+                              const SafetensorsOptions& options);
+
+}  // namespace daguerre::weights

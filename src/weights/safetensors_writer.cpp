@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <span>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "daguerre/error.hpp"
+#include "daguerre/weights/safetensors.hpp"
+#include "weights/safetensors_header.hpp"
+#include "weights/text.hpp"
+
+namespace daguerre::weights {
+namespace {
+
+constexpr std::string_view who = "SafetensorsWriter";
+
+template <class T>
+constexpr DType dtype_of() {
+  if constexpr (std::is_same_v<T, float>) return DType::f32;
+  if constexpr (std::is_same_v<T, double>) return DType::f64;
+  if constexpr (std::is_same_v<T, bfloat16>) return DType::bf16;
+  if constexpr (std::is_same_v<T, half>) return DType::f16;
+  if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
+  if constexpr (std::is_same_v<T, std::int64_t>) return DType::i64;
+}
+
+void check_text(std::string_view text) {
+  if (find_invalid_utf8(text) != std::string_view::npos)
+    throw ArgumentError(who, in_quotes(text) + " is not valid UTF-8");
+}
+
+// A file that vanishes unless it is renamed to its final name.
+class TemporaryFile {
+ public:
+  // `wx` refuses to open a file that exists, so no other writer's file is ever touched.
+  explicit TemporaryFile(const std::filesystem::path& target) : target_(target) {
+    std::random_device random;
+    path_ = target;
+    path_ += "." + std::to_string(random()) + ".tmp";
+    file_.reset(std::fopen(path_.string().c_str(), "wbx"));
+    if (!file_) throw failure();
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    file_.reset();
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove(path_, ignored);
+  }
+
+  void write(std::span<const std::byte> bytes) {
+    if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) throw failure();
+  }
+  void commit() {
+    // fclose reports what the last buffered bytes met with.
+    if (std::fclose(file_.release()) != 0) throw failure();
+    std::error_code error;
+    std::filesystem::rename(path_, target_, error);
+    if (error) throw failure(error.message());
+    path_.clear();
+  }
+
+ private:
+  FileError failure(const std::string& reason = std::generic_category().message(errno)) const {
+    return FileError(who, target_.string() + ": cannot be written: " + reason);
+  }
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+
+  std::filesystem::path target_, path_;
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+}  // namespace
+
+template <class T>
+void SafetensorsWriter::add(std::string tensor_name, const Tensor<T>& tensor) {
+  check_text(tensor_name);
+  if (tensor_name == metadata_key)
+    throw ArgumentError(who, in_quotes(tensor_name) + " is reserved for metadata");
+  const auto bytes = std::as_bytes(tensor.span());
+  Entry entry{dtype_of<T>(), tensor.shape(), {bytes.begin(), bytes.end()}};
+  if (!entries_.try_emplace(tensor_name, std::move(entry)).second)
+    throw ArgumentError(who, "tensor " + in_quotes(tensor_name) + " was added before");
+}
+
+template void SafetensorsWriter::add(std::string, const Tensor<float>&);
+template void SafetensorsWriter::add(std::string, const Tensor<double>&);
+template void SafetensorsWriter::add(std::string, const Tensor<bfloat16>&);
+template void SafetensorsWriter::add(std::string, const Tensor<half>&);
+template void SafetensorsWriter::add(std::string, const Tensor<std::int32_t>&);
+template void SafetensorsWriter::add(std::string, const Tensor<std::int64_t>&);
+
+void SafetensorsWriter::set_metadata(std::string key, std::string value) {
+  check_text(key);
+  check_text(value);
+  metadata_[std::move(key)] = std::move(value);
+}
+
+std::vector<std::byte> SafetensorsWriter::to_bytes() const {
+  // The reference's order: falling dtype, which is falling alignment, then names. Equal input gives equal
+  // bytes.
+  std::vector<const std::pair<const std::string, Entry>*> order;
+  for (const auto& entry : entries_) order.push_back(&entry);
+  std::stable_sort(order.begin(), order.end(),
+                   [](auto* a, auto* b) { return a->second.dtype > b->second.dtype; });
+
+  // Compact JSON, its keys in the order of the data, as the reference writes it.
+  std::string text = "{";
+  const auto append = [&](std::string_view key, const std::string& value) {
+    text.append(text.size() > 1 ? "," : "").append(nlohmann::json(key).dump() + ":" + value);
+  };
+  if (!metadata_.empty()) append(metadata_key, nlohmann::json(metadata_).dump());
+  std::size_t end = 0;
+  for (const auto* item : order) {
+    const auto& [tensor_name, entry] = *item;
+    const std::size_t begin = end;
+    end += entry.bytes.size();
+    append(tensor_name,
+           "{\"dtype\":\"" + std::string(weights::name(entry.dtype)) + "\",\"shape\":" +
+               nlohmann::json(std::vector<Index>(entry.shape.begin(), entry.shape.end())).dump() +
+               ",\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "]}");
+  }
+  text += '}';
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  if (text.size() > max_header_bytes)
+    throw ArgumentError(who, "the header would take " + std::to_string(text.size()) +
+                                 " bytes, the format allows " + std::to_string(max_header_bytes));
+
+  std::vector<std::byte> bytes(8 + text.size() + end);
+  for (std::size_t i = 0; i < 8; ++i)
+    bytes[i] = static_cast<std::byte>(static_cast<std::uint64_t>(text.size()) >> (8 * i) & 0xFF);
+  auto out = bytes.begin() + 8;
+  const auto header_bytes = std::as_bytes(std::span(text));
+  out = std::copy(header_bytes.begin(), header_bytes.end(), out);
+  for (const auto* item : order) out = std::copy(item->second.bytes.begin(), item->second.bytes.end(), out);
+  return bytes;
+}
+
+void SafetensorsWriter::save(const std::filesystem::path& path) const {
+  const auto bytes = to_bytes();
+  TemporaryFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+}  // namespace daguerre::weights
