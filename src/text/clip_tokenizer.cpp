@@ -8,7 +8,6 @@
 #include "text/byte_pair.hpp"
 #include "text/clip_files.hpp"
 #include "text/clip_words.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre::text {
 namespace {
@@ -39,50 +38,54 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 struct ClipTokenizer::State {
-  State(const ClipFiles& files, ClipDialect dialect)
-      : vocabulary(files.vocabulary),
-        encoder(files.vocabulary, files.merges, id_of(files.unknown),
+  State(ClipFiles files, ClipDialect dialect)
+      : vocabulary(std::move(files.vocabulary)),
+        encoder(vocabulary, files.merges, id_of(files.unknown),
                 dialect == ClipDialect::openai ? MergeOrder::rank_by_rank : MergeOrder::one_by_one),
         splitter(dialect, {files.end, id_of(files.end)}, other_tokens(files)),
         start(id_of(files.start)),
         end(id_of(files.end)),
+        pad(id_of(files.pad)),
+        first_added(static_cast<std::int32_t>(vocabulary.size() - files.added.size())),
         length(files.length),
-        bytes(files.vocabulary.size()) {
-    for (const auto& [token, id] : vocabulary) bytes[static_cast<std::size_t>(id)] = token_bytes(token);
-    for (const std::string& token : files.added) bytes[static_cast<std::size_t>(id_of(token))] = token + " ";
+        tokens(vocabulary.size()) {
+    for (const auto& [token, id] : vocabulary) tokens[static_cast<std::size_t>(id)] = &token;
   }
 
   std::int32_t id_of(const std::string& token) const { return vocabulary.at(token); }
 
   std::vector<ClipSplitter::SpecialToken> other_tokens(const ClipFiles& files) const {
-    std::vector<ClipSplitter::SpecialToken> tokens;
-    if (files.start != files.end) tokens.push_back({files.start, id_of(files.start)});
+    std::vector<ClipSplitter::SpecialToken> others;
+    if (files.start != files.end) others.push_back({files.start, id_of(files.start)});
     for (const std::string& token : files.added)
-      if (token != files.start && token != files.end) tokens.push_back({token, id_of(token)});
-    return tokens;
+      if (token != files.start && token != files.end) others.push_back({token, id_of(token)});
+    return others;
   }
 
-  BytePairEncoder::Vocabulary vocabulary;
-  BytePairEncoder encoder;
-  ClipSplitter splitter;
-  std::int32_t start, end;
-  Index length;
-  std::vector<std::string> bytes;  // of each id
+  const BytePairEncoder::Vocabulary vocabulary;
+  const BytePairEncoder encoder;
+  const ClipSplitter splitter;
+  const std::int32_t start, end, pad;
+  const std::int32_t first_added;  // vocab.json leaves no holes, so added tokens come behind its own
+  const Index length;
+  std::vector<const std::string*> tokens;  // by id; they are the vocabulary's keys
 };
 
 ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder, ClipDialect dialect) {
-  const ClipFiles files = read_clip_files(folder);
-  auto state = std::make_shared<const State>(files, dialect);
-  const std::int32_t pad = state->id_of(files.pad);
+  auto state = std::make_shared<const State>(read_clip_files(folder), dialect);
+  const std::int32_t pad = state->pad;
   return ClipTokenizer(std::move(state), pad);
 }
 
-ClipTokenizer ClipTokenizer::with_pad(std::string_view token) const {
-  const auto at = state_->vocabulary.find(std::string(token));
-  if (at == state_->vocabulary.end())
-    throw ArgumentError("tokenizer",
-                        "the pad token " + weights::in_quotes(token) + " is not in the vocabulary");
-  return ClipTokenizer(state_, at->second);
+ClipTokenizer ClipTokenizer::with_pad(std::int32_t id) const {
+  check(id);
+  return ClipTokenizer(state_, id);
+}
+
+void ClipTokenizer::check(std::int32_t id) const {
+  if (id < 0 || id >= vocabulary_size())
+    throw ArgumentError("tokenizer", "id " + std::to_string(id) + " is not in the vocabulary of " +
+                                         std::to_string(vocabulary_size()) + " tokens");
 }
 
 void ClipTokenizer::encode_words(std::string_view text, const std::function<bool(std::size_t)>& enough,
@@ -125,11 +128,11 @@ ClipTokenizer::Window ClipTokenizer::window(std::string_view text) const {
 std::string ClipTokenizer::decode(std::span<const std::int32_t> ids) const {
   std::string bytes;
   for (const std::int32_t id : ids) {
-    if (id < 0 || id >= vocabulary_size())
-      throw ArgumentError("tokenizer", "id " + std::to_string(id) + " is not in the vocabulary of " +
-                                           std::to_string(vocabulary_size()) + " tokens");
+    check(id);
     if (id == state_->end) break;
-    if (id != state_->start) bytes += state_->bytes[static_cast<std::size_t>(id)];
+    if (id == state_->start) continue;
+    const std::string& token = *state_->tokens[static_cast<std::size_t>(id)];
+    bytes += id < state_->first_added ? token_bytes(token) : token + " ";
   }
   if (bytes.ends_with(' ')) bytes.pop_back();
   return to_utf8(decode_utf8(bytes));
@@ -145,7 +148,7 @@ Index ClipTokenizer::length() const noexcept {
   return state_->length;
 }
 Index ClipTokenizer::vocabulary_size() const noexcept {
-  return static_cast<Index>(state_->bytes.size());
+  return static_cast<Index>(state_->tokens.size());
 }
 
 }  // namespace daguerre::text

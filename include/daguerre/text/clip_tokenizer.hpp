@@ -52,8 +52,8 @@ class ClipTokenizer {
   /// by one space. Always well-formed UTF-8. Throws ArgumentError for an id that is not in the vocabulary.
   std::string decode(std::span<const std::int32_t> ids) const;
 
-  /// The same tokenizer padding with another token of its vocabulary; ArgumentError if there is none such.
-  ClipTokenizer with_pad(std::string_view token) const;
+  /// The same tokenizer padding with another id; ArgumentError if the vocabulary does not have it.
+  ClipTokenizer with_pad(std::int32_t id) const;
 
   std::int32_t start_id() const noexcept;
   std::int32_t end_id() const noexcept;
@@ -68,6 +68,7 @@ class ClipTokenizer {
   /// Appends the ids of word after word until `enough`, given the word's place in the text, says so.
   void encode_words(std::string_view text, const std::function<bool(std::size_t)>& enough,
                     std::vector<std::int32_t>& ids) const;
+  void check(std::int32_t id) const;
 
   std::shared_ptr<const State> state_;
   std::int32_t pad_;
