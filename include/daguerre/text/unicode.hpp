@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What tokenizers need of Unicode: UTF-8, the categories L and N, white space, lower case, normal form C.
+/// Tables of Unicode 14.0 (letters and numbers of 15.0).
+namespace daguerre::text {
+
+/// A code point and where it came from: the byte offset, in the text first decoded, of the character it is or
+/// was made from. The offset follows it through normalisation and lower-casing.
+struct Char {
+  char32_t code = 0;
+  std::uint32_t source = 0;
+
+  friend bool operator==(const Char&, const Char&) = default;
+};
+using Chars = std::vector<Char>;
+
+/// Decodes UTF-8. Every maximal part of a malformed sequence (overlong forms and surrogates are malformed)
+/// becomes one U+FFFD, as in Python's `errors="replace"`. Throws ArgumentError for 4 GiB or more.
+Chars decode_utf8(std::string_view text);
+/// Appends one code point.
+void append_utf8(std::string& text, char32_t code);
+std::string to_utf8(std::span<const Char> text);
+
+/// General category L.
+bool is_letter(char32_t code) noexcept;
+/// General category N.
+bool is_number(char32_t code) noexcept;
+/// The property White_Space, which is `\s` of regular expressions.
+bool is_space(char32_t code) noexcept;
+
+/// How a capital sigma becomes small.
+enum class FinalSigma {
+  ignore,  ///< always U+03C3, as Rust's `char::to_lowercase`
+  follow   ///< U+03C2 at the end of a word, as Python's `str.lower` (Unicode, section 3.13, Final_Sigma)
+};
+/// Full lower-casing: U+0130 becomes two code points.
+Chars lower(std::span<const Char> text, FinalSigma sigma);
+
+/// Normalization form C (Unicode Standard Annex 15).
+Chars nfc(std::span<const Char> text);
+
+}  // namespace daguerre::text

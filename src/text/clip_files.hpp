@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "daguerre/tensor/shape.hpp"
+#include "text/byte_pair.hpp"
+
+namespace daguerre::text {
+
+/// What a CLIP tokenizer's folder says, checked.
+struct ClipFiles {
+  BytePairEncoder::Vocabulary vocabulary;  ///< with the added tokens; ids are 0 to size - 1
+  std::vector<BytePairEncoder::Merge> merges;
+  std::vector<std::string> added;        ///< tokens that vocab.json does not hold
+  std::string start, end, pad, unknown;  ///< each is in the vocabulary
+  Index length = 77;
+};
+
+/// Reads the folder. Throws as ClipTokenizer::load.
+ClipFiles read_clip_files(const std::filesystem::path& folder);
+
+}  // namespace daguerre::text

@@ -1,0 +1,154 @@
+#include "daguerre/text/clip_tokenizer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daguerre/error.hpp"
+#include "daguerre/text/unicode.hpp"
+#include "text/byte_pair.hpp"
+#include "text/clip_files.hpp"
+#include "text/clip_words.hpp"
+
+namespace daguerre::text {
+namespace {
+
+/// What a token of vocab.json stands for: bytes, and a space at the end of a word.
+std::string token_bytes(std::string_view token) {
+  const bool last = token.ends_with(end_of_word);
+  if (last) token.remove_suffix(end_of_word.size());
+  std::string bytes;
+  for (const Char& c : decode_utf8(token)) {
+    const int byte = char_to_byte(c.code);
+    if (byte < 0)
+      append_utf8(bytes, c.code);
+    else
+      bytes.push_back(static_cast<char>(byte));
+  }
+  if (last) bytes.push_back(' ');
+  return bytes;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r\n\f\v";
+  const std::size_t begin = text.find_first_not_of(blanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
+}
+
+}  // namespace
+
+struct ClipTokenizer::State {
+  State(ClipFiles files, ClipDialect dialect)
+      : vocabulary(std::move(files.vocabulary)),
+        encoder(vocabulary, files.merges, id_of(files.unknown),
+                dialect == ClipDialect::openai ? MergeOrder::rank_by_rank : MergeOrder::one_by_one),
+        splitter(dialect, {files.end, id_of(files.end)}, other_tokens(files)),
+        start(id_of(files.start)),
+        end(id_of(files.end)),
+        pad(id_of(files.pad)),
+        first_added(static_cast<std::int32_t>(vocabulary.size() - files.added.size())),
+        length(files.length),
+        tokens(vocabulary.size()) {
+    for (const auto& [token, id] : vocabulary) tokens[static_cast<std::size_t>(id)] = &token;
+  }
+
+  std::int32_t id_of(const std::string& token) const { return vocabulary.at(token); }
+
+  std::vector<ClipSplitter::SpecialToken> other_tokens(const ClipFiles& files) const {
+    std::vector<ClipSplitter::SpecialToken> others;
+    if (files.start != files.end) others.push_back({files.start, id_of(files.start)});
+    for (const std::string& token : files.added)
+      if (token != files.start && token != files.end) others.push_back({token, id_of(token)});
+    return others;
+  }
+
+  const BytePairEncoder::Vocabulary vocabulary;
+  const BytePairEncoder encoder;
+  const ClipSplitter splitter;
+  const std::int32_t start, end, pad;
+  const std::int32_t first_added;  // vocab.json leaves no holes, so added tokens come behind its own
+  const Index length;
+  std::vector<const std::string*> tokens;  // by id; they are the vocabulary's keys
+};
+
+ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder, ClipDialect dialect) {
+  auto state = std::make_shared<const State>(read_clip_files(folder), dialect);
+  const std::int32_t pad = state->pad;
+  return ClipTokenizer(std::move(state), pad);
+}
+
+ClipTokenizer ClipTokenizer::with_pad(std::int32_t id) const {
+  check(id);
+  return ClipTokenizer(state_, id);
+}
+
+void ClipTokenizer::check(std::int32_t id) const {
+  if (id < 0 || id >= vocabulary_size())
+    throw ArgumentError("tokenizer", "id " + std::to_string(id) + " is not in the vocabulary of " +
+                                         std::to_string(vocabulary_size()) + " tokens");
+}
+
+void ClipTokenizer::encode_words(std::string_view text, const std::function<bool(std::size_t)>& enough,
+                                 std::vector<std::int32_t>& ids) const {
+  BytePairEncoder::Scratch scratch;
+  state_->splitter.split(text, [&](const ClipSplitter::Word& word) {
+    if (word.special >= 0)
+      ids.push_back(word.special);
+    else
+      state_->encoder.encode(to_utf8(word.text), scratch, ids);
+    return !enough(word.text.front().source);
+  });
+}
+
+std::vector<std::int32_t> ClipTokenizer::encode(std::string_view text) const {
+  std::vector<std::int32_t> ids;
+  encode_words(
+      text, [](std::size_t) { return false; }, ids);
+  return ids;
+}
+
+ClipTokenizer::Window ClipTokenizer::window(std::string_view text) const {
+  const auto length = static_cast<std::size_t>(state_->length);
+  Window result;
+  result.ids.push_back(state_->start);
+  encode_words(
+      text,
+      [&](std::size_t word_begin) {
+        if (result.ids.size() < length) return false;
+        result.lost = trimmed(text.substr(word_begin));
+        return true;
+      },
+      result.ids);
+  result.ids.resize(std::min(result.ids.size(), length - 1));
+  result.ids.push_back(state_->end);
+  result.ids.resize(length, pad_);
+  return result;
+}
+
+std::string ClipTokenizer::decode(std::span<const std::int32_t> ids) const {
+  std::string bytes;
+  for (const std::int32_t id : ids) {
+    check(id);
+    if (id == state_->end) break;
+    if (id == state_->start) continue;
+    const std::string& token = *state_->tokens[static_cast<std::size_t>(id)];
+    bytes += id < state_->first_added ? token_bytes(token) : token + " ";
+  }
+  if (bytes.ends_with(' ')) bytes.pop_back();
+  return to_utf8(decode_utf8(bytes));
+}
+
+std::int32_t ClipTokenizer::start_id() const noexcept {
+  return state_->start;
+}
+std::int32_t ClipTokenizer::end_id() const noexcept {
+  return state_->end;
+}
+Index ClipTokenizer::length() const noexcept {
+  return state_->length;
+}
+Index ClipTokenizer::vocabulary_size() const noexcept {
+  return static_cast<Index>(state_->tokens.size());
+}
+
+}  // namespace daguerre::text
