@@ -4,6 +4,7 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "daguerre/tensor/tensor.hpp"
@@ -14,7 +15,8 @@ namespace daguerre::samplers {
 /// order.
 using NoiseSource = std::function<Tensor<float>(const Shape&)>;
 
-/// What may change from run to run; everything else belongs to the sampler's configuration.
+/// What may change from run to run; everything else belongs to the sampler's configuration. A sampler takes
+/// what it knows and leaves the rest alone.
 struct RunOptions {
   int steps = 50;  ///< num_inference_steps
   /// Index of the first model call that will be made; above 0 for image to image.
@@ -28,42 +30,74 @@ struct RunOptions {
 };
 
 /// One pass from noise to sample. Owns all state that changes between steps (multistep history, indices), so
-/// that a Sampler can be shared between threads. Tensors are float32, any rank, the leading axis being the
-/// batch and the last one the channels.
+/// that a Sampler can be shared between threads; a run itself belongs to one thread. Tensors are float32, any
+/// rank from 1, the leading axis being the batch and the last one the channels. Samples of a batch do not
+/// influence each other.
 class SamplerRun {
  public:
   virtual ~SamplerRun() = default;
+  SamplerRun(const SamplerRun&) = delete;
+  SamplerRun& operator=(const SamplerRun&) = delete;
 
   /// The timestep of every model call, as it is given to the model (integers for most samplers).
   std::span<const float> timesteps() const noexcept { return timesteps_; }
-  /// The noise levels, one more than there are model calls; empty for samplers that do not use them.
+  /// The noise levels, at least one more than there are model calls; empty for samplers that do not use them.
   std::span<const float> sigmas() const noexcept { return sigmas_; }
+  /// Number of model calls of a whole run.
+  Index calls() const noexcept { return static_cast<Index>(timesteps_.size()); }
   /// Standard deviation of the pure noise a run starts from.
-  virtual float init_noise_sigma() const { return 1.0f; }
+  float init_noise_sigma() const noexcept { return init_noise_sigma_; }
 
-  /// The model's input for call `i`: the sample itself, or scaled by 1/sqrt(sigma^2 + 1).
-  virtual Tensor<float> scale_model_input(const Tensor<float>& sample, Index i) const;
-  /// Takes the sample past call `i`, given the model's output for it. Calls must be made in order, from
-  /// `first_call`. Throws ArgumentError for a wrong index or shapes that do not match.
-  virtual Tensor<float> step(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
-                             const NoiseSource& noise) = 0;
-  /// The noisy sample that call `i` expects, from a clean one: forward process at timestep `i`.
-  virtual Tensor<float> add_noise(const Tensor<float>& original, const Tensor<float>& noise,
-                                  Index i) const = 0;
+  /// The model's input for call `i`: the sample itself (sharing its elements), or scaled by
+  /// 1/sqrt(sigma^2 + 1). Throws ArgumentError for an index out of range.
+  Tensor<float> scale_model_input(const Tensor<float>& sample, Index i) const;
+  /// Takes the sample past call `i`, given the model's output for it (same shape; twice the channels where
+  /// the model predicts a variance too). Calls must be made in order, from `first_call`. `noise` may be empty
+  /// for samplers that draw none. Throws ArgumentError for a wrong index, shapes that do not match, or
+  /// missing noise; the run is then unchanged.
+  Tensor<float> step(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
+                     const NoiseSource& noise = {});
+  /// The noisy sample that call `i` expects, from a clean one: forward process at timestep `i`. Throws
+  /// ArgumentError for an index out of range or shapes that differ.
+  Tensor<float> add_noise(const Tensor<float>& original, const Tensor<float>& noise, Index i) const;
   /// The clean sample as the last step estimated it, for previews; empty before the first step.
   const Tensor<float>& pred_original_sample() const noexcept { return pred_original_sample_; }
 
  protected:
+  /// `name` speaks in error messages. Derived constructors fill the tables below, then call `begin`.
+  explicit SamplerRun(std::string name) : name_(std::move(name)) {}
+  /// Sets the first call. Throws ArgumentError when the tables have no such call.
+  void begin(Index first_call);
+
+  const std::string& name() const noexcept { return name_; }
+  /// Draws noise and checks what comes.
+  Tensor<float> draw(const NoiseSource& noise, const Shape& shape) const;
+
   std::vector<float> timesteps_;
   std::vector<float> sigmas_;
+  float init_noise_sigma_ = 1.0f;
+  /// The model may give twice the channels, the second half being about the variance.
+  bool learned_variance_ = false;
   Tensor<float> pred_original_sample_;
+
+ private:
+  virtual Tensor<float> scale(const Tensor<float>& sample, Index i) const;
+  virtual Tensor<float> advance(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
+                                const NoiseSource& noise) = 0;
+  virtual Tensor<float> noised(const Tensor<float>& original, const Tensor<float>& noise, Index i) const = 0;
+
+  void check_index(const char* function, Index i) const;
+
+  std::string name_;
+  Index next_call_ = 0;
 };
 
-/// A sampler's immutable configuration; `start` makes a run.
+/// A sampler's immutable configuration; `start` makes a run. Safe to share between threads.
 class Sampler {
  public:
   virtual ~Sampler() = default;
-  /// Throws ArgumentError for a number of steps that is not possible.
+  /// Throws ArgumentError for a number of steps that is not possible, or for which the method divides by zero
+  /// (the reference implementation gives NaN there).
   virtual std::unique_ptr<SamplerRun> start(const RunOptions& options) const = 0;
   /// The cumulative product of alphas, one for every training timestep.
   virtual std::span<const float> alphas_cumprod() const = 0;

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+
+#include "daguerre/samplers/noise_schedule.hpp"
+#include "daguerre/samplers/prediction.hpp"
+#include "daguerre/samplers/sampler.hpp"
+#include "daguerre/samplers/sigma_schedule.hpp"
+#include "daguerre/samplers/timesteps.hpp"
+#include "daguerre/weights/config.hpp"
+
+namespace daguerre::samplers {
+
+struct EulerConfig {
+  NoiseScheduleConfig schedule;
+  PredictionType prediction_type = PredictionType::epsilon;
+  TimestepSpacing timestep_spacing = TimestepSpacing::linspace;
+  int steps_offset = 0;
+  /// Any but `lu`.
+  SigmaSpacing sigma_spacing = SigmaSpacing::timesteps;
+  /// Sigmas are evenly spaced in their logarithm, whatever the timesteps are (`interpolation_type`).
+  bool log_linear = false;
+  /// Ends of the Karras, exponential and beta levels; otherwise those of the levels they replace.
+  std::optional<double> sigma_min, sigma_max;
+  /// With v_prediction, the model is called with log(sigma) / 4 instead of a timestep (`timestep_type`).
+  bool continuous_timesteps = false;
+  FinalSigma final_sigma = FinalSigma::zero;
+
+  /// Reads an `EulerDiscreteScheduler` configuration. Throws ConfigError.
+  static EulerConfig from(const weights::Config& config);
+};
+
+/// Euler's method with optional churn: algorithm 2 of EDM, "Elucidating the Design Space of Diffusion-Based
+/// Generative Models" (arXiv:2206.00364), without the second-order correction. Agrees with diffusers'
+/// EulerDiscreteScheduler.
+///
+/// The sample is x = x_0 + sigma noise. In the code `sigma` is the paper's t_i, `sigma_hat` its t-hat_i,
+/// `gamma` its gamma_i, `derivative` its d_i. Uses RunOptions::s_churn, s_tmin, s_tmax and s_noise; draws
+/// noise only where it churns.
+class EulerSampler final : public Sampler {
+ public:
+  explicit EulerSampler(const EulerConfig& config);
+  std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
+  std::span<const float> alphas_cumprod() const override { return schedule_.alphas_cumprod(); }
+
+ private:
+  EulerConfig config_;
+  NoiseSchedule schedule_;
+};
+
+}  // namespace daguerre::samplers

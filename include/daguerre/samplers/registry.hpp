@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/samplers/sampler.hpp"
+#include "daguerre/weights/config.hpp"
+
+namespace daguerre::samplers {
+
+/// Makes samplers from scheduler configurations, by `_class_name`, or by short names such as "dpm++2m-karras".
+/// A value: copy `standard()` and add to it.
+class SamplerRegistry {
+ public:
+  /// Reads the keys of its class from the configuration.
+  using Factory = std::function<std::shared_ptr<const Sampler>(const weights::Config&)>;
+
+  /// All samplers of this library under diffusers' class names, and the short names.
+  static SamplerRegistry standard();
+
+  /// Adds or replaces a class.
+  void add(std::string class_name, Factory factory);
+  /// Adds or replaces a short name: the class and the keys it fixes (a JSON object).
+  void add_name(std::string name, std::string class_name, std::string overrides = "{}");
+
+  /// The sampler that a `scheduler_config.json` describes. Keys that belong to other scheduler classes are left
+  /// alone, as diffusers does; keys that no class knows are refused. Throws ConfigError: unknown class, unknown
+  /// key, or what the class refuses.
+  std::shared_ptr<const Sampler> make(const weights::Config& config) const;
+  /// The sampler called `name`, configured as diffusers' `from_config` does when the class is changed: keys of
+  /// `base` that the class knows are kept, the others dropped, missing ones take the class's defaults; then the
+  /// keys that the name fixes are set. Throws ConfigError.
+  std::shared_ptr<const Sampler> make(std::string_view name, const weights::Config& base) const;
+
+  /// The short names, sorted.
+  std::vector<std::string> names() const;
+  /// The class names, sorted.
+  std::vector<std::string> class_names() const;
+  bool knows_class(std::string_view class_name) const { return classes_.find(class_name) != classes_.end(); }
+
+ private:
+  struct Named {
+    std::string class_name;
+    std::string overrides;
+  };
+  std::map<std::string, Factory, std::less<>> classes_;
+  std::map<std::string, Named, std::less<>> names_;
+};
+
+}  // namespace daguerre::samplers

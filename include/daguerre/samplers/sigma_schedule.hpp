@@ -1,0 +1,54 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+namespace daguerre::samplers {
+
+/// How the noise levels between the largest and the smallest sigma are spaced.
+enum class SigmaSpacing {
+  timesteps,    ///< those of evenly spaced timesteps
+  karras,       ///< EDM (arXiv:2206.00364), equation 5, rho = 7
+  exponential,  ///< evenly spaced logarithms
+  beta,         ///< quantiles of Beta(0.6, 0.6) (arXiv:2407.12173)
+  lu            ///< evenly spaced half log-SNR (DPM-Solver, arXiv:2206.00927, section 3.4)
+};
+
+/// What the last entry of the sigma table is, the level of the finished sample.
+enum class FinalSigma { zero, sigma_min };
+
+/// `steps` noise levels from sigma_max down to sigma_min, for every spacing but `timesteps` and `lu` (then
+/// ArgumentError).
+std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps);
+/// The levels of `lu`, from the ends of a table of logarithms.
+std::vector<double> lu_sigmas(double log_sigma_min, double log_sigma_max, int steps);
+
+/// The table (one value for each training timestep) at fractional timesteps, linearly interpolated and
+/// constant beyond its ends.
+std::vector<double> interpolate(std::span<const double> timesteps, std::span<const float> table);
+
+/// Natural logarithms in float32, rounded as NumPy's vectorised log rounds them. Timesteps that are derived
+/// from sigmas amplify the last bit of these logarithms about a thousandfold.
+std::vector<float> log_sigma_table(std::span<const float> sigmas);
+
+enum class InterpolationPrecision { float32, float64 };
+
+/// The fractional training timestep whose log-sigma is log(sigma), by linear interpolation in the ascending
+/// table. diffusers works in float32 for Karras and Lu levels, in float64 for exponential and beta levels.
+double sigma_to_timestep(double sigma, std::span<const float> log_sigmas, InterpolationPrecision precision);
+/// The timesteps of levels that `spaced_sigmas` made.
+std::vector<double> sigmas_to_timesteps(std::span<const double> sigmas, std::span<const float> log_sigmas,
+                                        SigmaSpacing spacing);
+
+/// `sigmas` with the final level appended, in float32.
+std::vector<float> with_final_sigma(std::span<const double> sigmas, FinalSigma type, float sigma_min);
+
+/// A noise level of the variance-preserving process, from sigma = sigma_t / alpha_t.
+struct NoiseLevel {
+  explicit NoiseLevel(float sigma);
+  float alpha;   ///< alpha_t = 1 / sqrt(sigma^2 + 1)
+  float sigma;   ///< sigma_t = sigma * alpha_t
+  float lambda;  ///< log(alpha_t) - log(sigma_t); infinite for sigma = 0
+};
+
+}  // namespace daguerre::samplers

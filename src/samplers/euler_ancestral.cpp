@@ -1,0 +1,69 @@
+#include "daguerre/samplers/euler_ancestral.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "daguerre/samplers/sigma_schedule.hpp"
+#include "daguerre/tensor/eigen.hpp"
+#include "samplers/read_config.hpp"
+#include "samplers/runs.hpp"
+
+namespace daguerre::samplers {
+namespace {
+
+class EulerAncestralRun final : public SigmaRun {
+ public:
+  EulerAncestralRun(const EulerAncestralConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
+      : SigmaRun("EulerAncestralDiscreteScheduler"), config_(config) {
+    const auto timesteps =
+        sigma_timesteps(schedule, config.timestep_spacing, options.steps, config.steps_offset);
+    timesteps_.assign(timesteps.begin(), timesteps.end());
+    sigmas_ = with_final_sigma(interpolate(timesteps, schedule.sigmas()), FinalSigma::zero, 0.0f);
+    set_init_noise_sigma(config.timestep_spacing == TimestepSpacing::leading);
+    begin(options.first_call);
+  }
+
+ private:
+  Tensor<float> advance(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
+                        const NoiseSource& noise) override {
+    const float from = sigma(i), to = sigma(i + 1);
+    // Neither difference is negative but for rounding.
+    const float sigma_up = std::sqrt(std::max(to * to * (from * from - to * to) / (from * from), 0.0f));
+    const float sigma_down = std::sqrt(std::max(to * to - sigma_up * sigma_up, 0.0f));
+    Tensor<float> original =
+        predict_original_unscaled(config_.prediction_type, model_output, sample, from, from);
+    const Tensor<float> drawn = draw(noise, sample.shape());
+    const auto derivative = (array(sample) - array(std::as_const(original))) / from;
+    Tensor<float> result(sample.shape());
+    array(result) = array(sample) + derivative * (sigma_down - from) + array(drawn) * sigma_up;
+    pred_original_sample_ = std::move(original);
+    return result;
+  }
+
+  EulerAncestralConfig config_;
+};
+
+}  // namespace
+
+EulerAncestralConfig EulerAncestralConfig::from(const weights::Config& config) {
+  EulerAncestralConfig result;
+  result.schedule = read_noise_schedule(config, {.zero_snr = true});
+  result.prediction_type = read_prediction_type(config, false);
+  result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);
+  result.steps_offset = config.get("steps_offset", result.steps_offset);
+  return result;
+}
+
+EulerAncestralSampler::EulerAncestralSampler(const EulerAncestralConfig& config)
+    : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
+  if (config.prediction_type == PredictionType::sample)
+    throw ConfigError("EulerAncestralDiscreteScheduler", "prediction_type sample is not possible");
+}
+
+std::unique_ptr<SamplerRun> EulerAncestralSampler::start(const RunOptions& options) const {
+  check_steps("EulerAncestralDiscreteScheduler", options.steps, schedule_.num_train_timesteps());
+  return std::make_unique<EulerAncestralRun>(config_, schedule_, options);
+}
+
+}  // namespace daguerre::samplers

@@ -1,0 +1,137 @@
+#include "daguerre/samplers/registry.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "daguerre/samplers/ddim.hpp"
+#include "daguerre/samplers/ddpm.hpp"
+#include "daguerre/samplers/dpm_solver.hpp"
+#include "daguerre/samplers/euler.hpp"
+#include "daguerre/samplers/euler_ancestral.hpp"
+#include "daguerre/samplers/pndm.hpp"
+
+namespace daguerre::samplers {
+namespace {
+
+template <class SamplerType, class Config>
+std::shared_ptr<const Sampler> make_sampler(const weights::Config& config) {
+  return std::make_shared<const SamplerType>(Config::from(config));
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+/// diffusers lists here the keys that a configuration got from its class's defaults; another class takes its
+/// own defaults for them.
+weights::Config without_default_values(const weights::Config& config) {
+  if (!config.has("_use_default_values")) return config;
+  nlohmann::json nulls = nlohmann::json::object();
+  for (const auto& key : config.require_strings("_use_default_values")) nulls[key] = nullptr;
+  return config.with(nulls.dump());
+}
+
+/// The keys of diffusers' scheduler classes. A configuration may hold those of a class it was changed from.
+void leave_other_classes_keys(const weights::Config& config) {
+  config.ignore({"algorithm_type", "base_image_seq_len", "base_shift", "beta_end", "beta_schedule", "beta_start",
+                 "clip_sample", "clip_sample_range", "corrector_order", "denoise_to_zero", "disable_corrector",
+                 "dynamic_thresholding_ratio", "euler_at_final", "final_sigmas_type", "interpolation_type",
+                 "lambda_min_clipped", "lower_order_final", "max_image_seq_len", "max_shift", "noise_sampler_seed",
+                 "num_train_timesteps", "original_inference_steps", "predict_epsilon", "predict_x0",
+                 "prediction_type", "rescale_betas_zero_snr", "rho", "s_churn", "s_max", "s_min", "s_noise",
+                 "s_tmax", "s_tmin", "sample_max_value", "set_alpha_to_one", "shift", "sigma_data", "sigma_max",
+                 "sigma_min", "sigma_schedule", "skip_prk_steps", "snr_shift_scale", "solver_order", "solver_p",
+                 "solver_type", "steps_offset", "tensor_format", "thresholding", "timestep_scaling",
+                 "timestep_spacing", "timestep_type", "timestep_values", "trained_betas",
+                 "use_beta_sigmas", "use_dynamic_shifting", "use_exponential_sigmas", "use_karras_sigmas",
+                 "use_lu_lambdas", "variance_type"});
+  // Later versions write these; anything but the default is a flow-matching schedule.
+  config.expect("use_flow_sigmas", {"false"});
+  config.ignore({"flow_shift"});
+}
+
+}  // namespace
+
+SamplerRegistry SamplerRegistry::standard() {
+  SamplerRegistry registry;
+  registry.add("DDPMScheduler", make_sampler<DdpmSampler, DdpmConfig>);
+  registry.add("DDIMScheduler", make_sampler<DdimSampler, DdimConfig>);
+  registry.add("PNDMScheduler", make_sampler<PndmSampler, PndmConfig>);
+  registry.add("EulerDiscreteScheduler", make_sampler<EulerSampler, EulerConfig>);
+  registry.add("EulerAncestralDiscreteScheduler", make_sampler<EulerAncestralSampler, EulerAncestralConfig>);
+  registry.add("DPMSolverMultistepScheduler", make_sampler<DpmMultistepSampler, DpmMultistepConfig>);
+  registry.add("DPMSolverSinglestepScheduler", make_sampler<DpmSinglestepSampler, DpmSinglestepConfig>);
+
+  // A name fixes what it says, whatever the folder's configuration holds, and nothing else.
+  struct Entry {
+    const char* name;
+    const char* class_name;
+    const char* overrides;
+  };
+  constexpr Entry entries[] = {
+      {"ddpm", "DDPMScheduler", "{}"},
+      {"ddim", "DDIMScheduler", "{}"},
+      {"pndm", "PNDMScheduler", "{}"},
+      {"euler", "EulerDiscreteScheduler", R"({"use_karras_sigmas": false})"},
+      {"euler-karras", "EulerDiscreteScheduler", R"({"use_karras_sigmas": true})"},
+      {"euler-a", "EulerAncestralDiscreteScheduler", "{}"},
+      {"dpm++2m", "DPMSolverMultistepScheduler",
+       R"({"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": false})"},
+      {"dpm++2m-karras", "DPMSolverMultistepScheduler",
+       R"({"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": true})"},
+      {"dpm++2m-sde", "DPMSolverMultistepScheduler",
+       R"({"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "use_karras_sigmas": false})"},
+      {"dpm++2m-sde-karras", "DPMSolverMultistepScheduler",
+       R"({"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "use_karras_sigmas": true})"},
+      {"dpm++3m", "DPMSolverMultistepScheduler",
+       R"({"algorithm_type": "dpmsolver++", "solver_order": 3, "use_karras_sigmas": false})"},
+      {"dpm++2s", "DPMSolverSinglestepScheduler",
+       R"({"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": false})"},
+  };
+  for (const auto& entry : entries) registry.add_name(entry.name, entry.class_name, entry.overrides);
+  return registry;
+}
+
+void SamplerRegistry::add(std::string class_name, Factory factory) {
+  classes_.insert_or_assign(std::move(class_name), std::move(factory));
+}
+
+void SamplerRegistry::add_name(std::string name, std::string class_name, std::string overrides) {
+  names_.insert_or_assign(std::move(name), Named{std::move(class_name), std::move(overrides)});
+}
+
+std::shared_ptr<const Sampler> SamplerRegistry::make(const weights::Config& config) const {
+  const auto found = classes_.find(config.class_name());
+  if (found == classes_.end())
+    throw ConfigError("samplers", config.source() + ": unknown scheduler class \"" + config.class_name() +
+                                      "\"; known are " + joined(class_names()));
+  const weights::Config effective = without_default_values(config);
+  auto sampler = found->second(effective);
+  leave_other_classes_keys(effective);
+  effective.finish();
+  return sampler;
+}
+
+std::shared_ptr<const Sampler> SamplerRegistry::make(std::string_view name, const weights::Config& base) const {
+  const auto found = names_.find(name);
+  if (found == names_.end())
+    throw ConfigError("samplers", "unknown sampler \"" + std::string(name) + "\"; known are " + joined(names()));
+  nlohmann::json overrides = nlohmann::json::parse(found->second.overrides);
+  overrides["_class_name"] = found->second.class_name;
+  return make(without_default_values(base).with(R"({"_use_default_values": null})").with(overrides.dump()));
+}
+
+std::vector<std::string> SamplerRegistry::names() const {
+  std::vector<std::string> result;
+  for (const auto& [name, named] : names_) result.push_back(name);
+  return result;
+}
+
+std::vector<std::string> SamplerRegistry::class_names() const {
+  std::vector<std::string> result;
+  for (const auto& [name, factory] : classes_) result.push_back(name);
+  return result;
+}
+
+}  // namespace daguerre::samplers
