@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/tensor/random.hpp"
+
+namespace daguerre {
+
+/// The random numbers of a run, in the order in which it needs them. Shapes are `[N, h, w, C]`.
+class NoiseStreams {
+ public:
+  virtual ~NoiseStreams() = default;
+  /// What a draw is for. A source that replays a recording needs to know; a generator does not.
+  enum class Use { initial, autoencoder, step };
+  virtual Tensor<float> draw(Use use, const Shape& shape) = 0;
+};
+
+/// One generator for each image of a batch, so that an image does not depend on the batch it is in. Each
+/// draws
+/// `[1, C, h, w]`, the reference's order.
+class SeededNoise final : public NoiseStreams {
+ public:
+  /// `generator` as for make_generator; one seed for each image.
+  SeededNoise(std::string_view generator, std::vector<std::uint64_t> seeds);
+  Tensor<float> draw(Use use, const Shape& shape) override;
+
+ private:
+  std::vector<std::unique_ptr<Generator>> generators_;
+};
+
+}  // namespace daguerre

@@ -1,0 +1,219 @@
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "conformance/case.hpp"
+#include "daguerre/nn/resnet.hpp"
+#include "daguerre/nn/timestep.hpp"
+#include "daguerre/nn/transformer.hpp"
+#include "daguerre/ops/embedding.hpp"
+
+namespace daguerre::conformance {
+namespace {
+
+using weights::Config;
+
+/// A function of one recorded run; made once from the weights.
+template <class T>
+using Block = std::function<Tensor<T>(const ops::Context&, const Recorded&)>;
+
+template <class T>
+Block<T> attention(const Config& config, const nn::Loader& loader) {
+  nn::AttentionOptions options;
+  options.query_dim = config.require_int("query_dim");
+  options.cross_attention_dim = config.get("cross_attention_dim", 0);
+  options.heads = config.get("heads", 8);
+  options.head_dim = config.get("dim_head", 64);
+  options.bias = config.get("bias", false);
+  options.norm_num_groups = config.get("norm_num_groups", 0);
+  options.norm_epsilon = static_cast<float>(config.get("eps", 1e-5));
+  options.residual_connection = config.get("residual_connection", false);
+  options.rescale_output_factor = static_cast<float>(config.get("rescale_output_factor", 1.0));
+  config.ignore({"upcast_softmax", "upcast_attention"});
+  config.finish();
+  return [module = nn::Attention<T>(loader, options)](const ops::Context& context, const Recorded& run) {
+    const auto x = run.tensor_as<T>("in.x");
+    Tensor<T> states;
+    Tensor<float> bias;
+    if (run.has("in.ctx")) states = run.tensor_as<T>("in.ctx");
+    if (run.has("in.mask")) bias = run.tensor("in.mask").reshape({x.dim(0), -1});
+    return module(context, x, run.has("in.ctx") ? &states : nullptr, run.has("in.mask") ? &bias : nullptr);
+  };
+}
+
+nn::TransformerOptions transformer_options(const Config& config) {
+  nn::TransformerOptions options;
+  options.num_attention_heads = config.get("num_attention_heads", 16);
+  options.attention_head_dim = config.get("attention_head_dim", 88);
+  options.cross_attention_dim = config.get("cross_attention_dim", 0);
+  options.only_cross_attention = config.get("only_cross_attention", false);
+  options.activation_fn = config.get("activation_fn", "geglu");
+  return options;
+}
+
+template <class T, class Module>
+Block<T> with_states(Module module) {
+  return [module = std::move(module)](const ops::Context& context, const Recorded& run) {
+    Tensor<T> states;
+    if (run.has("in.ctx")) states = run.tensor_as<T>("in.ctx");
+    return module(context, run.tensor_as<T>("in.x"), run.has("in.ctx") ? &states : nullptr, nullptr);
+  };
+}
+
+template <class T>
+Block<T> basic_transformer_block(const Config& config, const nn::Loader& loader) {
+  auto options = transformer_options(config);
+  options.dim = config.require_int("dim");
+  config.finish();
+  return with_states<T>(nn::BasicTransformerBlock<T>(loader, options));
+}
+
+template <class T>
+Block<T> transformer_2d(const Config& config, const nn::Loader& loader) {
+  typename nn::Transformer2D<T>::Options options;
+  options.block = transformer_options(config);
+  options.in_channels = config.require_int("in_channels");
+  options.num_layers = config.get("num_layers", 1);
+  options.norm_num_groups = config.get("norm_num_groups", 32);
+  options.use_linear_projection = config.get("use_linear_projection", false);
+  config.finish();
+  return with_states<T>(nn::Transformer2D<T>(loader, options));
+}
+
+template <class T>
+Block<T> feed_forward(const Config& config, const nn::Loader& loader) {
+  nn::FeedForward<T> module(loader, config.require_int("dim"), config.get("activation_fn", "geglu"),
+                            config.get("mult", 4));
+  config.finish();
+  return [module](const ops::Context& context, const Recorded& run) {
+    return module(context, run.tensor_as<T>("in.x"));
+  };
+}
+
+template <class T>
+Block<T> resnet(const Config& config, const nn::Loader& loader) {
+  nn::ResnetOptions options;
+  options.in_channels = config.require_int("in_channels");
+  options.out_channels = config.get("out_channels", static_cast<int>(options.in_channels));
+  options.temb_channels = config.optional_int("temb_channels").value_or(0);
+  options.groups = config.get("groups", 32);
+  options.epsilon = static_cast<float>(config.get("eps", 1e-6));
+  options.non_linearity = ops::parse_activation(config.get("non_linearity", "swish"), config.source());
+  config.expect("time_embedding_norm", {"\"default\"", "\"scale_shift\""});
+  options.scale_shift = std::string(config.get("time_embedding_norm", "default")) == "scale_shift";
+  options.output_scale_factor = static_cast<float>(config.get("output_scale_factor", 1.0));
+  using Resize = nn::ResnetOptions::Resize;
+  options.resize = config.get("up", false)     ? Resize::up
+                   : config.get("down", false) ? Resize::down
+                                               : Resize::none;
+  config.finish();
+  return [module = nn::ResnetBlock2D<T>(loader, options)](const ops::Context& context, const Recorded& run) {
+    Tensor<T> temb;
+    if (run.has("in.temb")) temb = run.tensor_as<T>("in.temb");
+    return module(context, run.tensor_as<T>("in.x"), run.has("in.temb") ? &temb : nullptr);
+  };
+}
+
+template <class T>
+Block<T> downsample(const Config& config, const nn::Loader& loader) {
+  const int channels = config.require_int("channels");
+  config.expect("use_conv", {"true"});
+  nn::Downsample2D<T> module(loader, channels, config.get("out_channels", channels),
+                             config.get("padding", 1));
+  config.finish();
+  return [module](const ops::Context& context, const Recorded& run) {
+    return module(context, run.tensor_as<T>("in.x"));
+  };
+}
+
+template <class T>
+Block<T> upsample(const Config& config, const nn::Loader& loader) {
+  const int channels = config.require_int("channels");
+  config.expect("use_conv", {"true"});
+  nn::Upsample2D<T> module(loader, channels, config.get("out_channels", channels));
+  const auto size = config.has("output_size") ? config.require_ints("output_size") : std::vector<int>();
+  config.finish();
+  return [module, size](const ops::Context& context, const Recorded& run) {
+    const auto x = run.tensor_as<T>("in.x");
+    return size.size() == 2 ? module(context, x, size[0], size[1]) : module(context, x);
+  };
+}
+
+template <class T>
+Block<T> timestep_embedding_mlp(const Config& config, const nn::Loader& loader) {
+  config.expect("cond_proj_dim", {"null"});
+  nn::TimestepEmbedding<T> module(loader, config.require_int("in_channels"),
+                                  config.require_int("time_embed_dim"),
+                                  ops::parse_activation(config.get("act_fn", "silu"), config.source()));
+  config.finish();
+  return [module](const ops::Context& context, const Recorded& run) {
+    return module(context, run.tensor_as<T>("in.x"));
+  };
+}
+
+template <class T>
+using Maker = Block<T> (*)(const Config&, const nn::Loader&);
+template <class T>
+const std::map<std::string, Maker<T>>& makers() {
+  static const std::map<std::string, Maker<T>> table{{"Attention", attention<T>},
+                                                     {"BasicTransformerBlock", basic_transformer_block<T>},
+                                                     {"Transformer2DModel", transformer_2d<T>},
+                                                     {"FeedForward", feed_forward<T>},
+                                                     {"ResnetBlock2D", resnet<T>},
+                                                     {"Downsample2D", downsample<T>},
+                                                     {"Upsample2D", upsample<T>},
+                                                     {"TimestepEmbedding", timestep_embedding_mlp<T>}};
+  return table;
+}
+
+template <class T>
+std::optional<Result> run_as(const std::filesystem::path& folder, const Config& config,
+                             const Options& options) {
+  const auto maker = makers<T>().find(config.class_name());
+  if (maker == makers<T>().end()) return std::nullopt;
+  const auto context = options.context();
+  const auto block = maker->second(config, loader_for(folder / "weights.safetensors", context));
+  Result result;
+  for (const auto& run : recorded_runs(folder)) {
+    const auto y = block(context, run).template to<float>();
+    result.checks.push_back({"y" + run.label(), test::difference(y, run.tensor("out.y")),
+                             std::is_same_v<T, float> ? bounds::block : bounds::bfloat16_network});
+  }
+  return result;
+}
+
+/// get_timestep_embedding: each output is a way to call it, its width being its own.
+Result run_sinusoid(const std::filesystem::path& folder) {
+  Result result;
+  for (const auto& run : recorded_runs(folder)) {
+    auto timesteps = run.tensor("in.timesteps");
+    for (const auto& name : run.names_below("out.")) {
+      ops::TimestepEmbeddingOptions call{
+          .flip_sin_to_cos = name.find("flip0") == std::string::npos && name != "odd_dim",
+          .freq_shift = name.find("shift0") != std::string::npos ? 0.0f : 1.0f};
+      auto input = timesteps.clone();
+      if (name == "scale1000") {
+        call = {.flip_sin_to_cos = true, .freq_shift = 0.0f, .scale = 1000.0f};
+        for (float& t : input.span()) t /= 1000.0f;
+      }
+      const auto expected = run.tensor("out." + name);
+      // The angle at t = 999 is rounded to 6e-5; sine and cosine of correct libraries then differ by as much
+      // at most.
+      result.checks.push_back(
+          {name, test::difference(ops::timestep_embedding(input.span(), expected.dim(1), call), expected),
+           bounds::block});
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+std::optional<Result> run_block(const std::filesystem::path& folder, const Config& config,
+                                const Options& options) {
+  if (config.class_name() == "get_timestep_embedding") return run_sinusoid(folder);
+  return options.bfloat16 ? run_as<bfloat16>(folder, config, options)
+                          : run_as<float>(folder, config, options);
+}
+
+}  // namespace daguerre::conformance

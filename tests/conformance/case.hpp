@@ -1,0 +1,96 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daguerre/nn/loader.hpp"
+#include "daguerre/weights/config.hpp"
+#include "support/golden.hpp"
+
+/// Runs a recorded case: builds what its configuration names and compares what comes out with what the
+/// reference gave. Nothing here knows a particular case; see tests/data/golden/README.md for the layout.
+namespace daguerre::conformance {
+
+struct Options {
+  std::string engine = "auto";
+  bool bfloat16 = false;
+  int threads = 2;
+
+  ops::Context context() const;
+};
+
+/// One compared quantity.
+struct Check {
+  std::string name;
+  test::Difference difference;
+  double bound = 0.0;
+
+  bool passes() const { return difference.rel_l2 <= bound; }
+};
+
+struct Result {
+  std::string name;                        ///< "area/case"
+  std::optional<std::string> unsupported;  ///< why the case cannot be run
+  std::vector<Check> checks;
+
+  bool passes() const;
+  /// The check that comes nearest to its bound, or exceeds it most. There must be one.
+  const Check& worst() const;
+};
+
+/// Largest relative L2 against the reference in float32, by kind; in bfloat16 networks have one bound of
+/// their own.
+namespace bounds {
+inline constexpr double block = 1e-6;
+inline constexpr double text_encoder = 1e-6;
+inline constexpr double autoencoder = 5e-6;
+inline constexpr double network = 2e-5;
+inline constexpr double bfloat16_network = 2e-2;
+inline constexpr double random = 1e-6;
+}  // namespace bounds
+
+/// A recorded run: the tensors of an `io*.safetensors`, with 4-D ones channels last.
+class Recorded {
+ public:
+  explicit Recorded(const std::filesystem::path& file);
+  bool has(const std::string& name) const { return file_.contains(name); }
+  /// The tensor as float32, [N, C, H, W] brought to [N, H, W, C].
+  Tensor<float> tensor(const std::string& name) const { return test::channels_last(file_, name); }
+  /// The same converted to T.
+  template <class T>
+  Tensor<T> tensor_as(const std::string& name) const {
+    return tensor(name).to<T>();
+  }
+  const weights::SafetensorsFile& file() const noexcept { return file_; }
+  /// "" for io.safetensors, ":odd_size" for io_odd_size.safetensors.
+  const std::string& label() const noexcept { return label_; }
+  /// Names that begin with `prefix`, without it, sorted.
+  std::vector<std::string> names_below(const std::string& prefix) const;
+
+ private:
+  weights::SafetensorsFile file_;
+  std::string label_;
+};
+std::vector<Recorded> recorded_runs(const std::filesystem::path& case_folder);
+
+/// Weights and engine for the network of a case.
+nn::Loader loader_for(const std::filesystem::path& weights, const ops::Context& context);
+
+/// All cases found in `folder` or below it, each run. A folder is a case when it holds a config.json beside
+/// an io*.safetensors, a cases.json, or a model_index.json beside runs/ (one result for each run).
+std::vector<Result> run_below(const std::filesystem::path& folder, const Options& options);
+
+// What `run_below` picks from. Each returns nothing when the class is not its own.
+std::optional<Result> run_block(const std::filesystem::path& folder, const weights::Config& config,
+                                const Options& options);
+std::optional<Result> run_model(const std::filesystem::path& folder, const weights::Config& config,
+                                const Options& options);
+std::optional<Result> run_random(const std::filesystem::path& folder, const weights::Config& config);
+std::optional<Result> run_sampler(const std::filesystem::path& folder, const weights::Config& config);
+Result run_tokenizer(const std::filesystem::path& folder);
+std::vector<Result> run_pipeline(const std::filesystem::path& folder, const Options& options);
+
+}  // namespace daguerre::conformance

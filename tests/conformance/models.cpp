@@ -1,0 +1,126 @@
+#include "conformance/case.hpp"
+#include "daguerre/models/autoencoder_kl.hpp"
+#include "daguerre/models/clip_text.hpp"
+#include "daguerre/models/unet_2d_condition.hpp"
+
+namespace daguerre::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class T>
+constexpr double bound(double float32) {
+  return std::is_same_v<T, float> ? float32 : bounds::bfloat16_network;
+}
+
+/// Compares `actual` with the recorded output of that name, where there is one.
+template <class T>
+void compare(Result& result, const Recorded& run, const std::string& name, const Tensor<T>& actual,
+             double limit) {
+  if (!run.has("out." + name)) return;
+  result.checks.push_back({name + run.label(),
+                           test::difference(actual.template to<float>(), run.tensor("out." + name)),
+                           bound<T>(limit)});
+}
+
+template <class T>
+void run_unet(const fs::path& folder, const weights::Config& config, const ops::Context& context,
+              Result& result) {
+  const models::UNet2DCondition<T> unet(models::UNet2DConditionConfig::from(config),
+                                        loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    for (const auto& input : run.names_below("in."))
+      if (input != "sample" && input != "timestep" && input != "encoder_hidden_states" && input != "mask")
+        throw ConfigError("conformance", "input \"" + input + "\" is not supported");
+    const auto timesteps = run.tensor("in.timestep");
+    Tensor<float> mask;
+    if (run.has("in.mask")) mask = run.tensor("in.mask");
+    compare(result, run, "sample",
+            unet(context, run.tensor_as<T>("in.sample"), timesteps.span(),
+                 run.tensor_as<T>("in.encoder_hidden_states"), run.has("in.mask") ? &mask : nullptr),
+            bounds::network);
+  }
+}
+
+template <class T>
+void run_autoencoder(const fs::path& folder, const weights::Config& config, const ops::Context& context,
+                     Result& result) {
+  const models::AutoencoderKl<T> vae(models::AutoencoderKlConfig::from(config),
+                                     loader_for(folder / "weights.safetensors", context));
+  auto tiling = vae.default_tiling();
+  if (fs::exists(folder / "case.json")) {
+    const auto call = weights::Config::load(folder / "case.json");
+    tiling = {call.get("tile_sample_min_size", static_cast<int>(tiling.sample_min_size)),
+              call.get("tile_latent_min_size", static_cast<int>(tiling.latent_min_size)),
+              call.get("tile_overlap_factor", tiling.overlap_factor)};
+  }
+  const double limit = bound<T>(bounds::autoencoder);
+  for (const auto& run : recorded_runs(folder)) {
+    if (run.has("in.sample")) {
+      const auto sample = run.tensor_as<T>("in.sample");
+      const auto latents = vae.encode(context, sample);
+      const auto check = [&](const std::string& name, const Tensor<float>& actual) {
+        if (run.has("out." + name))
+          result.checks.push_back(
+              {name + run.label(), test::difference(actual, run.tensor("out." + name)), limit});
+      };
+      check("mean", latents.mean);
+      check("logvar", latents.logvar);
+      check("std", latents.std());
+      if (run.has("out.tiled")) check("tiled", vae.encode_tiled(context, sample, tiling).mean);
+    }
+    if (run.has("in.latents")) {
+      const auto latents = run.tensor_as<T>("in.latents");
+      compare(result, run, "decoded", vae.decode(context, latents), bounds::autoencoder);
+      if (run.has("out.tiled"))
+        compare(result, run, "tiled", vae.decode_tiled(context, latents, tiling), bounds::autoencoder);
+    }
+  }
+}
+
+template <class T>
+void run_clip(const fs::path& folder, const weights::Config& config, const ops::Context& context,
+              Result& result) {
+  const models::ClipText<T> clip(models::ClipTextConfig::from(config),
+                                 loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    const auto output = clip(context, run.file().read<std::int32_t>("in.input_ids"));
+    const auto& states = output.hidden_states;
+    compare(result, run, "last_hidden_state", output.last_hidden_state, bounds::text_encoder);
+    compare(result, run, "pooled", output.pooled, bounds::text_encoder);
+    if (!output.text_embeds.empty())
+      compare(result, run, "text_embeds", output.text_embeds, bounds::text_encoder);
+    for (std::size_t i = 0; i < states.size(); ++i)
+      compare(result, run, "hidden." + std::to_string(i), states[i], bounds::text_encoder);
+    const auto& penultimate = states[states.size() - 2];
+    compare(result, run, "penultimate", penultimate, bounds::text_encoder);
+    compare(result, run, "penultimate_normed", clip.final_layer_norm(context, penultimate),
+            bounds::text_encoder);
+  }
+}
+
+template <class T>
+std::optional<Result> run_as(const fs::path& folder, const weights::Config& config,
+                             const ops::Context& context) {
+  const std::string name = config.class_name();
+  Result result;
+  if (name == "UNet2DConditionModel")
+    run_unet<T>(folder, config, context, result);
+  else if (name == "AutoencoderKL")
+    run_autoencoder<T>(folder, config, context, result);
+  else if (name == "CLIPTextModel" || name == "CLIPTextModelWithProjection")
+    run_clip<T>(folder, config, context, result);
+  else
+    return std::nullopt;
+  return result;
+}
+
+}  // namespace
+
+std::optional<Result> run_model(const fs::path& folder, const weights::Config& config,
+                                const Options& options) {
+  return options.bfloat16 ? run_as<bfloat16>(folder, config, options.context())
+                          : run_as<float>(folder, config, options.context());
+}
+
+}  // namespace daguerre::conformance
