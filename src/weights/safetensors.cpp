@@ -19,9 +19,10 @@ constexpr std::string_view who = "safetensors";
 template <class To, class From>
 bool fits(From value) noexcept {
   if constexpr (std::is_floating_point_v<From>) {
-    // 2^(bits-1) is exact in every floating type, max() is not. NaN fails both comparisons.
+    // 2^(bits-1) is exact in every floating type, max() is not; nor is min() - 1, whence the two bounds
+    // below. NaN fails all comparisons.
     const From limit = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * From(2);
-    return value > -limit - From(1) && value < limit;
+    return (value >= -limit || value > -limit - From(1)) && value < limit;
   } else {
     return std::in_range<To>(value);
   }

@@ -228,16 +228,13 @@ class HeaderReader final : public StrictSax {
 // Says what a file is that has no plausible header length. Not asked before that: the first bytes of a
 // pickle are also those of a header of 640 bytes.
 std::string what_else(std::string_view file) {
-  using namespace std::string_view_literals;
-  constexpr std::string_view convert =
-      "; convert it in Python: safetensors.torch.save_file(torch.load(\"FILE\", weights_only=True), "
-      "\"model.safetensors\")";
   if (file.starts_with("PK\x03\x04"))
     return "; it is a zip archive, probably a PyTorch pickle checkpoint, which is not read because a pickle "
            "can run code" +
-           std::string(convert);
+           std::string(pickle_conversion_hint);
   if (file.size() >= 2 && file[0] == '\x80' && file[1] >= 2 && file[1] <= 5)
-    return "; it is a Python pickle, which is not read because it can run code" + std::string(convert);
+    return "; it is a Python pickle, which is not read because it can run code" +
+           std::string(pickle_conversion_hint);
   if (file.starts_with("version https://git-lfs") || file.starts_with("version https://hawser"))
     return "; it is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`";
   if (file.starts_with("GGUF")) return "; it is a GGUF file, a format that is not supported";

@@ -14,4 +14,9 @@ std::size_t find_invalid_utf8(std::string_view text) noexcept;
 /// from a hostile file can neither flood nor steer a terminal.
 std::string in_quotes(std::string_view text);
 
+/// What to do with a pickle checkpoint; follows the statement that a file is one.
+inline constexpr std::string_view pickle_conversion_hint =
+    "; convert it in Python: safetensors.torch.save_file(torch.load(\"FILE\", weights_only=True), "
+    "\"model.safetensors\")";
+
 }  // namespace daguerre::weights

@@ -12,7 +12,8 @@
 namespace daguerre::weights {
 
 /// The named tensors of one network, from one safetensors file or several shards. It remembers which tensors
-/// were asked for, so that a loader can report those that nobody wanted. Copies share that memory.
+/// were asked for, so that a loader can report those that nobody wanted. Copies share that memory and may be
+/// used from several threads.
 class StateDict {
  public:
   /// `path` is a `.safetensors` file, a `.safetensors.index.json` of a sharded model, or a component's
@@ -20,7 +21,8 @@ class StateDict {
   /// (`diffusion_pytorch_model.safetensors`, `model.safetensors`, `weights.safetensors`, their index files,
   /// then the `.fp16` variants). Throws FileError when nothing is found (naming what was looked for; where
   /// only pickle files — .bin, .ckpt, .pt, .pth — are present, saying how to convert them), FormatError for
-  /// malformed files.
+  /// malformed files (duplicate tensors, shards outside the index's folder), WeightError when a shard lacks a
+  /// tensor that the index promises.
   static StateDict load(const std::filesystem::path& path, const SafetensorsOptions& options = {});
   explicit StateDict(std::vector<SafetensorsFile> files);
 
@@ -30,6 +32,8 @@ class StateDict {
   /// The tensor as float32. Throws WeightError when it is missing (naming the nearest names that exist) or
   /// its shape is not `expected`: `[weights] FILE: tensor "x" has shape […], the config asks for […]`.
   Tensor<float> tensor(std::string_view name, const Shape& expected) const;
+  /// The shape of a stored tensor; WeightError when missing. Does not count as asking for it.
+  Shape shape(std::string_view name) const;
 
   /// All names, sorted.
   std::vector<std::string> names() const;

@@ -1,0 +1,129 @@
+#include "daguerre/weights/inspect.hpp"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "daguerre/error.hpp"
+#include "daguerre/weights/config.hpp"
+#include "weights/json.hpp"
+#include "weights/text.hpp"
+#include "weights/weight_files.hpp"
+
+namespace daguerre::weights {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Without the exceptions of another kind that the one-argument forms throw.
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+// The class of a network, from what only its tensors are called.
+std::string guess_class(const std::vector<TensorInfo>& tensors) {
+  const auto any = [&](auto&& matches) {
+    return std::any_of(tensors.begin(), tensors.end(),
+                       [&](const TensorInfo& info) { return matches(std::string_view(info.name)); });
+  };
+  const auto contains = [&](std::string_view part) {
+    return any([&](std::string_view name) { return name.find(part) != std::string_view::npos; });
+  };
+  const auto has = [&](std::string_view whole) {
+    return any([&](std::string_view name) { return name == whole; });
+  };
+  if (contains(".lora_down.") || contains(".lora.down.") || contains("_lora.down.") || contains(".lora_A."))
+    return "LoRA";
+  if (any([](std::string_view name) { return name.starts_with("model.diffusion_model."); }))
+    return "CompVis checkpoint";
+  // Cross-attention tells the conditional UNet from UNet2DModel.
+  if (has("conv_in.weight") && has("time_embedding.linear_1.weight") && contains(".attn2.to_k."))
+    return "UNet2DConditionModel";
+  if (has("encoder.conv_in.weight") && has("decoder.conv_in.weight") && contains("encoder.down_blocks.0."))
+    return "AutoencoderKL";
+  if (has("text_model.embeddings.token_embedding.weight") && !contains("vision_model."))
+    return "CLIPTextModel";
+  return "unknown";
+}
+
+void add_weights(ComponentDescription& component, const SafetensorsOptions& options) {
+  for (const auto& file : open_weight_files(component.path, options)) {
+    component.files.push_back(file.name());
+    for (const auto& info : file.tensors()) {
+      component.tensors.push_back(info);
+      ++component.dtype_counts[info.dtype];
+      component.parameters += info.shape.size();
+      component.bytes += info.end - info.begin;
+    }
+  }
+  if (component.class_name.empty()) {
+    component.class_name = guess_class(component.tensors);
+    component.class_guessed = true;
+  }
+}
+
+// The class in a folder's config.json; empty when there is none.
+std::string configured_class(const fs::path& folder) {
+  const fs::path config = folder / "config.json";
+  return is_there(config) ? Config::load(config).class_name() : std::string{};
+}
+
+// One entry of model_index.json. Schedulers, tokenizers and the like have no config.json and no weights.
+ComponentDescription describe_component(const fs::path& model, const std::string& name,
+                                        const std::string& indexed_class, const SafetensorsOptions& options) {
+  ComponentDescription component;
+  component.name = name;
+  component.path = model / name;
+  component.class_name = indexed_class;
+  try {
+    if (!is_folder(component.path)) throw FileError("inspect", component.path.string() + ": no such folder");
+    if (!is_there(component.path / "config.json")) return component;
+    if (const auto configured = configured_class(component.path); !configured.empty())
+      component.class_name = configured;
+    add_weights(component, options);
+  } catch (const Error& error) {
+    component.problem = error.what();
+  }
+  return component;
+}
+
+ModelDescription describe_model(const fs::path& folder, const SafetensorsOptions& options) {
+  const fs::path index_path = folder / "model_index.json";
+  const std::string source = index_path.string();
+  const auto index = parse_json(read_text_file(index_path, max_config_bytes), source);
+  if (!index.is_object()) throw FormatError("inspect", source + ": expected a JSON object");
+  ModelDescription model{ModelDescription::Kind::model_folder, folder, {}, {}};
+  for (const auto& [key, value] : index.items()) {
+    if (key == "_class_name" && value.is_string()) model.class_name = value.get<std::string>();
+    // A component is [library, class]; [null, null] means that the model goes without. The rest are options.
+    if (!value.is_array() || value.size() != 2 || !value[0].is_string() || !value[1].is_string()) continue;
+    if (!is_plain_name(key))
+      throw FormatError("inspect", source + ": component " + in_quotes(key) +
+                                       " must be the name of a folder beside the index");
+    model.components.push_back(describe_component(folder, key, value[1].get<std::string>(), options));
+  }
+  return model;
+}
+
+}  // namespace
+
+ModelDescription inspect(const fs::path& path, const SafetensorsOptions& options) {
+  using Kind = ModelDescription::Kind;
+  const bool folder = is_folder(path);
+  if (folder && is_there(path / "model_index.json")) return describe_model(path, options);
+  ComponentDescription component;
+  component.path = path;
+  if (folder) component.class_name = configured_class(path);
+  add_weights(component, options);
+  const Kind kind = folder                        ? Kind::component_folder
+                    : path.extension() == ".json" ? Kind::sharded_index
+                                                  : Kind::safetensors_file;
+  return {kind, path, {}, {std::move(component)}};
+}
+
+}  // namespace daguerre::weights

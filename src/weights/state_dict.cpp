@@ -1,0 +1,188 @@
+#include "daguerre/weights/state_dict.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <numeric>
+#include <span>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "daguerre/error.hpp"
+#include "weights/text.hpp"
+#include "weights/weight_files.hpp"
+
+namespace daguerre::weights {
+namespace {
+
+constexpr std::string_view who = "weights";
+
+// Levenshtein distance.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+// Dot-separated parts that both names end with.
+std::size_t shared_parts(std::string_view a, std::string_view b) {
+  const auto [end_a, end_b] = std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend());
+  std::string_view tail = a.substr(static_cast<std::size_t>(a.rend() - end_a));
+  const bool cut_in_a = end_a != a.rend() && *end_a != '.';
+  const bool cut_in_b = end_b != b.rend() && *end_b != '.';
+  // The first part of the common tail may be the end of a longer one ("in.weight" of "conv_in.weight").
+  if (cut_in_a || cut_in_b) {
+    const auto dot = tail.find('.');
+    if (dot == std::string_view::npos) return 0;
+    tail.remove_prefix(dot + 1);
+  }
+  if (tail.starts_with('.')) tail.remove_prefix(1);
+  return tail.empty() ? 0 : 1 + static_cast<std::size_t>(std::count(tail.begin(), tail.end(), '.'));
+}
+
+// Up to three of `names` that may be meant by `wanted`, for the message that it is missing: those that end in
+// the same two parts (or the whole of it), and those that differ by a few letters.
+std::string nearest_names(std::string_view wanted, const std::vector<std::string_view>& names) {
+  constexpr std::size_t most_examined = 20000, longest = 200, most_named = 3;
+  const std::size_t few = wanted.size() / 4 + 1;
+  const auto wanted_parts = 1 + static_cast<std::size_t>(std::count(wanted.begin(), wanted.end(), '.'));
+  std::vector<std::pair<std::size_t, std::string_view>> ranked;
+  if (wanted.size() <= longest) {
+    for (const auto name : std::span(names).first(std::min(names.size(), most_examined))) {
+      if (name.size() > longest) continue;
+      const bool same_end = shared_parts(wanted, name) >= std::min<std::size_t>(wanted_parts, 2);
+      const std::size_t distance = edit_distance(wanted, name);
+      if (same_end || distance <= few) ranked.emplace_back(distance, name);
+    }
+  }
+  std::sort(ranked.begin(), ranked.end());
+  std::string text;
+  for (const auto& [distance, name] : std::span(ranked).first(std::min(ranked.size(), most_named)))
+    text += (text.empty() ? "; the nearest there are: " : ", ") + in_quotes(name);
+  return text;
+}
+
+}  // namespace
+
+struct StateDict::State {
+  struct Entry {
+    const SafetensorsFile* file;
+    const TensorInfo* info;
+  };
+
+  std::string source;
+  std::vector<SafetensorsFile> files;
+  std::unordered_map<std::string_view, Entry> entries;
+  mutable std::mutex mutex;
+  std::unordered_set<std::string_view> asked;
+
+  State(std::vector<SafetensorsFile> parts, std::string name)
+      : source(std::move(name)), files(std::move(parts)) {
+    for (const auto& file : files)
+      for (const auto& info : file.tensors()) {
+        const auto [present, added] = entries.try_emplace(info.name, Entry{&file, &info});
+        if (!added)
+          throw FormatError(who, "tensor " + in_quotes(info.name) + " is in " + present->second.file->name() +
+                                     " and in " + file.name());
+      }
+  }
+
+  std::vector<std::string_view> names() const {
+    std::vector<std::string_view> result;
+    result.reserve(entries.size());
+    for (const auto& [name, entry] : entries) result.push_back(name);
+    std::sort(result.begin(), result.end());
+    return result;
+  }
+  const Entry& require(std::string_view name) const {
+    const auto found = entries.find(name);
+    if (found == entries.end())
+      throw WeightError(
+          who, source + ": tensor " + in_quotes(name) + " is missing" + nearest_names(name, names()));
+    return found->second;
+  }
+};
+
+StateDict StateDict::load(const std::filesystem::path& path, const SafetensorsOptions& options) {
+  StateDict result(open_weight_files(path, options));
+  result.state_->source = path.string();
+  return result;
+}
+
+StateDict::StateDict(std::vector<SafetensorsFile> files) {
+  std::string source = files.empty() ? "(no files)" : files.front().name();
+  if (files.size() > 1) source += " and " + std::to_string(files.size() - 1) + " more";
+  state_ = std::make_shared<State>(std::move(files), std::move(source));
+}
+
+bool StateDict::contains(std::string_view name) const {
+  return find(name) != nullptr;
+}
+
+const TensorInfo* StateDict::find(std::string_view name) const {
+  const auto found = state_->entries.find(name);
+  return found == state_->entries.end() ? nullptr : found->second.info;
+}
+
+Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected) const {
+  const auto& [file, info] = state_->require(name);
+  if (!(info->shape == expected))
+    throw WeightError(who, file->name() + ": tensor " + in_quotes(name) + " has shape " +
+                               to_string(info->shape) + ", the config asks for " + to_string(expected));
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->asked.insert(info->name);
+  }
+  return file->read<float>(name);
+}
+
+Shape StateDict::shape(std::string_view name) const {
+  return state_->require(name).info->shape;
+}
+
+std::vector<std::string> StateDict::names() const {
+  const auto views = state_->names();
+  return {views.begin(), views.end()};
+}
+
+std::vector<std::string> StateDict::unused() const {
+  std::vector<std::string> result;
+  const std::lock_guard lock(state_->mutex);
+  for (const auto name : state_->names())
+    if (!state_->asked.contains(name)) result.emplace_back(name);
+  return result;
+}
+
+const std::string& StateDict::source() const {
+  return state_->source;
+}
+
+Scope Scope::sub(std::string_view child) const {
+  return Scope(weights_, full(child));
+}
+
+bool Scope::contains(std::string_view name) const {
+  return weights_.contains(full(name));
+}
+
+Tensor<float> Scope::tensor(std::string_view name, const Shape& expected) const {
+  return weights_.tensor(full(name), expected);
+}
+
+Shape Scope::shape(std::string_view name) const {
+  return weights_.shape(full(name));
+}
+
+std::string Scope::full(std::string_view name) const {
+  return prefix_.empty() ? std::string(name) : prefix_ + "." + std::string(name);
+}
+
+}  // namespace daguerre::weights

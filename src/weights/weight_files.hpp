@@ -1,0 +1,20 @@
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/weights/safetensors.hpp"
+
+namespace daguerre::weights {
+
+/// The files behind a network's weights: `path` is a safetensors file, an index of shards, or a component's
+/// folder in which the usual names are looked for. Every tensor that an index promises is in its shard.
+/// Throws what `StateDict::load` throws.
+std::vector<SafetensorsFile> open_weight_files(const std::filesystem::path& path,
+                                               const SafetensorsOptions& options);
+
+/// True for the name of a file or folder that stays inside its folder: no separators, no "..", no drive.
+bool is_plain_name(std::string_view name);
+
+}  // namespace daguerre::weights
