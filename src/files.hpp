@@ -14,7 +14,7 @@ namespace daguerre {
 std::vector<std::byte> read_file(std::string_view who, const std::filesystem::path& path,
                                  std::uintmax_t limit);
 
-/// Writes a temporary file beside `path` and renames it, so that no reader ever sees half a file. Throws
+/// Writes a temporary file beside `path`, then renames it, so that no reader ever sees half a file. Throws
 /// FileError, leaving what was at `path` before.
 void write_file(std::string_view who, const std::filesystem::path& path, std::span<const std::byte> bytes);
 

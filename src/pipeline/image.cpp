@@ -51,6 +51,7 @@ Image Image::decode(std::span<const std::byte> file, std::string_view name) {
     return FormatError("image", std::string(name) + ": " + message);
   };
   if (file.size() > file_limit) throw fail("has more than 256 MB");
+  if (!stb::huffman_tables_fit(file)) throw fail("a Huffman table has more than 256 symbols");
   const auto info = stb::image_info(file);
   if (!info) throw fail("is not a PNG, JPEG or BMP picture with a valid header");
   if (!is_permitted(info->width, info->height))

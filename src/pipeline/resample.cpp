@@ -72,9 +72,9 @@ std::uint8_t round_fixed(std::int32_t sum) {
 constexpr std::int32_t fixed_half = 1 << (precision_bits - 1);
 
 Image resize_rows(const Image& in, Index width) {
-  const Weights weights = lanczos_weights(in.width(), width);
   const Index channels = in.channels();
-  Image out(width, in.height(), channels);
+  Image out(width, in.height(), channels);  // checks the width
+  const Weights weights = lanczos_weights(in.width(), width);
   std::uint8_t* to = out.pixels().data();
   for (Index y = 0; y < in.height(); ++y) {
     const std::uint8_t* row = in.pixels().data() + y * in.width() * channels;
@@ -92,9 +92,9 @@ Image resize_rows(const Image& in, Index width) {
 }
 
 Image resize_columns(const Image& in, Index height) {
-  const Weights weights = lanczos_weights(in.height(), height);
   const Index row_size = in.width() * in.channels();
-  Image out(in.width(), height, in.channels());
+  Image out(in.width(), height, in.channels());  // checks the height
+  const Weights weights = lanczos_weights(in.height(), height);
   std::vector<std::int32_t> sums(static_cast<std::size_t>(row_size));
   for (Index y = 0; y < height; ++y) {
     const auto [first, count] = weights.windows[static_cast<std::size_t>(y)];

@@ -19,6 +19,12 @@ struct ImageInfo {
   int channels = 0;  ///< 2 is grey with alpha
 };
 
+/// Whether every Huffman table of a JPEG file has 256 symbols at most; true for other files. stb_image up
+/// to 2.27 writes behind its arrays otherwise, so this must be asked before any of the functions below. It
+/// walks the file as stb does: segments are skipped by their length, anything else byte by byte to the next
+/// marker.
+bool huffman_tables_fit(std::span<const std::byte> file);
+
 /// The header of a PNG, JPEG or BMP file of at most 2 GiB; nothing when it is none of them.
 std::optional<ImageInfo> image_info(std::span<const std::byte> file);
 

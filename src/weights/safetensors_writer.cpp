@@ -1,11 +1,7 @@
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
-#include <random>
 #include <span>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -13,6 +9,7 @@
 
 #include "daguerre/error.hpp"
 #include "daguerre/weights/safetensors.hpp"
+#include "files.hpp"
 #include "weights/safetensors_header.hpp"
 #include "weights/text.hpp"
 
@@ -35,49 +32,6 @@ void check_text(std::string_view text) {
   if (find_invalid_utf8(text) != std::string_view::npos)
     throw ArgumentError(who, in_quotes(text) + " is not valid UTF-8");
 }
-
-// A file that vanishes unless it is renamed to its final name.
-class TemporaryFile {
- public:
-  // `wx` refuses to open a file that exists, so no other writer's file is ever touched.
-  explicit TemporaryFile(const std::filesystem::path& target) : target_(target) {
-    std::random_device random;
-    path_ = target;
-    path_ += std::string(".").append(std::to_string(random())).append(".tmp");
-    file_.reset(std::fopen(path_.string().c_str(), "wbx"));
-    if (!file_) throw failure();
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    file_.reset();
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove(path_, ignored);
-  }
-
-  void write(std::span<const std::byte> bytes) {
-    if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) throw failure();
-  }
-  void commit() {
-    // fclose reports what the last buffered bytes met with.
-    if (std::fclose(file_.release()) != 0) throw failure();
-    std::error_code error;
-    std::filesystem::rename(path_, target_, error);
-    if (error) throw failure(error.message());
-    path_.clear();
-  }
-
- private:
-  FileError failure(const std::string& reason = std::generic_category().message(errno)) const {
-    return FileError(who, target_.string() + ": cannot be written: " + reason);
-  }
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
-  std::filesystem::path target_, path_;
-  std::unique_ptr<std::FILE, Close> file_;
-};
 
 }  // namespace
 
@@ -146,10 +100,7 @@ std::vector<std::byte> SafetensorsWriter::to_bytes() const {
 }
 
 void SafetensorsWriter::save(const std::filesystem::path& path) const {
-  const auto bytes = to_bytes();
-  TemporaryFile file(path);
-  file.write(bytes);
-  file.commit();
+  write_file(who, path, to_bytes());
 }
 
 }  // namespace daguerre::weights

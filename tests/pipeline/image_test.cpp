@@ -259,6 +259,8 @@ TEST_CASE("resizing keeps what it must", "[image]") {
   CHECK(values_of(image_of(1, 2, 3, {1, 2, 3, 4, 5, 6}).resized(1, 4, Resampling::nearest)) ==
         std::vector<std::uint8_t>{1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6});
   expect_error<ArgumentError>([&] { (void)four.resized(0, 1); }, {"0 x 1"});
+  expect_error<ArgumentError>([&] { (void)four.resized(4, 0); }, {"4 x 0"});
+  expect_error<ArgumentError>([&] { (void)four.resized(Index{1} << 60, 1); }, {"16384"});
 }
 
 TEST_CASE("pixels become tensors and come back", "[image]") {
