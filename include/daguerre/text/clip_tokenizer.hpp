@@ -28,9 +28,9 @@ enum class ClipDialect {
 /// `tokenizer/` folder of a model: vocab.json and merges.txt; special_tokens_map.json,
 /// tokenizer_config.json and added_tokens.json where they are.
 ///
-/// Immutable, cheap to copy (copies share the tables), and safe to use from many threads. No text is refused:
-/// malformed UTF-8 is read as U+FFFD. The pad token is not looked for in the text, so `!` stays punctuation
-/// where a model pads with it.
+/// Immutable, cheap to copy (copies share the tables), and safe to use from many threads. No text below 4 GiB
+/// is refused: malformed UTF-8 is read as U+FFFD. The pad token is not looked for in the text, so `!` stays
+/// punctuation where a model pads with it.
 class ClipTokenizer {
  public:
   /// Throws FileError, FormatError (naming the file, and the line or token) or ConfigError (a special token
