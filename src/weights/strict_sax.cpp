@@ -1,5 +1,7 @@
 #include "weights/strict_sax.hpp"
 
+#include <algorithm>
+
 #include "daguerre/error.hpp"
 #include "weights/text.hpp"
 

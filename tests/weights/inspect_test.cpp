@@ -1,6 +1,7 @@
 #include "daguerre/weights/inspect.hpp"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 

@@ -1,4 +1,5 @@
 // Every check of the header, each with a file that only this check refuses.
+#include <map>
 #include <string>
 #include <string_view>
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <random>
 #include <string>
@@ -294,4 +295,31 @@ TEST_CASE("all recorded files are read", "[weights][safetensors][golden]") {
     CHECK(covered < std::filesystem::file_size(entry.path()));
   }
   CHECK(files > 100);
+}
+
+TEST_CASE("files of the reference's writer come out byte for byte", "[weights][safetensors][golden]") {
+  int files = 0;
+  for (const std::string area : {"blocks", "unet", "vae"}) {
+    const auto folder = std::filesystem::path(DAGUERRE_TEST_DATA) / "golden" / area;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+      if (entry.path().extension() != ".safetensors") continue;
+      INFO(entry.path());
+      ++files;
+      const auto file = SafetensorsFile::open(entry.path());
+      SafetensorsWriter writer;
+      for (const auto& info : file.tensors()) {
+        if (info.dtype == DType::i64)
+          writer.add(info.name, file.read<std::int64_t>(info.name));
+        else if (info.dtype == DType::f64)
+          writer.add(info.name, file.read<double>(info.name));
+        else if (info.dtype == DType::f16)
+          writer.add(info.name, file.read<half>(info.name));
+        else
+          writer.add(info.name, file.read<float>(info.name));
+      }
+      for (const auto& [key, value] : file.metadata()) writer.set_metadata(key, value);
+      CHECK(writer.to_bytes() == *test::as_buffer(test::read_file(entry.path())));
+    }
+  }
+  CHECK(files > 50);
 }
