@@ -1,0 +1,44 @@
+#include "conformance/case.hpp"
+#include "support/catch.hpp"
+
+using namespace daguerre;
+
+namespace {
+
+void check_area(const std::string& area, const conformance::Options& options) {
+  const auto results = conformance::run_below(test::golden(area), options);
+  REQUIRE_FALSE(results.empty());
+  for (const auto& result : results) {
+    INFO(result.name << " on " << options.engine << (options.bfloat16 ? " in bfloat16" : " in float32"));
+    if (options.bfloat16 && area == "pipelines") continue;
+    CHECK(result.unsupported.value_or("") == "");
+    for (const auto& check : result.checks) {
+      INFO(check.name << ": max abs " << check.difference.max_abs << ", relative L2 "
+                      << check.difference.rel_l2 << ", bound " << check.bound);
+      CHECK(check.passes());
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every recorded case of a supported class agrees with the reference", "[golden]") {
+  for (const auto& engine : ops::engine_names())
+    for (const auto* area : {"blocks", "unet", "vae", "text", "pipelines"})
+      SECTION(engine + ", float32, " + area) {
+        check_area(area, {.engine = engine});
+      }
+}
+
+TEST_CASE("recorded networks agree in bfloat16", "[golden]") {
+  for (const auto& engine : ops::engine_names())
+    for (const auto* area : {"blocks", "unet", "vae", "text"}) SECTION(engine + ", bfloat16, " + area) {
+        check_area(area, {.engine = engine, .bfloat16 = true});
+      }
+}
+
+TEST_CASE("recorded random numbers and samplers agree with the reference", "[golden]") {
+  for (const auto* area : {"random", "schedulers"}) SECTION(area) {
+      check_area(area, {.engine = "eigen"});
+    }
+}

@@ -1,0 +1,177 @@
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include "conformance/case.hpp"
+#include "daguerre/pipeline/image.hpp"
+#include "daguerre/pipeline/stable_diffusion.hpp"
+#include "daguerre/samplers/registry.hpp"
+
+/// Whole pipelines: a model folder and its recorded runs.
+namespace daguerre::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+/// Replays the noise that the reference drew.
+class RecordedNoise final : public NoiseStreams {
+ public:
+  explicit RecordedNoise(const Recorded& run) : run_(run) {}
+  Tensor<float> draw(Use use, const Shape& shape) override {
+    const std::string kind = use == Use::initial ? "init" : use == Use::autoencoder ? "vae" : "step";
+    auto& index = next_[static_cast<std::size_t>(use)];
+    // A step that draws nothing leaves a gap in the numbers.
+    while (index < 1000 && !run_.has("noise." + kind + "." + std::to_string(index))) ++index;
+    if (index == 1000)
+      throw ArgumentError("conformance", "more noise." + kind + " is drawn than was recorded");
+    auto noise = run_.tensor("noise." + kind + "." + std::to_string(index++));
+    if (!(noise.shape() == shape))
+      throw ArgumentError("conformance", "noise." + kind + " is " + to_string(noise.shape()) +
+                                             ", asked for " + to_string(shape));
+    return noise;
+  }
+
+ private:
+  const Recorded& run_;
+  std::array<int, 3> next_{};
+};
+
+std::vector<std::string> strings(const Json& value, std::size_t count) {
+  if (value.is_null()) return std::vector<std::string>(count);
+  if (value.is_string()) return std::vector<std::string>(count, value.get<std::string>());
+  return value.get<std::vector<std::string>>();
+}
+
+/// As diffusers treats a tensor: values below zero mean that it is in [-1, 1] already.
+Tensor<float> normalised(Tensor<float> image) {
+  if (std::any_of(image.span().begin(), image.span().end(), [](float v) { return v < 0.0f; })) return image;
+  for (float& value : image.span()) value = 2.0f * value - 1.0f;
+  return image;
+}
+
+StableDiffusionTask task_for(const Json& json, const Recorded& run) {
+  static const std::set<std::string> known_pipelines{
+      "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"};
+  static const std::set<std::string> known_arguments{"prompt",
+                                                     "negative_prompt",
+                                                     "height",
+                                                     "width",
+                                                     "guidance_scale",
+                                                     "num_inference_steps",
+                                                     "eta",
+                                                     "clip_skip",
+                                                     "strength",
+                                                     "guidance_rescale",
+                                                     "num_images_per_prompt",
+                                                     "output_type"};
+  const auto pipeline = json.at("pipeline").get<std::string>();
+  if (!known_pipelines.contains(pipeline)) throw ConfigError("conformance", "pipeline " + pipeline);
+  const auto& arguments = json.at("args");
+  for (const auto& [key, value] : arguments.items())
+    if (!known_arguments.contains(key))
+      throw ConfigError("conformance", "argument \"" + key + "\" is not supported");
+
+  StableDiffusionTask task;
+  const auto prompt = arguments.value("prompt", Json());
+  const auto copies = arguments.value("num_images_per_prompt", std::size_t{1});
+  for (const auto& text : strings(prompt, 1)) task.prompts.insert(task.prompts.end(), copies, text);
+  for (const auto& text : strings(arguments.value("negative_prompt", Json()), task.prompts.size() / copies))
+    task.negative_prompts.insert(task.negative_prompts.end(), copies, text);
+  task.steps = arguments.value("num_inference_steps", 50);
+  task.guidance = {arguments.value("guidance_scale", 7.5f), arguments.value("guidance_rescale", 0.0f)};
+  task.eta = arguments.value("eta", 0.0);
+  task.clip_skip = arguments.value("clip_skip", Json()).is_null() ? 0 : arguments.at("clip_skip").get<int>();
+  task.strength = arguments.value("strength", pipeline == "StableDiffusionImg2ImgPipeline" ? 0.8 : 1.0);
+  if (run.has("in.latents")) task.latents = run.tensor("in.latents");
+  if (run.has("in.image")) task.image = normalised(run.tensor("in.image"));
+  if (run.has("in.mask_image")) task.mask = run.tensor("in.mask_image");
+  const auto picture = run.file().find("out.image")->shape;  // [N, H, W, 3], whatever the arguments left out
+  task.height = picture[1];
+  task.width = picture[2];
+  task.sampler = samplers::SamplerRegistry::standard().make(
+      weights::Config::parse(json.at("scheduler").dump(), "scheduler"));
+  return task;
+}
+
+Result compare_run(const StableDiffusion& model, const ops::Context& context, const Json& json,
+                   const Recorded& run) {
+  const auto task = task_for(json, run);
+  const double bound = json.at("scheduler").value("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4;
+  Result result;
+  const auto compare = [&](const std::string& name, const Tensor<float>& actual) {
+    if (run.has(name)) result.checks.push_back({name, test::difference(actual, run.tensor(name)), bound});
+  };
+  compare("mid.encode_prompt.0", model.encode_prompts(context, task.prompts, task.clip_skip));
+  if (task.guidance.is_on())
+    compare("mid.encode_prompt.1", model.encode_prompts(context, task.negative_prompts, task.clip_skip));
+
+  RecordedNoise noise(run);
+  std::vector<float> timesteps;
+  const auto made = model.run(context, task, noise, [&](const StableDiffusionStep& step) {
+    timesteps.push_back(step.timestep);
+    compare("latents." + std::to_string(step.index), step.latents);
+    if (step.index == 0) compare("mid.model_output.0", step.model_output);
+  });
+  const auto count = static_cast<Index>(timesteps.size());
+  result.checks.push_back(
+      {"timesteps", test::difference(Tensor<float>::copy_of({count}, timesteps), run.tensor("timesteps")),
+       0.0});
+  compare("out.latents", made.latents);
+  // Pictures are recorded channels last, unlike everything else.
+  result.checks.push_back(
+      {"out.image", test::difference(denormalise(made.decoded), run.file().read<float>("out.image")), bound});
+  return result;
+}
+
+}  // namespace
+
+std::vector<Result> run_pipeline(const fs::path& folder, const Options& options) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder / "runs"))
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+
+  const std::string area = fs::absolute(folder).lexically_normal().parent_path().filename().string() + "/" +
+                           fs::absolute(folder).lexically_normal().filename().string() + ":";
+  std::vector<Result> results;
+  const auto context = options.context();
+  std::optional<StableDiffusion> model;
+  std::string unsupported = options.bfloat16 ? "no bound is defined for whole pipelines in bfloat16" : "";
+  for (const auto& file : files) {
+    const auto name = area + file.stem().string();
+    Result result;
+    try {
+      if (!unsupported.empty()) throw ConfigError("conformance", unsupported);
+      if (!model) {
+        const auto index = weights::Config::load(folder / "model_index.json");
+        if (!index.class_name().starts_with("StableDiffusion") || fs::exists(folder / "text_encoder_2"))
+          throw ConfigError("conformance", unsupported = "pipeline " + index.class_name());
+        model.emplace(load_stable_diffusion_networks(folder, context.engine, false, false, {}),
+                      text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai));
+      }
+      std::ifstream stream(file);
+      std::stringstream text;
+      text << stream.rdbuf();
+      // Through the library's reader, which knows the Infinity that published scheduler files hold.
+      const auto json = Json::parse(weights::Config::parse(text.str(), file.string()).dump());
+      result = compare_run(*model, context, json, Recorded(fs::path(file).replace_extension(".safetensors")));
+    } catch (const ConfigError& error) {
+      result.unsupported = error.what();
+    } catch (const std::exception& error) {
+      constexpr double infinity = std::numeric_limits<double>::infinity();
+      result.checks = {{std::string("exception: ") + error.what(), {infinity, infinity}, 0.0}};
+    }
+    result.name = name;
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace daguerre::conformance

@@ -1,1 +1,0 @@
-#include "conformance/case.hpp"
