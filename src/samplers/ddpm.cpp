@@ -17,8 +17,8 @@ class DdpmRun final : public DiscreteRun {
       : DiscreteRun("DDPMScheduler", schedule),
         config_(config),
         stride_(schedule.num_train_timesteps() / options.steps) {
-    learned_variance_ = config.variance_type == VarianceType::learned ||
-                        config.variance_type == VarianceType::learned_range;
+    learned_variance_ =
+        config.variance_type == VarianceType::learned || config.variance_type == VarianceType::learned_range;
     prepare(evenly_spaced(config.timestep_spacing, options.steps, config.steps_offset), options.first_call,
             config.prediction_type);
     for (Index i = options.first_call; i < calls(); ++i)
@@ -34,8 +34,9 @@ class DdpmRun final : public DiscreteRun {
     if (!(model_output.shape() == sample.shape()))
       std::tie(mean_output, variance_output) = split_channels(model_output);
     else if (learned_variance_ && t > 0)
-      throw ArgumentError(name(), "step: the variance is learned, so the model output needs twice the channels of " +
-                                      to_string(sample.shape()));
+      throw ArgumentError(name(),
+                          "step: the variance is learned, so the model output needs twice the channels of " +
+                              to_string(sample.shape()));
 
     const float alpha_prod_t = alpha_prod(t), alpha_prod_prev = alpha_prod(t - stride_);
     const float beta_prod = 1.0f - alpha_prod_t, beta_prod_prev = 1.0f - alpha_prod_prev;
@@ -71,8 +72,7 @@ class DdpmRun final : public DiscreteRun {
         case VarianceType::learned_range: {
           const float min_log = std::log(small), max_log = std::log(beta);
           const auto fraction = (array(variance_output) + 1.0f) / 2.0f;
-          array(result) +=
-              (0.5f * (fraction * max_log + (1.0f - fraction) * min_log)).exp() * array(drawn);
+          array(result) += (0.5f * (fraction * max_log + (1.0f - fraction) * min_log)).exp() * array(drawn);
           break;
         }
       }

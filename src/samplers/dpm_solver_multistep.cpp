@@ -44,9 +44,9 @@ class DpmMultistepRun final : public DpmSolverRun {
     const NoiseLevel s1 = level(i - 1);
     const float h = t.lambda - s0.lambda;
     DpmStep step = coefficients(order, t, s0,
-                                order == 3                                        ? DpmTerms::second_derivative
+                                order == 3                                       ? DpmTerms::second_derivative
                                 : config_.solver_type == DpmSolverType::midpoint ? DpmTerms::midpoint
-                                                                                  : DpmTerms::derivative);
+                                                                                 : DpmTerms::derivative);
     step.r0 = (s0.lambda - s1.lambda) / h;
     step.inverse_r0 = 1.0f / step.r0;
     if (order == 3) {

@@ -33,8 +33,8 @@ int DpmSolverRun::usable_timesteps() const {
   });
   const int usable = schedule_.num_train_timesteps() - static_cast<int>(below);
   if (usable < 1)
-    throw ArgumentError(name(), "lambda_min_clipped = " + std::to_string(config_.lambda_min_clipped) +
-                                    " leaves no timestep");
+    throw ArgumentError(
+        name(), "lambda_min_clipped = " + std::to_string(config_.lambda_min_clipped) + " leaves no timestep");
   return usable;
 }
 
@@ -57,14 +57,16 @@ void DpmSolverRun::set_levels(std::vector<double> timesteps, int steps) {
 }
 
 bool DpmSolverRun::stochastic() const {
-  return config_.algorithm == DpmAlgorithm::sde_dpmsolver || config_.algorithm == DpmAlgorithm::sde_dpmsolver_pp;
+  return config_.algorithm == DpmAlgorithm::sde_dpmsolver ||
+         config_.algorithm == DpmAlgorithm::sde_dpmsolver_pp;
 }
 
-DpmStep DpmSolverRun::coefficients(int order, const NoiseLevel& t, const NoiseLevel& s, DpmTerms terms) const {
+DpmStep DpmSolverRun::coefficients(int order, const NoiseLevel& t, const NoiseLevel& s,
+                                   DpmTerms terms) const {
   const float h = t.lambda - s.lambda;
   DpmStep step{.order = order};
-  // The integrals of 1, of (lambda - lambda_s) / h and of its square against the exponential weight. The second
-  // is replaced by half the first in the midpoint form.
+  // The integrals of 1, of (lambda - lambda_s) / h and of its square against the exponential weight. The
+  // second is replaced by half the first in the midpoint form.
   float midpoint = 0, derivative = 0, second_derivative = 0;
   switch (config_.algorithm) {
     case DpmAlgorithm::dpmsolver_pp: {
@@ -114,10 +116,11 @@ void DpmSolverRun::check(const DpmStep& step, Index i) const {
   if (step.order == 3 && stochastic())
     throw ArgumentError(name(), "the SDE forms have no third-order step; set solver_order to 1 or 2");
   if (!step.finite())
-    throw ArgumentError(name(), "a step of order " + std::to_string(step.order) + " at call " + std::to_string(i) +
-                                    " divides by zero, because neighbouring noise levels are equal or the last "
-                                    "one is zero; take another number of steps, a lower solver_order or another "
-                                    "final_sigmas_type");
+    throw ArgumentError(name(),
+                        "a step of order " + std::to_string(step.order) + " at call " + std::to_string(i) +
+                            " divides by zero, because neighbouring noise levels are equal or the last "
+                            "one is zero; take another number of steps, a lower solver_order or another "
+                            "final_sigmas_type");
 }
 
 void DpmSolverRun::remember(const Tensor<float>& model_output, Index i, const Tensor<float>& sample) {
@@ -127,14 +130,14 @@ void DpmSolverRun::remember(const Tensor<float>& model_output, Index i, const Te
       model_output.shape() == sample.shape() ? model_output : split_channels(model_output).first;
   Tensor<float> original, integrated;
   if (predicts_original(config_.algorithm)) {
-    original =
-        limit_original(predict_original(config_.prediction_type, output, sample, at), config_.limits);
+    original = limit_original(predict_original(config_.prediction_type, output, sample, at), config_.limits);
     integrated = original;
   } else {
     integrated = predict_epsilon(config_.prediction_type, output, sample, at);
     original =
         limit_original(predict_original(PredictionType::epsilon, integrated, sample, at), config_.limits);
-    if (config_.limits.thresholding) integrated = predict_epsilon(PredictionType::sample, original, sample, at);
+    if (config_.limits.thresholding)
+      integrated = predict_epsilon(PredictionType::sample, original, sample, at);
   }
   if (history_.size() == 3) history_.erase(history_.begin());
   history_.push_back(std::move(integrated));
@@ -193,12 +196,14 @@ void check_dpm_solver(std::string_view who, const DpmSolverConfig& config) {
   if (config.sigma_spacing == SigmaSpacing::exponential || config.sigma_spacing == SigmaSpacing::beta)
     throw ConfigError(who, "use_exponential_sigmas and use_beta_sigmas are not possible with this class");
   if (!predicts_original(config.algorithm) && config.final_sigma == FinalSigma::zero)
-    throw ConfigError(who,
-                      "final_sigmas_type zero is not possible with algorithm_type dpmsolver and sde-dpmsolver; "
-                      "use sigma_min");
+    throw ConfigError(
+        who,
+        "final_sigmas_type zero is not possible with algorithm_type dpmsolver and sde-dpmsolver; "
+        "use sigma_min");
   for (const auto& end : {config.sigma_min, config.sigma_max})
     if (end && !(*end > 0.0 && std::isfinite(*end)))
-      throw ConfigError(who, "sigma_min or sigma_max is " + std::to_string(*end) + ", expected a positive number");
+      throw ConfigError(who,
+                        "sigma_min or sigma_max is " + std::to_string(*end) + ", expected a positive number");
 }
 
 }  // namespace daguerre::samplers

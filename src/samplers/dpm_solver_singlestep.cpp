@@ -23,7 +23,8 @@ std::vector<int> call_orders(int steps, int solver_order, bool lower_order_final
 
 class DpmSinglestepRun final : public DpmSolverRun {
  public:
-  DpmSinglestepRun(const DpmSinglestepConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
+  DpmSinglestepRun(const DpmSinglestepConfig& config, const NoiseSchedule& schedule,
+                   const RunOptions& options)
       : DpmSolverRun(class_name, config, schedule), config_(config), first_call_(options.first_call) {
     set_levels(spaced_timesteps({.spacing = TimestepSpacing::linspace,
                                  .num_train_timesteps = schedule.num_train_timesteps(),
@@ -37,8 +38,8 @@ class DpmSinglestepRun final : public DpmSolverRun {
     const auto orders = call_orders(options.steps, config.solver_order, lower_order_final);
     for (Index i = first_call_; i < calls(); ++i) {
       // A run that begins within a group has fewer predictions than the group's order asks for.
-      plan_.push_back(plan(i, static_cast<int>(std::min<Index>(orders[static_cast<std::size_t>(i)],
-                                                               i - first_call_ + 1))));
+      plan_.push_back(plan(
+          i, static_cast<int>(std::min<Index>(orders[static_cast<std::size_t>(i)], i - first_call_ + 1))));
       check(plan_.back(), i);
     }
   }
@@ -105,7 +106,8 @@ DpmSinglestepSampler::DpmSinglestepSampler(const DpmSinglestepConfig& config)
   if (config.algorithm == DpmAlgorithm::sde_dpmsolver)
     throw ConfigError(class_name, "algorithm_type sde-dpmsolver is not possible; use sde-dpmsolver++");
   if (config.algorithm == DpmAlgorithm::dpmsolver && config.limits.thresholding)
-    throw ConfigError(class_name, "thresholding is not possible with algorithm_type dpmsolver; use dpmsolver++");
+    throw ConfigError(class_name,
+                      "thresholding is not possible with algorithm_type dpmsolver; use dpmsolver++");
   if (config.sigma_spacing == SigmaSpacing::lu)
     throw ConfigError(class_name, "the sigma spacing of Lu is not possible");
 }

@@ -17,11 +17,13 @@ class EulerRun final : public SigmaRun {
  public:
   EulerRun(const EulerConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
       : SigmaRun("EulerDiscreteScheduler"), config_(config), options_(options) {
-    std::vector<double> timesteps = sigma_timesteps(schedule, config.timestep_spacing, options.steps, config.steps_offset);
+    std::vector<double> timesteps =
+        sigma_timesteps(schedule, config.timestep_spacing, options.steps, config.steps_offset);
     const auto log_sigmas = log_sigma_table(schedule.sigmas());
     std::vector<double> levels;
     if (config.log_linear)
-      for (const float log_sigma : numerics::torch_linspace(log_sigmas.back(), log_sigmas.front(), options.steps + 1))
+      for (const float log_sigma :
+           numerics::torch_linspace(log_sigmas.back(), log_sigmas.front(), options.steps + 1))
         levels.push_back(std::exp(log_sigma));
     else
       levels = interpolate(timesteps, schedule.sigmas());

@@ -14,7 +14,8 @@ namespace {
 
 class EulerAncestralRun final : public SigmaRun {
  public:
-  EulerAncestralRun(const EulerAncestralConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
+  EulerAncestralRun(const EulerAncestralConfig& config, const NoiseSchedule& schedule,
+                    const RunOptions& options)
       : SigmaRun("EulerAncestralDiscreteScheduler"), config_(config) {
     const auto timesteps =
         sigma_timesteps(schedule, config.timestep_spacing, options.steps, config.steps_offset);

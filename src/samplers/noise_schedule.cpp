@@ -53,7 +53,8 @@ std::vector<float> make_betas(const NoiseScheduleConfig& config) {
       case BetaSchedule::sigmoid:
         betas = numerics::torch_linspace(-6.0, 6.0, count);
         for (float& beta : betas)
-          beta = 1.0f / (1.0f + std::exp(-beta)) * static_cast<float>(end - start) + static_cast<float>(start);
+          beta =
+              1.0f / (1.0f + std::exp(-beta)) * static_cast<float>(end - start) + static_cast<float>(start);
         break;
     }
   }

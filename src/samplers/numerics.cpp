@@ -50,10 +50,9 @@ std::vector<double> numpy_arange(double start, double stop, double step) {
 float numpy_log(float x) {
   if (!std::isnormal(x)) return std::log(x);
   // log(x) = exponent * ln 2 + y P(y) / Q(y) with y + 1 = mantissa in [sqrt(1/2), sqrt(2)].
-  constexpr std::array<float, 6> p{0.0f,           1.0f,          2.112677543f, 1.480000634f,
-                                   3.808837741e-1f, 2.589979118e-2f};
-  constexpr std::array<float, 6> q{1.0f,           2.612677543f,   2.453006072f,
-                                   9.864942959e-1f, 1.546476375e-1f, 5.875095403e-3f};
+  constexpr std::array<float, 6> p{0.0f, 1.0f, 2.112677543f, 1.480000634f, 3.808837741e-1f, 2.589979118e-2f};
+  constexpr std::array<float, 6> q{
+      1.0f, 2.612677543f, 2.453006072f, 9.864942959e-1f, 1.546476375e-1f, 5.875095403e-3f};
   int exponent = 0;
   float mantissa = 2.0f * std::frexp(x, &exponent);
   --exponent;

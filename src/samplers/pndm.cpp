@@ -27,14 +27,18 @@ class PndmRun final : public DiscreteRun {
       if (spaced.size() > 1) timesteps.insert(timesteps.begin() + 1, spaced[1]);
     } else {
       if (spaced.size() < 4)
-        throw ArgumentError(name(), "Runge-Kutta steps (skip_prk_steps = false) need at least 4 steps, found " +
-                                        std::to_string(options.steps));
+        throw ArgumentError(name(),
+                            "Runge-Kutta steps (skip_prk_steps = false) need at least 4 steps, found " +
+                                std::to_string(options.steps));
       // The calls of a Runge-Kutta step lie at its beginning, twice at its middle, and at its end.
       for (std::size_t k = 0; k < 3; ++k)
-        for (const double t : {spaced[k], spaced[k + 1] + stride_ / 2, spaced[k + 1] + stride_ / 2, spaced[k + 1]})
+        for (const double t :
+             {spaced[k], spaced[k + 1] + stride_ / 2, spaced[k + 1] + stride_ / 2, spaced[k + 1]})
           timesteps.push_back(t);
       prk_calls_ = 12;
-      for (Index k = 0; k < prk_calls_; ++k) prk_timesteps_[static_cast<std::size_t>(k)] = static_cast<int>(timesteps[static_cast<std::size_t>(k)]);
+      for (Index k = 0; k < prk_calls_; ++k)
+        prk_timesteps_[static_cast<std::size_t>(k)] =
+            static_cast<int>(timesteps[static_cast<std::size_t>(k)]);
       timesteps.insert(timesteps.end(), spaced.begin() + 3, spaced.end());
     }
     prepare(timesteps, options.first_call, config.prediction_type);
@@ -49,7 +53,8 @@ class PndmRun final : public DiscreteRun {
   }
 
   /// One of the four calls of a Runge-Kutta step, equation 13.
-  Tensor<float> runge_kutta(const Tensor<float>& model_output, Index counter, int t, const Tensor<float>& sample) {
+  Tensor<float> runge_kutta(const Tensor<float>& model_output, Index counter, int t,
+                            const Tensor<float>& sample) {
     const Index stage = counter % 4;
     Tensor<float> combined = model_output;
     if (stage == 0) {
@@ -69,14 +74,17 @@ class PndmRun final : public DiscreteRun {
   }
 
   /// A linear multistep step, equation 12, of the order that the history allows.
-  Tensor<float> multistep(const Tensor<float>& model_output, Index counter, int t, const Tensor<float>& sample) {
+  Tensor<float> multistep(const Tensor<float>& model_output, Index counter, int t,
+                          const Tensor<float>& sample) {
     // The second call repeats the first step with the mean of both outputs (Heun's method).
     const bool repeats = counter == 1;
     if (!repeats) {
       if (history_.size() > 3) history_.erase(history_.begin(), history_.end() - 3);
       history_.push_back(model_output.clone());
     }
-    const auto e = [this](std::size_t back) { return array(std::as_const(history_[history_.size() - back])); };
+    const auto e = [this](std::size_t back) {
+      return array(std::as_const(history_[history_.size() - back]));
+    };
     Tensor<float> combined(sample.shape());
     if (repeats) {
       array(combined) = (array(model_output) + e(1)) / 2.0f;
@@ -110,11 +118,11 @@ class PndmRun final : public DiscreteRun {
     const Tensor<float> epsilon = predict_epsilon(config_.prediction_type, model_output, sample, at);
 
     const float sample_factor = std::sqrt(alpha_prod_prev / alpha_prod_t);
-    const float denominator = alpha_prod_t * std::sqrt(beta_prod_prev) +
-                              std::sqrt(alpha_prod_t * beta_prod * alpha_prod_prev);
+    const float denominator =
+        alpha_prod_t * std::sqrt(beta_prod_prev) + std::sqrt(alpha_prod_t * beta_prod * alpha_prod_prev);
     Tensor<float> result(sample.shape());
-    array(result) = sample_factor * array(sample) -
-                    (alpha_prod_prev - alpha_prod_t) * array(epsilon) / denominator;
+    array(result) =
+        sample_factor * array(sample) - (alpha_prod_prev - alpha_prod_t) * array(epsilon) / denominator;
     pred_original_sample_ = predict_original(PredictionType::epsilon, epsilon, sample, at);
     return result;
   }

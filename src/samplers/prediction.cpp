@@ -46,7 +46,8 @@ namespace {
 /// The quantile of `values` (reordered) between the two nearest ranks, as torch.quantile finds it in float32.
 float quantile(std::vector<float>& values, float ratio) {
   const float rank = ratio * static_cast<float>(values.size() - 1);
-  const auto below = values.begin() + static_cast<std::ptrdiff_t>(std::min(static_cast<std::size_t>(rank), values.size() - 1));
+  const auto below = values.begin() +
+                     static_cast<std::ptrdiff_t>(std::min(static_cast<std::size_t>(rank), values.size() - 1));
   std::nth_element(values.begin(), below, values.end());
   const float low = *below;
   const float weight = rank - std::floor(rank);
@@ -85,7 +86,8 @@ Tensor<float> limit_original(Tensor<float> original, const OriginalLimits& limit
 std::pair<Tensor<float>, Tensor<float>> split_channels(const Tensor<float>& tensor) {
   const Index channels = tensor.dim(-1) / 2;
   if (tensor.dim(-1) != 2 * channels)
-    throw ArgumentError("split_channels", "the number of channels of " + to_string(tensor.shape()) + " is odd");
+    throw ArgumentError("split_channels",
+                        "the number of channels of " + to_string(tensor.shape()) + " is odd");
   std::pair<Tensor<float>, Tensor<float>> halves{Tensor<float>(tensor.shape().with(-1, channels)),
                                                  Tensor<float>(tensor.shape().with(-1, channels))};
   matrix(halves.first) = matrix(tensor).leftCols(channels);

@@ -34,18 +34,70 @@ weights::Config without_default_values(const weights::Config& config) {
 
 /// The keys of diffusers' scheduler classes. A configuration may hold those of a class it was changed from.
 void leave_other_classes_keys(const weights::Config& config) {
-  config.ignore({"algorithm_type", "base_image_seq_len", "base_shift", "beta_end", "beta_schedule", "beta_start",
-                 "clip_sample", "clip_sample_range", "corrector_order", "denoise_to_zero", "disable_corrector",
-                 "dynamic_thresholding_ratio", "euler_at_final", "final_sigmas_type", "interpolation_type",
-                 "lambda_min_clipped", "lower_order_final", "max_image_seq_len", "max_shift", "noise_sampler_seed",
-                 "num_train_timesteps", "original_inference_steps", "predict_epsilon", "predict_x0",
-                 "prediction_type", "rescale_betas_zero_snr", "rho", "s_churn", "s_max", "s_min", "s_noise",
-                 "s_tmax", "s_tmin", "sample_max_value", "set_alpha_to_one", "shift", "sigma_data", "sigma_max",
-                 "sigma_min", "sigma_schedule", "skip_prk_steps", "snr_shift_scale", "solver_order", "solver_p",
-                 "solver_type", "steps_offset", "tensor_format", "thresholding", "timestep_scaling",
-                 "timestep_spacing", "timestep_type", "timestep_values", "trained_betas",
-                 "use_beta_sigmas", "use_dynamic_shifting", "use_exponential_sigmas", "use_karras_sigmas",
-                 "use_lu_lambdas", "variance_type"});
+  config.ignore({"algorithm_type",
+                 "base_image_seq_len",
+                 "base_shift",
+                 "beta_end",
+                 "beta_schedule",
+                 "beta_start",
+                 "clip_sample",
+                 "clip_sample_range",
+                 "correct_steps",
+                 "corrector_order",
+                 "denoise_to_zero",
+                 "disable_corrector",
+                 "dynamic_thresholding_ratio",
+                 "euler_at_final",
+                 "final_sigmas_type",
+                 "interpolation_type",
+                 "lambda_min_clipped",
+                 "lower_order_final",
+                 "max_image_seq_len",
+                 "max_shift",
+                 "noise_sampler_seed",
+                 "num_train_timesteps",
+                 "original_inference_steps",
+                 "predict_epsilon",
+                 "predict_x0",
+                 "prediction_type",
+                 "predictor_order",
+                 "rescale_betas_zero_snr",
+                 "rho",
+                 "s_churn",
+                 "s_max",
+                 "s_min",
+                 "s_noise",
+                 "s_tmax",
+                 "s_tmin",
+                 "sample_max_value",
+                 "sampling_eps",
+                 "set_alpha_to_one",
+                 "shift",
+                 "sigma_data",
+                 "sigma_max",
+                 "sigma_min",
+                 "sigma_schedule",
+                 "skip_prk_steps",
+                 "snr",
+                 "snr_shift_scale",
+                 "solver_order",
+                 "solver_p",
+                 "solver_type",
+                 "steps_offset",
+                 "tau_func",
+                 "tensor_format",
+                 "thresholding",
+                 "timestep_scaling",
+                 "timestep_spacing",
+                 "timestep_type",
+                 "timestep_values",
+                 "trained_betas",
+                 "use_beta_sigmas",
+                 "use_dynamic_shifting",
+                 "use_exponential_sigmas",
+                 "use_karras_sigmas",
+                 "use_lu_lambdas",
+                 "variance_type"});
   // Later versions write these; anything but the default is a flow-matching schedule.
   config.expect("use_flow_sigmas", {"false"});
   config.ignore({"flow_shift"});
@@ -113,13 +165,15 @@ std::shared_ptr<const Sampler> SamplerRegistry::make(const weights::Config& conf
   return sampler;
 }
 
-std::shared_ptr<const Sampler> SamplerRegistry::make(std::string_view name, const weights::Config& base) const {
+std::shared_ptr<const Sampler> SamplerRegistry::make(std::string_view name,
+                                                     const weights::Config& base) const {
   const auto found = names_.find(name);
   if (found == names_.end())
-    throw ConfigError("samplers", "unknown sampler \"" + std::string(name) + "\"; known are " + joined(names()));
-  nlohmann::json overrides = nlohmann::json::parse(found->second.overrides);
-  overrides["_class_name"] = found->second.class_name;
-  return make(without_default_values(base).with(R"({"_use_default_values": null})").with(overrides.dump()));
+    throw ConfigError("samplers",
+                      "unknown sampler \"" + std::string(name) + "\"; known are " + joined(names()));
+  const nlohmann::json class_change{{"_class_name", found->second.class_name},
+                                    {"_use_default_values", nullptr}};
+  return make(without_default_values(base).with(found->second.overrides).with(class_change.dump()));
 }
 
 std::vector<std::string> SamplerRegistry::names() const {

@@ -28,9 +28,10 @@ void DiscreteRun::prepare(std::span<const double> timesteps, Index first_call,
   begin(first_call);
   for (Index i = first_call; i < calls(); ++i)
     if (prediction_type == PredictionType::epsilon && alpha_prod(timestep(i)) == 0.0f)
-      throw ArgumentError(name(), "timestep " + std::to_string(timestep(i)) +
-                                      " is pure noise (rescale_betas_zero_snr), from which an epsilon prediction "
-                                      "cannot give a sample; v_prediction can");
+      throw ArgumentError(name(),
+                          "timestep " + std::to_string(timestep(i)) +
+                              " is pure noise (rescale_betas_zero_snr), from which an epsilon prediction "
+                              "cannot give a sample; v_prediction can");
 }
 
 float DiscreteRun::alpha_prod(int t, float beyond) const {

@@ -21,8 +21,8 @@ class DiscreteRun : public SamplerRun {
 
   /// The usual timesteps of these samplers, descending.
   std::vector<double> evenly_spaced(TimestepSpacing spacing, int steps, int steps_offset) const;
-  /// Fills the table of timesteps and sets the first call. Throws ArgumentError when a timestep was not trained
-  /// or is pure noise, from which no epsilon prediction leads to a sample.
+  /// Fills the table of timesteps and sets the first call. Throws ArgumentError when a timestep was not
+  /// trained or is pure noise, from which no epsilon prediction leads to a sample.
   void prepare(std::span<const double> timesteps, Index first_call, PredictionType prediction_type);
   /// The timestep of call `i`.
   int timestep(Index i) const { return static_cast<int>(timesteps_[static_cast<std::size_t>(i)]); }
@@ -47,8 +47,8 @@ class SigmaRun : public SamplerRun {
   using SamplerRun::SamplerRun;
 
   float sigma(Index i) const { return sigmas_[static_cast<std::size_t>(i)]; }
-  /// Works out init_noise_sigma: the largest sigma, or with `leading` timesteps, which do not reach the end of
-  /// the schedule, the standard deviation of a noisy sample there.
+  /// Works out init_noise_sigma: the largest sigma, or with `leading` timesteps, which do not reach the end
+  /// of the schedule, the standard deviation of a noisy sample there.
   void set_init_noise_sigma(bool leading);
 
  private:

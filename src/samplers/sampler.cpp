@@ -20,7 +20,9 @@ Tensor<float> SamplerRun::scale_model_input(const Tensor<float>& sample, Index i
   return scale(sample, i);
 }
 
-Tensor<float> SamplerRun::scale(const Tensor<float>& sample, Index) const { return sample; }
+Tensor<float> SamplerRun::scale(const Tensor<float>& sample, Index) const {
+  return sample;
+}
 
 Tensor<float> SamplerRun::step(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
                                const NoiseSource& noise) {
@@ -54,8 +56,8 @@ Tensor<float> SamplerRun::draw(const NoiseSource& noise, const Shape& shape) con
   if (!noise) throw ArgumentError(name_, "step: this step adds noise and no noise source was given");
   Tensor<float> drawn = noise(shape);
   if (!(drawn.shape() == shape))
-    throw ArgumentError(name_, "step: the noise source gave " + to_string(drawn.shape()) + " instead of " +
-                                   to_string(shape));
+    throw ArgumentError(
+        name_, "step: the noise source gave " + to_string(drawn.shape()) + " instead of " + to_string(shape));
   return drawn;
 }
 

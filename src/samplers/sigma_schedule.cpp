@@ -19,8 +19,7 @@ std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double
       break;
     }
     case SigmaSpacing::exponential:
-      for (const float log_sigma :
-           numerics::torch_linspace(std::log(sigma_max), std::log(sigma_min), steps))
+      for (const float log_sigma : numerics::torch_linspace(std::log(sigma_max), std::log(sigma_min), steps))
         result.push_back(std::exp(log_sigma));
       break;
     case SigmaSpacing::beta:

@@ -21,8 +21,8 @@ struct DdimConfig {
   static DdimConfig from(const weights::Config& config);
 };
 
-/// DDIM, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equations 12 and 16. Agrees with diffusers'
-/// DDIMScheduler.
+/// DDIM, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equations 12 and 16. Agrees with
+/// diffusers' DDIMScheduler.
 ///
 /// In the code `alpha_prod` is the paper's alpha_t, `alpha_prod_prev` its alpha_{t-1} (of the timestep
 /// t - num_train_timesteps / steps), `std_dev` is sigma_t(eta). Uses RunOptions::eta and

@@ -34,8 +34,8 @@ struct DdpmConfig {
 /// q(x_{t-1} | x_t, x_0) of equations 6 and 7. Agrees with diffusers' DDPMScheduler.
 ///
 /// In the code `alpha_prod` is the paper's alpha-bar_t, `alpha_prod_prev` that of the timestep
-/// t - num_train_timesteps / steps (1 below timestep 0), `beta_prod` is 1 - alpha_prod, `alpha` and `beta` are
-/// the factors between the two. Noise is added whenever t > 0, also at the last step of a `trailing` run.
+/// t - num_train_timesteps / steps (1 below timestep 0), `beta_prod` is 1 - alpha_prod, `alpha` and `beta`
+/// are the factors between the two. Noise is added whenever t > 0, also at the last step of a `trailing` run.
 class DdpmSampler final : public Sampler {
  public:
   explicit DdpmSampler(const DdpmConfig& config);

@@ -78,8 +78,8 @@ struct DpmSinglestepConfig : DpmSolverConfig {
 };
 
 /// Singlestep DPM-Solver and DPM-Solver++ of order 1 to 3 (arXiv:2206.00927, algorithms 1 and 2;
-/// arXiv:2211.01095, algorithm 1). Steps come in groups of rising order: the calls of a group start again from
-/// the sample at its beginning. Agrees with diffusers' DPMSolverSinglestepScheduler; names as above.
+/// arXiv:2211.01095, algorithm 1). Steps come in groups of rising order: the calls of a group start again
+/// from the sample at its beginning. Agrees with diffusers' DPMSolverSinglestepScheduler; names as above.
 class DpmSinglestepSampler final : public Sampler {
  public:
   /// Throws ConfigError for combinations that do not exist.

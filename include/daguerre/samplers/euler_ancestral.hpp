@@ -21,9 +21,9 @@ struct EulerAncestralConfig {
 
 /// Ancestral sampling with Euler steps (k-diffusion's sample_euler_ancestral): each step goes down to
 /// `sigma_down` and adds noise of standard deviation `sigma_up`, so that sigma_down^2 + sigma_up^2 =
-/// sigma_to^2, where sigma_up^2 is the variance of DDPM's posterior (arXiv:2006.11239, equation 7, for samples
-/// x_0 + sigma noise). Agrees with diffusers' EulerAncestralDiscreteScheduler; draws noise at every step, also
-/// the last one, where it is multiplied by zero.
+/// sigma_to^2, where sigma_up^2 is the variance of DDPM's posterior (arXiv:2006.11239, equation 7, for
+/// samples x_0 + sigma noise). Agrees with diffusers' EulerAncestralDiscreteScheduler; draws noise at every
+/// step, also the last one, where it is multiplied by zero.
 class EulerAncestralSampler final : public Sampler {
  public:
   explicit EulerAncestralSampler(const EulerAncestralConfig& config);

@@ -22,7 +22,7 @@ struct NoiseScheduleConfig {
   double beta_end = 0.02;
   BetaSchedule beta_schedule = BetaSchedule::linear;
   /// The betas themselves, replacing the four values above, when not empty.
-  std::vector<double> trained_betas;
+  std::vector<double> trained_betas = {};
   bool rescale_betas_zero_snr = false;
 };
 

@@ -12,8 +12,8 @@
 
 namespace daguerre::samplers {
 
-/// Makes samplers from scheduler configurations, by `_class_name`, or by short names such as "dpm++2m-karras".
-/// A value: copy `standard()` and add to it.
+/// Makes samplers from scheduler configurations, by `_class_name`, or by short names such as
+/// "dpm++2m-karras". A value: copy `standard()` and add to it.
 class SamplerRegistry {
  public:
   /// Reads the keys of its class from the configuration.
@@ -27,13 +27,13 @@ class SamplerRegistry {
   /// Adds or replaces a short name: the class and the keys it fixes (a JSON object).
   void add_name(std::string name, std::string class_name, std::string overrides = "{}");
 
-  /// The sampler that a `scheduler_config.json` describes. Keys that belong to other scheduler classes are left
-  /// alone, as diffusers does; keys that no class knows are refused. Throws ConfigError: unknown class, unknown
-  /// key, or what the class refuses.
+  /// The sampler that a `scheduler_config.json` describes. Keys that belong to other scheduler classes are
+  /// left alone, as diffusers does; keys that no class knows are refused. Throws ConfigError: unknown class,
+  /// unknown key, or what the class refuses.
   std::shared_ptr<const Sampler> make(const weights::Config& config) const;
-  /// The sampler called `name`, configured as diffusers' `from_config` does when the class is changed: keys of
-  /// `base` that the class knows are kept, the others dropped, missing ones take the class's defaults; then the
-  /// keys that the name fixes are set. Throws ConfigError.
+  /// The sampler called `name`, configured as diffusers' `from_config` does when the class is changed: keys
+  /// of `base` that the class knows are kept, the others dropped, missing ones take the class's defaults;
+  /// then the keys that the name fixes are set. Throws ConfigError.
   std::shared_ptr<const Sampler> make(std::string_view name, const weights::Config& base) const;
 
   /// The short names, sorted.

@@ -21,9 +21,9 @@ struct TimestepGrid {
 };
 
 /// The timesteps in descending order. `trailing` gives fewer than `steps` when `usable_timesteps` is reduced.
-/// Differs from diffusers in one point: its `trailing` has, by a rounding error, an additional timestep -1 for
-/// some numbers of steps (61 of 1000, for instance), which indexes the noisiest end of the tables; that one
-/// is left out.
+/// Differs from diffusers in one point: its `trailing` has, by a rounding error, an additional timestep -1
+/// for some numbers of steps (61 of 1000, for instance), which indexes the noisiest end of the tables; that
+/// one is left out.
 std::vector<double> spaced_timesteps(const TimestepGrid& grid);
 
 /// Throws ArgumentError, `who` speaking, unless 1 <= steps <= num_train_timesteps.

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "daguerre/samplers/registry.hpp"
+#include "support/golden.hpp"
+
+namespace daguerre::test {
+
+/// One recorded quantity of a sampler case against ours.
+struct SamplerFinding {
+  std::string name;  ///< "timesteps", "sigmas", "step.3", "chain", "pred_original_sample.0" …
+  Difference found;
+  double bound = 0.0;  ///< on `found.rel_l2`; 0 asks for equality
+  bool passed() const { return found.rel_l2 <= bound; }
+};
+
+struct SamplerReport {
+  /// Why the case cannot be run; empty when it was.
+  std::string unsupported;
+  std::vector<SamplerFinding> findings;
+};
+
+/// Largest relative L2 error of tables and single steps, and of a whole chain.
+constexpr double sampler_step_bound = 1e-6;
+constexpr double sampler_chain_bound = 2e-5;
+
+/// Runs a case folder of `schedulers/` (config.json, case.json, io.safetensors): tables, scaled model inputs,
+/// every step from its recorded sample, the chain that carries its own sample, and the noising of `forward_*`
+/// cases. Throws what the library throws.
+SamplerReport check_sampler_case(const std::filesystem::path& folder,
+                                 const samplers::SamplerRegistry& registry);
+
+}  // namespace daguerre::test
