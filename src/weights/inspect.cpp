@@ -15,6 +15,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Without the exceptions of another kind that the one-argument forms throw.
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
 // The class of a network, from what only its tensors are called.
 std::string guess_class(const std::vector<TensorInfo>& tensors) {
   const auto any = [&](auto&& matches) {
@@ -60,7 +70,7 @@ void add_weights(ComponentDescription& component, const SafetensorsOptions& opti
 // The class in a folder's config.json; empty when there is none.
 std::string configured_class(const fs::path& folder) {
   const fs::path config = folder / "config.json";
-  return fs::exists(config) ? Config::load(config).class_name() : std::string{};
+  return is_there(config) ? Config::load(config).class_name() : std::string{};
 }
 
 // One entry of model_index.json. Schedulers, tokenizers and the like have no config.json and no weights.
@@ -71,9 +81,8 @@ ComponentDescription describe_component(const fs::path& model, const std::string
   component.path = model / name;
   component.class_name = indexed_class;
   try {
-    if (!fs::is_directory(component.path))
-      throw FileError("inspect", component.path.string() + ": no such folder");
-    if (!fs::exists(component.path / "config.json")) return component;
+    if (!is_folder(component.path)) throw FileError("inspect", component.path.string() + ": no such folder");
+    if (!is_there(component.path / "config.json")) return component;
     if (const auto configured = configured_class(component.path); !configured.empty())
       component.class_name = configured;
     add_weights(component, options);
@@ -105,9 +114,8 @@ ModelDescription describe_model(const fs::path& folder, const SafetensorsOptions
 
 ModelDescription inspect(const fs::path& path, const SafetensorsOptions& options) {
   using Kind = ModelDescription::Kind;
-  std::error_code error;
-  const bool folder = fs::is_directory(path, error);
-  if (folder && fs::exists(path / "model_index.json", error)) return describe_model(path, options);
+  const bool folder = is_folder(path);
+  if (folder && is_there(path / "model_index.json")) return describe_model(path, options);
   ComponentDescription component;
   component.path = path;
   if (folder) component.class_name = configured_class(path);

@@ -1,9 +1,11 @@
 #include "daguerre/weights/safetensors.hpp"
 
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <type_traits>
 #include <unordered_map>
+#include <utility>
 
 #include "daguerre/error.hpp"
 #include "weights/file_bytes.hpp"
@@ -19,34 +21,39 @@ constexpr std::string_view who = "safetensors";
 template <class To, class From>
 bool fits(From value) noexcept {
   if constexpr (std::is_floating_point_v<From>) {
-    // 2^(bits-1) is exact in every floating type, max() is not. NaN fails both comparisons.
+    // 2^(bits-1) is exact in every floating type, max() is not; nor is min() - 1, whence the two bounds
+    // below. NaN fails all comparisons.
     const From limit = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * From(2);
-    return value > -limit - From(1) && value < limit;
+    return (value >= -limit || value > -limit - From(1)) && value < limit;
   } else {
     return std::in_range<To>(value);
   }
 }
 
+// Converts one element; false when an integer type cannot hold it.
+template <class To, class From>
+bool convert_one(From value, To& out) noexcept {
+  if constexpr (!std::is_integral_v<To>) {
+    out = convert<To>(value);
+    return true;
+  } else if constexpr (!std::is_arithmetic_v<From>) {
+    return convert_one(static_cast<float>(value), out);  // half, bfloat16
+  } else {
+    const bool fit = fits<To>(value);
+    out = fit ? static_cast<To>(value) : To{};
+    return fit;
+  }
+}
+
 // Elements are loaded with memcpy: the format allows odd offsets. The loop stays free of branches, so that
-// it vectorises; whether integers fit is gathered and looked at once. Returns false when one did not.
+// it vectorises; whether all elements fit is gathered and looked at once.
 template <class From, class To>
 bool convert_all(const std::byte* in, To* out, std::size_t count) noexcept {
   bool all_fit = true;
   for (std::size_t i = 0; i < count; ++i) {
     From value;
     std::memcpy(&value, in + i * sizeof(From), sizeof(From));
-    if constexpr (!std::is_integral_v<To>) {
-      out[i] = convert<To>(value);
-    } else if constexpr (std::is_same_v<From, bfloat16> || std::is_same_v<From, half>) {
-      const auto wide = static_cast<float>(value);
-      const bool fit = fits<To>(wide);
-      out[i] = fit ? static_cast<To>(wide) : To{};
-      all_fit &= fit;
-    } else {
-      const bool fit = fits<To>(value);
-      out[i] = fit ? static_cast<To>(value) : To{};
-      all_fit &= fit;
-    }
+    all_fit &= convert_one(value, out[i]);
   }
   return all_fit;
 }

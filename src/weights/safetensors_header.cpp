@@ -1,7 +1,6 @@
 #include "weights/safetensors_header.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <limits>
 #include <optional>

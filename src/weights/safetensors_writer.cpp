@@ -43,7 +43,7 @@ class TemporaryFile {
   explicit TemporaryFile(const std::filesystem::path& target) : target_(target) {
     std::random_device random;
     path_ = target;
-    path_ += "." + std::to_string(random()) + ".tmp";
+    path_ += std::string(".").append(std::to_string(random())).append(".tmp");
     file_.reset(std::fopen(path_.string().c_str(), "wbx"));
     if (!file_) throw failure();
   }

@@ -1,5 +1,7 @@
 #include "weights/strict_sax.hpp"
 
+#include <algorithm>
+
 #include "daguerre/error.hpp"
 #include "weights/text.hpp"
 
@@ -93,7 +95,8 @@ bool StrictSax::parse_error(std::size_t position, const std::string&,
   std::string_view text = error.what();
   if (const auto colon = text.find(": "); colon != std::string_view::npos) text.remove_prefix(colon + 2);
   text = text.substr(0, std::min(text.find(" - "), text.find("; last read")));
-  fail_at(position, "not valid JSON: " + std::string(text.substr(0, 160)));
+  // The position counts from one.
+  fail_at(position - (position > 0 ? 1 : 0), "not valid JSON: " + std::string(text.substr(0, 160)));
 }
 
 void StrictSax::fail_at(std::size_t offset, std::string_view problem) const {

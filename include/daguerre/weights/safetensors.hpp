@@ -39,7 +39,9 @@ struct SafetensorsOptions {
 
 /// A safetensors file, memory-mapped or in a buffer, its header fully checked before anything else is done
 /// (all checks of the reference implementation, in its order, and duplicate keys and deep nesting refused).
-/// Immutable and cheap to copy; copies share the mapping.
+/// Immutable, safe to use from several threads, and cheap to copy; copies share the mapping. A file that
+/// someone cuts short while it is mapped ends the process (SIGBUS), as with every mapped file; replace files
+/// by renaming, as SafetensorsWriter does, or read such ones `from_memory`.
 class SafetensorsFile {
  public:
   /// Maps `path`. Throws FileError, or FormatError naming the file and what is wrong in it.
@@ -62,8 +64,9 @@ class SafetensorsFile {
   /// The raw bytes of a tensor, as stored; not aligned.
   std::span<const std::byte> bytes(const TensorInfo& info) const noexcept;
 
-  /// A tensor converted to `T` (float, double, bfloat16, half, std::int32_t, std::int64_t). Throws
-  /// WeightError when it is missing or its type cannot be converted (F8).
+  /// A tensor converted to `T` (float, double, bfloat16, half, std::int32_t, std::int64_t). Booleans become 0
+  /// and 1, fractions are cut off for integer types. Throws WeightError when it is missing, its type cannot
+  /// be converted (F8), or an integer type cannot hold one of its values.
   template <class T>
   Tensor<T> read(std::string_view tensor_name) const;
 
