@@ -129,7 +129,7 @@ Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const 
                        ops::cast<T>(context, encoder_hidden_states),
                        encoder_attention_mask == nullptr ? nullptr : &key_bias};
 
-  auto x = conv_in_(context, ops::cast<T>(context, sample));
+  auto x = conv_in_(context, sample);
   std::vector<Tensor<float>> skips{x};
   for (const auto& block : down_blocks_) {
     for (const auto& layer : block.layers) skips.push_back(x = run(context, layer, x, c));
@@ -144,7 +144,7 @@ Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const 
     // To the size of the next skip connection: double, or one less where the way down rounded up.
     if (block.upsampler) x = (*block.upsampler)(context, x, skips.back().dim(1), skips.back().dim(2));
   }
-  return conv_out_(context, conv_norm_out_.template apply<T>(context, x));
+  return conv_out_(context, conv_norm_out_.template apply<float>(context, x));
 }
 
 template class UNet2DCondition<float>;

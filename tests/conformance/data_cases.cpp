@@ -37,11 +37,10 @@ std::optional<Result> run_random(const std::filesystem::path& folder, const weig
   return result;
 }
 
-std::optional<Result> run_sampler(const std::filesystem::path& folder, const weights::Config&) {
-  if (!std::filesystem::exists(folder / "case.json")) return std::nullopt;
-  std::ifstream file(folder / "case.json");
-  if (!nlohmann::json::parse(file).contains("class")) return std::nullopt;
-  const auto report = test::check_sampler_case(folder, samplers::SamplerRegistry::standard());
+std::optional<Result> run_sampler(const std::filesystem::path& folder, const weights::Config& config) {
+  const auto registry = samplers::SamplerRegistry::standard();
+  if (!registry.knows_class(config.class_name())) return std::nullopt;
+  const auto report = test::check_sampler_case(folder, registry);
   Result result;
   if (!report.unsupported.empty()) result.unsupported = report.unsupported;
   for (const auto& finding : report.findings)

@@ -88,13 +88,13 @@ class UNet2DCondition {
                                Index batch) const;
 
   UNet2DConditionConfig config_;
-  nn::Conv2d<T> conv_in_;
+  nn::Conv2d<float> conv_in_;
   nn::TimestepEmbedding<float> time_embedding_;  // tiny, and shared by all blocks: float32
   std::vector<DownBlock> down_blocks_;
   std::vector<Layer> mid_block_;  // the second has no attention
   std::vector<UpBlock> up_blocks_;
   nn::GroupNorm conv_norm_out_;
-  nn::Conv2d<T> conv_out_;
+  nn::Conv2d<float> conv_out_;
 };
 
 }  // namespace daguerre::models
