@@ -18,7 +18,7 @@ class DdimRun final : public DiscreteRun {
         options_(options),
         stride_(schedule.num_train_timesteps() / options.steps) {
     prepare(evenly_spaced(config.timestep_spacing, options.steps, config.steps_offset), options.first_call,
-            config.prediction_type);
+            config.prediction_type, config.limits);
   }
 
  private:

@@ -20,7 +20,7 @@ class DdpmRun final : public DiscreteRun {
     learned_variance_ =
         config.variance_type == VarianceType::learned || config.variance_type == VarianceType::learned_range;
     prepare(evenly_spaced(config.timestep_spacing, options.steps, config.steps_offset), options.first_call,
-            config.prediction_type);
+            config.prediction_type, config.limits);
     for (Index i = options.first_call; i < calls(); ++i)
       if (config.variance_type == VarianceType::fixed_large_log && timestep(i) > 0)
         throw ArgumentError(name(), "variance_type fixed_large_log has no real standard deviation");

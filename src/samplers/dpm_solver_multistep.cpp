@@ -47,12 +47,13 @@ class DpmMultistepRun final : public DpmSolverRun {
                                 order == 3                                       ? DpmTerms::second_derivative
                                 : config_.solver_type == DpmSolverType::midpoint ? DpmTerms::midpoint
                                                                                  : DpmTerms::derivative);
-    step.r0 = (s0.lambda - s1.lambda) / h;
-    step.inverse_r0 = 1.0f / step.r0;
+    const float r0 = (s0.lambda - s1.lambda) / h;
+    step.inverse_r0 = 1.0f / r0;
     if (order == 3) {
-      step.r1 = (s1.lambda - level(i - 2).lambda) / h;
-      step.inverse_r1 = 1.0f / step.r1;
-      step.inverse_r = 1.0f / (step.r0 + step.r1);
+      const float r1 = (s1.lambda - level(i - 2).lambda) / h;
+      step.r0 = r0;
+      step.inverse_r1 = 1.0f / r1;
+      step.inverse_r = 1.0f / (r0 + r1);
     }
     return step;
   }

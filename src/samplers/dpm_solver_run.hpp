@@ -10,7 +10,7 @@ namespace daguerre::samplers {
 
 /// The scalars of one step
 ///   x_t = sample x_s + d0 D0 + d1 D1 + d2 D2 + noise z,
-/// and of the differences that D1 and D2 are made of. Entries that the step's order does not use are zero.
+/// and of the differences that D1 and D2 are made of. Entries that the step does not use are zero.
 struct DpmStep {
   int order = 1;
   float sample = 0, d0 = 0, d1 = 0, d2 = 0, noise = 0;

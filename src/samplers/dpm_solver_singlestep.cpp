@@ -53,9 +53,10 @@ class DpmSinglestepRun final : public DpmSolverRun {
     DpmStep step = coefficients(order, t, start,
                                 order == 2 ? (midpoint ? DpmTerms::midpoint : DpmTerms::derivative)
                                            : (midpoint ? DpmTerms::derivative : DpmTerms::second_derivative));
-    step.r0 = (s0.lambda - start.lambda) / h;
-    step.inverse_r0 = 1.0f / step.r0;
+    const float r0 = (s0.lambda - start.lambda) / h;
+    step.inverse_r0 = 1.0f / r0;
     if (order == 3 && !midpoint) {
+      step.r0 = r0;
       step.r1 = (level(i - 1).lambda - start.lambda) / h;
       step.inverse_r1 = 1.0f / step.r1;
       step.inverse_r = 1.0f / (step.r0 - step.r1);

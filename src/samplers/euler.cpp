@@ -35,8 +35,10 @@ class EulerRun final : public SigmaRun {
     sigmas_ = with_final_sigma(levels, config.final_sigma, schedule.sigmas().front());
     const bool continuous =
         config.continuous_timesteps && config.prediction_type == PredictionType::v_prediction;
-    for (std::size_t i = 0; i < timesteps.size(); ++i)
-      timesteps_.push_back(continuous ? 0.25f * std::log(sigmas_[i]) : static_cast<float>(timesteps[i]));
+    if (continuous)
+      for (std::size_t i = 0; i + 1 < sigmas_.size(); ++i) timesteps_.push_back(0.25f * std::log(sigmas_[i]));
+    else
+      timesteps_.assign(timesteps.begin(), timesteps.end());
     set_init_noise_sigma(config.timestep_spacing == TimestepSpacing::leading);
     begin(options.first_call);
   }

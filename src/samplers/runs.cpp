@@ -8,15 +8,17 @@
 namespace daguerre::samplers {
 
 std::vector<double> DiscreteRun::evenly_spaced(TimestepSpacing spacing, int steps, int steps_offset) const {
-  return spaced_timesteps({.spacing = spacing,
-                           .num_train_timesteps = schedule_.num_train_timesteps(),
-                           .usable_timesteps = schedule_.num_train_timesteps(),
-                           .steps = steps,
-                           .steps_offset = steps_offset});
+  auto timesteps = spaced_timesteps({.spacing = spacing,
+                                     .num_train_timesteps = schedule_.num_train_timesteps(),
+                                     .usable_timesteps = schedule_.num_train_timesteps(),
+                                     .steps = steps,
+                                     .steps_offset = steps_offset});
+  if (timesteps.back() < 0.0) timesteps.pop_back();
+  return timesteps;
 }
 
-void DiscreteRun::prepare(std::span<const double> timesteps, Index first_call,
-                          PredictionType prediction_type) {
+void DiscreteRun::prepare(std::span<const double> timesteps, Index first_call, PredictionType prediction_type,
+                          const OriginalLimits& limits) {
   for (const double t : timesteps) {
     if (t < 0.0 || t >= schedule_.num_train_timesteps())
       throw ArgumentError(name(), "these steps use timestep " + std::to_string(static_cast<int>(t)) +
@@ -26,8 +28,9 @@ void DiscreteRun::prepare(std::span<const double> timesteps, Index first_call,
     timesteps_.push_back(static_cast<float>(t));
   }
   begin(first_call);
+  if (prediction_type != PredictionType::epsilon || (limits.clip_sample && !limits.thresholding)) return;
   for (Index i = first_call; i < calls(); ++i)
-    if (prediction_type == PredictionType::epsilon && alpha_prod(timestep(i)) == 0.0f)
+    if (alpha_prod(timestep(i)) == 0.0f)
       throw ArgumentError(name(),
                           "timestep " + std::to_string(timestep(i)) +
                               " is pure noise (rescale_betas_zero_snr), from which an epsilon prediction "

@@ -19,11 +19,14 @@ class DiscreteRun : public SamplerRun {
   DiscreteRun(std::string name, NoiseSchedule schedule)
       : SamplerRun(std::move(name)), schedule_(std::move(schedule)) {}
 
-  /// The usual timesteps of these samplers, descending.
+  /// The usual timesteps of these samplers, descending, without the -1 that `trailing` may end in: diffusers
+  /// reads the noisiest entry of its tables there, which spoils the sample.
   std::vector<double> evenly_spaced(TimestepSpacing spacing, int steps, int steps_offset) const;
   /// Fills the table of timesteps and sets the first call. Throws ArgumentError when a timestep was not
-  /// trained or is pure noise, from which no epsilon prediction leads to a sample.
-  void prepare(std::span<const double> timesteps, Index first_call, PredictionType prediction_type);
+  /// trained or is pure noise, from which no epsilon prediction leads to a sample
+  /// unless it is clipped.
+  void prepare(std::span<const double> timesteps, Index first_call, PredictionType prediction_type,
+               const OriginalLimits& limits = {});
   /// The timestep of call `i`.
   int timestep(Index i) const { return static_cast<int>(timesteps_[static_cast<std::size_t>(i)]); }
   /// alphas_cumprod[t]; `beyond` below timestep 0.

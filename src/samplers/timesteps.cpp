@@ -27,7 +27,6 @@ std::vector<double> spaced_timesteps(const TimestepGrid& grid) {
       result = numerics::numpy_arange(grid.usable_timesteps, 0.0,
                                       -static_cast<double>(grid.num_train_timesteps) / grid.steps);
       for (double& t : result) t = std::nearbyint(t) - 1.0;
-      if (result.back() < 0.0) result.pop_back();
       return result;
   }
   if (grid.drop_smallest) result.pop_back();

@@ -308,14 +308,19 @@ TEST_CASE("files of the reference's writer come out byte for byte", "[weights][s
       const auto file = SafetensorsFile::open(entry.path());
       SafetensorsWriter writer;
       for (const auto& info : file.tensors()) {
-        if (info.dtype == DType::i64)
-          writer.add(info.name, file.read<std::int64_t>(info.name));
-        else if (info.dtype == DType::f64)
-          writer.add(info.name, file.read<double>(info.name));
-        else if (info.dtype == DType::f16)
-          writer.add(info.name, file.read<half>(info.name));
-        else
-          writer.add(info.name, file.read<float>(info.name));
+        switch (info.dtype) {
+          case DType::f32:
+            writer.add(info.name, file.read<float>(info.name));
+            break;
+          case DType::f16:
+            writer.add(info.name, file.read<half>(info.name));
+            break;
+          case DType::bf16:
+            writer.add(info.name, file.read<bfloat16>(info.name));
+            break;
+          default:
+            FAIL("no case for " << weights::name(info.dtype));
+        }
       }
       for (const auto& [key, value] : file.metadata()) writer.set_metadata(key, value);
       CHECK(writer.to_bytes() == *test::as_buffer(test::read_file(entry.path())));

@@ -18,7 +18,8 @@ struct EulerConfig {
   int steps_offset = 0;
   /// Any but `lu`.
   SigmaSpacing sigma_spacing = SigmaSpacing::timesteps;
-  /// Sigmas are evenly spaced in their logarithm, whatever the timesteps are (`interpolation_type`).
+  /// Sigmas are evenly spaced in their logarithm, whatever the timesteps are (`interpolation_type`); there is
+  /// then one level more than there are timesteps, which is a call of its own with continuous timesteps.
   bool log_linear = false;
   /// Ends of the Karras, exponential and beta levels; otherwise those of the levels they replace.
   std::optional<double> sigma_min, sigma_max;

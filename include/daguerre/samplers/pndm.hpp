@@ -26,8 +26,8 @@ struct PndmConfig {
 /// PNDM, "Pseudo Numerical Methods for Diffusion Models on Manifolds" (arXiv:2202.09778): the transfer of
 /// equation 11 (`transfer` in the code), pseudo Runge-Kutta steps (equation 13) and pseudo linear multistep
 /// steps (equation 12, Adams-Bashforth weights). Agrees with diffusers' PNDMScheduler, which without
-/// Runge-Kutta steps (`skip_prk_steps`) repeats the second timestep: n steps take n + 1 model calls, and 2 n
-/// + 1 or so with them.
+/// Runge-Kutta steps (`skip_prk_steps`) repeats the second timestep: n steps take n + 1 model calls, and n +
+/// 9 with them.
 ///
 /// In the code `history_` holds the paper's e_t, newest last, and `counter` the number of calls made; a run
 /// that begins later (image to image) counts from its own beginning.

@@ -20,10 +20,9 @@ struct TimestepGrid {
   bool drop_smallest = false;
 };
 
-/// The timesteps in descending order. `trailing` gives fewer than `steps` when `usable_timesteps` is reduced.
-/// Differs from diffusers in one point: its `trailing` has, by a rounding error, an additional timestep -1
-/// for some numbers of steps (61 of 1000, for instance), which indexes the noisiest end of the tables; that
-/// one is left out.
+/// The timesteps in descending order. `trailing` gives fewer than `steps` when `usable_timesteps` is reduced,
+/// and for some numbers of steps (61 of 1000, for instance), by a rounding error of the reference that is
+/// kept here, an additional timestep -1.
 std::vector<double> spaced_timesteps(const TimestepGrid& grid);
 
 /// Throws ArgumentError, `who` speaking, unless 1 <= steps <= num_train_timesteps.
