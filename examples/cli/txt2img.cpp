@@ -211,7 +211,7 @@ void add_options(CLI::App& app, Order& order) {
       ->type_name("NAME")
       ->group(how);
   app.add_option("--eta", generate.eta, "For ddim: 0 is deterministic, 1 as noisy as ddpm")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 1.0))
       ->type_name("ETA")
       ->capture_default_str()
       ->group(how);

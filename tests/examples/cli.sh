@@ -254,6 +254,8 @@ section_wrong_use() {
   one_error '--generator'
   txt2img 2 --out a.png --guidance much
   one_error '--guidance'
+  txt2img 2 --out a.png --eta 2
+  one_error '--eta'
   txt2img 2 --out a.png --count 0
   one_error '--count'
   for seed in -1 18446744073709551616 1.5 x; do
