@@ -113,18 +113,15 @@ AutoencoderKl<T>::MidBlock::MidBlock(const nn::Loader& loader, const Autoencoder
     : first(loader.sub("resnets", 0), resnet_options(config, channels, channels)),
       second(loader.sub("resnets", 1), resnet_options(config, channels, channels)) {
   if (!config.mid_block_add_attention) return;
-  attention.emplace(loader.sub("attentions", 0),
-                    nn::AttentionOptions{.query_dim = channels,
-                                         .heads = 1,
-                                         .head_dim = channels,
-                                         .bias = true,
-                                         .norm_num_groups = config.norm_num_groups,
-                                         .norm_epsilon = norm_epsilon,
-                                         .residual_connection = true});
+  attention.emplace(
+      loader.sub("attentions", 0),
+      typename nn::SpatialAttention<T>::Options{
+          .channels = channels, .norm_num_groups = config.norm_num_groups, .norm_epsilon = norm_epsilon});
 }
 
 template <class T>
-Tensor<T> AutoencoderKl<T>::MidBlock::operator()(const ops::Context& context, const Tensor<T>& x) const {
+Tensor<float> AutoencoderKl<T>::MidBlock::operator()(const ops::Context& context,
+                                                     const Tensor<float>& x) const {
   auto y = first(context, x);
   if (attention) y = (*attention)(context, y);
   return second(context, y);
@@ -153,13 +150,14 @@ AutoencoderKl<T>::Encoder::Encoder(const nn::Loader& loader, const AutoencoderKl
 }
 
 template <class T>
-Tensor<T> AutoencoderKl<T>::Encoder::operator()(const ops::Context& context, const Tensor<T>& x) const {
-  auto y = conv_in(context, x);
+Tensor<float> AutoencoderKl<T>::Encoder::operator()(const ops::Context& context,
+                                                    const Tensor<float>& x) const {
+  auto y = conv_in(context, ops::cast<T>(context, x));
   for (const auto& block : blocks) {
     for (const auto& resnet : block.resnets) y = resnet(context, y);
     if (block.downsampler) y = (*block.downsampler)(context, y);
   }
-  return conv_out(context, norm_out(context, mid(context, y)));
+  return conv_out(context, norm_out.template apply<T>(context, mid(context, y)));
 }
 
 template <class T>
@@ -185,13 +183,14 @@ AutoencoderKl<T>::Decoder::Decoder(const nn::Loader& loader, const AutoencoderKl
 }
 
 template <class T>
-Tensor<T> AutoencoderKl<T>::Decoder::operator()(const ops::Context& context, const Tensor<T>& x) const {
-  auto y = mid(context, conv_in(context, x));
+Tensor<float> AutoencoderKl<T>::Decoder::operator()(const ops::Context& context,
+                                                    const Tensor<float>& x) const {
+  auto y = mid(context, conv_in(context, ops::cast<T>(context, x)));
   for (const auto& block : blocks) {
     for (const auto& resnet : block.resnets) y = resnet(context, y);
     if (block.upsampler) y = (*block.upsampler)(context, y);
   }
-  return conv_out(context, norm_out(context, y));
+  return conv_out(context, norm_out.template apply<T>(context, y));
 }
 
 // ---- the whole
@@ -208,38 +207,40 @@ AutoencoderKl<T>::AutoencoderKl(const AutoencoderKlConfig& config, const nn::Loa
                                     config.latent_channels, config.latent_channels)) {}
 
 template <class T>
-Tensor<T> AutoencoderKl<T>::moments(const ops::Context& context, const Tensor<T>& pictures) const {
+Tensor<float> AutoencoderKl<T>::moments(const ops::Context& context, const Tensor<float>& pictures) const {
   const auto encoded = encoder_(context, pictures);
-  return quant_conv_ ? (*quant_conv_)(context, encoded) : encoded;
+  return quant_conv_ ? quant_conv_->accumulate(context, ops::cast<T>(context, encoded)) : encoded;
 }
 
 template <class T>
-LatentDistribution AutoencoderKl<T>::encode(const ops::Context& context, const Tensor<T>& pictures) const {
+LatentDistribution AutoencoderKl<T>::encode(const ops::Context& context,
+                                            const Tensor<float>& pictures) const {
   check_input(pictures.shape(), config_.in_channels, "pictures");
-  return split(ops::cast<float>(context, moments(context, pictures)));
+  return split(moments(context, pictures));
 }
 
 template <class T>
-Tensor<T> AutoencoderKl<T>::decode(const ops::Context& context, const Tensor<T>& latents) const {
+Tensor<float> AutoencoderKl<T>::decode(const ops::Context& context, const Tensor<float>& latents) const {
   check_input(latents.shape(), config_.latent_channels, "latents");
-  return decoder_(context, post_quant_conv_ ? (*post_quant_conv_)(context, latents) : latents);
+  return decoder_(context, post_quant_conv_
+                               ? post_quant_conv_->accumulate(context, ops::cast<T>(context, latents))
+                               : latents);
 }
 
 template <class T>
-LatentDistribution AutoencoderKl<T>::encode_tiled(const ops::Context& context, const Tensor<T>& pictures,
+LatentDistribution AutoencoderKl<T>::encode_tiled(const ops::Context& context, const Tensor<float>& pictures,
                                                   const Tiling& tiling) const {
   check_input(pictures.shape(), config_.in_channels, "pictures");
-  return split(ops::cast<float>(
-      context, in_tiles<T>(pictures, tiling.sample_min_size, tiling.latent_min_size, tiling.overlap_factor,
-                           [&](const Tensor<T>& tile) { return moments(context, tile); })));
+  return split(in_tiles(pictures, tiling.sample_min_size, tiling.latent_min_size, tiling.overlap_factor,
+                        [&](const Tensor<float>& tile) { return moments(context, tile); }));
 }
 
 template <class T>
-Tensor<T> AutoencoderKl<T>::decode_tiled(const ops::Context& context, const Tensor<T>& latents,
-                                         const Tiling& tiling) const {
+Tensor<float> AutoencoderKl<T>::decode_tiled(const ops::Context& context, const Tensor<float>& latents,
+                                             const Tiling& tiling) const {
   check_input(latents.shape(), config_.latent_channels, "latents");
-  return in_tiles<T>(latents, tiling.latent_min_size, tiling.sample_min_size, tiling.overlap_factor,
-                     [&](const Tensor<T>& tile) { return decode(context, tile); });
+  return in_tiles(latents, tiling.latent_min_size, tiling.sample_min_size, tiling.overlap_factor,
+                  [&](const Tensor<float>& tile) { return decode(context, tile); });
 }
 
 template <class T>

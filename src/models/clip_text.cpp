@@ -50,8 +50,7 @@ ClipText<T>::ClipText(const ClipTextConfig& config, const nn::Loader& root)
                            .tensor("weight", {config.vocab_size, config.hidden_size})
                            .template to<T>()),
       position_embedding_(root.sub("text_model.embeddings.position_embedding")
-                              .tensor("weight", {config.max_position_embeddings, config.hidden_size})
-                              .template to<T>()),
+                              .tensor("weight", {config.max_position_embeddings, config.hidden_size})),
       final_layer_norm_(root.sub("text_model.final_layer_norm"), config.hidden_size, config.layer_norm_eps) {
   const Index width = config.hidden_size, inner = config.intermediate_size;
   for (int i = 0; i < config.num_hidden_layers; ++i) {
@@ -71,17 +70,19 @@ ClipText<T>::ClipText(const ClipTextConfig& config, const nn::Loader& root)
 }
 
 template <class T>
-Tensor<T> ClipText<T>::run(const ops::Context& context, const Layer& layer, const Tensor<T>& x) const {
+Tensor<float> ClipText<T>::run(const ops::Context& context, const Layer& layer,
+                               const Tensor<float>& x) const {
   context.check_stop();
   const Index width = config_.hidden_size;
-  const auto qkv = layer.qkv(context, layer.layer_norm1(context, x));
+  const auto qkv = layer.qkv(context, layer.layer_norm1.template apply<T>(context, x));
   using View = ops::TokenView<T>;
   ops::AttentionArguments<T> arguments{View::columns(qkv, 0, width), View::columns(qkv, width, width),
                                        View::columns(qkv, 2 * width, width), config_.num_attention_heads};
   arguments.scale = 1.0f / std::sqrt(static_cast<float>(width / config_.num_attention_heads));
   arguments.causal = true;
-  const auto mixed = layer.out_proj(context, engine_->as<T>().attention(context, arguments), &x);
-  return layer.fc2(context, layer.fc1(context, layer.layer_norm2(context, mixed)), &mixed);
+  const auto mixed = layer.out_proj.accumulate(context, engine_->as<T>().attention(context, arguments), &x);
+  const auto hidden = layer.fc1(context, layer.layer_norm2.template apply<T>(context, mixed));
+  return layer.fc2.accumulate(context, hidden, &mixed);
 }
 
 template <class T>
@@ -103,10 +104,10 @@ typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context
     throw ArgumentError("clip_text", std::to_string(length) + " tokens, the model has positions for " +
                                          std::to_string(config_.max_position_embeddings));
 
-  const auto tokens = ops::embedding_lookup(token_embedding_, input_ids.span());
-  auto x = context.empty<T>({batch, length, width});
+  const auto tokens = ops::cast<float>(context, ops::embedding_lookup(token_embedding_, input_ids.span()));
+  const auto positions = position_embedding_.slice(0, length);
+  auto x = context.empty<float>({batch, length, width});
   for (Index n = 0; n < batch; ++n) {
-    const auto positions = position_embedding_.slice(0, length);
     const auto sum = ops::add(context, tokens.slice(n * length, (n + 1) * length), positions);
     std::copy_n(sum.data(), sum.size(), x.data() + n * length * width);
   }
@@ -115,14 +116,15 @@ typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context
   output.hidden_states.push_back(x);
   for (const auto& layer : layers_)
     output.hidden_states.push_back(run(context, layer, output.hidden_states.back()));
-  output.last_hidden_state = final_layer_norm_(context, output.hidden_states.back());
+  output.last_hidden_state = final_layer_norm(context, output.hidden_states.back());
 
-  output.pooled = Tensor<T>({batch, width});
+  output.pooled = Tensor<float>({batch, width});
   for (Index n = 0; n < batch; ++n) {
     const Index at = n * length + end_of_text(input_ids.data() + n * length, length);
     std::copy_n(output.last_hidden_state.data() + at * width, width, output.pooled.data() + n * width);
   }
-  if (text_projection_) output.text_embeds = (*text_projection_)(context, output.pooled);
+  if (text_projection_)
+    output.text_embeds = text_projection_->accumulate(context, ops::cast<T>(context, output.pooled));
   return output;
 }
 

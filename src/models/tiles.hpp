@@ -9,13 +9,12 @@
 namespace daguerre::models {
 
 /// The part of `x[N, H, W, C]` that begins at (row, column) and is at most height x width.
-template <class T>
-Tensor<T> crop(const Tensor<T>& x, Index row, Index column, Index height, Index width) {
+inline Tensor<float> crop(const Tensor<float>& x, Index row, Index column, Index height, Index width) {
   height = std::min(height, x.dim(1) - row);
   width = std::min(width, x.dim(2) - column);
   const Index channels = x.dim(3);
-  Tensor<T> result({x.dim(0), height, width, channels});
-  T* out = result.data();
+  Tensor<float> result({x.dim(0), height, width, channels});
+  float* out = result.data();
   for (Index n = 0; n < x.dim(0); ++n)
     for (Index i = 0; i < height; ++i)
       out = std::copy_n(x.data() + ((n * x.dim(1) + row + i) * x.dim(2) + column) * channels,
@@ -25,8 +24,7 @@ Tensor<T> crop(const Tensor<T>& x, Index row, Index column, Index height, Index 
 
 /// Fades the first `extent` rows (or columns) of `tile` in from the last ones of its neighbour above (or to
 /// the left), in place: weight i / extent for the tile itself.
-template <class T>
-void blend(const Tensor<T>& neighbour, Tensor<T>& tile, Index extent, bool vertical) {
+inline void blend(const Tensor<float>& neighbour, Tensor<float>& tile, Index extent, bool vertical) {
   const int axis = vertical ? 1 : 2;
   extent = std::min({neighbour.dim(axis), tile.dim(axis), extent});
   const Index rows = vertical ? extent : std::min(tile.dim(1), neighbour.dim(1));
@@ -38,21 +36,19 @@ void blend(const Tensor<T>& neighbour, Tensor<T>& tile, Index extent, bool verti
     for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < columns; ++j) {
         const float weight = static_cast<float>(vertical ? i : j) / static_cast<float>(extent);
-        const T* from =
+        const float* from =
             neighbour.data() +
             ((n * neighbour.dim(1) + row_offset + i) * neighbour.dim(2) + column_offset + j) * channels;
-        T* to = tile.data() + ((n * tile.dim(1) + i) * tile.dim(2) + j) * channels;
-        for (Index c = 0; c < channels; ++c)
-          to[c] = convert<T>(convert<float>(from[c]) * (1.0f - weight) + convert<float>(to[c]) * weight);
+        float* to = tile.data() + ((n * tile.dim(1) + i) * tile.dim(2) + j) * channels;
+        for (Index c = 0; c < channels; ++c) to[c] = from[c] * (1.0f - weight) + to[c] * weight;
       }
 }
 
 /// Applies `transform`, which turns a side of `tile_in` into one of `tile_out`, to overlapping tiles of `x[N,
 /// H, W, C]` and joins the results, each blended with the tile above, then with the one to the left
 /// (diffusers' tiled_encode and tiled_decode; the neighbours' already blended values are used, as there).
-template <class T>
-Tensor<T> in_tiles(const Tensor<T>& x, Index tile_in, Index tile_out, double overlap_factor,
-                   const std::function<Tensor<T>(const Tensor<T>&)>& transform) {
+inline Tensor<float> in_tiles(const Tensor<float>& x, Index tile_in, Index tile_out, double overlap_factor,
+                              const std::function<Tensor<float>(const Tensor<float>&)>& transform) {
   const auto stride = static_cast<Index>(static_cast<double>(tile_in) * (1.0 - overlap_factor));
   const auto extent = static_cast<Index>(static_cast<double>(tile_out) * overlap_factor);
   if (tile_in < 1 || tile_out < 1 || stride < 1 || extent < 0 || extent >= tile_out)
@@ -62,10 +58,11 @@ Tensor<T> in_tiles(const Tensor<T>& x, Index tile_in, Index tile_out, double ove
   if (x.dim(1) <= tile_in && x.dim(2) <= tile_in) return transform(x);
   const Index limit = tile_out - extent;
 
-  std::vector<Tensor<T>> above, parts;  // the previous row of tiles, and every tile cut to what is kept of it
+  std::vector<Tensor<float>> above,
+      parts;  // the previous row of tiles, and every tile cut to what is kept of it
   Index columns = 0;
   for (Index row = 0; row < x.dim(1); row += stride) {
-    std::vector<Tensor<T>> current;
+    std::vector<Tensor<float>> current;
     for (Index column = 0; column < x.dim(2); column += stride) {
       auto tile = transform(crop(x, row, column, tile_in, tile_in));
       if (!above.empty()) blend(above[current.size()], tile, extent, true);
@@ -81,7 +78,7 @@ Tensor<T> in_tiles(const Tensor<T>& x, Index tile_in, Index tile_out, double ove
   for (std::size_t i = 0; i < parts.size(); i += static_cast<std::size_t>(columns)) height += parts[i].dim(1);
   for (Index i = 0; i < columns; ++i) width += parts[static_cast<std::size_t>(i)].dim(2);
   const Index channels = parts[0].dim(3);
-  Tensor<T> result({x.dim(0), height, width, channels});
+  Tensor<float> result({x.dim(0), height, width, channels});
   Index row = 0, column = 0;
   for (std::size_t p = 0; p < parts.size(); ++p) {
     const auto& part = parts[p];

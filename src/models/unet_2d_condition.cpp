@@ -91,29 +91,29 @@ UNet2DCondition<T>::UNet2DCondition(const UNet2DConditionConfig& config, const n
 }
 
 template <class T>
-Tensor<T> UNet2DCondition<T>::time_embedding(const ops::Context& context, std::span<const float> timesteps,
-                                             Index batch) const {
+Tensor<float> UNet2DCondition<T>::time_embedding(const ops::Context& context,
+                                                 std::span<const float> timesteps, Index batch) const {
   const auto count = static_cast<Index>(timesteps.size());
   if (count != 1 && count != batch)
     throw ArgumentError("unet", std::to_string(count) + " timesteps for a batch of " + std::to_string(batch));
   const auto sinusoid = ops::timestep_embedding(timesteps, config_.levels.front().channels, config_.timestep);
-  const auto embedded = ops::cast<T>(context, time_embedding_(context, sinusoid));
+  const auto embedded = time_embedding_(context, sinusoid);
   if (count == batch) return embedded;
-  return concat_leading<T>(std::vector<Tensor<T>>(static_cast<std::size_t>(batch), embedded));
+  return concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(batch), embedded));
 }
 
 template <class T>
-Tensor<T> UNet2DCondition<T>::run(const ops::Context& context, const Layer& layer, const Tensor<T>& x,
-                                  const Conditioning& c) const {
+Tensor<float> UNet2DCondition<T>::run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
+                                      const Conditioning& c) const {
   const auto hidden = layer.resnet(context, x, &c.temb);
-  return layer.attention ? (*layer.attention)(context, hidden, c.encoder_hidden_states, c.key_bias) : hidden;
+  return layer.attention ? (*layer.attention)(context, hidden, &c.encoder_hidden_states, c.key_bias) : hidden;
 }
 
 template <class T>
-Tensor<T> UNet2DCondition<T>::operator()(const ops::Context& context, const Tensor<T>& sample,
-                                         std::span<const float> timesteps,
-                                         const Tensor<T>& encoder_hidden_states,
-                                         const Tensor<float>* encoder_attention_mask) const {
+Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
+                                             std::span<const float> timesteps,
+                                             const Tensor<float>& encoder_hidden_states,
+                                             const Tensor<float>* encoder_attention_mask) const {
   if (sample.rank() != 4 || sample.dim(3) != config_.in_channels || sample.empty())
     throw ArgumentError("unet", "sample " + to_string(sample.shape()) + ", expected [N, H, W, " +
                                     std::to_string(config_.in_channels) + "]");
@@ -125,11 +125,12 @@ Tensor<T> UNet2DCondition<T>::operator()(const ops::Context& context, const Tens
     key_bias = encoder_attention_mask->clone();
     for (float& value : key_bias.span()) value = (1.0f - value) * -10000.0f;
   }
-  const Conditioning c{time_embedding(context, timesteps, sample.dim(0)), &encoder_hidden_states,
+  const Conditioning c{time_embedding(context, timesteps, sample.dim(0)),
+                       ops::cast<T>(context, encoder_hidden_states),
                        encoder_attention_mask == nullptr ? nullptr : &key_bias};
 
-  auto x = conv_in_(context, sample);
-  std::vector<Tensor<T>> skips{x};
+  auto x = conv_in_(context, ops::cast<T>(context, sample));
+  std::vector<Tensor<float>> skips{x};
   for (const auto& block : down_blocks_) {
     for (const auto& layer : block.layers) skips.push_back(x = run(context, layer, x, c));
     if (block.downsampler) skips.push_back(x = (*block.downsampler)(context, x));
@@ -143,7 +144,7 @@ Tensor<T> UNet2DCondition<T>::operator()(const ops::Context& context, const Tens
     // To the size of the next skip connection: double, or one less where the way down rounded up.
     if (block.upsampler) x = (*block.upsampler)(context, x, skips.back().dim(1), skips.back().dim(2));
   }
-  return conv_out_(context, conv_norm_out_(context, x));
+  return conv_out_(context, conv_norm_out_.template apply<T>(context, x));
 }
 
 template class UNet2DCondition<float>;

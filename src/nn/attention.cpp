@@ -1,5 +1,6 @@
 #include "daguerre/nn/attention.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -13,8 +14,6 @@ Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
   if (options.heads < 1 || options.head_dim < 1)
     throw ConfigError("attention", loader.scope.prefix() + ": " + std::to_string(options.heads) +
                                        " heads of " + std::to_string(options.head_dim) + " are not possible");
-  if (options.norm_num_groups > 0)
-    norm_.emplace(loader.sub("group_norm"), options.query_dim, options.norm_num_groups, options.norm_epsilon);
 
   const bool old_names = !loader.scope.contains("to_q.weight") && loader.scope.contains("query.weight");
   const Loader query = loader.sub(old_names ? "query" : "to_q");
@@ -34,52 +33,54 @@ Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
 }
 
 template <class T>
-Tensor<T> Attention<T>::operator()(const ops::Context& context, const Tensor<T>& x,
-                                   const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias,
-                                   const Tensor<T>* residual) const {
+Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor<T>& x,
+                                       const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias,
+                                       const Tensor<float>* residual) const {
   const bool is_cross = options_.cross_attention_dim != 0;
   if (is_cross != (encoder_hidden_states != nullptr))
     throw ArgumentError("attention", is_cross ? "encoder_hidden_states are needed"
                                               : "self-attention takes no encoder_hidden_states");
-  if (x.rank() < 3 || x.dim(-1) != options_.query_dim)
-    throw ArgumentError("attention", "input " + to_string(x.shape()) + ", expected [N, ..., " +
-                                         std::to_string(options_.query_dim) + "]");
-  const auto tokens = x.reshape({x.dim(0), -1, x.dim(-1)});
-  const auto normed = norm_ ? (*norm_)(context, tokens) : tokens;
-
   const Index inner = options_.heads * options_.head_dim;
   using View = ops::TokenView<T>;
   ops::AttentionArguments<T> arguments;
   Tensor<T> q, kv;  // what the views borrow
   if (is_cross) {
-    q = (*to_q_)(context, normed);
+    q = (*to_q_)(context, x);
     kv = (*to_kv_)(context, *encoder_hidden_states);
     arguments = {View::all(q), View::columns(kv, 0, inner), View::columns(kv, inner, inner)};
   } else {
-    q = (*to_qkv_)(context, normed);
+    q = (*to_qkv_)(context, x);
     arguments = {View::columns(q, 0, inner), View::columns(q, inner, inner),
                  View::columns(q, 2 * inner, inner)};
   }
   arguments.heads = options_.heads;
   arguments.scale = 1.0f / std::sqrt(static_cast<float>(options_.head_dim));
   arguments.key_bias = key_bias;
-  const auto mixed = engine_->as<T>().attention(context, arguments);
+  return to_out_->accumulate(context, engine_->as<T>().attention(context, arguments), residual);
+}
 
-  if (options_.rescale_output_factor != 1.0f) {
-    const auto y = (*to_out_)(context, mixed);
-    const auto zeros = Tensor<T>::zeros(tokens.shape());
-    const auto rescaled = ops::add(context, y, options_.residual_connection ? tokens : zeros,
-                                   1.0f / options_.rescale_output_factor);
-    return residual == nullptr ? rescaled.reshape(x.shape())
-                               : ops::add(context, rescaled.reshape(x.shape()), *residual);
-  }
-  std::optional<Tensor<T>> added;
-  if (residual != nullptr) added = residual->reshape(tokens.shape());
-  if (options_.residual_connection) added = added ? ops::add(context, *added, tokens) : tokens;
-  return (*to_out_)(context, mixed, added ? &*added : nullptr).reshape(x.shape());
+template <class T>
+SpatialAttention<T>::SpatialAttention(const Loader& loader, const Options& options)
+    : norm_(loader.sub("group_norm"), options.channels, options.norm_num_groups, options.norm_epsilon),
+      attention_(loader, {.query_dim = options.channels,
+                          .heads = options.heads,
+                          .head_dim = options.channels / std::max(options.heads, 1),
+                          .bias = true}),
+      rescale_output_factor_(options.rescale_output_factor) {}
+
+template <class T>
+Tensor<float> SpatialAttention<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
+  const auto pixels = x.reshape({x.dim(0), -1, x.dim(-1)});
+  const auto normed = norm_.template apply<T>(context, pixels);
+  if (rescale_output_factor_ == 1.0f)
+    return attention_(context, normed, nullptr, nullptr, &pixels).reshape(x.shape());
+  return ops::add(context, attention_(context, normed), pixels, 1.0f / rescale_output_factor_)
+      .reshape(x.shape());
 }
 
 template class Attention<float>;
 template class Attention<bfloat16>;
+template class SpatialAttention<float>;
+template class SpatialAttention<bfloat16>;
 
 }  // namespace daguerre::nn

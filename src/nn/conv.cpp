@@ -19,9 +19,9 @@ Upsample2D<T>::Upsample2D(const Loader& loader, Index in, Index out)
     : conv_(loader.sub("conv"), in, out, 3, ops::ConvGeometry::same(1)) {}
 
 template <class T>
-Tensor<T> Upsample2D<T>::operator()(const ops::Context& context, const Tensor<T>& x, Index height,
-                                    Index width) const {
-  return conv_(context, ops::upsample_nearest(context, x, height, width));
+Tensor<float> Upsample2D<T>::operator()(const ops::Context& context, const Tensor<float>& x, Index height,
+                                        Index width) const {
+  return conv_(context, ops::upsample_nearest<T>(context, x, height, width));
 }
 
 template class Conv2d<float>;

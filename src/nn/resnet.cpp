@@ -23,10 +23,10 @@ ResnetBlock2D<T>::ResnetBlock2D(const Loader& loader, const ResnetOptions& optio
 }
 
 template <class T>
-Tensor<T> ResnetBlock2D<T>::resized(const ops::Context& context, const Tensor<T>& x) const {
+Tensor<float> ResnetBlock2D<T>::resized(const ops::Context& context, const Tensor<float>& x) const {
   switch (options_.resize) {
     case ResnetOptions::Resize::up:
-      return ops::upsample_nearest(context, x, 2 * x.dim(1), 2 * x.dim(2));
+      return ops::upsample_nearest<float>(context, x, 2 * x.dim(1), 2 * x.dim(2));
     case ResnetOptions::Resize::down:
       return ops::average_pool_2x2(context, x);
     case ResnetOptions::Resize::none:
@@ -36,19 +36,21 @@ Tensor<T> ResnetBlock2D<T>::resized(const ops::Context& context, const Tensor<T>
 }
 
 template <class T>
-Tensor<T> ResnetBlock2D<T>::operator()(const ops::Context& context, const Tensor<T>& x,
-                                       const Tensor<T>* temb) const {
+Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, const Tensor<float>& x,
+                                           const Tensor<float>* temb) const {
   if (time_emb_proj_.has_value() != (temb != nullptr))
     throw ArgumentError("resnet",
                         time_emb_proj_ ? "a time embedding is needed" : "this block takes no time embedding");
   context.check_stop();
-  auto hidden = conv1_(context, resized(context, norm1_(context, x)));
+  const bool resizes = options_.resize != ResnetOptions::Resize::none;
+  auto hidden =
+      resizes ? conv1_(context, ops::cast<T>(context, resized(context, norm1_.apply<float>(context, x))))
+              : conv1_(context, norm1_.template apply<T>(context, x));
 
   Tensor<float> bias, scale, shift;
   ops::GroupNormExtras extras;
   if (temb != nullptr) {
-    const auto projected = ops::cast<float>(
-        context, (*time_emb_proj_)(context, ops::activate(context, *temb, options_.non_linearity)));
+    const auto projected = (*time_emb_proj_)(context, ops::activate(context, *temb, options_.non_linearity));
     const Index channels = options_.out_channels, batch = projected.dim(0);
     if (options_.scale_shift) {
       scale = Tensor<float>({batch, channels});
@@ -64,12 +66,13 @@ Tensor<T> ResnetBlock2D<T>::operator()(const ops::Context& context, const Tensor
       extras = {.channel_bias = &bias};
     }
   }
-  hidden = norm2_(context, hidden, extras);
+  const auto normed = norm2_.template apply<T>(context, hidden, extras);
 
   const auto base = resized(context, x);
-  const auto shortcut = conv_shortcut_ ? (*conv_shortcut_)(context, base) : base;
-  if (options_.output_scale_factor == 1.0f) return conv2_(context, hidden, &shortcut);
-  return ops::add(context, conv2_(context, hidden), shortcut, 1.0f / options_.output_scale_factor);
+  const auto shortcut =
+      conv_shortcut_ ? conv_shortcut_->accumulate(context, ops::cast<T>(context, base)) : base;
+  if (options_.output_scale_factor == 1.0f) return conv2_(context, normed, &shortcut);
+  return ops::add(context, conv2_(context, normed), shortcut, 1.0f / options_.output_scale_factor);
 }
 
 template class ResnetBlock2D<float>;

@@ -1,5 +1,7 @@
 #include "daguerre/nn/transformer.hpp"
 
+#include "daguerre/ops/elementwise.hpp"
+
 namespace daguerre::nn {
 
 template <class T>
@@ -28,11 +30,11 @@ FeedForward<T>::FeedForward(const Loader& loader, Index dim, Index inner, const 
       proj_out_(loader.sub("net", 2), inner, dim) {}
 
 template <class T>
-Tensor<T> FeedForward<T>::operator()(const ops::Context& context, const Tensor<T>& x,
-                                     const Tensor<T>* residual) const {
+Tensor<float> FeedForward<T>::operator()(const ops::Context& context, const Tensor<T>& x,
+                                         const Tensor<float>* residual) const {
   auto hidden = proj_in_(context, x);
   if (kind_.gated) hidden = ops::gated_activation(context, hidden, kind_.activation);
-  return proj_out_(context, hidden, residual);
+  return proj_out_.accumulate(context, hidden, residual);
 }
 
 namespace {
@@ -61,13 +63,15 @@ BasicTransformerBlock<T>::BasicTransformerBlock(const Loader& loader, const Tran
 }
 
 template <class T>
-Tensor<T> BasicTransformerBlock<T>::operator()(const ops::Context& context, const Tensor<T>& x,
-                                               const Tensor<T>* encoder_hidden_states,
-                                               const Tensor<float>* key_bias) const {
-  auto y = only_cross_attention_ ? attn1_(context, norm1_(context, x), encoder_hidden_states, key_bias, &x)
-                                 : attn1_(context, norm1_(context, x), nullptr, nullptr, &x);
-  if (attn2_) y = (*attn2_)(context, (*norm2_)(context, y), encoder_hidden_states, key_bias, &y);
-  return ff_(context, norm3_(context, y), &y);
+Tensor<float> BasicTransformerBlock<T>::operator()(const ops::Context& context, const Tensor<float>& x,
+                                                   const Tensor<T>* encoder_hidden_states,
+                                                   const Tensor<float>* key_bias) const {
+  const auto normed = norm1_.template apply<T>(context, x);
+  auto y = only_cross_attention_ ? attn1_(context, normed, encoder_hidden_states, key_bias, &x)
+                                 : attn1_(context, normed, nullptr, nullptr, &x);
+  if (attn2_)
+    y = (*attn2_)(context, norm2_->template apply<T>(context, y), encoder_hidden_states, key_bias, &y);
+  return ff_(context, norm3_.template apply<T>(context, y), &y);
 }
 
 template <class T>
@@ -85,13 +89,13 @@ Transformer2D<T>::Transformer2D(const Loader& loader, const Options& options)
 }
 
 template <class T>
-Tensor<T> Transformer2D<T>::operator()(const ops::Context& context, const Tensor<T>& x,
-                                       const Tensor<T>* encoder_hidden_states,
-                                       const Tensor<float>* key_bias) const {
+Tensor<float> Transformer2D<T>::operator()(const ops::Context& context, const Tensor<float>& x,
+                                           const Tensor<T>* encoder_hidden_states,
+                                           const Tensor<float>* key_bias) const {
   const auto pixels = x.reshape({x.dim(0), -1, x.dim(-1)});
-  auto tokens = proj_in_(context, norm_(context, pixels));
+  auto tokens = proj_in_.accumulate(context, norm_.template apply<T>(context, pixels));
   for (const auto& block : blocks_) tokens = block(context, tokens, encoder_hidden_states, key_bias);
-  return proj_out_(context, tokens, &pixels).reshape(x.shape());
+  return proj_out_.accumulate(context, ops::cast<T>(context, tokens), &pixels).reshape(x.shape());
 }
 
 template class FeedForward<float>;

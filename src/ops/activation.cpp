@@ -23,11 +23,10 @@ Activation parse_activation(std::string_view name, std::string_view who) {
   throw ConfigError(who, "activation \"" + std::string(name) + "\" is not known; known are: " + names);
 }
 
-template <class T>
-Tensor<T> activate(const Context& context, const Tensor<T>& x, Activation activation) {
-  auto y = context.empty<T>(x.shape());
+Tensor<float> activate(const Context& context, const Tensor<float>& x, Activation activation) {
+  auto y = context.empty<float>(x.shape());
   parallel_for(context.threads, x.size(), 4096, [&](Index begin, Index end) {
-    kernels::active().of<T>().activate(x.data() + begin, y.data() + begin, end - begin, activation);
+    kernels::active().activate(x.data() + begin, y.data() + begin, end - begin, activation);
   });
   return y;
 }
@@ -45,8 +44,6 @@ Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activatio
   return y;
 }
 
-template Tensor<float> activate(const Context&, const Tensor<float>&, Activation);
-template Tensor<bfloat16> activate(const Context&, const Tensor<bfloat16>&, Activation);
 template Tensor<float> gated_activation(const Context&, const Tensor<float>&, Activation);
 template Tensor<bfloat16> gated_activation(const Context&, const Tensor<bfloat16>&, Activation);
 

@@ -53,9 +53,9 @@ class Panels {
 
 /// out[m, n] = finish(sum over taps of rows(tap) * panels(tap)). `row_of(i, tap)` points to the `depth`
 /// inputs of row i.
-template <class T, class RowOf>
+template <class T, class Out, class RowOf>
 void multiply_taps(const Context& context, Index m, int taps, Index depth, const RowOf& row_of,
-                   const Panels<T>& weights, const Epilogue<T>& epilogue, T* out) {
+                   const Panels<T>& weights, const Epilogue& epilogue, Out* out) {
   const auto& kernel = kernels::active();
   const auto& rows_kernel = kernel.of<T>();
   const Index task_rows = task_row_blocks * kernel.row_block;
@@ -79,11 +79,11 @@ void multiply_taps(const Context& context, Index m, int taps, Index depth, const
                                accumulators.data(), task_columns);
         }
       const Index at = row * weights.n() + column;
-      Epilogue<T> local = epilogue;
+      Epilogue local = epilogue;
       if (local.bias != nullptr) local.bias += column;
       if (local.residual != nullptr) local.residual += at;
-      rows_kernel.finish(accumulators.data(), task_columns, row_count, column_count, local, out + at,
-                         weights.n());
+      kernel.of<Out>().finish(accumulators.data(), task_columns, row_count, column_count, local, out + at,
+                              weights.n());
     }
   });
 }
@@ -94,19 +94,28 @@ class EigenLinear final : public PackedLinear<T> {
   EigenLinear(const Tensor<float>& weight, const Tensor<float>& bias, Activation activation)
       : weights_(weight), bias_(bias), activation_(activation) {}
 
-  Tensor<T> operator()(const Context& context, const Tensor<T>& x, const Tensor<T>* residual) const override {
+  Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
+    return multiply<T>(context, x, nullptr);
+  }
+  Tensor<float> accumulate(const Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual) const override {
+    return multiply<float>(context, x, residual);
+  }
+
+ private:
+  template <class Out>
+  Tensor<Out> multiply(const Context& context, const Tensor<T>& x, const Tensor<float>* residual) const {
     const Index k = weights_.k();
-    auto y = context.empty<T>(linear_output_shape(x.shape(), k, weights_.n()));
+    auto y = context.empty<Out>(linear_output_shape(x.shape(), k, weights_.n()));
     check_residual(y.shape(), residual, "linear");
-    const Epilogue<T> epilogue{bias_.empty() ? nullptr : bias_.data(), activation_,
-                               residual == nullptr ? nullptr : residual->data()};
+    const Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), activation_,
+                            residual == nullptr ? nullptr : residual->data()};
     multiply_taps<T>(
         context, k == 0 ? 0 : x.size() / k, 1, k, [&](Index row, int) { return x.data() + row * k; },
         weights_, epilogue, y.data());
     return y;
   }
 
- private:
   Panels<T> weights_;
   Tensor<float> bias_;
   Activation activation_;
@@ -133,8 +142,9 @@ class EigenConv2d final : public PackedConv2d<T> {
         zeros_(Tensor<T>::zeros({weight.dim(1)})),
         geometry_(geometry) {}
 
-  Tensor<T> operator()(const Context& context, const Tensor<T>& x, const Tensor<T>* residual) const override {
-    auto y = context.empty<T>(conv_output_shape(x.shape(), shape_, geometry_));
+  Tensor<float> operator()(const Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual) const override {
+    auto y = context.empty<float>(conv_output_shape(x.shape(), shape_, geometry_));
     check_residual(y.shape(), residual, "conv2d");
     const Index in = shape_[1], kernel_width = shape_[3];
     const Index height = x.dim(1), width = x.dim(2), out_height = y.dim(1), out_width = y.dim(2);
@@ -145,8 +155,8 @@ class EigenConv2d final : public PackedConv2d<T> {
       const bool outside = row < 0 || row >= height || column < 0 || column >= width;
       return outside ? zeros_.data() : x.data() + ((n * height + row) * width + column) * in;
     };
-    const Epilogue<T> epilogue{bias_.empty() ? nullptr : bias_.data(), Activation::none,
-                               residual == nullptr ? nullptr : residual->data()};
+    const Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), Activation::none,
+                            residual == nullptr ? nullptr : residual->data()};
     multiply_taps<T>(context, y.size() / y.dim(3), static_cast<int>(shape_[2] * kernel_width), in, row_of,
                      weights_, epilogue, y.data());
     return y;

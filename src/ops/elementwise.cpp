@@ -7,27 +7,25 @@
 
 namespace daguerre::ops {
 
-template <class T>
-Tensor<T> add(const Context& context, const Tensor<T>& a, const Tensor<T>& b, float scale) {
+Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<float>& b, float scale) {
   if (!(a.shape() == b.shape()))
     throw ArgumentError("add", to_string(a.shape()) + " and " + to_string(b.shape()));
-  auto y = context.empty<T>(a.shape());
+  auto y = context.empty<float>(a.shape());
   parallel_for(context.threads, a.size(), 16384, [&](Index begin, Index end) {
-    kernels::active().of<T>().add(a.data() + begin, b.data() + begin, y.data() + begin, end - begin, scale);
+    kernels::active().add(a.data() + begin, b.data() + begin, y.data() + begin, end - begin, scale);
   });
   return y;
 }
 
-template <class T>
-Tensor<T> concat_channels(const Context& context, const Tensor<T>& a, const Tensor<T>& b) {
+Tensor<float> concat_channels(const Context& context, const Tensor<float>& a, const Tensor<float>& b) {
   if (a.rank() == 0 || a.rank() != b.rank() || !(a.shape().with(-1, 0) == b.shape().with(-1, 0)))
     throw ArgumentError("concat_channels", to_string(a.shape()) + " and " + to_string(b.shape()) +
                                                " differ before the last axis");
   const Index left = a.dim(-1), right = b.dim(-1), width = left + right;
-  auto y = context.empty<T>(a.shape().with(-1, width));
+  auto y = context.empty<float>(a.shape().with(-1, width));
   parallel_for(context.threads, width == 0 ? 0 : y.size() / width, 64, [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
-      T* out = std::copy_n(a.data() + row * left, left, y.data() + row * width);
+      float* out = std::copy_n(a.data() + row * left, left, y.data() + row * width);
       std::copy_n(b.data() + row * right, right, out);
     }
   });
@@ -59,10 +57,6 @@ void check_finite(const Tensor<float>& x, std::string_view module) {
                                    to_string(x.shape()));
 }
 
-template Tensor<float> add(const Context&, const Tensor<float>&, const Tensor<float>&, float);
-template Tensor<bfloat16> add(const Context&, const Tensor<bfloat16>&, const Tensor<bfloat16>&, float);
-template Tensor<float> concat_channels(const Context&, const Tensor<float>&, const Tensor<float>&);
-template Tensor<bfloat16> concat_channels(const Context&, const Tensor<bfloat16>&, const Tensor<bfloat16>&);
 template Tensor<float> cast(const Context&, const Tensor<float>&);
 template Tensor<float> cast(const Context&, const Tensor<bfloat16>&);
 template Tensor<bfloat16> cast(const Context&, const Tensor<float>&);

@@ -74,9 +74,10 @@ Shape conv_output_shape(const Shape& input, const Shape& weight, const ConvGeome
           geometry.output_size(input[2], weight[3], false), weight[0]};
 }
 
-void check_residual(const Shape& result, const Shape* residual, std::string_view who) {
-  if (residual != nullptr && !(*residual == result))
-    throw ArgumentError(who, "residual " + to_string(*residual) + ", the result is " + to_string(result));
+void check_residual(const Shape& result, const Tensor<float>* residual, std::string_view who) {
+  if (residual != nullptr && !(residual->shape() == result))
+    throw ArgumentError(who,
+                        "residual " + to_string(residual->shape()) + ", the result is " + to_string(result));
 }
 
 template <class T>

@@ -14,11 +14,7 @@ void check_linear_shapes(const Tensor<float>& weight, const Tensor<float>& bias)
 void check_conv_shapes(const Tensor<float>& weight, const Tensor<float>& bias);
 Shape linear_output_shape(const Shape& input, Index in, Index out);
 Shape conv_output_shape(const Shape& input, const Shape& weight, const ConvGeometry& geometry);
-void check_residual(const Shape& result, const Shape* residual, std::string_view who);
-template <class T>
-void check_residual(const Shape& result, const Tensor<T>* residual, std::string_view who) {
-  check_residual(result, residual == nullptr ? nullptr : &residual->shape(), who);
-}
+void check_residual(const Shape& result, const Tensor<float>* residual, std::string_view who);
 template <class T>
 void check_attention(const AttentionArguments<T>& arguments);
 

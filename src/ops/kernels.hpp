@@ -9,11 +9,10 @@ namespace daguerre::ops::kernels {
 
 /// What a block of a product's result goes through on its way from the float32 accumulators to memory:
 /// out = activation(accumulator + bias) + residual.
-template <class T>
 struct Epilogue {
   const float* bias = nullptr;  ///< one a column, or none
   Activation activation = Activation::none;
-  const T* residual = nullptr;  ///< laid out as the result, or none
+  const float* residual = nullptr;  ///< or none
 };
 
 /// State of the online softmax of one block of queries (Milakov & Gimelshein 2018): the logits' running
@@ -25,28 +24,23 @@ struct SoftmaxState {
   Index width = 0;
 };
 
-/// Kernels that exist for float and bfloat16 rows.
+/// Kernels for what products multiply, float or bfloat16. Everything between the products is float32.
 template <class T>
 struct RowKernels {
   /// c[m, n] += rows[m, k] * panels, in float32. `rows[i]` points to k elements; `panels` is the first
   /// panel's k-th row to begin with (see `pack_panels`), `panel_size` the distance between panels.
   void (*multiply)(const T* const* rows, Index m, Index k, const float* panels, Index panel_size, Index n,
                    float* c, Index c_stride);
-  /// Finishes `rows` x `columns` accumulators.
-  void (*finish)(const float* accumulators, Index stride, Index rows, Index columns,
-                 const Epilogue<T>& epilogue, T* out, Index out_stride);
-  /// Per channel: sum and sum of squares of (x - shift), added to `sum` and `square`.
-  void (*channel_sums)(const T* x, Index rows, Index channels, const float* shift, float* sum, float* square);
+  /// Finishes `rows` x `columns` accumulators; the residual, where there is one, is laid out as the result.
+  void (*finish)(const float* accumulators, Index stride, Index rows, Index columns, const Epilogue& epilogue,
+                 T* out, Index out_stride);
   /// y = activation(x * scale + shift) with a scale and a shift for each channel.
-  void (*scale_shift)(const T* x, T* y, Index rows, Index channels, const float* scale, const float* shift,
-                      Activation activation);
-  void (*layer_norm)(const T* x, T* y, Index rows, Index channels, const float* gamma, const float* beta,
+  void (*scale_shift)(const float* x, T* y, Index rows, Index channels, const float* scale,
+                      const float* shift, Activation activation);
+  void (*layer_norm)(const float* x, T* y, Index rows, Index channels, const float* gamma, const float* beta,
                      float epsilon);
-  void (*activate)(const T* x, T* y, Index count, Activation activation);
   /// y[i] = x[i] * activation(x[width + i]) for rows of 2 * width.
   void (*gate)(const T* x, T* y, Index rows, Index width, Activation activation);
-  /// y = (a + b) * scale
-  void (*add)(const T* a, const T* b, T* y, Index count, float scale);
   void (*to_float)(const T* x, float* y, Index count);
   void (*from_float)(const float* x, T* y, Index count);
   /// Turns `rows` x `columns` logits into exponentials relative to the running maximum, rescaling what was
@@ -65,6 +59,12 @@ struct Kernels {
   /// Packs a [k, n] matrix, element (i, j) at source[i * k_stride + j * n_stride], into ceil(n / panel_width)
   /// panels of k rows of panel_width, the last one padded with zeros.
   void (*pack_panels)(const float* source, Index k, Index n, Index k_stride, Index n_stride, float* panels);
+  /// Per channel: sum and sum of squares of (x - shift), added to `sum` and `square`.
+  void (*channel_sums)(const float* x, Index rows, Index channels, const float* shift, float* sum,
+                       float* square);
+  void (*activate)(const float* x, float* y, Index count, Activation activation);
+  /// y = (a + b) * scale
+  void (*add)(const float* a, const float* b, float* y, Index count, float scale);
   RowKernels<float> f32;
   RowKernels<bfloat16> bf16;
 

@@ -5,6 +5,7 @@
 #define DAGUERRE_PASTE_(a, b) a##b
 #define DAGUERRE_PASTE(a, b) DAGUERRE_PASTE_(a, b)
 #define Eigen DAGUERRE_PASTE(Eigen_, DAGUERRE_KERNELS)
+#define DAGUERRE_KERNELS_NAMESPACE DAGUERRE_PASTE(with_, DAGUERRE_KERNELS)
 #define EIGEN_DONT_PARALLELIZE
 #define EIGEN_NO_DEBUG
 #include <unsupported/Eigen/SpecialFunctions>
@@ -14,287 +15,267 @@
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops::kernels {
-namespace DAGUERRE_PASTE(with_, DAGUERRE_KERNELS) {
+namespace DAGUERRE_KERNELS_NAMESPACE {
 
-  constexpr Index lanes = DAGUERRE_VECTOR_BYTES / sizeof(float);
-  // Two vectors a row and as many rows as leave registers for two vectors of the panel and one broadcast
-  // value.
-  constexpr Index panel_width = 2 * lanes;
-  constexpr int row_block = DAGUERRE_VECTOR_BYTES == 64 ? 12 : 6;
-  using Vector = float __attribute__((vector_size(DAGUERRE_VECTOR_BYTES)));
-  using UnalignedVector = float __attribute__((vector_size(DAGUERRE_VECTOR_BYTES), aligned(4)));
+constexpr Index lanes = DAGUERRE_VECTOR_BYTES / sizeof(float);
+// Two vectors a row and as many rows as leave registers for two vectors of the panel and one broadcast
+// value.
+constexpr Index panel_width = 2 * lanes;
+constexpr int row_block = DAGUERRE_VECTOR_BYTES == 64 ? 12 : 6;
+using Vector = float __attribute__((vector_size(DAGUERRE_VECTOR_BYTES)));
+using UnalignedVector = float __attribute__((vector_size(DAGUERRE_VECTOR_BYTES), aligned(4)));
 
-  inline float widen(float value) {
-    return value;
-  }
-  inline float widen(bfloat16 value) {
-    return static_cast<float>(value);
-  }
+inline float widen(float value) {
+  return value;
+}
+inline float widen(bfloat16 value) {
+  return static_cast<float>(value);
+}
 
-  // ---- matrix product
-  // ------------------------------------------------------------------------------------------------
+// ---- matrix product
+// ------------------------------------------------------------------------------------------------
 
-  void pack_panels(const float* source, Index k, Index n, Index k_stride, Index n_stride, float* panels) {
-    for (Index column = 0; column < n; column += panel_width) {
-      const Index width = n - column < panel_width ? n - column : panel_width;
-      for (Index i = 0; i < k; ++i, panels += panel_width) {
-        const float* from = source + i * k_stride + column * n_stride;
-        for (Index j = 0; j < width; ++j) panels[j] = from[j * n_stride];
-        for (Index j = width; j < panel_width; ++j) panels[j] = 0.0f;
-      }
+void pack_panels(const float* source, Index k, Index n, Index k_stride, Index n_stride, float* panels) {
+  for (Index column = 0; column < n; column += panel_width) {
+    const Index width = n - column < panel_width ? n - column : panel_width;
+    for (Index i = 0; i < k; ++i, panels += panel_width) {
+      const float* from = source + i * k_stride + column * n_stride;
+      for (Index j = 0; j < width; ++j) panels[j] = from[j * n_stride];
+      for (Index j = width; j < panel_width; ++j) panels[j] = 0.0f;
     }
   }
+}
 
-  /// Rows x panel_width results held in registers over all of k.
-  template <class T, int Rows>
-  inline void multiply_block(const T* const* rows, Index k, const float* panel, Index width, float* c,
-                             Index c_stride) {
-    Vector low[Rows], high[Rows];
-    for (int r = 0; r < Rows; ++r) low[r] = high[r] = Vector{};
-    for (Index i = 0; i < k; ++i, panel += panel_width) {
-      const Vector b_low = *reinterpret_cast<const UnalignedVector*>(panel);
-      const Vector b_high = *reinterpret_cast<const UnalignedVector*>(panel + lanes);
+/// Rows x panel_width results held in registers over all of k.
+template <class T, int Rows>
+inline void multiply_block(const T* const* rows, Index k, const float* panel, Index width, float* c,
+                           Index c_stride) {
+  Vector low[Rows], high[Rows];
+  for (int r = 0; r < Rows; ++r) low[r] = high[r] = Vector{};
+  for (Index i = 0; i < k; ++i, panel += panel_width) {
+    const Vector b_low = *reinterpret_cast<const UnalignedVector*>(panel);
+    const Vector b_high = *reinterpret_cast<const UnalignedVector*>(panel + lanes);
 #pragma GCC unroll 12
-      for (int r = 0; r < Rows; ++r) {
-        const float a = widen(rows[r][i]);
-        low[r] += a * b_low;
-        high[r] += a * b_high;
-      }
-    }
-    for (int r = 0; r < Rows; ++r, c += c_stride) {
-      if (width == panel_width) {
-        *reinterpret_cast<UnalignedVector*>(c) += low[r];
-        *reinterpret_cast<UnalignedVector*>(c + lanes) += high[r];
-      } else {
-        for (Index j = 0; j < width; ++j) c[j] += j < lanes ? low[r][j] : high[r][j - lanes];
-      }
+    for (int r = 0; r < Rows; ++r) {
+      const float a = widen(rows[r][i]);
+      low[r] += a * b_low;
+      high[r] += a * b_high;
     }
   }
-
-  template <class T, int Rows>
-  void multiply_rows(const T* const* rows, Index count, Index k, const float* panel, Index width, float* c,
-                     Index c_stride) {
-    if (count == Rows)
-      multiply_block<T, Rows>(rows, k, panel, width, c, c_stride);
-    else if constexpr (Rows > 1)
-      multiply_rows<T, Rows - 1>(rows, count, k, panel, width, c, c_stride);
-  }
-
-  template <class T>
-  void multiply(const T* const* rows, Index m, Index k, const float* panels, Index panel_size, Index n,
-                float* c, Index c_stride) {
-    for (Index column = 0; column < n; column += panel_width, panels += panel_size) {
-      const Index width = n - column < panel_width ? n - column : panel_width;
-      for (Index row = 0; row < m; row += row_block) {
-        const Index count = m - row < row_block ? m - row : row_block;
-        multiply_rows<T, row_block>(rows + row, count, k, panels, width, c + row * c_stride + column,
-                                    c_stride);
-      }
+  for (int r = 0; r < Rows; ++r, c += c_stride) {
+    if (width == panel_width) {
+      *reinterpret_cast<UnalignedVector*>(c) += low[r];
+      *reinterpret_cast<UnalignedVector*>(c + lanes) += high[r];
+    } else {
+      for (Index j = 0; j < width; ++j) c[j] += j < lanes ? low[r][j] : high[r][j - lanes];
     }
   }
+}
 
-  // ---- element-wise
-  // ---------------------------------------------------------------------------------------------------
+template <class T, int Rows>
+void multiply_rows(const T* const* rows, Index count, Index k, const float* panel, Index width, float* c,
+                   Index c_stride) {
+  if (count == Rows)
+    multiply_block<T, Rows>(rows, k, panel, width, c, c_stride);
+  else if constexpr (Rows > 1)
+    multiply_rows<T, Rows - 1>(rows, count, k, panel, width, c, c_stride);
+}
 
-  using Array = Eigen::Array<float, Eigen::Dynamic, 1>;
-  using Map = Eigen::Map<Array>;
-  using ConstMap = Eigen::Map<const Array>;
-
-  /// Elements handled at once: enough to amortise the loop, few enough to stay in the first-level cache.
-  constexpr Index chunk = 1024;
-
-  inline void to_float(const float* x, float* y, Index count) {
-    Map(y, count) = ConstMap(x, count);
-  }
-  inline void from_float(const float* x, float* y, Index count) {
-    Map(y, count) = ConstMap(x, count);
-  }
-  inline void to_float(const bfloat16* x, float* y, Index count) {
-    for (Index i = 0; i < count; ++i) y[i] = static_cast<float>(x[i]);
-  }
-  inline void from_float(const float* x, bfloat16* y, Index count) {
-    for (Index i = 0; i < count; ++i) y[i] = bfloat16(x[i]);
-  }
-
-  inline void activate_in_place(float* values, Index count, Activation activation) {
-    Map x(values, count);
-    switch (activation) {
-      case Activation::none:
-        break;
-      case Activation::silu:
-        x /= 1.0f + (-x).exp();
-        break;
-      case Activation::gelu:
-        x *= 0.5f * (1.0f + (x * 0.70710678118654752f).erf());
-        break;
-      case Activation::gelu_tanh:
-        x *= 0.5f * (1.0f + (0.79788456080286536f * (x + 0.044715f * x.cube())).tanh());
-        break;
-      case Activation::quick_gelu:
-        x /= 1.0f + (-1.702f * x).exp();
-        break;
+template <class T>
+void multiply(const T* const* rows, Index m, Index k, const float* panels, Index panel_size, Index n,
+              float* c, Index c_stride) {
+  for (Index column = 0; column < n; column += panel_width, panels += panel_size) {
+    const Index width = n - column < panel_width ? n - column : panel_width;
+    for (Index row = 0; row < m; row += row_block) {
+      const Index count = m - row < row_block ? m - row : row_block;
+      multiply_rows<T, row_block>(rows + row, count, k, panels, width, c + row * c_stride + column, c_stride);
     }
   }
+}
 
-  /// Calls body(offset, length) for consecutive pieces of at most `chunk` of `count` elements.
-  template <class Body>
-  inline void in_chunks(Index count, const Body& body) {
-    for (Index i = 0; i < count; i += chunk) body(i, count - i < chunk ? count - i : chunk);
+// ---- element-wise
+// ---------------------------------------------------------------------------------------------------
+
+using Array = Eigen::Array<float, Eigen::Dynamic, 1>;
+using Map = Eigen::Map<Array>;
+using ConstMap = Eigen::Map<const Array>;
+
+/// Elements handled at once: enough to amortise the loop, few enough to stay in the first-level cache.
+constexpr Index chunk = 1024;
+
+inline void to_float(const float* x, float* y, Index count) {
+  Map(y, count) = ConstMap(x, count);
+}
+inline void from_float(const float* x, float* y, Index count) {
+  Map(y, count) = ConstMap(x, count);
+}
+inline void to_float(const bfloat16* x, float* y, Index count) {
+  for (Index i = 0; i < count; ++i) y[i] = static_cast<float>(x[i]);
+}
+inline void from_float(const float* x, bfloat16* y, Index count) {
+  for (Index i = 0; i < count; ++i) y[i] = bfloat16(x[i]);
+}
+
+inline void activate_in_place(float* values, Index count, Activation activation) {
+  Map x(values, count);
+  switch (activation) {
+    case Activation::none:
+      break;
+    case Activation::silu:
+      x /= 1.0f + (-x).exp();
+      break;
+    case Activation::gelu:
+      x *= 0.5f * (1.0f + (x * 0.70710678118654752f).erf());
+      break;
+    case Activation::gelu_tanh:
+      x *= 0.5f * (1.0f + (0.79788456080286536f * (x + 0.044715f * x.cube())).tanh());
+      break;
+    case Activation::quick_gelu:
+      x /= 1.0f + (-1.702f * x).exp();
+      break;
   }
+}
 
-  template <class T>
-  void finish(const float* accumulators, Index stride, Index rows, Index columns, const Epilogue<T>& epilogue,
-              T* out, Index out_stride) {
-    float values[chunk], extra[chunk];
-    for (Index row = 0; row < rows; ++row)
-      in_chunks(columns, [&](Index i, Index length) {
-        Map v(values, length);
-        v = ConstMap(accumulators + row * stride + i, length);
-        if (epilogue.bias != nullptr) v += ConstMap(epilogue.bias + i, length);
-        activate_in_place(values, length, epilogue.activation);
-        if (epilogue.residual != nullptr) {
-          to_float(epilogue.residual + row * out_stride + i, extra, length);
-          v += ConstMap(extra, length);
-        }
-        from_float(values, out + row * out_stride + i, length);
-      });
-  }
+/// Calls body(offset, length) for consecutive pieces of at most `chunk` of `count` elements.
+template <class Body>
+inline void in_chunks(Index count, const Body& body) {
+  for (Index i = 0; i < count; i += chunk) body(i, count - i < chunk ? count - i : chunk);
+}
 
-  template <class T>
-  void channel_sums(const T* x, Index rows, Index channels, const float* shift, float* sum, float* square) {
-    float values[chunk];
-    in_chunks(channels, [&](Index i, Index length) {
-      Map s(sum + i, length), q(square + i, length), v(values, length);
-      const ConstMap offset(shift + i, length);
-      for (Index row = 0; row < rows; ++row) {
-        to_float(x + row * channels + i, values, length);
-        v -= offset;
-        s += v;
-        q += v.square();
-      }
+template <class T>
+void finish(const float* accumulators, Index stride, Index rows, Index columns, const Epilogue& epilogue,
+            T* out, Index out_stride) {
+  float values[chunk];
+  for (Index row = 0; row < rows; ++row)
+    in_chunks(columns, [&](Index i, Index length) {
+      Map v(values, length);
+      v = ConstMap(accumulators + row * stride + i, length);
+      if (epilogue.bias != nullptr) v += ConstMap(epilogue.bias + i, length);
+      activate_in_place(values, length, epilogue.activation);
+      if (epilogue.residual != nullptr) v += ConstMap(epilogue.residual + row * out_stride + i, length);
+      from_float(values, out + row * out_stride + i, length);
     });
-  }
+}
 
-  template <class T>
-  void scale_shift(const T* x, T* y, Index rows, Index channels, const float* scale, const float* shift,
-                   Activation activation) {
-    float values[chunk];
-    for (Index row = 0; row < rows; ++row)
-      in_chunks(channels, [&](Index i, Index length) {
-        to_float(x + row * channels + i, values, length);
-        Map v(values, length);
-        v = v * ConstMap(scale + i, length) + ConstMap(shift + i, length);
-        activate_in_place(values, length, activation);
-        from_float(values, y + row * channels + i, length);
-      });
-  }
-
-  template <class T>
-  void layer_norm(const T* x, T* y, Index rows, Index channels, const float* gamma, const float* beta,
-                  float epsilon) {
-    float values[chunk];
-    for (Index row = 0; row < rows; ++row, x += channels, y += channels) {
-      float mean = 0.0f, variance = 0.0f;
-      in_chunks(channels, [&](Index i, Index length) {
-        to_float(x + i, values, length);
-        mean += Map(values, length).sum();
-      });
-      mean /= static_cast<float>(channels);
-      in_chunks(channels, [&](Index i, Index length) {
-        if (channels > chunk) to_float(x + i, values, length);
-        variance += (Map(values, length) - mean).square().sum();
-      });
-      const float inverse = 1.0f / Eigen::numext::sqrt(variance / static_cast<float>(channels) + epsilon);
-      in_chunks(channels, [&](Index i, Index length) {
-        if (channels > chunk) to_float(x + i, values, length);
-        Map v(values, length);
-        v = (v - mean) * inverse * ConstMap(gamma + i, length) + ConstMap(beta + i, length);
-        from_float(values, y + i, length);
-      });
+void channel_sums(const float* x, Index rows, Index channels, const float* shift, float* sum, float* square) {
+  float values[chunk];
+  in_chunks(channels, [&](Index i, Index length) {
+    Map s(sum + i, length), q(square + i, length), v(values, length);
+    const ConstMap offset(shift + i, length);
+    for (Index row = 0; row < rows; ++row) {
+      v = ConstMap(x + row * channels + i, length) - offset;
+      s += v;
+      q += v.square();
     }
-  }
+  });
+}
 
-  template <class T>
-  void activate(const T* x, T* y, Index count, Activation activation) {
-    float values[chunk];
-    in_chunks(count, [&](Index i, Index length) {
-      to_float(x + i, values, length);
+template <class T>
+void scale_shift(const float* x, T* y, Index rows, Index channels, const float* scale, const float* shift,
+                 Activation activation) {
+  float values[chunk];
+  for (Index row = 0; row < rows; ++row)
+    in_chunks(channels, [&](Index i, Index length) {
+      Map v(values, length);
+      v = ConstMap(x + row * channels + i, length) * ConstMap(scale + i, length) +
+          ConstMap(shift + i, length);
       activate_in_place(values, length, activation);
+      from_float(values, y + row * channels + i, length);
+    });
+}
+
+template <class T>
+void layer_norm(const float* x, T* y, Index rows, Index channels, const float* gamma, const float* beta,
+                float epsilon) {
+  float values[chunk];
+  for (Index row = 0; row < rows; ++row, x += channels, y += channels) {
+    float mean = 0.0f, variance = 0.0f;
+    in_chunks(channels, [&](Index i, Index length) { mean += ConstMap(x + i, length).sum(); });
+    mean /= static_cast<float>(channels);
+    in_chunks(channels,
+              [&](Index i, Index length) { variance += (ConstMap(x + i, length) - mean).square().sum(); });
+    const float inverse = 1.0f / Eigen::numext::sqrt(variance / static_cast<float>(channels) + epsilon);
+    in_chunks(channels, [&](Index i, Index length) {
+      Map(values, length) = (ConstMap(x + i, length) - mean) * inverse * ConstMap(gamma + i, length) +
+                            ConstMap(beta + i, length);
       from_float(values, y + i, length);
     });
   }
+}
 
-  template <class T>
-  void gate(const T* x, T* y, Index rows, Index width, Activation activation) {
-    float values[chunk], gates[chunk];
-    for (Index row = 0; row < rows; ++row, x += 2 * width, y += width)
-      in_chunks(width, [&](Index i, Index length) {
-        to_float(x + i, values, length);
-        to_float(x + width + i, gates, length);
-        activate_in_place(gates, length, activation);
-        Map(values, length) *= ConstMap(gates, length);
-        from_float(values, y + i, length);
-      });
-  }
+void activate(const float* x, float* y, Index count, Activation activation) {
+  in_chunks(count, [&](Index i, Index length) {
+    Map(y + i, length) = ConstMap(x + i, length);
+    activate_in_place(y + i, length, activation);
+  });
+}
 
-  template <class T>
-  void add(const T* a, const T* b, T* y, Index count, float scale) {
-    float left[chunk], right[chunk];
-    in_chunks(count, [&](Index i, Index length) {
-      to_float(a + i, left, length);
-      to_float(b + i, right, length);
-      Map sum(left, length);
-      sum = (sum + ConstMap(right, length)) * scale;
-      from_float(left, y + i, length);
+template <class T>
+void gate(const T* x, T* y, Index rows, Index width, Activation activation) {
+  float values[chunk], gates[chunk];
+  for (Index row = 0; row < rows; ++row, x += 2 * width, y += width)
+    in_chunks(width, [&](Index i, Index length) {
+      to_float(x + i, values, length);
+      to_float(x + width + i, gates, length);
+      activate_in_place(gates, length, activation);
+      Map(values, length) *= ConstMap(gates, length);
+      from_float(values, y + i, length);
     });
-  }
+}
 
-  template <class T>
-  void softmax(float* logits, Index stride, Index rows, Index columns, float scale, const float* key_bias,
-               const Index* visible, const SoftmaxState& state, T* weights, Index weights_stride) {
-    for (Index row = 0; row < rows; ++row, logits += stride, weights += weights_stride) {
-      const Index seen = visible == nullptr ? columns : visible[row] < columns ? visible[row] : columns;
-      Map(logits + seen, columns - seen).setZero();
-      if (seen > 0) {
-        Map x(logits, seen);
-        x *= scale;
-        if (key_bias != nullptr) x += ConstMap(key_bias, seen);
-        const float before = state.maximum[row];
-        const float block_maximum = x.maxCoeff();
-        const float maximum = before > block_maximum ? before : block_maximum;
-        x = (x - maximum).exp();
-        const float correction = before == maximum ? 1.0f : Eigen::numext::exp(before - maximum);
-        state.maximum[row] = maximum;
-        state.sum[row] = state.sum[row] * correction + x.sum();
-        if (correction != 1.0f) Map(state.accumulator + row * state.width, state.width) *= correction;
-      }
-      from_float(logits, weights, columns);
+void add(const float* a, const float* b, float* y, Index count, float scale) {
+  Map(y, count) = (ConstMap(a, count) + ConstMap(b, count)) * scale;
+}
+
+template <class T>
+void softmax(float* logits, Index stride, Index rows, Index columns, float scale, const float* key_bias,
+             const Index* visible, const SoftmaxState& state, T* weights, Index weights_stride) {
+  for (Index row = 0; row < rows; ++row, logits += stride, weights += weights_stride) {
+    const Index seen = visible == nullptr ? columns : visible[row] < columns ? visible[row] : columns;
+    Map(logits + seen, columns - seen).setZero();
+    if (seen > 0) {
+      Map x(logits, seen);
+      x *= scale;
+      if (key_bias != nullptr) x += ConstMap(key_bias, seen);
+      const float before = state.maximum[row];
+      const float block_maximum = x.maxCoeff();
+      const float maximum = before > block_maximum ? before : block_maximum;
+      x = (x - maximum).exp();
+      const float correction = before == maximum ? 1.0f : Eigen::numext::exp(before - maximum);
+      state.maximum[row] = maximum;
+      state.sum[row] = state.sum[row] * correction + x.sum();
+      if (correction != 1.0f) Map(state.accumulator + row * state.width, state.width) *= correction;
     }
+    from_float(logits, weights, columns);
   }
+}
 
-  template <class T>
-  constexpr RowKernels<T> row_kernels() {
-    return {&multiply<T>,
-            &finish<T>,
-            &channel_sums<T>,
-            &scale_shift<T>,
-            &layer_norm<T>,
-            &activate<T>,
-            &gate<T>,
-            &add<T>,
-            [](const T* x, float* y, Index count) { to_float(x, y, count); },
-            [](const float* x, T* y, Index count) { from_float(x, y, count); },
-            &softmax<T>};
-  }
+template <class T>
+constexpr RowKernels<T> row_kernels() {
+  return {&multiply<T>,
+          &finish<T>,
+          &scale_shift<T>,
+          &layer_norm<T>,
+          &gate<T>,
+          [](const T* x, float* y, Index count) { to_float(x, y, count); },
+          [](const float* x, T* y, Index count) { from_float(x, y, count); },
+          &softmax<T>};
+}
 
-}  // namespace )
+}  // namespace DAGUERRE_KERNELS_NAMESPACE
 
 #define DAGUERRE_TEXT_(x) #x
 #define DAGUERRE_TEXT(x) DAGUERRE_TEXT_(x)
-namespace selected = DAGUERRE_PASTE(with_, DAGUERRE_KERNELS);
+namespace selected = DAGUERRE_KERNELS_NAMESPACE;
 extern const Kernels DAGUERRE_KERNELS;
-const Kernels DAGUERRE_KERNELS = {
-    DAGUERRE_TEXT(DAGUERRE_KERNELS), selected::panel_width,          selected::row_block,
-    &selected::pack_panels,          selected::row_kernels<float>(), selected::row_kernels<bfloat16>()};
+const Kernels DAGUERRE_KERNELS = {DAGUERRE_TEXT(DAGUERRE_KERNELS),
+                                  selected::panel_width,
+                                  selected::row_block,
+                                  &selected::pack_panels,
+                                  &selected::channel_sums,
+                                  &selected::activate,
+                                  &selected::add,
+                                  selected::row_kernels<float>(),
+                                  selected::row_kernels<bfloat16>()};
 
 }  // namespace daguerre::ops::kernels

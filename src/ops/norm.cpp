@@ -25,13 +25,11 @@ struct ChannelMoments {
   std::vector<double> sum, square;
 };
 
-template <class T>
-ChannelMoments channel_moments(const Context& context, const T* x, Index rows, Index channels) {
-  const auto& kernel = kernels::active().of<T>();
+ChannelMoments channel_moments(const Context& context, const float* x, Index rows, Index channels) {
   const auto size = static_cast<std::size_t>(channels);
   ChannelMoments moments{std::vector<float>(size), std::vector<double>(size), std::vector<double>(size)};
   // Squares of values far from zero would cancel in the variance; the first pixel is near enough to the mean.
-  kernel.to_float(x, moments.shift.data(), channels);
+  std::copy_n(x, channels, moments.shift.data());
 
   const Index blocks = (rows + rows_per_sum - 1) / rows_per_sum;
   auto partial = context.empty<float>({blocks, 2, channels});
@@ -40,8 +38,8 @@ ChannelMoments channel_moments(const Context& context, const T* x, Index rows, I
       float* sum = partial.data() + block * 2 * channels;
       std::fill_n(sum, 2 * channels, 0.0f);
       const Index first = block * rows_per_sum;
-      kernel.channel_sums(x + first * channels, std::min(rows_per_sum, rows - first), channels,
-                          moments.shift.data(), sum, sum + channels);
+      kernels::active().channel_sums(x + first * channels, std::min(rows_per_sum, rows - first), channels,
+                                     moments.shift.data(), sum, sum + channels);
     }
   });
   for (Index block = 0; block < blocks; ++block) {
@@ -57,7 +55,7 @@ ChannelMoments channel_moments(const Context& context, const T* x, Index rows, I
 }  // namespace
 
 template <class T>
-Tensor<T> group_norm(const Context& context, const Tensor<T>& x, const Tensor<float>& gamma,
+Tensor<T> group_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, int groups, float epsilon, Activation activation,
                      const GroupNormExtras& extras) {
   if (x.rank() < 2)
@@ -76,7 +74,7 @@ Tensor<T> group_norm(const Context& context, const Tensor<T>& x, const Tensor<fl
   auto y = context.empty<T>(x.shape());
   std::vector<float> scale(static_cast<std::size_t>(channels)), shift(scale.size());
   for (Index n = 0; n < batch && rows > 0; ++n) {
-    const T* image = x.data() + n * rows * channels;
+    const float* image = x.data() + n * rows * channels;
     const auto moments = channel_moments(context, image, rows, channels);
     const auto extra = [&](const Tensor<float>* tensor, Index c) {
       return tensor == nullptr ? 0.0 : static_cast<double>(tensor->data()[n * channels + c]);
@@ -118,7 +116,7 @@ Tensor<T> group_norm(const Context& context, const Tensor<T>& x, const Tensor<fl
 }
 
 template <class T>
-Tensor<T> layer_norm(const Context& context, const Tensor<T>& x, const Tensor<float>& gamma,
+Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, float epsilon) {
   if (x.rank() == 0) throw ArgumentError("layer_norm", "a scalar has no channels");
   const Index channels = x.dim(-1);
@@ -134,11 +132,11 @@ Tensor<T> layer_norm(const Context& context, const Tensor<T>& x, const Tensor<fl
 
 template Tensor<float> group_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
                                   const Tensor<float>&, int, float, Activation, const GroupNormExtras&);
-template Tensor<bfloat16> group_norm(const Context&, const Tensor<bfloat16>&, const Tensor<float>&,
+template Tensor<bfloat16> group_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
                                      const Tensor<float>&, int, float, Activation, const GroupNormExtras&);
 template Tensor<float> layer_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
                                   const Tensor<float>&, float);
-template Tensor<bfloat16> layer_norm(const Context&, const Tensor<bfloat16>&, const Tensor<float>&,
+template Tensor<bfloat16> layer_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
                                      const Tensor<float>&, float);
 
 }  // namespace daguerre::ops

@@ -156,15 +156,35 @@ class OneDnnLinear final : public PackedLinear<T> {
         out_(weight.dim(0)),
         bias_(bias),
         activation_(activation),
-        weights_(engine_, {{in_, out_}, Type::f32, Tag::ba}, weight, desc({1024, false, 0}).weights_desc()) {}
+        weights_(engine_, {{in_, out_}, Type::f32, Tag::ba}, weight,
+                 desc({1024, false, true, 0}).weights_desc()) {}
 
-  Tensor<T> operator()(const Context& context, const Tensor<T>& x, const Tensor<T>* residual) const override {
-    auto y = context.empty<T>(linear_output_shape(x.shape(), in_, out_));
+  Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
+    return multiply<T>(context, x, nullptr);
+  }
+  Tensor<float> accumulate(const Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual) const override {
+    return multiply<float>(context, x, residual);
+  }
+
+ private:
+  /// The number of threads is part of it: a primitive divides its work when it is made.
+  struct Key {
+    Index rows;
+    bool residual;
+    bool rounded;  ///< to T, else float32
+    int threads;
+    auto operator<=>(const Key&) const = default;
+  };
+
+  template <class Out>
+  Tensor<Out> multiply(const Context& context, const Tensor<T>& x, const Tensor<float>* residual) const {
+    auto y = context.empty<Out>(linear_output_shape(x.shape(), in_, out_));
     check_residual(y.shape(), residual, "linear");
     if (y.empty()) return y;
     const ThreadLimit limit(context.threads);
     translated("linear", [&] {
-      const Key key{y.size() / out_, residual != nullptr, context.threads};
+      const Key key{y.size() / out_, residual != nullptr, std::is_same_v<Out, T>, context.threads};
       const auto prepared = cache_.get(key, [&] {
         const auto d = desc(key);
         return Prepared{dnnl::matmul(d), d.src_desc(), d.dst_desc(), d.scratchpad_desc(),
@@ -184,20 +204,11 @@ class OneDnnLinear final : public PackedLinear<T> {
     return y;
   }
 
- private:
-  /// The number of threads is part of it: a primitive divides its work when it is made.
-  struct Key {
-    Index rows;
-    bool residual;
-    int threads;
-    auto operator<=>(const Key&) const = default;
-  };
-
   memory::desc bias_desc() const {
     return bias_.empty() ? memory::desc() : memory::desc({1, out_}, Type::f32, Tag::ab);
   }
   dnnl::matmul::primitive_desc desc(const Key& key) const {
-    const memory::desc result({key.rows, out_}, type_of<T>, Tag::ab);
+    const memory::desc result({key.rows, out_}, key.rounded ? type_of<T> : Type::f32, Tag::ab);
     dnnl::post_ops operations;
     append_activation(operations, activation_);
     if (key.residual) operations.append_binary(dnnl::algorithm::binary_add, result);
@@ -224,8 +235,9 @@ class OneDnnConv2d final : public PackedConv2d<T> {
         geometry_(geometry),
         weights_(engine_, {dims(shape_), Type::f32, Tag::oihw}, weight, desc(typical()).weights_desc()) {}
 
-  Tensor<T> operator()(const Context& context, const Tensor<T>& x, const Tensor<T>* residual) const override {
-    auto y = context.empty<T>(conv_output_shape(x.shape(), shape_, geometry_));
+  Tensor<float> operator()(const Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual) const override {
+    auto y = context.empty<float>(conv_output_shape(x.shape(), shape_, geometry_));
     check_residual(y.shape(), residual, "conv2d");
     if (y.empty()) return y;
     // Accumulating onto a copy of the residual: as a separate summand it would take oneDNN's slower kernels.
@@ -274,7 +286,7 @@ class OneDnnConv2d final : public PackedConv2d<T> {
     return onednn::convolution_desc(
         engine_, {{input[0], input[3], input[1], input[2]}, type_of<T>, Tag::nhwc},
         {dims(shape_), type_of<T>, Tag::any}, bias_desc(),
-        {{output[0], output[3], output[1], output[2]}, type_of<T>, Tag::nhwc},
+        {{output[0], output[3], output[1], output[2]}, Type::f32, Tag::nhwc},
         {geometry_.stride, geometry_.stride}, {geometry_.pad_top, geometry_.pad_left},
         {geometry_.pad_bottom, geometry_.pad_right}, attributes_with(operations));
   }

@@ -29,9 +29,11 @@ void check_model_index(const fs::path& folder) {
   if (!fs::is_directory(folder)) throw FileError(who, folder.string() + " is not a folder");
   const fs::path file = folder / "model_index.json";
   if (!fs::exists(file))
-    throw FileError(who, folder.string() + " has no model_index.json: expected a model folder in diffusers' layout");
+    throw FileError(
+        who, folder.string() + " has no model_index.json: expected a model folder in diffusers' layout");
   const std::string name = weights::Config::load(file).class_name();
-  for (const auto* known : {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"})
+  for (const auto* known :
+       {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"})
     if (name == known) return;
   throw ConfigError(who, file.string() + ": pipeline class \"" + name +
                              "\" is not supported; supported are: StableDiffusionPipeline, "
@@ -90,28 +92,36 @@ struct Pipeline::State {
     return result;
   }
   StableDiffusionTask task_for(const GenerateOptions& options, const Pipeline& pipeline) const;
-  std::string infotext(const GenerateOptions& options, const StableDiffusionTask& task, std::uint64_t seed) const;
+  std::string infotext(const GenerateOptions& options, const StableDiffusionTask& task,
+                       std::uint64_t seed) const;
 };
 
 Pipeline Pipeline::load(const fs::path& folder, const LoadOptions& options) {
   check_model_index(folder);
   if (options.threads < 0) throw ArgumentError(who, "threads is " + std::to_string(options.threads));
   auto registry = options.samplers ? *options.samplers : samplers::SamplerRegistry::standard();
-  auto scheduler = weights::Config::load(folder / "scheduler" / "scheduler_config.json");
+  // What diffusers' Stable Diffusion pipelines do to a scheduler they are given: latents are not confined to
+  // [-1, 1], and the models were trained with timesteps counted from 1.
+  auto scheduler = weights::Config::load(folder / "scheduler" / "scheduler_config.json")
+                       .with(R"({"steps_offset": 1, "clip_sample": false})");
   auto own_sampler = registry.make(scheduler);
   auto tokenizer = text::ClipTokenizer::load(folder / "tokenizer");
   auto engine = ops::make_engine(options.engine);
   const bool is_bfloat16 = use_bfloat16(options.precision, *engine);
-  auto networks = load_stable_diffusion_networks(folder, engine, is_bfloat16, options.allow_trailing_bytes, options.on_warning);
+  auto networks = load_stable_diffusion_networks(folder, engine, is_bfloat16, options.allow_trailing_bytes,
+                                                 options.on_warning);
   std::string engine_name(engine->name());
   return Pipeline(std::make_shared<const State>(
       State{folder, std::move(engine), std::move(engine_name), is_bfloat16,
-            options.threads == 0 ? available_threads() : options.threads, options.on_warning, std::move(registry),
-            std::move(scheduler), std::move(own_sampler), StableDiffusion(std::move(networks), std::move(tokenizer))}));
+            options.threads == 0 ? available_threads() : options.threads, options.on_warning,
+            std::move(registry), std::move(scheduler), std::move(own_sampler),
+            StableDiffusion(std::move(networks), std::move(tokenizer))}));
 }
 
-StableDiffusionTask Pipeline::State::task_for(const GenerateOptions& options, const Pipeline& pipeline) const {
-  if (options.count < 1) throw ArgumentError(who, "count is " + std::to_string(options.count) + ", expected at least 1");
+StableDiffusionTask Pipeline::State::task_for(const GenerateOptions& options,
+                                              const Pipeline& pipeline) const {
+  if (options.count < 1)
+    throw ArgumentError(who, "count is " + std::to_string(options.count) + ", expected at least 1");
   const auto count = static_cast<std::size_t>(options.count);
   StableDiffusionTask task;
   task.prompts.assign(count, options.prompt);
@@ -140,7 +150,9 @@ StableDiffusionTask Pipeline::State::task_for(const GenerateOptions& options, co
 std::string Pipeline::State::infotext(const GenerateOptions& options, const StableDiffusionTask& task,
                                       std::uint64_t seed) const {
   Infotext text{options.prompt, options.negative_prompt, {}};
-  const auto add = [&](const char* key, std::string value) { text.parameters.emplace_back(key, std::move(value)); };
+  const auto add = [&](const char* key, std::string value) {
+    text.parameters.emplace_back(key, std::move(value));
+  };
   add("Steps", std::to_string(task.steps));
   add("Sampler", options.sampler.empty() ? scheduler_config.class_name() : options.sampler);
   add("CFG scale", number(static_cast<double>(task.guidance.scale)));
@@ -167,7 +179,8 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
   for (const auto* prompt : {&options.prompt, &options.negative_prompt}) {
     const auto lost = model.tokenizer().window(*prompt).lost;
     if (lost.empty()) continue;
-    result.warnings.push_back("[pipeline] the " + std::string(prompt == &options.prompt ? "prompt" : "negative prompt") +
+    result.warnings.push_back("[pipeline] the " +
+                              std::string(prompt == &options.prompt ? "prompt" : "negative prompt") +
                               " is longer than " + std::to_string(model.tokenizer().length() - 2) +
                               " tokens; these words are lost: " + lost);
     if (state_->on_warning) state_->on_warning(result.warnings.back());
@@ -185,21 +198,25 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
     const auto now = std::chrono::steady_clock::now();
     step.seconds = std::chrono::duration<double>(now - before).count();
     step.preview_ = [&](Index n) {
-      const auto& guess = progress.pred_original_sample.empty() ? progress.latents : progress.pred_original_sample;
+      const auto& guess =
+          progress.pred_original_sample.empty() ? progress.latents : progress.pred_original_sample;
       return to_image(model.decode(context, guess.slice(n, n + 1)));
     };
     if (!options.on_step(step)) throw Cancelled(who, "the step callback stopped the run");
     before = std::chrono::steady_clock::now();  // the callback's own time is not a step's
   };
   try {
-    auto made = model.run(context, task, noise, options.on_step ? report : std::function<void(const StableDiffusionStep&)>());
+    auto made = model.run(context, task, noise,
+                          options.on_step ? report : std::function<void(const StableDiffusionStep&)>());
     result.latents = std::move(made.latents);
     result.decoded = std::move(made.decoded);
   } catch (const NumericError& error) {
     for (const auto* component : {"text_encoder", "unet", "vae"})
       if (std::string_view(error.what()).starts_with(std::string("[") + component + "]")) {
         const std::string fault = faulty_weights(state_->folder / component);
-        if (!fault.empty()) throw NumericError(component, std::string(error.what()).substr(std::string_view(component).size() + 3) + fault);
+        if (!fault.empty())
+          throw NumericError(
+              component, std::string(error.what()).substr(std::string_view(component).size() + 3) + fault);
       }
     throw;
   }
@@ -209,7 +226,8 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
 
 void Generated::save_png(const fs::path& path, std::size_t n) const {
   if (n >= images.size())
-    throw ArgumentError(who, "there is no image " + std::to_string(n) + " among " + std::to_string(images.size()));
+    throw ArgumentError(who,
+                        "there is no image " + std::to_string(n) + " among " + std::to_string(images.size()));
   images[n].save_png(path, {{"parameters", infotexts[n]}});
 }
 
@@ -217,12 +235,20 @@ Index Pipeline::default_width() const noexcept {
   const auto& networks = state_->model.networks();
   return networks.unet_config().sample_size * networks.autoencoder_config().downscale();
 }
-Index Pipeline::default_height() const noexcept { return default_width(); }
+Index Pipeline::default_height() const noexcept {
+  return default_width();
+}
 Precision Pipeline::precision() const noexcept {
   return state_->is_bfloat16 ? Precision::bfloat16 : Precision::float32;
 }
-const std::string& Pipeline::engine() const noexcept { return state_->engine_name; }
-int Pipeline::threads() const noexcept { return state_->threads; }
-std::vector<std::string> Pipeline::sampler_names() const { return state_->registry.names(); }
+const std::string& Pipeline::engine() const noexcept {
+  return state_->engine_name;
+}
+int Pipeline::threads() const noexcept {
+  return state_->threads;
+}
+std::vector<std::string> Pipeline::sampler_names() const {
+  return state_->registry.names();
+}
 
 }  // namespace daguerre

@@ -165,7 +165,7 @@ StableDiffusion::Start StableDiffusion::prepare(const ops::Context& context, con
 
   auto mask = task.mask.clone();
   for (float& value : mask.span()) value = value >= 0.5f ? 1.0f : 0.0f;
-  start.mask = repeated(ops::upsample_nearest(context, mask, shape[1], shape[2]), batch);
+  start.mask = repeated(ops::upsample_nearest<float>(context, mask, shape[1], shape[2]), batch);
   if (nine_channels) {
     const Index copies = std::max(task.image.dim(0), mask.dim(0));
     const auto picture = repeated(task.image, copies);
@@ -185,9 +185,10 @@ StableDiffusion::Result StableDiffusion::run(
   const bool guided = task.guidance.is_on();
   auto states = encode_prompts(context, task.prompts, task.clip_skip);
   if (guided) {
+    // Skipping the text encoder's last layers concerns the prompt alone, as in the reference.
     const auto negative =
         task.negative_prompts.empty() ? std::vector<std::string>(task.prompts.size()) : task.negative_prompts;
-    states = concat_leading<float>(std::array{encode_prompts(context, negative, task.clip_skip), states});
+    states = concat_leading<float>(std::array{encode_prompts(context, negative, 0), states});
   }
 
   samplers::RunOptions options;
@@ -223,7 +224,8 @@ StableDiffusion::Result StableDiffusion::run(
     }
     ops::check_finite(output, "unet");
 
-    latents = run->step(output, i, latents, step_noise);
+    const auto stepped = run->step(output, i, latents, step_noise);
+    latents = stepped;
     if (!start.mask.empty() && !nine_channels) {
       // What is not painted follows the picture: at the next step's noise level, and clean after the last.
       const auto known =
@@ -231,7 +233,7 @@ StableDiffusion::Result StableDiffusion::run(
       latents = blend(known, latents, start.mask);
     }
     if (on_step)
-      on_step({i - options.first_call, calls - options.first_call, timestep, latents, output,
+      on_step({i - options.first_call, calls - options.first_call, timestep, latents, stepped, output,
                run->pred_original_sample()});
   }
   return {latents, decode(context, latents)};

@@ -1,5 +1,4 @@
 #include "daguerre/models/clip_text.hpp"
-#include "daguerre/ops/elementwise.hpp"
 #include "daguerre/pipeline/stable_diffusion.hpp"
 
 namespace daguerre {
@@ -16,26 +15,25 @@ class Networks final : public StableDiffusionNetworks {
   Tensor<float> encode_text(const ops::Context& context, const Tensor<std::int32_t>& input_ids,
                             int clip_skip) const override {
     const auto output = text_encoder_(context, input_ids);
-    if (clip_skip == 0) return ops::cast<float>(context, output.last_hidden_state);
+    if (clip_skip == 0) return output.last_hidden_state;
     const auto count = static_cast<int>(output.hidden_states.size());
     if (clip_skip < 0 || clip_skip >= count)
       throw ArgumentError("pipeline", "clip_skip is " + std::to_string(clip_skip) +
                                           ", the text encoder has " + std::to_string(count - 1) + " layers");
     const auto& state = output.hidden_states[static_cast<std::size_t>(count - 1 - clip_skip)];
-    return ops::cast<float>(context, text_encoder_.final_layer_norm(context, state));
+    return text_encoder_.final_layer_norm(context, state);
   }
 
   Tensor<float> denoise(const ops::Context& context, const Tensor<float>& sample, float timestep,
                         const Tensor<float>& encoder_hidden_states) const override {
-    return ops::cast<float>(context, unet_(context, ops::cast<T>(context, sample), std::span(&timestep, 1),
-                                           ops::cast<T>(context, encoder_hidden_states)));
+    return unet_(context, sample, std::span(&timestep, 1), encoder_hidden_states);
   }
   models::LatentDistribution encode_image(const ops::Context& context,
                                           const Tensor<float>& pictures) const override {
-    return vae_.encode(context, ops::cast<T>(context, pictures));
+    return vae_.encode(context, pictures);
   }
   Tensor<float> decode_latents(const ops::Context& context, const Tensor<float>& latents) const override {
-    return ops::cast<float>(context, vae_.decode(context, ops::cast<T>(context, latents)));
+    return vae_.decode(context, latents);
   }
   const models::UNet2DConditionConfig& unet_config() const noexcept override { return unet_.config(); }
   const models::AutoencoderKlConfig& autoencoder_config() const noexcept override { return vae_.config(); }

@@ -14,22 +14,32 @@ namespace {
 using weights::Config;
 
 /// A function of one recorded run; made once from the weights.
-template <class T>
-using Block = std::function<Tensor<T>(const ops::Context&, const Recorded&)>;
+using Block = std::function<Tensor<float>(const ops::Context&, const Recorded&)>;
 
 template <class T>
-Block<T> attention(const Config& config, const nn::Loader& loader) {
+Block attention(const Config& config, const nn::Loader& loader) {
+  const int heads = config.get("heads", 8), groups = config.get("norm_num_groups", 0);
+  const auto epsilon = static_cast<float>(config.get("eps", 1e-5));
+  const auto rescale = static_cast<float>(config.get("rescale_output_factor", 1.0));
   nn::AttentionOptions options;
   options.query_dim = config.require_int("query_dim");
   options.cross_attention_dim = config.get("cross_attention_dim", 0);
-  options.heads = config.get("heads", 8);
+  options.heads = heads;
   options.head_dim = config.get("dim_head", 64);
   options.bias = config.get("bias", false);
-  options.norm_num_groups = config.get("norm_num_groups", 0);
-  options.norm_epsilon = static_cast<float>(config.get("eps", 1e-5));
-  options.residual_connection = config.get("residual_connection", false);
-  options.rescale_output_factor = static_cast<float>(config.get("rescale_output_factor", 1.0));
-  config.ignore({"upcast_softmax", "upcast_attention"});
+  config.ignore({"upcast_softmax", "upcast_attention"});  // computed in float32 anyway
+  if (groups > 0) {
+    config.expect("residual_connection", {"true"});
+    config.finish();
+    if (options.cross_attention_dim != 0 || !options.bias || heads * options.head_dim != options.query_dim)
+      throw ConfigError("conformance", "attention with a group norm that is not over pixels");
+    nn::SpatialAttention<T> module(loader, {options.query_dim, heads, groups, epsilon, rescale});
+    return [module](const ops::Context& context, const Recorded& run) {
+      return module(context, run.tensor("in.x"));
+    };
+  }
+  config.expect("residual_connection", {"false"});
+  config.expect("rescale_output_factor", {"1.0"});
   config.finish();
   return [module = nn::Attention<T>(loader, options)](const ops::Context& context, const Recorded& run) {
     const auto x = run.tensor_as<T>("in.x");
@@ -52,16 +62,16 @@ nn::TransformerOptions transformer_options(const Config& config) {
 }
 
 template <class T, class Module>
-Block<T> with_states(Module module) {
+Block with_states(Module module) {
   return [module = std::move(module)](const ops::Context& context, const Recorded& run) {
     Tensor<T> states;
     if (run.has("in.ctx")) states = run.tensor_as<T>("in.ctx");
-    return module(context, run.tensor_as<T>("in.x"), run.has("in.ctx") ? &states : nullptr, nullptr);
+    return module(context, run.tensor("in.x"), run.has("in.ctx") ? &states : nullptr, nullptr);
   };
 }
 
 template <class T>
-Block<T> basic_transformer_block(const Config& config, const nn::Loader& loader) {
+Block basic_transformer_block(const Config& config, const nn::Loader& loader) {
   auto options = transformer_options(config);
   options.dim = config.require_int("dim");
   config.finish();
@@ -69,7 +79,7 @@ Block<T> basic_transformer_block(const Config& config, const nn::Loader& loader)
 }
 
 template <class T>
-Block<T> transformer_2d(const Config& config, const nn::Loader& loader) {
+Block transformer_2d(const Config& config, const nn::Loader& loader) {
   typename nn::Transformer2D<T>::Options options;
   options.block = transformer_options(config);
   options.in_channels = config.require_int("in_channels");
@@ -81,7 +91,7 @@ Block<T> transformer_2d(const Config& config, const nn::Loader& loader) {
 }
 
 template <class T>
-Block<T> feed_forward(const Config& config, const nn::Loader& loader) {
+Block feed_forward(const Config& config, const nn::Loader& loader) {
   nn::FeedForward<T> module(loader, config.require_int("dim"), config.get("activation_fn", "geglu"),
                             config.get("mult", 4));
   config.finish();
@@ -91,7 +101,7 @@ Block<T> feed_forward(const Config& config, const nn::Loader& loader) {
 }
 
 template <class T>
-Block<T> resnet(const Config& config, const nn::Loader& loader) {
+Block resnet(const Config& config, const nn::Loader& loader) {
   nn::ResnetOptions options;
   options.in_channels = config.require_int("in_channels");
   options.out_channels = config.get("out_channels", static_cast<int>(options.in_channels));
@@ -108,51 +118,51 @@ Block<T> resnet(const Config& config, const nn::Loader& loader) {
                                                : Resize::none;
   config.finish();
   return [module = nn::ResnetBlock2D<T>(loader, options)](const ops::Context& context, const Recorded& run) {
-    Tensor<T> temb;
-    if (run.has("in.temb")) temb = run.tensor_as<T>("in.temb");
-    return module(context, run.tensor_as<T>("in.x"), run.has("in.temb") ? &temb : nullptr);
+    Tensor<float> temb;
+    if (run.has("in.temb")) temb = run.tensor("in.temb");
+    return module(context, run.tensor("in.x"), run.has("in.temb") ? &temb : nullptr);
   };
 }
 
 template <class T>
-Block<T> downsample(const Config& config, const nn::Loader& loader) {
+Block downsample(const Config& config, const nn::Loader& loader) {
   const int channels = config.require_int("channels");
   config.expect("use_conv", {"true"});
   nn::Downsample2D<T> module(loader, channels, config.get("out_channels", channels),
                              config.get("padding", 1));
   config.finish();
   return [module](const ops::Context& context, const Recorded& run) {
-    return module(context, run.tensor_as<T>("in.x"));
+    return module(context, run.tensor("in.x"));
   };
 }
 
 template <class T>
-Block<T> upsample(const Config& config, const nn::Loader& loader) {
+Block upsample(const Config& config, const nn::Loader& loader) {
   const int channels = config.require_int("channels");
   config.expect("use_conv", {"true"});
   nn::Upsample2D<T> module(loader, channels, config.get("out_channels", channels));
   const auto size = config.has("output_size") ? config.require_ints("output_size") : std::vector<int>();
   config.finish();
   return [module, size](const ops::Context& context, const Recorded& run) {
-    const auto x = run.tensor_as<T>("in.x");
+    const auto x = run.tensor("in.x");
     return size.size() == 2 ? module(context, x, size[0], size[1]) : module(context, x);
   };
 }
 
 template <class T>
-Block<T> timestep_embedding_mlp(const Config& config, const nn::Loader& loader) {
+Block timestep_embedding_mlp(const Config& config, const nn::Loader& loader) {
   config.expect("cond_proj_dim", {"null"});
-  nn::TimestepEmbedding<T> module(loader, config.require_int("in_channels"),
-                                  config.require_int("time_embed_dim"),
-                                  ops::parse_activation(config.get("act_fn", "silu"), config.source()));
+  nn::TimestepEmbedding<float> module(loader, config.require_int("in_channels"),
+                                      config.require_int("time_embed_dim"),
+                                      ops::parse_activation(config.get("act_fn", "silu"), config.source()));
   config.finish();
   return [module](const ops::Context& context, const Recorded& run) {
-    return module(context, run.tensor_as<T>("in.x"));
+    return module(context, run.tensor("in.x"));
   };
 }
 
 template <class T>
-using Maker = Block<T> (*)(const Config&, const nn::Loader&);
+using Maker = Block (*)(const Config&, const nn::Loader&);
 template <class T>
 const std::map<std::string, Maker<T>>& makers() {
   static const std::map<std::string, Maker<T>> table{{"Attention", attention<T>},
@@ -175,7 +185,7 @@ std::optional<Result> run_as(const std::filesystem::path& folder, const Config& 
   const auto block = maker->second(config, loader_for(folder / "weights.safetensors", context));
   Result result;
   for (const auto& run : recorded_runs(folder)) {
-    const auto y = block(context, run).template to<float>();
+    const auto y = block(context, run);
     result.checks.push_back({"y" + run.label(), test::difference(y, run.tensor("out.y")),
                              std::is_same_v<T, float> ? bounds::block : bounds::bfloat16_network});
   }

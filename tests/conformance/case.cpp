@@ -64,7 +64,9 @@ Result run_case(const fs::path& folder, const Options& options) {
   if (auto result = run_sampler(folder, config)) return *result;
   if (auto result = run_block(folder, config, options)) return *result;
   if (auto result = run_model(folder, config, options)) return *result;
-  return {.unsupported = "class " + (config.class_name().empty() ? "unnamed" : config.class_name())};
+  Result result;
+  result.unsupported = "class " + (config.class_name().empty() ? "unnamed" : config.class_name());
+  return result;
 }
 
 /// Runs one case; what it throws becomes its result, so that one bad case does not end the walk. A

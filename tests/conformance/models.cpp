@@ -15,12 +15,11 @@ constexpr double bound(double float32) {
 
 /// Compares `actual` with the recorded output of that name, where there is one.
 template <class T>
-void compare(Result& result, const Recorded& run, const std::string& name, const Tensor<T>& actual,
+void compare(Result& result, const Recorded& run, const std::string& name, const Tensor<float>& actual,
              double limit) {
   if (!run.has("out." + name)) return;
-  result.checks.push_back({name + run.label(),
-                           test::difference(actual.template to<float>(), run.tensor("out." + name)),
-                           bound<T>(limit)});
+  result.checks.push_back(
+      {name + run.label(), test::difference(actual, run.tensor("out." + name)), bound<T>(limit)});
 }
 
 template <class T>
@@ -35,10 +34,10 @@ void run_unet(const fs::path& folder, const weights::Config& config, const ops::
     const auto timesteps = run.tensor("in.timestep");
     Tensor<float> mask;
     if (run.has("in.mask")) mask = run.tensor("in.mask");
-    compare(result, run, "sample",
-            unet(context, run.tensor_as<T>("in.sample"), timesteps.span(),
-                 run.tensor_as<T>("in.encoder_hidden_states"), run.has("in.mask") ? &mask : nullptr),
-            bounds::network);
+    compare<T>(result, run, "sample",
+               unet(context, run.tensor("in.sample"), timesteps.span(),
+                    run.tensor("in.encoder_hidden_states"), run.has("in.mask") ? &mask : nullptr),
+               bounds::network);
   }
 }
 
@@ -57,7 +56,7 @@ void run_autoencoder(const fs::path& folder, const weights::Config& config, cons
   const double limit = bound<T>(bounds::autoencoder);
   for (const auto& run : recorded_runs(folder)) {
     if (run.has("in.sample")) {
-      const auto sample = run.tensor_as<T>("in.sample");
+      const auto sample = run.tensor("in.sample");
       const auto latents = vae.encode(context, sample);
       const auto check = [&](const std::string& name, const Tensor<float>& actual) {
         if (run.has("out." + name))
@@ -70,10 +69,10 @@ void run_autoencoder(const fs::path& folder, const weights::Config& config, cons
       if (run.has("out.tiled")) check("tiled", vae.encode_tiled(context, sample, tiling).mean);
     }
     if (run.has("in.latents")) {
-      const auto latents = run.tensor_as<T>("in.latents");
-      compare(result, run, "decoded", vae.decode(context, latents), bounds::autoencoder);
+      const auto latents = run.tensor("in.latents");
+      compare<T>(result, run, "decoded", vae.decode(context, latents), bounds::autoencoder);
       if (run.has("out.tiled"))
-        compare(result, run, "tiled", vae.decode_tiled(context, latents, tiling), bounds::autoencoder);
+        compare<T>(result, run, "tiled", vae.decode_tiled(context, latents, tiling), bounds::autoencoder);
     }
   }
 }
@@ -86,16 +85,16 @@ void run_clip(const fs::path& folder, const weights::Config& config, const ops::
   for (const auto& run : recorded_runs(folder)) {
     const auto output = clip(context, run.file().read<std::int32_t>("in.input_ids"));
     const auto& states = output.hidden_states;
-    compare(result, run, "last_hidden_state", output.last_hidden_state, bounds::text_encoder);
-    compare(result, run, "pooled", output.pooled, bounds::text_encoder);
+    compare<T>(result, run, "last_hidden_state", output.last_hidden_state, bounds::text_encoder);
+    compare<T>(result, run, "pooled", output.pooled, bounds::text_encoder);
     if (!output.text_embeds.empty())
-      compare(result, run, "text_embeds", output.text_embeds, bounds::text_encoder);
+      compare<T>(result, run, "text_embeds", output.text_embeds, bounds::text_encoder);
     for (std::size_t i = 0; i < states.size(); ++i)
-      compare(result, run, "hidden." + std::to_string(i), states[i], bounds::text_encoder);
+      compare<T>(result, run, "hidden." + std::to_string(i), states[i], bounds::text_encoder);
     const auto& penultimate = states[states.size() - 2];
-    compare(result, run, "penultimate", penultimate, bounds::text_encoder);
-    compare(result, run, "penultimate_normed", clip.final_layer_norm(context, penultimate),
-            bounds::text_encoder);
+    compare<T>(result, run, "penultimate", penultimate, bounds::text_encoder);
+    compare<T>(result, run, "penultimate_normed", clip.final_layer_norm(context, penultimate),
+               bounds::text_encoder);
   }
 }
 

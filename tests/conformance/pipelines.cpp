@@ -1,10 +1,8 @@
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <limits>
 #include <optional>
 #include <set>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -18,7 +16,7 @@ namespace daguerre::conformance {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 /// Replays the noise that the reference drew.
 class RecordedNoise final : public NoiseStreams {
@@ -56,7 +54,7 @@ Tensor<float> normalised(Tensor<float> image) {
   return image;
 }
 
-StableDiffusionTask task_for(const Json& json, const Recorded& run) {
+StableDiffusionTask task_for(const weights::Config& config, const Recorded& run) {
   static const std::set<std::string> known_pipelines{
       "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"};
   static const std::set<std::string> known_arguments{"prompt",
@@ -71,9 +69,9 @@ StableDiffusionTask task_for(const Json& json, const Recorded& run) {
                                                      "guidance_rescale",
                                                      "num_images_per_prompt",
                                                      "output_type"};
-  const auto pipeline = json.at("pipeline").get<std::string>();
+  const auto pipeline = config.get("pipeline", "");
   if (!known_pipelines.contains(pipeline)) throw ConfigError("conformance", "pipeline " + pipeline);
-  const auto& arguments = json.at("args");
+  const auto arguments = Json::parse(config.json("args").value());
   for (const auto& [key, value] : arguments.items())
     if (!known_arguments.contains(key))
       throw ConfigError("conformance", "argument \"" + key + "\" is not supported");
@@ -86,7 +84,8 @@ StableDiffusionTask task_for(const Json& json, const Recorded& run) {
     task.negative_prompts.insert(task.negative_prompts.end(), copies, text);
   task.steps = arguments.value("num_inference_steps", 50);
   task.guidance = {arguments.value("guidance_scale", 7.5f), arguments.value("guidance_rescale", 0.0f)};
-  task.eta = arguments.value("eta", 0.0);
+  // A run that was given an eta and drew no noise was made by a step function that eta did not reach.
+  task.eta = run.names_below("noise.step.").empty() ? 0.0 : arguments.value("eta", 0.0);
   task.clip_skip = arguments.value("clip_skip", Json()).is_null() ? 0 : arguments.at("clip_skip").get<int>();
   task.strength = arguments.value("strength", pipeline == "StableDiffusionImg2ImgPipeline" ? 0.8 : 1.0);
   if (run.has("in.latents")) task.latents = run.tensor("in.latents");
@@ -95,35 +94,43 @@ StableDiffusionTask task_for(const Json& json, const Recorded& run) {
   const auto picture = run.file().find("out.image")->shape;  // [N, H, W, 3], whatever the arguments left out
   task.height = picture[1];
   task.width = picture[2];
-  task.sampler = samplers::SamplerRegistry::standard().make(
-      weights::Config::parse(json.at("scheduler").dump(), "scheduler"));
   return task;
 }
 
-Result compare_run(const StableDiffusion& model, const ops::Context& context, const Json& json,
+Result compare_run(const StableDiffusion& model, const ops::Context& context, const weights::Config& config,
                    const Recorded& run) {
-  const auto task = task_for(json, run);
-  const double bound = json.at("scheduler").value("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4;
+  auto task = task_for(config, run);
+  const auto scheduler =
+      weights::Config::parse(config.json("scheduler").value(), config.source() + ", scheduler");
+  task.sampler = samplers::SamplerRegistry::standard().make(scheduler);
+  const double bound = scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4;
   Result result;
   const auto compare = [&](const std::string& name, const Tensor<float>& actual) {
     if (run.has(name)) result.checks.push_back({name, test::difference(actual, run.tensor(name)), bound});
   };
   compare("mid.encode_prompt.0", model.encode_prompts(context, task.prompts, task.clip_skip));
   if (task.guidance.is_on())
-    compare("mid.encode_prompt.1", model.encode_prompts(context, task.negative_prompts, task.clip_skip));
+    compare("mid.encode_prompt.1", model.encode_prompts(context, task.negative_prompts, 0));
 
   RecordedNoise noise(run);
   std::vector<float> timesteps;
+  Tensor<float> last;
   const auto made = model.run(context, task, noise, [&](const StableDiffusionStep& step) {
     timesteps.push_back(step.timestep);
-    compare("latents." + std::to_string(step.index), step.latents);
+    // `latents.i` is what the sampler made of step i - 1, before anything is put back into it.
+    compare("latents." + std::to_string(step.index + 1), step.stepped);
+    last = step.stepped;
     if (step.index == 0) compare("mid.model_output.0", step.model_output);
   });
   const auto count = static_cast<Index>(timesteps.size());
   result.checks.push_back(
       {"timesteps", test::difference(Tensor<float>::copy_of({count}, timesteps), run.tensor("timesteps")),
        0.0});
-  compare("out.latents", made.latents);
+  compare("out.latents", last);
+  const auto& vae = model.networks().autoencoder_config();
+  auto unscaled = made.latents.clone();
+  for (float& value : unscaled.span()) value = value / vae.scaling_factor + vae.shift_factor;
+  compare("mid.vae_decode_input", unscaled);
   // Pictures are recorded channels last, unlike everything else.
   result.checks.push_back(
       {"out.image", test::difference(denormalise(made.decoded), run.file().read<float>("out.image")), bound});
@@ -156,12 +163,8 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
         model.emplace(load_stable_diffusion_networks(folder, context.engine, false, false, {}),
                       text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai));
       }
-      std::ifstream stream(file);
-      std::stringstream text;
-      text << stream.rdbuf();
-      // Through the library's reader, which knows the Infinity that published scheduler files hold.
-      const auto json = Json::parse(weights::Config::parse(text.str(), file.string()).dump());
-      result = compare_run(*model, context, json, Recorded(fs::path(file).replace_extension(".safetensors")));
+      result = compare_run(*model, context, weights::Config::load(file),
+                           Recorded(fs::path(file).replace_extension(".safetensors")));
     } catch (const ConfigError& error) {
       result.unsupported = error.what();
     } catch (const std::exception& error) {

@@ -80,8 +80,9 @@ TEST_CASE("half converts every bit pattern exactly", "[tensor][dtype]") {
       REQUIRE((fraction == 0.0f ? std::isinf(wide) && wide * sign > 0 : std::isnan(wide)));
       if (fraction == 0.0f) REQUIRE(half(wide).bits == bits);
     } else {
-      const float expected = exponent == 0 ? sign * std::ldexp(fraction, -24)
-                                           : sign * std::ldexp(1024.0f + fraction, static_cast<int>(exponent) - 25);
+      const float expected = exponent == 0
+                                 ? sign * std::ldexp(fraction, -24)
+                                 : sign * std::ldexp(1024.0f + fraction, static_cast<int>(exponent) - 25);
       REQUIRE(wide == expected);
       REQUIRE(std::signbit(wide) == std::signbit(expected));
       REQUIRE(half(wide).bits == bits);
@@ -89,7 +90,7 @@ TEST_CASE("half converts every bit pattern exactly", "[tensor][dtype]") {
   }
   CHECK(half(65519.9f).bits == 0x7BFF);
   CHECK(half(65520.0f).bits == 0x7C00);
-  CHECK(half(std::ldexp(1.0f, -25)).bits == 0);       // tie between 0 and the smallest, to even
+  CHECK(half(std::ldexp(1.0f, -25)).bits == 0);  // tie between 0 and the smallest, to even
   CHECK(half(std::ldexp(1.5f, -25)).bits == 1);
   CHECK(half(1.0f + std::ldexp(1.0f, -11)).bits == 0x3C00);  // tie to even
 }

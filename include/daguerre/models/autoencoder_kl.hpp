@@ -59,14 +59,15 @@ class AutoencoderKl {
   AutoencoderKl(const AutoencoderKlConfig& config, const nn::Loader& loader);
 
   /// The distribution of latents for pictures `[N, H, W, in_channels]` in [-1, 1].
-  LatentDistribution encode(const ops::Context& context, const Tensor<T>& pictures) const;
+  LatentDistribution encode(const ops::Context& context, const Tensor<float>& pictures) const;
   /// Pictures, about [-1, 1], from unscaled latents `[N, h, w, latent_channels]`.
-  Tensor<T> decode(const ops::Context& context, const Tensor<T>& latents) const;
+  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const;
 
   /// As encode and decode, tile by tile, where a side is longer than a tile.
-  LatentDistribution encode_tiled(const ops::Context& context, const Tensor<T>& pictures,
+  LatentDistribution encode_tiled(const ops::Context& context, const Tensor<float>& pictures,
                                   const Tiling& tiling) const;
-  Tensor<T> decode_tiled(const ops::Context& context, const Tensor<T>& latents, const Tiling& tiling) const;
+  Tensor<float> decode_tiled(const ops::Context& context, const Tensor<float>& latents,
+                             const Tiling& tiling) const;
   /// The tiling that the reference uses for this configuration.
   Tiling default_tiling() const;
 
@@ -76,14 +77,14 @@ class AutoencoderKl {
   /// Two residual blocks, attention over all pixels between them.
   struct MidBlock {
     MidBlock(const nn::Loader& loader, const AutoencoderKlConfig& config, Index channels);
-    Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const;
+    Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const;
     nn::ResnetBlock2D<T> first;
-    std::optional<nn::Attention<T>> attention;
+    std::optional<nn::SpatialAttention<T>> attention;
     nn::ResnetBlock2D<T> second;
   };
   struct Encoder {
     Encoder(const nn::Loader& loader, const AutoencoderKlConfig& config);
-    Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const;
+    Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const;
     struct Block {
       std::vector<nn::ResnetBlock2D<T>> resnets;
       std::optional<nn::Downsample2D<T>> downsampler;
@@ -96,7 +97,7 @@ class AutoencoderKl {
   };
   struct Decoder {
     Decoder(const nn::Loader& loader, const AutoencoderKlConfig& config);
-    Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const;
+    Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const;
     struct Block {
       std::vector<nn::ResnetBlock2D<T>> resnets;
       std::optional<nn::Upsample2D<T>> upsampler;
@@ -108,7 +109,7 @@ class AutoencoderKl {
     nn::Conv2d<T> conv_out;
   };
   /// Mean and log variance side by side, `[N, h, w, 2 * latent_channels]`.
-  Tensor<T> moments(const ops::Context& context, const Tensor<T>& pictures) const;
+  Tensor<float> moments(const ops::Context& context, const Tensor<float>& pictures) const;
 
   AutoencoderKlConfig config_;
   Encoder encoder_;

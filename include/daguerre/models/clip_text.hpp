@@ -36,10 +36,10 @@ class ClipText {
  public:
   struct Output {
     /// Before the first layer and after each one, `[N, L, hidden_size]`; the last is before the final norm.
-    std::vector<Tensor<T>> hidden_states;
-    Tensor<T> last_hidden_state;  ///< after the final layer norm
-    Tensor<T> pooled;             ///< `[N, hidden_size]`, last_hidden_state at the end-of-text token
-    Tensor<T> text_embeds;        ///< `[N, projection_dim]`, pooled through the projection; empty without one
+    std::vector<Tensor<float>> hidden_states;
+    Tensor<float> last_hidden_state;  ///< after the final layer norm
+    Tensor<float> pooled;             ///< `[N, hidden_size]`, last_hidden_state at the end-of-text token
+    Tensor<float> text_embeds;  ///< `[N, projection_dim]`, pooled through the projection; empty without one
   };
 
   ClipText(const ClipTextConfig& config, const nn::Loader& loader);
@@ -49,8 +49,8 @@ class ClipText {
   Output operator()(const ops::Context& context, const Tensor<std::int32_t>& input_ids) const;
 
   /// The final layer norm, for states taken from an earlier layer ("clip skip").
-  Tensor<T> final_layer_norm(const ops::Context& context, const Tensor<T>& hidden_state) const {
-    return final_layer_norm_(context, hidden_state);
+  Tensor<float> final_layer_norm(const ops::Context& context, const Tensor<float>& hidden_state) const {
+    return final_layer_norm_.apply<float>(context, hidden_state);
   }
   const ClipTextConfig& config() const noexcept { return config_; }
 
@@ -62,13 +62,13 @@ class ClipText {
     nn::LayerNorm layer_norm2;
     nn::Linear<T> fc1, fc2;
   };
-  Tensor<T> run(const ops::Context& context, const Layer& layer, const Tensor<T>& x) const;
+  Tensor<float> run(const ops::Context& context, const Layer& layer, const Tensor<float>& x) const;
   Index end_of_text(const std::int32_t* ids, Index length) const;
 
   ClipTextConfig config_;
   std::shared_ptr<const ops::Engine> engine_;
   Tensor<T> token_embedding_;
-  Tensor<T> position_embedding_;
+  Tensor<float> position_embedding_;
   std::vector<Layer> layers_;
   nn::LayerNorm final_layer_norm_;
   std::optional<nn::Linear<T>> text_projection_;

@@ -57,9 +57,9 @@ class UNet2DCondition {
   /// `timesteps` (one, or one for each of the N), given `encoder_hidden_states[N, S, cross_attention_dim]`.
   /// `encoder_attention_mask[N, S]` is 1 for tokens to look at and 0 for others; they are then given a logit
   /// of -10000, as the reference does.
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& sample, std::span<const float> timesteps,
-                       const Tensor<T>& encoder_hidden_states,
-                       const Tensor<float>* encoder_attention_mask = nullptr) const;
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& sample,
+                           std::span<const float> timesteps, const Tensor<float>& encoder_hidden_states,
+                           const Tensor<float>* encoder_attention_mask = nullptr) const;
 
   const UNet2DConditionConfig& config() const noexcept { return config_; }
 
@@ -78,17 +78,18 @@ class UNet2DCondition {
   };
   /// What every block of one call is given.
   struct Conditioning {
-    Tensor<T> temb;
-    const Tensor<T>* encoder_hidden_states;
+    Tensor<float> temb;
+    Tensor<T> encoder_hidden_states;
     const Tensor<float>* key_bias;
   };
-  Tensor<T> run(const ops::Context& context, const Layer& layer, const Tensor<T>& x,
-                const Conditioning& c) const;
-  Tensor<T> time_embedding(const ops::Context& context, std::span<const float> timesteps, Index batch) const;
+  Tensor<float> run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
+                    const Conditioning& c) const;
+  Tensor<float> time_embedding(const ops::Context& context, std::span<const float> timesteps,
+                               Index batch) const;
 
   UNet2DConditionConfig config_;
   nn::Conv2d<T> conv_in_;
-  nn::TimestepEmbedding<float> time_embedding_;  // small and shared by all blocks: kept in float32
+  nn::TimestepEmbedding<float> time_embedding_;  // tiny, and shared by all blocks: float32
   std::vector<DownBlock> down_blocks_;
   std::vector<Layer> mid_block_;  // the second has no attention
   std::vector<UpBlock> up_blocks_;

@@ -14,11 +14,6 @@ struct AttentionOptions {
   int heads = 8;
   Index head_dim = 64;
   bool bias = false;  ///< of the query, key and value projections
-  /// Groups of a group normalisation of the input; 0 for none.
-  int norm_num_groups = 0;
-  float norm_epsilon = 1e-5f;
-  bool residual_connection = false;    ///< adds the input to the result
-  float rescale_output_factor = 1.0f;  ///< divides the result
 };
 
 /// Multi-head attention with its projections (Vaswani et al. 2017, sec. 3.2; diffusers' Attention with the
@@ -31,20 +26,41 @@ class Attention {
   /// below 1.
   Attention(const Loader& loader, const AttentionOptions& options);
 
-  /// `x[N, L, query_dim]` or `[N, H, W, query_dim]`; `encoder_hidden_states[N, S, cross_attention_dim]`
-  /// unless it is self-attention; `key_bias[N, S]` is added to the logits; `residual`, of x's shape, is added
-  /// to the result.
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
-                       const Tensor<T>* encoder_hidden_states = nullptr,
-                       const Tensor<float>* key_bias = nullptr, const Tensor<T>* residual = nullptr) const;
+  /// `x[N, L, query_dim]`; `encoder_hidden_states[N, S, cross_attention_dim]` unless it is self-attention;
+  /// `key_bias[N, S]` is added to the logits; `residual`, `[N, L, query_dim]`, is added to the result.
+  Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
+                           const Tensor<T>* encoder_hidden_states = nullptr,
+                           const Tensor<float>* key_bias = nullptr,
+                           const Tensor<float>* residual = nullptr) const;
 
  private:
   AttentionOptions options_;
   std::shared_ptr<const ops::Engine> engine_;
-  std::optional<GroupNorm> norm_;
   std::optional<Linear<T>> to_qkv_;        // self-attention
   std::optional<Linear<T>> to_q_, to_kv_;  // cross-attention
   std::optional<Linear<T>> to_out_;
+};
+
+/// Self-attention between the pixels of `[N, H, W, C]`: (x + attention(group_norm(x))) /
+/// rescale_output_factor (diffusers' Attention with group norm and residual connection, as autoencoders use
+/// it).
+template <class T>
+class SpatialAttention {
+ public:
+  struct Options {
+    Index channels = 0;
+    int heads = 1;
+    int norm_num_groups = 32;
+    float norm_epsilon = 1e-6f;
+    float rescale_output_factor = 1.0f;
+  };
+  SpatialAttention(const Loader& loader, const Options& options);
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const;
+
+ private:
+  GroupNorm norm_;
+  Attention<T> attention_;
+  float rescale_output_factor_;
 };
 
 }  // namespace daguerre::nn

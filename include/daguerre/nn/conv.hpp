@@ -1,6 +1,7 @@
 #pragma once
 
 #include "daguerre/nn/loader.hpp"
+#include "daguerre/ops/elementwise.hpp"
 
 namespace daguerre::nn {
 
@@ -12,8 +13,8 @@ class Conv2d {
   Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry);
 
   /// `residual`, of the result's shape, is added last.
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
-                       const Tensor<T>* residual = nullptr) const {
+  Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual = nullptr) const {
     return (*packed_)(context, x, residual);
   }
 
@@ -27,7 +28,9 @@ template <class T>
 class Downsample2D {
  public:
   Downsample2D(const Loader& loader, Index in, Index out, int padding);
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const { return conv_(context, x); }
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const {
+    return conv_(context, ops::cast<T>(context, x));
+  }
 
  private:
   Conv2d<T> conv_;
@@ -39,10 +42,11 @@ template <class T>
 class Upsample2D {
  public:
   Upsample2D(const Loader& loader, Index in, Index out);
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const {
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const {
     return (*this)(context, x, 2 * x.dim(1), 2 * x.dim(2));
   }
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x, Index height, Index width) const;
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, Index height,
+                           Index width) const;
 
  private:
   Conv2d<T> conv_;

@@ -27,10 +27,14 @@ class Linear {
   static Linear side_by_side(std::span<const Loader> loaders, Index in, Index out,
                              const Options& options = {});
 
-  /// `residual`, of the result's shape, is added last.
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
-                       const Tensor<T>* residual = nullptr) const {
-    return (*packed_)(context, x, residual);
+  /// Rounded to T, for the next product.
+  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const {
+    return (*packed_)(context, x);
+  }
+  /// In float32; `residual`, of the result's shape, is added last.
+  Tensor<float> accumulate(const ops::Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual = nullptr) const {
+    return packed_->accumulate(context, x, residual);
   }
 
  private:

@@ -13,11 +13,11 @@ class GroupNorm {
   GroupNorm(const Loader& loader, Index channels, int groups, float epsilon,
             ops::Activation activation = ops::Activation::none);
 
-  /// `[N, ..., C]` to the same shape.
+  /// `[N, ..., C]` to the same shape, rounded to T.
   template <class T>
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
-                       const ops::GroupNormExtras& extras = {}) const {
-    return ops::group_norm(context, x, gamma_, beta_, groups_, epsilon_, activation_, extras);
+  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x,
+                  const ops::GroupNormExtras& extras = {}) const {
+    return ops::group_norm<T>(context, x, gamma_, beta_, groups_, epsilon_, activation_, extras);
   }
 
  private:
@@ -36,9 +36,10 @@ class LayerNorm {
         beta_(loader.tensor("bias", {channels})),
         epsilon_(epsilon) {}
 
+  /// Rounded to T.
   template <class T>
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const {
-    return ops::layer_norm(context, x, gamma_, beta_, epsilon_);
+  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x) const {
+    return ops::layer_norm<T>(context, x, gamma_, beta_, epsilon_);
   }
 
  private:

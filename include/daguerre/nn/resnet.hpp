@@ -30,16 +30,16 @@ class ResnetBlock2D {
   ResnetBlock2D(const Loader& loader, const ResnetOptions& options);
 
   /// `x[N, H, W, in_channels]`, `temb[N, temb_channels]` where the block has a time embedding.
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
-                       const Tensor<T>* temb = nullptr) const;
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x,
+                           const Tensor<float>* temb = nullptr) const;
 
  private:
-  Tensor<T> resized(const ops::Context& context, const Tensor<T>& x) const;
+  Tensor<float> resized(const ops::Context& context, const Tensor<float>& x) const;
 
   ResnetOptions options_;
   GroupNorm norm1_;
   Conv2d<T> conv1_;
-  std::optional<Linear<T>> time_emb_proj_;
+  std::optional<Linear<float>> time_emb_proj_;  // tiny, and its error would reach every pixel: float32
   GroupNorm norm2_;
   Conv2d<T> conv2_;
   std::optional<Linear<T>> conv_shortcut_;

@@ -19,8 +19,8 @@ class FeedForward {
   FeedForward(const Loader& loader, Index dim, const std::string& activation_fn = "geglu", Index mult = 4);
 
   /// `residual`, of x's shape, is added to the result.
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
-                       const Tensor<T>* residual = nullptr) const;
+  Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual = nullptr) const;
 
  private:
   struct Kind {
@@ -50,8 +50,8 @@ class BasicTransformerBlock {
  public:
   BasicTransformerBlock(const Loader& loader, const TransformerOptions& options);
 
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
-                       const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias) const;
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x,
+                           const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias) const;
 
  private:
   bool only_cross_attention_;
@@ -79,8 +79,9 @@ class Transformer2D {
   };
   Transformer2D(const Loader& loader, const Options& options);
 
-  Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x,
-                       const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias = nullptr) const;
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x,
+                           const Tensor<T>* encoder_hidden_states,
+                           const Tensor<float>* key_bias = nullptr) const;
 
  private:
   GroupNorm norm_;

@@ -21,8 +21,7 @@ enum class Activation {
 Activation parse_activation(std::string_view name, std::string_view who);
 
 /// Applies `activation` to every element.
-template <class T>
-Tensor<T> activate(const Context& context, const Tensor<T>& x, Activation activation);
+Tensor<float> activate(const Context& context, const Tensor<float>& x, Activation activation);
 
 /// Gated linear unit: `[..., 2 C]` holds (value, gate) side by side; gives value * activation(gate), `[...,
 /// C]`. GEGLU with `gelu` (diffusers' GEGLU), SwiGLU with `silu`.

@@ -5,12 +5,10 @@
 namespace daguerre::ops {
 
 /// (a + b) * scale, element by element; the shapes must be equal.
-template <class T>
-Tensor<T> add(const Context& context, const Tensor<T>& a, const Tensor<T>& b, float scale = 1.0f);
+Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<float>& b, float scale = 1.0f);
 
 /// `[..., A]` and `[..., B]` joined to `[..., A + B]`; the other axes must agree.
-template <class T>
-Tensor<T> concat_channels(const Context& context, const Tensor<T>& a, const Tensor<T>& b);
+Tensor<float> concat_channels(const Context& context, const Tensor<float>& a, const Tensor<float>& b);
 
 /// Elements converted to another type, on the context's threads.
 template <class To, class From>

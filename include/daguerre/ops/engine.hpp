@@ -9,15 +9,18 @@
 
 namespace daguerre::ops {
 
-/// A linear layer's weights, packed by an engine: y = activation(x W^T + b) [+ residual].
+/// A linear layer's weights, packed by an engine: y = activation(x W^T + b) [+ residual]. T is the type that
+/// is multiplied; sums are float32.
 template <class T>
 class PackedLinear {
  public:
   virtual ~PackedLinear() = default;
-  /// `[..., in]` to `[..., out]`. `residual`, of the result's shape, is added last. Safe from many threads at
-  /// once.
-  virtual Tensor<T> operator()(const Context& context, const Tensor<T>& x,
-                               const Tensor<T>* residual = nullptr) const = 0;
+  /// `[..., in]` to `[..., out]`, rounded to T for the next product. Safe from many threads at once, as the
+  /// other is.
+  virtual Tensor<T> operator()(const Context& context, const Tensor<T>& x) const = 0;
+  /// The same, not rounded; `residual`, of the result's shape, is added last.
+  virtual Tensor<float> accumulate(const Context& context, const Tensor<T>& x,
+                                   const Tensor<float>* residual = nullptr) const = 0;
 };
 
 /// Where a convolution's window moves.
@@ -42,8 +45,8 @@ class PackedConv2d {
   virtual ~PackedConv2d() = default;
   /// `[N, H, W, in]` to `[N, H', W', out]`. `residual`, of the result's shape, is added last. Safe from many
   /// threads.
-  virtual Tensor<T> operator()(const Context& context, const Tensor<T>& x,
-                               const Tensor<T>* residual = nullptr) const = 0;
+  virtual Tensor<float> operator()(const Context& context, const Tensor<T>& x,
+                                   const Tensor<float>* residual = nullptr) const = 0;
 };
 
 /// `width` neighbouring columns of a `[batch, length, stride]` tensor, borrowed: how one wide product's
@@ -77,7 +80,9 @@ struct AttentionArguments {
   bool causal = false;                      ///< query i sees keys 0..i only
 };
 
-/// The heavy operations for one element type.
+/// The heavy operations for one element type. In bfloat16 only what is multiplied is rounded: the results of
+/// convolutions, and the sums that run through a network, stay float32. Rounding those too would double the
+/// error and save a few percent of the time.
 template <class T>
 class EngineFor {
  public:

@@ -4,9 +4,10 @@
 
 namespace daguerre::ops {
 
-/// Group normalisation over `[N, ..., C]` followed by an activation: each of `groups` runs of neighbouring
-/// channels is brought to mean 0 and variance 1 over all positions of an image, then scaled by `gamma[C]` and
-/// shifted by `beta[C]` (Wu & He 2018, eq. 1-7; torch.nn.GroupNorm). Statistics are kept in double.
+/// Group normalisation over `[N, ..., C]` followed by an activation, the result rounded to T for the product
+/// that follows: each of `groups` runs of neighbouring channels is brought to mean 0 and variance 1 over all
+/// positions of an image, then scaled by `gamma[C]` and shifted by `beta[C]` (Wu & He 2018, eq. 1-7;
+/// torch.nn.GroupNorm). Statistics are kept in double.
 ///
 /// `channel_bias[N, C]`, when given, is added to x first; it costs nothing, being folded into the statistics
 /// and the shift. That is how a residual block adds its time embedding. `channel_scale` and `channel_shift`
@@ -18,14 +19,14 @@ struct GroupNormExtras {
   const Tensor<float>* channel_shift = nullptr;
 };
 template <class T>
-Tensor<T> group_norm(const Context& context, const Tensor<T>& x, const Tensor<float>& gamma,
+Tensor<T> group_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, int groups, float epsilon,
                      Activation activation = Activation::none, const GroupNormExtras& extras = {});
 
 /// Layer normalisation of every row of `[..., C]` (Ba et al. 2016; torch.nn.LayerNorm with the biased
-/// variance).
+/// variance), the result rounded to T.
 template <class T>
-Tensor<T> layer_norm(const Context& context, const Tensor<T>& x, const Tensor<float>& gamma,
+Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, float epsilon);
 
 }  // namespace daguerre::ops

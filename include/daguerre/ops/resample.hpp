@@ -4,13 +4,12 @@
 
 namespace daguerre::ops {
 
-/// `[N, H, W, C]` brought to `height` x `width` by nearest neighbour, source index floor(i * H / height) as
-/// torch.nn.functional.interpolate(mode="nearest").
+/// `[N, H, W, C]` brought to `height` x `width` by nearest neighbour and rounded to T, source index floor(i *
+/// H / height) as torch.nn.functional.interpolate(mode="nearest").
 template <class T>
-Tensor<T> upsample_nearest(const Context& context, const Tensor<T>& x, Index height, Index width);
+Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height, Index width);
 
 /// Mean of non-overlapping 2 x 2 windows; an odd last row or column is dropped (torch's avg_pool2d).
-template <class T>
-Tensor<T> average_pool_2x2(const Context& context, const Tensor<T>& x);
+Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x);
 
 }  // namespace daguerre::ops

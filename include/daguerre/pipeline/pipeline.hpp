@@ -18,10 +18,12 @@ namespace samplers {
 class SamplerRegistry;
 }
 
-/// What the networks compute in. `automatic` is bfloat16 where the processor multiplies it natively, else float32.
+/// What the networks compute in. `automatic` is bfloat16 where the processor multiplies it natively, else
+/// float32.
 enum class Precision { automatic, float32, bfloat16 };
 
-/// Receives warnings: tensors nobody asked for, prompts that were cut. Called from the thread that loads or generates.
+/// Receives warnings: tensors nobody asked for, prompts that were cut. Called from the thread that loads or
+/// generates.
 using WarningSink = std::function<void(const std::string&)>;
 
 struct LoadOptions {
@@ -30,7 +32,8 @@ struct LoadOptions {
   int threads = 0;              ///< for every run of this pipeline; 0: as many as there are processors
   /// Accept weight files with bytes behind their last tensor; see weights::SafetensorsOptions.
   bool allow_trailing_bytes = false;
-  /// Samplers the model's scheduler_config.json and GenerateOptions::sampler may name; nullptr: the library's own.
+  /// Samplers the model's scheduler_config.json and GenerateOptions::sampler may name; nullptr: the library's
+  /// own.
   std::shared_ptr<const samplers::SamplerRegistry> samplers{};
   WarningSink on_warning{};
 };
@@ -45,8 +48,8 @@ class Step {
 
   /// The latents after this step, `[N, h, w, C]`, scaled as the denoiser sees them.
   const Tensor<float>& latents() const noexcept { return *latents_; }
-  /// The picture as it would come out now: the sampler's current guess of image `n`, decoded. Takes as long as the final
-  /// decoding does.
+  /// The picture as it would come out now: the sampler's current guess of image `n`, decoded. Takes as long
+  /// as the final decoding does.
   Image preview(Index n = 0) const { return preview_(n); }
 
  private:
@@ -55,32 +58,33 @@ class Step {
   std::function<Image(Index)> preview_;
 };
 
-/// One order for pictures. Every field has a usable default but the prompt; each is initialised here, so that a host
-/// may name the few that it sets without a compiler warning.
+/// One order for pictures. Every field has a usable default but the prompt; each is initialised here, so that
+/// a host may name the few that it sets without a compiler warning.
 struct GenerateOptions {
   std::string prompt{};
   std::string negative_prompt{};
   int steps = 50;
   float guidance_scale = 7.5f;    ///< 1 and below turn guidance off and halve the time
   float guidance_rescale = 0.0f;  ///< 0..1; 0.7 for models with zero terminal SNR
-  Index width = 0;                ///< in pixels, a multiple of 8; 0: as the latents, or what the model was trained at
+  Index width = 0;  ///< in pixels, a multiple of 8; 0: as the latents, or what the model was trained at
   Index height = 0;
   std::uint64_t seed = 0;  ///< of the first image; the next ones have seed + 1, seed + 2 …
   int count = 1;           ///< images made in one run
-  std::string sampler{};   ///< a short name ("euler-a", "dpm++2m-karras", …); empty: what the model's folder says
-  double eta = 0.0;        ///< DDIM only: 0 deterministic, 1 as noisy as DDPM
-  int clip_skip = 0;       ///< layers of the text encoder left out at its end
+  /// A short name ("euler-a", "dpm++2m-karras", …); empty: what the model's folder says.
+  std::string sampler{};
+  double eta = 0.0;   ///< DDIM only: 0 deterministic, 1 as noisy as DDPM
+  int clip_skip = 0;  ///< layers of the text encoder left out at its end, for the prompt only
   std::string generator = "torch-cpu";  ///< or "cuda-philox": whose random numbers the seed means
 
   Image init_image{};    ///< image to image, and what is kept when inpainting; scaled to width x height
   Image mask_image{};    ///< inpainting: white where to paint
   double strength = -1;  ///< 0..1, how far to go from init_image; negative: 0.8, or 1 with a mask
-  /// Initial noise `[count, h, w, C]` of unit variance; empty: drawn from the seed. It decides on the size where width
-  /// or height is 0.
+  /// Initial noise `[count, h, w, C]` of unit variance; empty: drawn from the seed. It decides on the size
+  /// where width or height is 0.
   Tensor<float> latents{};
 
-  /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws reaches the caller of
-  /// `generate`.
+  /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws
+  /// reaches the caller of `generate`.
   std::function<bool(const Step&)> on_step{};
   /// Stops the run, also inside a step, from any thread; `generate` throws Cancelled.
   std::stop_token stop{};
@@ -95,7 +99,8 @@ struct Generated {
   Tensor<float> decoded;               ///< `[N, H, W, 3]`, about [-1, 1], before rounding to pixels
   std::vector<std::string> warnings;
 
-  /// Writes image `n` with its settings in the PNG's `parameters` text. Throws FileError, ArgumentError for another n.
+  /// Writes image `n` with its settings in the PNG's `parameters` text. Throws FileError, ArgumentError for
+  /// another n.
   void save_png(const std::filesystem::path& path, std::size_t n = 0) const;
 };
 
@@ -104,15 +109,16 @@ struct Generated {
 ///     auto pipe = daguerre::Pipeline::load("models/stable-diffusion-v1-5");
 ///     pipe.generate({.prompt = "a lighthouse at dawn", .steps = 20, .seed = 42}).save_png("lighthouse.png");
 ///
-/// Immutable and cheap to copy (copies share the weights); `generate` may be called from many threads at once.
+/// Immutable and cheap to copy (copies share the weights); `generate` may be called from many threads at
+/// once.
 class Pipeline {
  public:
-  /// Loads a model folder in diffusers' layout (`model_index.json` and a folder for each part). Throws FileError,
-  /// FormatError, ConfigError or WeightError, naming the file and what is wrong with it.
+  /// Loads a model folder in diffusers' layout (`model_index.json` and a folder for each part). Throws
+  /// FileError, FormatError, ConfigError or WeightError, naming the file and what is wrong with it.
   static Pipeline load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
-  /// Throws ArgumentError for options that are not possible, NumericError when a network computes NaN or infinity (naming
-  /// the network, and the weights at fault if it is they), Cancelled.
+  /// Throws ArgumentError for options that are not possible, NumericError when a network computes NaN or
+  /// infinity (naming the network, and the weights at fault if it is they), Cancelled.
   Generated generate(const GenerateOptions& options) const;
 
   /// What the model was trained at; the size of pictures unless the options say otherwise.

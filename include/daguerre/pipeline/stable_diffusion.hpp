@@ -45,7 +45,7 @@ struct StableDiffusionTask {
   int steps = 50;
   Guidance guidance;
   double eta = 0.0;
-  int clip_skip = 0;
+  int clip_skip = 0;      ///< for the prompts only, as the reference has it
   Tensor<float> latents;  ///< initial noise `[N, h, w, C]` of unit variance; empty: drawn
   Tensor<float> image;    ///< `[1 or N, H, W, 3]` in [-1, 1] to start from; empty: text to image
   Tensor<float> mask;     ///< `[1 or N, H, W, 1]`, at least 0.5 where to paint; empty: the whole picture
@@ -58,7 +58,9 @@ struct StableDiffusionStep {
   Index index;  ///< from 0
   Index total;
   float timestep;
-  const Tensor<float>& latents;               ///< after the step, scaled
+  const Tensor<float>& latents;  ///< after the step, scaled
+  const Tensor<float>&
+      stepped;  ///< as the sampler left them; differs from latents only when inpainting by blending
   const Tensor<float>& model_output;          ///< after guidance
   const Tensor<float>& pred_original_sample;  ///< the sampler's guess of the result; may be empty
 };
