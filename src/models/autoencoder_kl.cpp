@@ -69,7 +69,7 @@ AutoencoderKlConfig AutoencoderKlConfig::from(const weights::Config& config) {
        {std::pair{"down_block_types", "DownEncoderBlock2D"}, {"up_block_types", "UpDecoderBlock2D"}}) {
     const auto types = config.require_strings(key);
     if (types.size() != channels.size() ||
-        std::any_of(types.begin(), types.end(), [&](const auto& t) { return t != type; }))
+        std::any_of(types.begin(), types.end(), [type = type](const auto& t) { return t != type; }))
       throw ConfigError(who, config.source() + ": " + key + " must be " + std::to_string(channels.size()) +
                                  " times \"" + type + "\", one for each of block_out_channels");
   }

@@ -128,6 +128,11 @@ StableDiffusionTask Pipeline::State::task_for(const GenerateOptions& options,
   task.negative_prompts.assign(count, options.negative_prompt);
   task.width = options.width == 0 ? pipeline.default_width() : options.width;
   task.height = options.height == 0 ? pipeline.default_height() : options.height;
+  if (options.latents.rank() == 4) {
+    const Index downscale = model.networks().autoencoder_config().downscale();
+    if (options.height == 0) task.height = checked_multiply(options.latents.dim(1), downscale);
+    if (options.width == 0) task.width = checked_multiply(options.latents.dim(2), downscale);
+  }
   task.steps = options.steps;
   task.guidance = {options.guidance_scale, options.guidance_rescale};
   task.eta = options.eta;

@@ -34,8 +34,8 @@ struct LoadOptions {
   bool allow_trailing_bytes = false;
   /// Samplers the model's scheduler_config.json and GenerateOptions::sampler may name; nullptr: the library's
   /// own.
-  std::shared_ptr<const samplers::SamplerRegistry> samplers;
-  WarningSink on_warning;
+  std::shared_ptr<const samplers::SamplerRegistry> samplers{};
+  WarningSink on_warning{};
 };
 
 /// What `GenerateOptions::on_step` is shown after each step. Valid only during the call.
@@ -58,33 +58,36 @@ class Step {
   std::function<Image(Index)> preview_;
 };
 
-/// One order for pictures. Every field has a usable default but the prompt.
+/// One order for pictures. Every field has a usable default but the prompt; each is initialised here, so that
+/// a host may name the few that it sets without a compiler warning.
 struct GenerateOptions {
-  std::string prompt;
-  std::string negative_prompt;
+  std::string prompt{};
+  std::string negative_prompt{};
   int steps = 50;
   float guidance_scale = 7.5f;    ///< 1 and below turn guidance off and halve the time
   float guidance_rescale = 0.0f;  ///< 0..1; 0.7 for models with zero terminal SNR
-  Index width = 0;                ///< in pixels, a multiple of 8; 0: the size the model was trained at
+  Index width = 0;  ///< in pixels, a multiple of 8; 0: as the latents, or what the model was trained at
   Index height = 0;
   std::uint64_t seed = 0;  ///< of the first image; the next ones have seed + 1, seed + 2 …
   int count = 1;           ///< images made in one run
-  std::string
-      sampler;       ///< a short name ("euler-a", "dpm++2m-karras", …); empty: what the model's folder says
-  double eta = 0.0;  ///< DDIM only: 0 deterministic, 1 as noisy as DDPM
+  /// A short name ("euler-a", "dpm++2m-karras", …); empty: what the model's folder says.
+  std::string sampler{};
+  double eta = 0.0;   ///< DDIM only: 0 deterministic, 1 as noisy as DDPM
   int clip_skip = 0;  ///< layers of the text encoder left out at its end, for the prompt only
   std::string generator = "torch-cpu";  ///< or "cuda-philox": whose random numbers the seed means
 
-  Image init_image;       ///< image to image, and what is kept when inpainting; scaled to width x height
-  Image mask_image;       ///< inpainting: white where to paint
-  double strength = -1;   ///< 0..1, how far to go from init_image; negative: 0.8, or 1 with a mask
-  Tensor<float> latents;  ///< initial noise `[count, h, w, C]` of unit variance; empty: drawn from the seed
+  Image init_image{};    ///< image to image, and what is kept when inpainting; scaled to width x height
+  Image mask_image{};    ///< inpainting: white where to paint
+  double strength = -1;  ///< 0..1, how far to go from init_image; negative: 0.8, or 1 with a mask
+  /// Initial noise `[count, h, w, C]` of unit variance; empty: drawn from the seed. It decides on the size
+  /// where width or height is 0.
+  Tensor<float> latents{};
 
   /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws
   /// reaches the caller of `generate`.
-  std::function<bool(const Step&)> on_step;
+  std::function<bool(const Step&)> on_step{};
   /// Stops the run, also inside a step, from any thread; `generate` throws Cancelled.
-  std::stop_token stop;
+  std::stop_token stop{};
 };
 
 /// What a run made.

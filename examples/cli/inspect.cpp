@@ -1,0 +1,226 @@
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <daguerre/daguerre.hpp>
+#include <daguerre/weights/inspect.hpp>
+
+#include "commands.hpp"
+#include "text.hpp"
+
+namespace daguerre::cli {
+namespace {
+
+using weights::ComponentDescription;
+using weights::ModelDescription;
+using Json = nlohmann::ordered_json;
+
+struct Request {
+  std::string path;
+  bool tensors = false;
+  bool raw = false;
+  bool json = false;
+  weights::SafetensorsOptions options;
+};
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void print_json(const Json& json) {
+  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+/// Columns as wide as their widest cell, two spaces apart; numbers to the right where `right` says so.
+void print_table(const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& right) {
+  std::vector<std::size_t> widths(right.size(), 0);
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string padding(widths[i] - row[i].size(), ' ');
+      line += (i == 0 ? "" : "  ") + (right[i] ? padding + row[i] : row[i] + padding);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    print(line + "\n");
+  }
+}
+
+bool is_png(const std::string& path) {
+  constexpr std::string_view signature = "\x89PNG\r\n\x1a\n";
+  char start[8] = {};
+  std::ifstream file(path, std::ios::binary);
+  return file.read(start, sizeof start) && std::string_view(start, sizeof start) == signature;
+}
+
+void inspect_png(const Request& request) {
+  const auto entries = read_png_text(request.path);
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [](const auto& entry) { return entry.first == "parameters"; });
+  if (found == entries.end())
+    throw FormatError("inspect", request.path + ": this PNG file has no \"parameters\" text");
+  if (request.raw) return print(found->second + "\n");
+  const auto text = parse_infotext(found->second);
+  if (request.json) {
+    Json parameters = Json::object();
+    for (const auto& [name, value] : text.parameters) parameters[name] = value;
+    return print_json(
+        Json{{"prompt", text.prompt}, {"negative_prompt", text.negative_prompt}, {"parameters", parameters}});
+  }
+  print("Prompt: " + printable(text.prompt, true) + "\n");
+  if (!text.negative_prompt.empty())
+    print("Negative prompt: " + printable(text.negative_prompt, true) + "\n");
+  for (const auto& [name, value] : text.parameters)
+    print(printable(name) + ": " + printable(value, true) + "\n");
+}
+
+std::string dtypes(const ComponentDescription& component) {
+  std::string result;
+  for (const auto& [dtype, count] : component.dtype_counts) {
+    if (!result.empty()) result += ", ";
+    result += weights::name(dtype);
+    if (component.dtype_counts.size() > 1) result += " (" + grouped(static_cast<std::int64_t>(count)) + ")";
+  }
+  return result;
+}
+
+std::string class_of(const ComponentDescription& component) {
+  return printable(component.class_name) + (component.class_guessed ? " (by its tensors)" : "");
+}
+
+void print_tensors(const ComponentDescription& component) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& info : component.tensors)
+    rows.push_back({printable(info.name), std::string(weights::name(info.dtype)), to_string(info.shape)});
+  print_table(rows, {false, false, false});
+}
+
+void print_component(const ComponentDescription& component) {
+  print(printable(component.path.string()) + ": " + class_of(component) + "\n");
+  if (component.files.size() > 1)
+    for (const auto& file : component.files) print("  " + printable(file) + "\n");
+  print(grouped(static_cast<std::int64_t>(component.tensors.size())) + " tensors, " +
+        grouped(component.parameters) + " parameters, " + byte_count(component.bytes) +
+        (component.tensors.empty() ? "" : ", ") + dtypes(component) + "\n");
+  print_tensors(component);
+}
+
+void print_model(const ModelDescription& model, bool with_tensors) {
+  print(printable(model.path.string()) + ": " + printable(model.class_name) + "\n");
+  std::vector<std::vector<std::string>> rows{
+      {"component", "class", "tensors", "parameters", "size", "dtypes"}};
+  for (const auto& component : model.components) {
+    rows.push_back({printable(component.name), class_of(component)});
+    if (!component.problem.empty())
+      rows.back().insert(rows.back().end(), {"", "", "", "cannot be read"});
+    else if (!component.tensors.empty())
+      rows.back().insert(rows.back().end(),
+                         {grouped(static_cast<std::int64_t>(component.tensors.size())),
+                          grouped(component.parameters), byte_count(component.bytes), dtypes(component)});
+  }
+  print_table(rows, {false, false, true, true, true, false});
+  if (!with_tensors) return;
+  for (const auto& component : model.components) {
+    if (component.tensors.empty()) continue;
+    print("\n" + printable(component.name) + "\n");
+    print_tensors(component);
+  }
+}
+
+std::string_view name(ModelDescription::Kind kind) {
+  switch (kind) {
+    case ModelDescription::Kind::safetensors_file:
+      return "safetensors file";
+    case ModelDescription::Kind::sharded_index:
+      return "sharded index";
+    case ModelDescription::Kind::component_folder:
+      return "component folder";
+    case ModelDescription::Kind::model_folder:
+      return "model folder";
+  }
+  return "unknown";
+}
+
+Json to_json(const ComponentDescription& component, bool with_tensors) {
+  Json counts = Json::object();
+  for (const auto& [dtype, count] : component.dtype_counts) counts[std::string(weights::name(dtype))] = count;
+  Json result{{"name", component.name},
+              {"path", component.path.string()},
+              {"class", component.class_name},
+              {"class_guessed", component.class_guessed},
+              {"files", component.files},
+              {"tensor_count", component.tensors.size()},
+              {"parameters", component.parameters},
+              {"bytes", component.bytes},
+              {"dtypes", counts}};
+  if (!component.problem.empty()) result["problem"] = component.problem;
+  if (!with_tensors) return result;
+  result["tensors"] = Json::array();
+  for (const auto& info : component.tensors)
+    result["tensors"].push_back({{"name", info.name},
+                                 {"dtype", weights::name(info.dtype)},
+                                 {"shape", std::vector<Index>(info.shape.begin(), info.shape.end())}});
+  return result;
+}
+
+void inspect_weights(const Request& request) {
+  const auto model = weights::inspect(request.path, request.options);
+  const bool is_folder = model.kind == ModelDescription::Kind::model_folder;
+  if (request.json) {
+    Json components = Json::array();
+    for (const auto& component : model.components)
+      components.push_back(to_json(component, request.tensors || !is_folder));
+    print_json(Json{{"path", model.path.string()},
+                    {"kind", name(model.kind)},
+                    {"class", is_folder ? model.class_name : model.components.front().class_name},
+                    {"components", components}});
+  } else if (is_folder) {
+    print_model(model, request.tensors);
+  } else {
+    print_component(model.components.front());
+  }
+  for (const auto& component : model.components)
+    if (!component.problem.empty()) throw FormatError("inspect", component.name + ": " + component.problem);
+}
+
+void run(const Request& request) {
+  if (is_png(request.path)) return inspect_png(request);
+  if (request.raw) throw CLI::ValidationError("--raw", request.path + " is not a PNG file");
+  inspect_weights(request);
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& parent) {
+  auto* app = parent.add_subcommand("inspect",
+                                    "Tell what is in a model folder, a weight file or a picture's settings");
+  app->footer(
+      "Examples:\n"
+      "  daguerre inspect models/stable-diffusion-v1-5\n"
+      "  daguerre inspect models/stable-diffusion-v1-5/unet --json\n"
+      "  daguerre inspect lighthouse.png");
+  const auto request = std::make_shared<Request>();
+  app->add_option(
+         "path", request->path,
+         "Model folder, component folder, .safetensors file, .safetensors.index.json, or a PNG file with "
+         "\"parameters\" text")
+      ->type_name("PATH")
+      ->required();
+  app->add_flag("--tensors", request->tensors,
+                "List the tensors of a model folder too, not only of single parts");
+  app->add_flag("--json", request->json, "For programs to read");
+  app->add_flag("--raw", request->raw, "The \"parameters\" text of a PNG file as it stands");
+  app->add_flag("--allow-trailing-bytes", request->options.allow_trailing_bytes,
+                "Accept weight files with bytes behind their last tensor");
+  app->callback([request] { run(*request); });
+}
+
+}  // namespace daguerre::cli

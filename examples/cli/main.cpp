@@ -1,0 +1,73 @@
+// The program `daguerre`: pictures from a prompt, and a look into model files.
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <new>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+#include <daguerre/daguerre.hpp>
+
+#include "commands.hpp"
+#include "text.hpp"
+
+namespace {
+
+enum ExitCode { done = 0, failed = 1, wrong_use = 2 };
+
+int fail(ExitCode code, std::string_view message) {
+  std::fprintf(stderr, "daguerre: %s\n", daguerre::cli::one_line(message).c_str());
+  return code;
+}
+
+/// Breaks descriptions into lines that fit beside the names of the options.
+class WrappingFormatter : public CLI::Formatter {
+  std::string make_option_desc(const CLI::Option* option) const override {
+    constexpr std::size_t width = 80;
+    std::istringstream words(option->get_description());
+    std::string text, word;
+    for (std::size_t column = 0; words >> word; column += word.size() + 1) {
+      const bool breaks = column + word.size() > width;
+      if (!text.empty()) text += breaks ? '\n' : ' ';
+      if (breaks) column = 0;
+      text += word;
+    }
+    return text;
+  }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Makes pictures with latent diffusion models.", "daguerre");
+  app.set_version_flag("--version", std::string("daguerre ") + daguerre::version(), "Print the version");
+  app.set_help_flag("-h,--help", "Print this help");
+  const auto formatter = std::make_shared<WrappingFormatter>();
+  formatter->column_width(34);
+  app.formatter(formatter);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit status: 0 done, 1 failed (one line says what and where), 2 wrong use.\n"
+      "See also: daguerre txt2img --help, daguerre inspect --help");
+  daguerre::cli::add_txt2img(app);
+  daguerre::cli::add_inspect(app);
+  try {
+    app.parse(argc, argv);
+    if (std::fflush(stdout) != 0) return fail(failed, "standard output cannot be written");
+    return done;
+  } catch (const CLI::Success& request) {  // --help and --version
+    return app.exit(request);
+  } catch (const CLI::ParseError& error) {
+    return fail(wrong_use, std::string(error.what()) + " (--help tells more)");
+  } catch (const daguerre::Cancelled&) {
+    return fail(failed, "stopped");
+  } catch (const std::bad_alloc&) {
+    return fail(failed, "out of memory");
+  } catch (const std::exception& error) {
+    return fail(failed, error.what());
+  }
+}

@@ -1,0 +1,326 @@
+# Runs the example programs as a user would and looks at what they write and how they end.
+#
+#     cli.sh SECTION PROGRAMS MODELS WORK
+#
+# SECTION is a function below, PROGRAMS the folder of the programs, MODELS that of the recorded pipelines. WORK is made
+# anew. The first thing that is not as expected ends the script with status 1.
+
+set -u
+section=$1 programs=$2 models=$3 work=$4
+sd1=$models/sd1
+small="--width 24 --height 16 --steps 3 --threads 1"
+rm -rf "$work" && mkdir -p "$work" && cd "$work" || exit 1
+
+fail() {
+  echo "FAILED: $*"
+  for stream in out err; do echo "--- std$stream"; cat "$stream" 2>/dev/null; done
+  exit 1
+}
+
+# run STATUS PROGRAM ARGUMENT...: the program ends with that status; its streams are kept in the files out and err.
+run() {
+  local expected=$1
+  shift
+  "$programs/$1" "${@:2}" >out 2>err
+  local status=$?
+  [ $status -eq "$expected" ] || fail "status $status, expected $expected: $*"
+}
+
+# Makes a small picture; $1 is the expected status, the rest are further options.
+txt2img() {
+  local expected=$1
+  shift
+  # shellcheck disable=SC2086
+  run "$expected" daguerre txt2img --model "$sd1" --prompt "a lighthouse at dawn" $small "$@"
+}
+
+out_is() { [ "$(cat out)" = "$1" ] || fail "stdout should be: $1"; }
+out_has() { grep -qF -- "$1" out || fail "stdout lacks: $1"; }
+err_has() { grep -qE -- "$1" err || fail "stderr lacks: $1"; }
+# All of stderr is one line, and it matches.
+one_error() {
+  [ "$(wc -l <err)" -eq 1 ] || fail "stderr should be one line"
+  err_has "^daguerre: .*$1"
+}
+there() { [ -s "$1" ] || fail "$1 was not written"; }
+absent() { [ ! -e "$1" ] || fail "$1 should not be there"; }
+same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+differ() { ! cmp -s "$1" "$2" || fail "$1 and $2 are equal"; }
+
+section_txt2img() {
+  txt2img 0 --seed 7 --out a.png
+  out_is a.png
+  err_has '^step 1/[0-9]+  [0-9.]+ s$'
+  err_has 'a step \(median\), decoder .*, peak memory '
+  txt2img 0 --seed 7 --out b.png --quiet
+  [ ! -s err ] || fail "--quiet should be silent"
+  same a.png b.png
+  txt2img 0 --seed 8 --out c.png
+  differ a.png c.png
+  txt2img 0 --seed 7 --sampler euler-a --out d.png
+  differ a.png d.png
+  txt2img 0 --out e.png
+  local seed
+  seed=$(sed -n 's/^seed //p' err)
+  txt2img 0 --seed "$seed" --out f.png
+  same e.png f.png
+  txt2img 0 --seed 7 --engine eigen --precision f32 --out g.png
+  err_has ': eigen, f32, 1 thread$'
+  txt2img 0 --seed 7 --generator cuda-philox --out h.png
+  differ a.png h.png
+}
+
+section_outputs() {
+  txt2img 0 --seed 7 --count 2 --out a.png --save-latents final.safetensors
+  out_is "a_1.png
+a_2.png"
+  absent a.png
+  there final.safetensors
+  run 0 daguerre inspect final.safetensors
+  out_has '[2, 4, 8, 12]'
+  # The second picture is the one that its own seed makes.
+  txt2img 0 --seed 8 --out b.png
+  run 0 daguerre inspect a_2.png
+  out_has 'Seed: 8'
+  there b.png
+  txt2img 0 --seed 7 --preview p.png --preview-every 1 --out c.png
+  there p.png
+  differ p.png c.png
+}
+
+section_latents() {
+  run 0 make_inputs latents noise.safetensors
+  run 0 daguerre txt2img --model "$sd1" --prompt cat --steps 3 --threads 1 --latents noise.safetensors --out a.png
+  out_is "a_1.png
+a_2.png"
+  run 0 daguerre inspect a_1.png
+  out_has 'Size: 24x16'
+  txt2img 0 --seed 1 --latents noise.safetensors --out b.png
+  txt2img 0 --seed 2 --latents noise.safetensors --out c.png
+  txt2img 1 --latents noise.safetensors --count 3 --out d.png
+  one_error 'noise.safetensors.*latents for 2 pictures.*--count is 3'
+  txt2img 1 --latents noise.safetensors --width 32 --out d.png
+  one_error 'latents \[2, 8, 12, 4\], expected \[2, 8, 16, 4\]'
+  txt2img 1 --latents "$sd1/unet/diffusion_pytorch_model.safetensors" --out d.png
+  one_error 'expected a tensor "latents"'
+}
+
+section_image_to_image() {
+  txt2img 0 --seed 7 --out a.png
+  txt2img 0 --seed 7 --init-image a.png --strength 0.5 --steps 4 --out b.png
+  differ a.png b.png
+  run 0 daguerre inspect b.png
+  out_has 'Denoising strength: 0.5'
+  # A picture of another size is scaled.
+  txt2img 0 --seed 7 --init-image a.png --width 32 --out c.png
+  echo nonsense >broken.png
+  txt2img 1 --init-image broken.png --out d.png
+  one_error 'broken.png'
+  txt2img 1 --init-image nothere.png --out d.png
+  one_error 'nothere.png'
+  txt2img 1 --init-image a.png --strength 0 --out d.png
+  one_error 'leaves no step'
+}
+
+section_inpainting() {
+  txt2img 0 --seed 7 --out a.png
+  run 0 make_inputs mask mask.png
+  txt2img 0 --seed 9 --init-image a.png --mask mask.png --out four.png
+  differ a.png four.png
+  sd1=$models/sd1_inpaint9
+  txt2img 0 --seed 9 --init-image a.png --mask mask.png --out nine.png
+  differ four.png nine.png
+  txt2img 1 --out d.png
+  one_error 'inpainting model'
+}
+
+section_inspect() {
+  local prompt='a "lighthouse", at dawn: 8k
+on two lines'
+  # shellcheck disable=SC2086
+  run 0 daguerre txt2img --model "$sd1" $small --prompt "$prompt" --negative 'fog, rain' --seed 7 --out a.png
+  run 0 daguerre inspect a.png
+  out_has 'Prompt: a "lighthouse", at dawn: 8k'
+  out_has 'Negative prompt: fog, rain'
+  out_has 'Steps: 3'
+  out_has 'Size: 24x16'
+  run 0 daguerre inspect --raw a.png
+  out_has 'Negative prompt: fog, rain'
+  out_has 'Steps: 3, Sampler: '
+  run 0 daguerre inspect --json a.png
+  out_has '"prompt": "a \"lighthouse\", at dawn: 8k\non two lines"'
+  # Prompts that look like something else to a command line parser.
+  for prompt in '[a, b]' '--help' "it's %d \\n"; do
+    txt2img 0 --prompt="$prompt" --out odd.png
+    run 0 daguerre inspect odd.png
+    grep -qxF -- "Prompt: $prompt" out || fail "the prompt should be: $prompt"
+  done
+  txt2img 0 --prompt '' --out odd.png
+  run 0 daguerre inspect odd.png
+  run 0 make_inputs mask bare.png
+  run 1 daguerre inspect bare.png
+  one_error 'bare.png.*no "parameters" text'
+
+  run 0 daguerre inspect "$sd1"
+  for class in StableDiffusionPipeline PNDMScheduler CLIPTextModel CLIPTokenizer UNet2DConditionModel AutoencoderKL; do
+    out_has $class
+  done
+  ! grep -q 'conv_in.weight' out || fail "a model's tensors are listed on demand only"
+  run 0 daguerre inspect --tensors "$sd1"
+  grep -qE '^conv_in.weight +F32 +\[8, 4, 3, 3\]$' out || fail "--tensors lists tensors"
+  run 0 daguerre inspect "$sd1/unet"
+  out_has 'UNet2DConditionModel'
+  run 0 daguerre inspect "$sd1/vae/diffusion_pytorch_model.safetensors"
+  out_has 'AutoencoderKL (by its tensors)'
+  run 0 daguerre inspect --json "$sd1/unet"
+  out_has '"class": "UNet2DConditionModel"'
+  run 1 daguerre inspect nothere
+  one_error 'nothere'
+  run 2 daguerre inspect --raw "$sd1"
+  one_error 'not a PNG file'
+  run 0 make_inputs truncated "$sd1" broken
+  run 1 daguerre inspect broken
+  out_has 'cannot be read'
+  out_has 'AutoencoderKL'
+  one_error 'unet.*diffusion_pytorch_model.safetensors'
+}
+
+section_bad_models() {
+  sd1=$work/nothere
+  txt2img 1 --out a.png
+  one_error 'nothere is not a folder'
+  sd1=$work
+  txt2img 1 --out a.png
+  one_error 'no model_index.json'
+  run 0 make_inputs unknown-scheduler "$models/sd1" scheduler
+  sd1=$work/scheduler
+  txt2img 1 --out a.png
+  one_error 'scheduler_config.json.*"DelphiScheduler".*PNDMScheduler'
+  absent a.png
+}
+
+section_bad_weights() {
+  run 0 make_inputs truncated "$models/sd1" truncated
+  run 0 make_inputs missing-tensor "$models/sd1" missing
+  run 0 make_inputs wrong-shape "$models/sd1" shape
+  run 0 make_inputs nan "$models/sd1" nan
+  sd1=$work/truncated
+  txt2img 1 --out a.png
+  one_error 'truncated/unet/diffusion_pytorch_model.safetensors'
+  sd1=$work/missing
+  txt2img 1 --out a.png
+  one_error 'missing/unet.*"conv_in.weight"'
+  sd1=$work/shape
+  txt2img 1 --out a.png
+  one_error 'shape/unet.*"conv_in.weight" has shape \[7, 4, 3, 3\], the config asks for \[8, 4, 3, 3\]'
+  sd1=$work/nan
+  txt2img 1 --out a.png
+  one_error '\[unet\].*"conv_in.weight" of .*nan/unet.* holds NaN'
+  absent a.png
+}
+
+section_long_prompt() {
+  local words
+  words=$(for i in $(seq 3000); do printf 'word%d ' "$i"; done)
+  # shellcheck disable=SC2086
+  run 0 daguerre txt2img --model "$sd1" $small --prompt "$words" --seed 7 --out a.png
+  there a.png
+  [ "$(grep -c '^warning: ' err)" -eq 1 ] || fail "one warning is due"
+  err_has '^warning: .*these words are lost: .*word2999 word3000'
+  run 0 daguerre inspect a.png
+  out_has 'word3000'
+}
+
+section_wrong_use() {
+  run 2 daguerre
+  one_error 'subcommand'
+  run 2 daguerre develop
+  one_error 'subcommand|develop'
+  run 2 daguerre txt2img --model "$sd1" --prompt cat
+  one_error '--out is required'
+  run 2 daguerre txt2img --prompt cat --out a.png
+  one_error '--model is required'
+  txt2img 2 --out a.png --frobnicate
+  one_error '--frobnicate'
+  txt2img 2 --out a.jpg
+  one_error '"a.jpg" does not end in .png'
+  txt2img 2 --out a.png --sampler magic
+  one_error '--sampler.*magic.*euler-a'
+  txt2img 2 --out a.png --engine steam
+  one_error '--engine.*steam'
+  txt2img 2 --out a.png --precision f8
+  one_error '--precision'
+  txt2img 2 --out a.png --generator dice
+  one_error '--generator'
+  txt2img 2 --out a.png --guidance much
+  one_error '--guidance'
+  txt2img 2 --out a.png --eta 2
+  one_error '--eta'
+  txt2img 2 --out a.png --count 0
+  one_error '--count'
+  for seed in -1 18446744073709551616 1.5 x; do
+    txt2img 2 --out a.png --seed $seed
+    one_error "--seed.*$seed"
+  done
+  for steps in 0 -1 2.5 99999999999; do
+    txt2img 2 --out a.png --steps $steps
+    one_error '--steps'
+  done
+  txt2img 2 --out a.png --strength 0.5
+  one_error '--strength requires --init-image'
+  txt2img 2 --out a.png --mask a.png
+  one_error '--mask requires --init-image'
+  run 0 daguerre --version
+  out_has 'daguerre '
+  run 0 daguerre --help
+  out_has txt2img
+  run 0 daguerre txt2img --help
+  out_has --guidance-rescale
+  run 0 daguerre inspect --help
+  out_has --tensors
+}
+
+section_failures() {
+  txt2img 1 --width 25 --out a.png
+  one_error 'width 25 is not a multiple of 2.*nearest is 2[46]'
+  txt2img 1 --out nowhere/a.png
+  one_error 'nowhere/a.png: there is no folder nowhere'
+  mkdir folder.png
+  txt2img 1 --out folder.png
+  one_error 'folder.png: is a folder'
+  txt2img 1 --out a.png --preview nowhere/p.png
+  one_error 'nowhere'
+  txt2img 1 --out a.png --clip-skip 99
+  one_error 'clip'
+  absent a.png
+}
+
+section_interrupt() {
+  # SIGTERM: a shell without job control starts its background programs deaf to SIGINT.
+  "$programs/daguerre" txt2img --model "$sd1" --prompt cat --width 128 --height 128 --steps 900 --sampler ddim \
+    --threads 1 --out a.png >out 2>err &
+  local program=$!
+  for _ in $(seq 600); do
+    grep -q '^step 3/' err && break
+    kill -0 $program || break
+    sleep 0.05
+  done
+  kill -TERM $program
+  wait $program
+  local status=$?
+  [ $status -eq 1 ] || fail "status $status after SIGTERM, expected 1"
+  [ "$(tail -n 1 err)" = "daguerre: stopped" ] || fail "the last line should be: daguerre: stopped"
+  absent a.png
+}
+
+section_hello() {
+  run 0 hello "$sd1" "a cat"
+  out_has 'step 1 of '
+  there hello.png
+  run 1 hello nothere
+  err_has 'nothere'
+  run 2 hello
+}
+
+"section_$section"
+[ -z "$(ls -A . | grep '\.tmp$')" ] || fail "temporary files are left"
