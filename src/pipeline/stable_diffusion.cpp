@@ -236,6 +236,7 @@ StableDiffusion::Result StableDiffusion::run(
       on_step({i - options.first_call, calls - options.first_call, timestep, latents, stepped, output,
                run->pred_original_sample()});
   }
+  context.pool.trim();  // the U-Net's buffers are of no use to the decoder
   return {latents, decode(context, latents)};
 }
 
