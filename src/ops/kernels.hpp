@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "daguerre/ops/activation.hpp"
 #include "daguerre/tensor/dtype.hpp"
 
@@ -77,7 +79,9 @@ struct Kernels {
   }
 };
 
-/// The kernels for the processor at hand.
+/// Every set that this processor can run, best first.
+std::vector<const Kernels*> available();
+/// The best of them.
 const Kernels& active() noexcept;
 
 // One of these for each instruction set that is compiled in.
