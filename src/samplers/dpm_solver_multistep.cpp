@@ -42,7 +42,7 @@ DpmMultistepConfig DpmMultistepConfig::from(const weights::Config& config) {
 
 DpmMultistepSampler::DpmMultistepSampler(const DpmMultistepConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
-  check_dpm_solver(class_name, config);
+  check_dpm_solver(class_name, config, true);
 }
 
 std::unique_ptr<SamplerRun> DpmMultistepSampler::start(const RunOptions& options) const {

@@ -195,11 +195,9 @@ void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverC
                                          {"fixed_large_log", false}});
 }
 
-void check_dpm_solver(std::string_view who, const DpmSolverConfig& config) {
-  if (config.solver_order < 1 || config.solver_order > 3)
-    throw ConfigError(who, "solver_order is " + std::to_string(config.solver_order) + ", expected 1, 2 or 3");
-  if (config.sigma_spacing == SigmaSpacing::exponential || config.sigma_spacing == SigmaSpacing::beta)
-    throw ConfigError(who, "use_exponential_sigmas and use_beta_sigmas are not possible with this class");
+void check_dpm_solver(std::string_view who, const DpmSolverConfig& config, bool lu_possible) {
+  check_solver_order(who, config.solver_order);
+  check_lambda_spacing(who, config.sigma_spacing, lu_possible);
   if (!predicts_original(config.algorithm) && config.final_sigma == FinalSigma::zero)
     throw ConfigError(
         who,

@@ -69,7 +69,7 @@ class DpmMultistepRun : public DpmSolverRun {
 void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverConfig& result);
 /// What says how a step is made, also in EDM's class. Throws ConfigError.
 void read_dpm_method(const weights::Config& config, DpmSolverConfig& result);
-/// Throws ConfigError for what neither sampler can do.
-void check_dpm_solver(std::string_view who, const DpmSolverConfig& config);
+/// Throws ConfigError for what none of these samplers can do.
+void check_dpm_solver(std::string_view who, const DpmSolverConfig& config, bool lu_possible);
 
 }  // namespace daguerre::samplers

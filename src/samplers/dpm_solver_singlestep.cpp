@@ -91,14 +91,12 @@ DpmSinglestepConfig DpmSinglestepConfig::from(const weights::Config& config) {
 
 DpmSinglestepSampler::DpmSinglestepSampler(const DpmSinglestepConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
-  check_dpm_solver(class_name, config);
+  check_dpm_solver(class_name, config, false);
   if (config.algorithm == DpmAlgorithm::sde_dpmsolver)
     throw ConfigError(class_name, "algorithm_type sde-dpmsolver is not possible; use sde-dpmsolver++");
   if (config.algorithm == DpmAlgorithm::dpmsolver && config.limits.thresholding)
     throw ConfigError(class_name,
                       "thresholding is not possible with algorithm_type dpmsolver; use dpmsolver++");
-  if (config.sigma_spacing == SigmaSpacing::lu)
-    throw ConfigError(class_name, "the sigma spacing of Lu is not possible");
 }
 
 std::unique_ptr<SamplerRun> DpmSinglestepSampler::start(const RunOptions& options) const {

@@ -100,6 +100,18 @@ void check_sigma_end(std::string_view who, const std::optional<double>& end) {
                       "sigma_min or sigma_max is " + std::to_string(*end) + ", expected a positive number");
 }
 
+void check_solver_order(std::string_view who, int solver_order) {
+  if (solver_order < 1 || solver_order > 3)
+    throw ConfigError(who, "solver_order is " + std::to_string(solver_order) + ", expected 1, 2 or 3");
+}
+
+void check_lambda_spacing(std::string_view who, SigmaSpacing spacing, bool lu_possible) {
+  if (spacing == SigmaSpacing::exponential || spacing == SigmaSpacing::beta)
+    throw ConfigError(who, "use_exponential_sigmas and use_beta_sigmas are not possible with this class");
+  if (spacing == SigmaSpacing::lu && !lu_possible)
+    throw ConfigError(who, "the sigma spacing of Lu is not possible");
+}
+
 FinalSigma read_final_sigma(const weights::Config& config) {
   return read_choice(config, "final_sigmas_type", FinalSigma::zero,
                      {{"zero", FinalSigma::zero}, {"sigma_min", FinalSigma::sigma_min}});

@@ -53,6 +53,10 @@ void read_sigma_sampler(const weights::Config& config, ScheduleKeys keys, bool s
                         SigmaSamplerConfig& result);
 /// sigma_min or sigma_max: positive and finite. Throws ConfigError.
 void check_sigma_end(std::string_view who, const std::optional<double>& end);
+/// The orders that the multistep solvers have. Throws ConfigError.
+void check_solver_order(std::string_view who, int solver_order);
+/// The spacings of sigmas that solvers in lambda can follow. Throws ConfigError.
+void check_lambda_spacing(std::string_view who, SigmaSpacing spacing, bool lu_possible);
 FinalSigma read_final_sigma(const weights::Config& config);
 
 }  // namespace daguerre::samplers

@@ -94,6 +94,13 @@ std::vector<double> sigma_timesteps(const NoiseSchedule& schedule, TimestepSpaci
   return timesteps;
 }
 
+std::vector<float> repeat_later(std::span<const double> timesteps) {
+  std::vector<float> result;
+  for (std::size_t k = 0; k < timesteps.size(); ++k)
+    result.insert(result.end(), k == 0 ? 1 : 2, static_cast<float>(timesteps[k]));
+  return result;
+}
+
 Levels sigma_levels(std::string_view who, const NoiseSchedule& schedule, const SigmaSamplerConfig& config,
                     const RunOptions& options) {
   const bool spaced = config.sigma_spacing != SigmaSpacing::timesteps;

@@ -57,6 +57,9 @@ class DiscreteRun : public SamplerRun {
 std::vector<double> sigma_timesteps(const NoiseSchedule& schedule, TimestepSpacing spacing, int steps,
                                     int steps_offset);
 
+/// The timesteps of Heun's method: each twice but the first.
+std::vector<float> repeat_later(std::span<const double> timesteps);
+
 struct Levels {
   std::vector<double> timesteps, sigmas;
 };
@@ -103,7 +106,7 @@ class SigmaRun : public SamplerRun {
   /// The level of the sample that call `i` expects.
   virtual float call_sigma(Index i) const { return sigma(i); }
   Tensor<float> scale(const Tensor<float>& sample, Index i) const override;
-  Tensor<float> noised(const Tensor<float>& original, const Tensor<float>& noise, Index i) const final;
+  Tensor<float> noised(const Tensor<float>& original, const Tensor<float>& noise, Index i) const override;
 };
 
 /// Throws ArgumentError for a run of a method with two calls a step that begins at the second of them.
