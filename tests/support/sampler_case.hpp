@@ -30,8 +30,9 @@ constexpr double sampler_chain_bound = 2e-5;
 constexpr double sampler_fraction_bound = 1.2e-7;
 
 /// Runs a case folder of `schedulers/` (config.json, case.json, io.safetensors): tables, scaled model inputs,
-/// every step from its recorded sample, the chain that carries its own sample, and the noising of `forward_*`
-/// cases. Throws what the library throws.
+/// every step from its recorded sample, the chain that carries its own sample; the calls of `edm_paper_*`;
+/// noising, targets, losses and gradients of `forward_*` and `training_losses`. A recorded result (`out.*`)
+/// that nothing was compared with is a failed finding. Throws what the library throws.
 SamplerReport check_sampler_case(const std::filesystem::path& folder,
                                  const samplers::SamplerRegistry& registry);
 
