@@ -1,6 +1,7 @@
 #include "daguerre/samplers/ddim_cogvideox.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
@@ -11,31 +12,33 @@ namespace {
 
 constexpr const char* class_name = "CogVideoXDDIMScheduler";
 
-/// In double, as this class's reference computes its usual schedule.
-std::vector<double> shifted_alphas(const CogVideoXDdimConfig& config) {
-  const auto rounded = make_betas(config.schedule);
-  std::vector<double> betas(rounded.begin(), rounded.end());
-  if (config.schedule.trained_betas.empty() && config.schedule.beta_schedule == BetaSchedule::scaled_linear) {
-    betas =
-        numerics::numpy_linspace(std::sqrt(config.schedule.beta_start), std::sqrt(config.schedule.beta_end),
-                                 config.schedule.num_train_timesteps);
-    for (double& beta : betas) beta *= beta;
-  }
-  std::vector<double> alphas;
-  double product = 1.0;
-  for (const double beta : betas) {
-    product *= 1.0 - beta;
-    alphas.push_back(product / (config.snr_shift_scale + (1.0 - config.snr_shift_scale) * product));
-  }
-  if (config.schedule.rescale_betas_zero_snr) {
-    // arXiv:2305.08891, algorithm 1, on the table itself.
-    const double first = std::sqrt(alphas.front()), last = std::sqrt(alphas.back());
-    for (double& a : alphas) {
-      const double root = (std::sqrt(a) - last) * (first / (first - last));
+/// Divides the signal-to-noise ratio by `scale` and, with `zero_snr`, applies arXiv:2305.08891, algorithm 1,
+/// to the table itself.
+template <class Real>
+std::vector<double> shifted(std::vector<Real> alphas, double scale, bool zero_snr) {
+  for (Real& a : alphas) a = a / (static_cast<Real>(scale) + static_cast<Real>(1.0 - scale) * a);
+  if (zero_snr) {
+    const Real first = std::sqrt(alphas.front()), last = std::sqrt(alphas.back());
+    for (Real& a : alphas) {
+      const Real root = (std::sqrt(a) - last) * (first / (first - last));
       a = root * root;
     }
   }
-  return alphas;
+  return {alphas.begin(), alphas.end()};
+}
+
+std::vector<double> shifted_alphas(const CogVideoXDdimConfig& config) {
+  const auto& schedule = config.schedule;
+  const auto betas = make_betas(schedule);  // also checks the values
+  if (!schedule.trained_betas.empty() || schedule.beta_schedule != BetaSchedule::scaled_linear)
+    return shifted(cumulative_alphas(betas), config.snr_shift_scale, schedule.rescale_betas_zero_snr);
+  // The reference computes this schedule alone in double.
+  std::vector<double> alphas;
+  double product = 1.0;
+  for (const double root : numerics::numpy_linspace(
+           std::sqrt(schedule.beta_start), std::sqrt(schedule.beta_end), schedule.num_train_timesteps))
+    alphas.push_back(product *= 1.0 - root * root);
+  return shifted(std::move(alphas), config.snr_shift_scale, schedule.rescale_betas_zero_snr);
 }
 
 class CogVideoXDdimRun final : public SamplerRun {

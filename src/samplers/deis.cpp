@@ -5,6 +5,7 @@
 
 #include "daguerre/tensor/eigen.hpp"
 #include "samplers/multistep.hpp"
+#include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
 
@@ -13,14 +14,22 @@ namespace {
 
 constexpr const char* class_name = "DEISMultistepScheduler";
 
-/// The integral over rho in [from, to] of the polynomial in log rho with zeros at log b and log c (or b
-/// alone, when `linear`) that is 1 at log a.
-double lagrange_integral(double from, double to, double a, double b, double c, bool linear) {
-  const double log_a = std::log(a), log_b = std::log(b), log_c = std::log(c);
-  const auto antiderivative = [&](double rho) {
-    const double u = std::log(rho);
-    if (linear) return rho * (u - 1.0 - log_b) / (log_a - log_b);
-    return rho * (u * u - 2.0 * u + 2.0 - (log_b + log_c) * (u - 1.0) + log_b * log_c) /
+/// The integral over rho in [from, to] of the polynomial in log rho that is 1 at log a and zero at log b.
+float lagrange_integral(float from, float to, float a, float b) {
+  const float log_a = numerics::numpy_log(a), log_b = numerics::numpy_log(b);
+  const auto antiderivative = [&](float rho) {
+    return rho * (-log_b + numerics::numpy_log(rho) - 1.0f) / (log_a - log_b);
+  };
+  return antiderivative(to) - antiderivative(from);
+}
+
+/// The same with a second zero at log c. The order of the operations is the reference's, whose rounding in
+/// float32 shows in the sixth digit of the result.
+float lagrange_integral(float from, float to, float a, float b, float c) {
+  const float log_a = numerics::numpy_log(a), log_b = numerics::numpy_log(b), log_c = numerics::numpy_log(c);
+  const auto antiderivative = [&](float rho) {
+    const float u = numerics::numpy_log(rho);
+    return rho * (log_b * (log_c - u + 1.0f) - log_c * u + log_c + u * u - 2.0f * u + 2.0f) /
            ((log_a - log_b) * (log_a - log_c));
   };
   return antiderivative(to) - antiderivative(from);
@@ -45,20 +54,31 @@ class DeisRun final : public LambdaRun {
   }
 
  private:
-  double rho(Index i) const { return sigmas_[static_cast<std::size_t>(i)]; }
+  float rho(Index i) const { return level(i).sigma / level(i).alpha; }
 
   LinearStep step_at(Index i, int order) const {
-    const float alpha_t = level(i + 1).alpha;
-    LinearStep step{.order = order,
-                    .sample = alpha_t / level(i).alpha,
-                    .prediction = static_cast<float>(alpha_t * (rho(i + 1) - rho(i)))};
-    const auto weight = [&](double a, double b, double c) {
-      return static_cast<float>(alpha_t * lagrange_integral(rho(i), rho(i + 1), a, b, c, order == 2));
-    };
-    if (order == 2) step.differences = {0.0f, weight(rho(i - 1), rho(i), rho(i))};
-    if (order == 3)
-      step.differences = {0.0f, weight(rho(i - 1), rho(i), rho(i - 2)),
-                          weight(rho(i - 2), rho(i), rho(i - 1))};
+    const NoiseLevel &t = level(i + 1), &s = level(i);
+    LinearStep step{.order = order, .sample = t.alpha / s.alpha};
+    const float from = rho(i), to = rho(i + 1);
+    if (order == 1) {
+      // DPM-Solver's and DDIM's step: alpha_t (rho_t - rho_s) by another name.
+      step.prediction = -(t.sigma * (std::exp(t.lambda - s.lambda) - 1.0f));
+      return step;
+    }
+    std::vector<float> weights;
+    const float b = rho(i - 1);
+    if (order == 2) {
+      weights = {lagrange_integral(from, to, from, b), lagrange_integral(from, to, b, from)};
+    } else {
+      const float c = rho(i - 2);
+      weights = {lagrange_integral(from, to, from, b, c), lagrange_integral(from, to, b, c, from),
+                 lagrange_integral(from, to, c, from, b)};
+    }
+    double sum = 0.0;
+    for (float& weight : weights) sum += weight *= t.alpha;
+    step.prediction = static_cast<float>(sum);
+    weights.front() = 0.0f;
+    step.differences = std::move(weights);
     return step;
   }
 

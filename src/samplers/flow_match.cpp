@@ -93,11 +93,12 @@ class FlowMatchHeunRun final : public FlowRun {
     // The second call of a step churns too in the reference, without an effect but on the noise stream.
     const bool first = i % 2 == 0;
     const auto [x, sigma_hat] = churn(sample, sigma(first ? i : i - 1), sigmas_.size() - 1, options_, noise);
-    pred_original_sample_ = mix(first ? x : sample, model_output, {.alpha = 1.0f, .sigma = -sigma(i)});
-    if (!first) return stages_.correct(model_output);
+    const float at = first ? sigma_hat : sigma(i);
+    pred_original_sample_ = mix(x, model_output, {.alpha = 1.0f, .sigma = -sigma(i)});
+    // Without churn this is the model output again, but for the rounding, which is the reference's.
     Tensor<float> derivative(sample.shape());
-    array(derivative) = array(model_output) * (sigma(i) / sigma_hat);
-    return stages_.predict(x, std::move(derivative), sigma(i + 1) - sigma_hat);
+    array(derivative) = (array(x) - array(std::as_const(pred_original_sample_))) / at;
+    return first ? stages_.predict(x, std::move(derivative), sigma(i + 1) - at) : stages_.correct(derivative);
   }
 
   RunOptions options_;

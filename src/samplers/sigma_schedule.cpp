@@ -82,10 +82,11 @@ namespace {
 template <class Real>
 double timestep_in_table(double sigma, std::span<const float> log_sigmas) {
   const auto log_sigma = static_cast<Real>(std::log(std::max(sigma, 1e-10)));
-  const auto above = std::upper_bound(log_sigmas.begin(), log_sigmas.end(), log_sigma);
+  // The last entry that is not above: with zero terminal SNR the table's end may lie below its neighbour.
+  const auto below = std::find_if(log_sigmas.rbegin(), log_sigmas.rend(),
+                                  [log_sigma](float entry) { return entry <= log_sigma; });
   const auto last = static_cast<std::ptrdiff_t>(log_sigmas.size()) - 2;
-  const std::ptrdiff_t index =
-      std::max<std::ptrdiff_t>(0, std::min<std::ptrdiff_t>(above - log_sigmas.begin() - 1, last));
+  const std::ptrdiff_t index = std::clamp<std::ptrdiff_t>(log_sigmas.rend() - below - 1, 0, last);
   const Real low = log_sigmas[static_cast<std::size_t>(index)];
   const Real high = log_sigmas[static_cast<std::size_t>(index) + 1];
   const Real weight = std::clamp((low - log_sigma) / (low - high), Real(0), Real(1));
