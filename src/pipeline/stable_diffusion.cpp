@@ -212,6 +212,7 @@ StableDiffusion::Result StableDiffusion::run(
   for (Index i = options.first_call; i < calls; ++i) {
     context.check_stop();
     const float timestep = timesteps[static_cast<std::size_t>(i)];
+    latents = run->perturb(latents, i, step_noise);
     auto input = run->scale_model_input(latents, i);
     if (nine_channels)
       input = ops::concat_channels(context, ops::concat_channels(context, input, start.mask),

@@ -71,7 +71,7 @@ DdimSampler::DdimSampler(const DdimConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::exact) {}
 
 std::unique_ptr<SamplerRun> DdimSampler::start(const RunOptions& options) const {
-  check_steps("DDIMScheduler", options.steps, schedule_.num_train_timesteps());
+  check_run("DDIMScheduler", options, schedule_.num_train_timesteps());
   if (!(options.eta >= 0.0 && options.eta <= 1.0))
     throw ArgumentError("DDIMScheduler", "eta is " + std::to_string(options.eta) + ", expected 0 to 1");
   return std::make_unique<DdimRun>(config_, schedule_, options);

@@ -16,17 +16,24 @@ class DdpmRun final : public DiscreteRun {
   DdpmRun(const DdpmConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
       : DiscreteRun("DDPMScheduler", schedule),
         config_(config),
-        stride_(schedule.num_train_timesteps() / options.steps) {
+        custom_(!options.timesteps.empty()),
+        stride_(custom_ ? 0 : schedule.num_train_timesteps() / options.steps) {
     learned_variance_ =
         config.variance_type == VarianceType::learned || config.variance_type == VarianceType::learned_range;
-    prepare(evenly_spaced(config.timestep_spacing, options.steps, config.steps_offset), options.first_call,
-            config.prediction_type, config.limits);
+    prepare(custom_ ? options.timesteps
+                    : evenly_spaced(config.timestep_spacing, options.steps, config.steps_offset),
+            options.first_call, config.prediction_type, config.limits);
     for (Index i = options.first_call; i < calls(); ++i)
       if (config.variance_type == VarianceType::fixed_large_log && timestep(i) > 0)
         throw ArgumentError(name(), "variance_type fixed_large_log has no real standard deviation");
   }
 
  private:
+  int previous_timestep(Index i) const {
+    if (!custom_) return timestep(i) - stride_;
+    return i + 1 < calls() ? timestep(i + 1) : -1;
+  }
+
   Tensor<float> advance(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
                         const NoiseSource& noise) override {
     const int t = timestep(i);
@@ -38,7 +45,7 @@ class DdpmRun final : public DiscreteRun {
                           "step: the variance is learned, so the model output needs twice the channels of " +
                               to_string(sample.shape()));
 
-    const float alpha_prod_t = alpha_prod(t), alpha_prod_prev = alpha_prod(t - stride_);
+    const float alpha_prod_t = alpha_prod(t), alpha_prod_prev = alpha_prod(previous_timestep(i));
     const float beta_prod = 1.0f - alpha_prod_t, beta_prod_prev = 1.0f - alpha_prod_prev;
     const float alpha = alpha_prod_t / alpha_prod_prev, beta = 1.0f - alpha;
 
@@ -82,6 +89,7 @@ class DdpmRun final : public DiscreteRun {
   }
 
   DdpmConfig config_;
+  bool custom_;
   int stride_;
 };
 
@@ -108,7 +116,7 @@ DdpmSampler::DdpmSampler(const DdpmConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::exact) {}
 
 std::unique_ptr<SamplerRun> DdpmSampler::start(const RunOptions& options) const {
-  check_steps("DDPMScheduler", options.steps, schedule_.num_train_timesteps());
+  check_run("DDPMScheduler", options, schedule_.num_train_timesteps(), {.timesteps = true});
   return std::make_unique<DdpmRun>(config_, schedule_, options);
 }
 

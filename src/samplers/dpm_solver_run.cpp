@@ -15,45 +15,22 @@ bool predicts_original(DpmAlgorithm algorithm) {
 
 }  // namespace
 
-bool DpmStep::finite() const {
-  const float values[] = {sample, d0, d1, d2, noise, r0, r1, inverse_r0, inverse_r1, inverse_r};
-  return std::all_of(std::begin(values), std::end(values), [](float value) { return std::isfinite(value); });
-}
-
-DpmSolverRun::DpmSolverRun(std::string name, const DpmSolverConfig& config, const NoiseSchedule& schedule)
-    : SamplerRun(std::move(name)), schedule_(schedule), config_(config) {
+DpmSolverRun::DpmSolverRun(std::string name, const DpmSolverConfig& config)
+    : LambdaRun(std::move(name), 3), config_(config) {
   learned_variance_ = config.learned_variance;
 }
 
-int DpmSolverRun::usable_timesteps() const {
+int DpmSolverRun::usable_timesteps(const NoiseSchedule& schedule) const {
   const auto clipped = static_cast<float>(config_.lambda_min_clipped);
-  const auto alphas = schedule_.alphas_cumprod();
+  const auto alphas = schedule.alphas_cumprod();
   const auto below = std::count_if(alphas.begin(), alphas.end(), [clipped](float a) {
     return std::log(std::sqrt(a)) - std::log(std::sqrt(1.0f - a)) < clipped;
   });
-  const int usable = schedule_.num_train_timesteps() - static_cast<int>(below);
+  const int usable = schedule.num_train_timesteps() - static_cast<int>(below);
   if (usable < 1)
     throw ArgumentError(
         name(), "lambda_min_clipped = " + std::to_string(config_.lambda_min_clipped) + " leaves no timestep");
   return usable;
-}
-
-void DpmSolverRun::set_levels(std::vector<double> timesteps, int steps) {
-  const auto table = schedule_.sigmas();
-  std::vector<double> levels;
-  if (config_.sigma_spacing == SigmaSpacing::timesteps) {
-    levels = interpolate(timesteps, table);
-  } else {
-    const auto log_sigmas = log_sigma_table(table);
-    levels = config_.sigma_spacing == SigmaSpacing::lu
-                 ? lu_sigmas(log_sigmas.front(), log_sigmas.back(), steps)
-                 : spaced_sigmas(config_.sigma_spacing, config_.sigma_min.value_or(table.front()),
-                                 config_.sigma_max.value_or(table.back()), steps);
-    timesteps = sigmas_to_timesteps(levels, log_sigmas, config_.sigma_spacing);
-    for (double& t : timesteps) t = std::nearbyint(t);
-  }
-  sigmas_ = with_final_sigma(levels, config_.final_sigma, table.front());
-  timesteps_.assign(timesteps.begin(), timesteps.end());
 }
 
 bool DpmSolverRun::stochastic() const {
@@ -61,10 +38,12 @@ bool DpmSolverRun::stochastic() const {
          config_.algorithm == DpmAlgorithm::sde_dpmsolver_pp;
 }
 
-DpmStep DpmSolverRun::coefficients(int order, const NoiseLevel& t, const NoiseLevel& s,
-                                   DpmTerms terms) const {
+DpmCoefficients DpmSolverRun::coefficients(int order, const NoiseLevel& t, const NoiseLevel& s,
+                                           DpmTerms terms) const {
+  if (order == 3 && stochastic())
+    throw ArgumentError(name(), "the SDE forms have no third-order step; set solver_order to 1 or 2");
   const float h = t.lambda - s.lambda;
-  DpmStep step{.order = order};
+  DpmCoefficients step;
   // The integrals of 1, of (lambda - lambda_s) / h and of its square against the exponential weight. The
   // second is replaced by half the first in the midpoint form.
   float midpoint = 0, derivative = 0, second_derivative = 0;
@@ -112,55 +91,76 @@ DpmStep DpmSolverRun::coefficients(int order, const NoiseLevel& t, const NoiseLe
   return step;
 }
 
-void DpmSolverRun::check(const DpmStep& step, Index i) const {
-  if (step.order == 3 && stochastic())
-    throw ArgumentError(name(), "the SDE forms have no third-order step; set solver_order to 1 or 2");
-  if (!step.finite())
-    throw ArgumentError(name(),
-                        "a step of order " + std::to_string(step.order) + " at call " + std::to_string(i) +
-                            " divides by zero, because neighbouring noise levels are equal or the last "
-                            "one is zero; take another number of steps, a lower solver_order or another "
-                            "final_sigmas_type");
-}
-
 void DpmSolverRun::remember(const Tensor<float>& model_output, Index i, const Tensor<float>& sample) {
-  const NoiseLevel here = level(i);
-  const Mixture at{.alpha = here.alpha, .sigma = here.sigma};
   const Tensor<float> output =
       model_output.shape() == sample.shape() ? model_output : split_channels(model_output).first;
-  Tensor<float> original, integrated;
+  Tensor<float> limited, integrated;
   if (predicts_original(config_.algorithm)) {
-    original = limit_original(predict_original(config_.prediction_type, output, sample, at), config_.limits);
-    integrated = original;
+    limited = limit_original(original(output, i, sample), config_.limits);
+    integrated = limited;
   } else {
+    const Mixture at{.alpha = level(i).alpha, .sigma = level(i).sigma};
     integrated = predict_epsilon(config_.prediction_type, output, sample, at);
-    original =
+    limited =
         limit_original(predict_original(PredictionType::epsilon, integrated, sample, at), config_.limits);
     if (config_.limits.thresholding)
-      integrated = predict_epsilon(PredictionType::sample, original, sample, at);
+      integrated = predict_epsilon(PredictionType::sample, limited, sample, at);
   }
-  if (history_.size() == 3) history_.erase(history_.begin());
-  history_.push_back(std::move(integrated));
-  pred_original_sample_ = std::move(original);
+  history_.push(std::move(integrated));
+  pred_original_sample_ = std::move(limited);
 }
 
-Tensor<float> DpmSolverRun::first_order_part(const DpmStep& step, const Tensor<float>& x,
-                                             const Tensor<float>& d0, const NoiseSource& noise) const {
-  Tensor<float> result(x.shape());
-  array(result) = step.sample * array(x) + step.d0 * array(d0);
+Tensor<float> DpmSolverRun::original(const Tensor<float>& model_output, Index i,
+                                     const Tensor<float>& sample) const {
+  return predict_original(config_.prediction_type, model_output, sample,
+                          {.alpha = level(i).alpha, .sigma = level(i).sigma});
+}
+
+Tensor<float> DpmSolverRun::apply(const LinearStep& step, const Tensor<float>& x,
+                                  const NoiseSource& noise) const {
+  Tensor<float> result = history_.apply(step, x);
   if (stochastic()) array(result) += step.noise * array(draw(noise, x.shape()));
   return result;
 }
 
-Tensor<float> DpmSolverRun::noised(const Tensor<float>& original, const Tensor<float>& noise, Index i) const {
-  const NoiseLevel at = level(i);
-  Tensor<float> result(original.shape());
-  array(result) = at.alpha * array(original) + at.sigma * array(noise);
-  return result;
+void DpmMultistepRun::make_plan(Index first_call) {
+  begin_plan(first_call);
+  const bool first_order_last = config_.euler_at_final || config_.final_sigma == FinalSigma::zero;
+  for (Index i = first_call; i < calls(); ++i)
+    plan(step_at(i, multistep_order(i, calls(), first_call, config_.solver_order, config_.lower_order_final,
+                                    first_order_last)));
 }
 
-void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverConfig& result) {
-  result.prediction_type = read_prediction_type(config);
+LinearStep DpmMultistepRun::step_at(Index i, int order) const {
+  const NoiseLevel t = level(i + 1), s0 = level(i);
+  if (order == 1) return coefficients(1, t, s0, DpmTerms::first).linear(1);
+  const NoiseLevel s1 = level(i - 1);
+  const float h = t.lambda - s0.lambda, r0 = (s0.lambda - s1.lambda) / h;
+  const auto c = coefficients(order, t, s0,
+                              order == 3                                       ? DpmTerms::second_derivative
+                              : config_.solver_type == DpmSolverType::midpoint ? DpmTerms::midpoint
+                                                                               : DpmTerms::derivative);
+  LinearStep step = c.linear(order);
+  const float inverse_r0 = 1.0f / r0;
+  if (order == 2) {
+    step.differences = {0.0f, -c.d1 * inverse_r0};  // D1 = (m0 - m1) / r0
+    return step;
+  }
+  // With the slopes S0 = (m0 - m1) / r0 and S1 = (m1 - m2) / r1: D2 = (S0 - S1) / (r0 + r1), D1 = S0 + r0 D2.
+  const float r1 = (s1.lambda - level(i - 2).lambda) / h, inverse_r1 = 1.0f / r1;
+  const float bend = (c.d1 * r0 + c.d2) / (r0 + r1);
+  const float slope0 = c.d1 + bend, slope1 = -bend;
+  step.differences = {0.0f, slope1 * inverse_r1 - slope0 * inverse_r0, -slope1 * inverse_r1};
+  return step;
+}
+
+Tensor<float> DpmMultistepRun::advance(const Tensor<float>& model_output, Index i,
+                                       const Tensor<float>& sample, const NoiseSource& noise) {
+  remember(model_output, i, sample);
+  return apply(planned(i), sample, noise);
+}
+
+void read_dpm_method(const weights::Config& config, DpmSolverConfig& result) {
   result.limits = read_limits(config, std::nullopt);
   result.solver_order = config.get("solver_order", result.solver_order);
   // The names of other multistep samplers' forms are translated as diffusers does when it changes the class.
@@ -176,10 +176,15 @@ void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverC
                                     {"logrho", DpmSolverType::midpoint},
                                     {"bh1", DpmSolverType::midpoint},
                                     {"bh2", DpmSolverType::midpoint}});
+  result.final_sigma = read_final_sigma(config);
+}
+
+void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverConfig& result) {
+  result.prediction_type = read_prediction_type(config);
+  read_dpm_method(config, result);
   result.sigma_spacing = read_sigma_spacing(config, lu_possible);
   result.sigma_min = config.optional_double("sigma_min");
   result.sigma_max = config.optional_double("sigma_max");
-  result.final_sigma = read_final_sigma(config);
   result.lambda_min_clipped = config.get("lambda_min_clipped", result.lambda_min_clipped);
   result.learned_variance = read_choice(config, "variance_type", false,
                                         {{"learned", true},
@@ -190,20 +195,15 @@ void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverC
                                          {"fixed_large_log", false}});
 }
 
-void check_dpm_solver(std::string_view who, const DpmSolverConfig& config) {
-  if (config.solver_order < 1 || config.solver_order > 3)
-    throw ConfigError(who, "solver_order is " + std::to_string(config.solver_order) + ", expected 1, 2 or 3");
-  if (config.sigma_spacing == SigmaSpacing::exponential || config.sigma_spacing == SigmaSpacing::beta)
-    throw ConfigError(who, "use_exponential_sigmas and use_beta_sigmas are not possible with this class");
+void check_dpm_solver(std::string_view who, const DpmSolverConfig& config, bool lu_possible) {
+  check_solver_order(who, config.solver_order);
+  check_lambda_spacing(who, config.sigma_spacing, lu_possible);
   if (!predicts_original(config.algorithm) && config.final_sigma == FinalSigma::zero)
     throw ConfigError(
         who,
         "final_sigmas_type zero is not possible with algorithm_type dpmsolver and sde-dpmsolver; "
         "use sigma_min");
-  for (const auto& end : {config.sigma_min, config.sigma_max})
-    if (end && !(*end > 0.0 && std::isfinite(*end)))
-      throw ConfigError(who,
-                        "sigma_min or sigma_max is " + std::to_string(*end) + ", expected a positive number");
+  for (const auto& end : {config.sigma_min, config.sigma_max}) check_sigma_end(who, end);
 }
 
 }  // namespace daguerre::samplers

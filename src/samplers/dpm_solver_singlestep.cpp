@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "daguerre/samplers/dpm_solver.hpp"
-#include "daguerre/tensor/eigen.hpp"
 #include "samplers/dpm_solver_run.hpp"
 #include "samplers/read_config.hpp"
+#include "samplers/runs.hpp"
 
 namespace daguerre::samplers {
 namespace {
@@ -25,69 +25,57 @@ class DpmSinglestepRun final : public DpmSolverRun {
  public:
   DpmSinglestepRun(const DpmSinglestepConfig& config, const NoiseSchedule& schedule,
                    const RunOptions& options)
-      : DpmSolverRun(class_name, config, schedule), config_(config), first_call_(options.first_call) {
-    set_levels(spaced_timesteps({.spacing = TimestepSpacing::linspace,
+      : DpmSolverRun(class_name, config), config_(config) {
+    set_levels(schedule,
+               spaced_timesteps({.spacing = TimestepSpacing::linspace,
                                  .num_train_timesteps = schedule.num_train_timesteps(),
-                                 .usable_timesteps = usable_timesteps(),
+                                 .usable_timesteps = usable_timesteps(schedule),
                                  .steps = options.steps,
                                  .drop_smallest = true}),
-               options.steps);
-    begin(options.first_call);
+               config.sigma_spacing, config.final_sigma, config.sigma_min, config.sigma_max, options.steps);
+    begin_plan(options.first_call);
     const bool lower_order_final = config.lower_order_final || options.steps % config.solver_order != 0 ||
                                    config.final_sigma == FinalSigma::zero;
     const auto orders = call_orders(options.steps, config.solver_order, lower_order_final);
-    for (Index i = first_call_; i < calls(); ++i) {
+    for (Index i = first_call(); i < calls(); ++i)
       // A run that begins within a group has fewer predictions than the group's order asks for.
-      plan_.push_back(plan(
-          i, static_cast<int>(std::min<Index>(orders[static_cast<std::size_t>(i)], i - first_call_ + 1))));
-      check(plan_.back(), i);
-    }
+      plan(step_at(
+          i, static_cast<int>(std::min<Index>(orders[static_cast<std::size_t>(i)], i - first_call() + 1))));
   }
 
  private:
-  DpmStep plan(Index i, int order) const {
+  /// Derivatives are estimated from the differences to the prediction m_s at the beginning of the group.
+  LinearStep step_at(Index i, int order) const {
     const bool midpoint = config_.solver_type == DpmSolverType::midpoint;
     const NoiseLevel t = level(i + 1), s0 = level(i), start = level(i - order + 1);
-    if (order == 1) return coefficients(1, t, start, DpmTerms::first);
+    if (order == 1) return coefficients(1, t, start, DpmTerms::first).linear(1);
     const float h = t.lambda - start.lambda;
-    DpmStep step = coefficients(order, t, start,
+    const auto c = coefficients(order, t, start,
                                 order == 2 ? (midpoint ? DpmTerms::midpoint : DpmTerms::derivative)
                                            : (midpoint ? DpmTerms::derivative : DpmTerms::second_derivative));
-    const float r0 = (s0.lambda - start.lambda) / h;
-    step.inverse_r0 = 1.0f / r0;
-    if (order == 3 && !midpoint) {
-      step.r0 = r0;
-      step.r1 = (level(i - 1).lambda - start.lambda) / h;
-      step.inverse_r1 = 1.0f / step.r1;
-      step.inverse_r = 1.0f / (step.r0 - step.r1);
+    LinearStep step = c.linear(order);
+    step.base = static_cast<std::size_t>(order - 1);
+    const float r0 = (s0.lambda - start.lambda) / h, inverse_r0 = 1.0f / r0;
+    if (order == 2 || midpoint) {
+      step.differences = {c.d1 * inverse_r0};  // D1 = (m0 - ms) / r0
+      return step;
     }
+    // With the slopes S0 = (m0 - ms) / r0 and S1 = (m1 - ms) / r1: D1 = (r0 S1 - r1 S0) / (r0 - r1) and
+    // D2 = 2 (S0 - S1) / (r0 - r1).
+    const float r1 = (level(i - 1).lambda - start.lambda) / h, inverse = 1.0f / (r0 - r1);
+    step.differences = {(2.0f * c.d2 - c.d1 * r1) * inverse * inverse_r0,
+                        (c.d1 * r0 - 2.0f * c.d2) * inverse / r1};
     return step;
   }
 
   Tensor<float> advance(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
                         const NoiseSource& noise) override {
-    const DpmStep& step = plan_[static_cast<std::size_t>(i - first_call_)];
     remember(model_output, i, sample);
-    if (step.order == 1) start_ = sample.clone();
-    // Predictions at the newest level and at the beginning of the group.
-    const Tensor<float>& begin = prediction(static_cast<std::size_t>(step.order - 1));
-    const auto m0 = array(prediction(0)), ms = array(begin);
-    Tensor<float> result = first_order_part(step, start_, begin, noise);
-    if (step.order == 3 && config_.solver_type == DpmSolverType::heun) {
-      const auto m1 = array(prediction(1));
-      const Eigen::ArrayXf near = step.inverse_r1 * (m1 - ms), far = step.inverse_r0 * (m0 - ms);
-      const auto d1 = (step.r0 * near - step.r1 * far) * step.inverse_r;
-      const auto d2 = 2.0f * (far - near) * step.inverse_r;
-      array(result) += step.d1 * d1 + step.d2 * d2;
-    } else if (step.order > 1) {
-      array(result) += step.d1 * (step.inverse_r0 * (m0 - ms));
-    }
-    return result;
+    if (planned(i).order == 1) start_ = sample.clone();
+    return apply(planned(i), start_, noise);
   }
 
   DpmSinglestepConfig config_;
-  Index first_call_;
-  std::vector<DpmStep> plan_;
   Tensor<float> start_;  ///< the sample at the beginning of the group
 };
 
@@ -103,18 +91,16 @@ DpmSinglestepConfig DpmSinglestepConfig::from(const weights::Config& config) {
 
 DpmSinglestepSampler::DpmSinglestepSampler(const DpmSinglestepConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
-  check_dpm_solver(class_name, config);
+  check_dpm_solver(class_name, config, false);
   if (config.algorithm == DpmAlgorithm::sde_dpmsolver)
     throw ConfigError(class_name, "algorithm_type sde-dpmsolver is not possible; use sde-dpmsolver++");
   if (config.algorithm == DpmAlgorithm::dpmsolver && config.limits.thresholding)
     throw ConfigError(class_name,
                       "thresholding is not possible with algorithm_type dpmsolver; use dpmsolver++");
-  if (config.sigma_spacing == SigmaSpacing::lu)
-    throw ConfigError(class_name, "the sigma spacing of Lu is not possible");
 }
 
 std::unique_ptr<SamplerRun> DpmSinglestepSampler::start(const RunOptions& options) const {
-  check_steps(class_name, options.steps, schedule_.num_train_timesteps());
+  check_run(class_name, options, schedule_.num_train_timesteps());
   return std::make_unique<DpmSinglestepRun>(config_, schedule_, options);
 }
 

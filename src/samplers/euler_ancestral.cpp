@@ -28,16 +28,13 @@ class EulerAncestralRun final : public SigmaRun {
  private:
   Tensor<float> advance(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
                         const NoiseSource& noise) override {
-    const float from = sigma(i), to = sigma(i + 1);
-    // Neither difference is negative but for rounding.
-    const float sigma_up = std::sqrt(std::max(to * to * (from * from - to * to) / (from * from), 0.0f));
-    const float sigma_down = std::sqrt(std::max(to * to - sigma_up * sigma_up, 0.0f));
+    const float from = sigma(i);
+    const auto [sigma_down, sigma_up] = ancestral_split(from, sigma(i + 1));
     Tensor<float> original =
         predict_original_unscaled(config_.prediction_type, model_output, sample, from, from);
     const Tensor<float> drawn = draw(noise, sample.shape());
-    const auto derivative = (array(sample) - array(std::as_const(original))) / from;
-    Tensor<float> result(sample.shape());
-    array(result) = array(sample) + derivative * (sigma_down - from) + array(drawn) * sigma_up;
+    Tensor<float> result = euler_step(sample, original, from, sigma_down);
+    array(result) += array(drawn) * sigma_up;
     pred_original_sample_ = std::move(original);
     return result;
   }
@@ -63,7 +60,7 @@ EulerAncestralSampler::EulerAncestralSampler(const EulerAncestralConfig& config)
 }
 
 std::unique_ptr<SamplerRun> EulerAncestralSampler::start(const RunOptions& options) const {
-  check_steps("EulerAncestralDiscreteScheduler", options.steps, schedule_.num_train_timesteps());
+  check_run("EulerAncestralDiscreteScheduler", options, schedule_.num_train_timesteps());
   return std::make_unique<EulerAncestralRun>(config_, schedule_, options);
 }
 

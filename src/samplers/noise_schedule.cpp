@@ -11,11 +11,17 @@
 namespace daguerre::samplers {
 namespace {
 
-std::vector<float> cosine_betas(int count) {
-  const auto alpha_bar = [](double t) {
-    const double c = std::cos((t + 0.008) / 1.008 * std::numbers::pi / 2);
-    return c * c;
-  };
+double cosine_alpha_bar(double t) {
+  const double c = std::cos((t + 0.008) / 1.008 * std::numbers::pi / 2);
+  return c * c;
+}
+
+double exponential_alpha_bar(double t) {
+  return std::exp(-12.0 * t);
+}
+
+/// The betas whose alphas_cumprod follows `alpha_bar` over [0, 1].
+std::vector<float> betas_for(double (*alpha_bar)(double), int count) {
   std::vector<float> betas;
   for (int i = 0; i < count; ++i) {
     const double t = static_cast<double>(i) / count, next = static_cast<double>(i + 1) / count;
@@ -48,7 +54,10 @@ std::vector<float> make_betas(const NoiseScheduleConfig& config) {
         for (float& beta : betas) beta *= beta;
         break;
       case BetaSchedule::squaredcos_cap_v2:
-        betas = cosine_betas(count);
+        betas = betas_for(cosine_alpha_bar, count);
+        break;
+      case BetaSchedule::exponential:
+        betas = betas_for(exponential_alpha_bar, count);
         break;
       case BetaSchedule::sigmoid:
         betas = numerics::torch_linspace(-6.0, 6.0, count);

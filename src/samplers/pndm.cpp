@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daguerre/tensor/eigen.hpp"
+#include "samplers/multistep.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
 
@@ -58,7 +59,7 @@ class PndmRun final : public DiscreteRun {
     const Index stage = counter % 4;
     Tensor<float> combined = model_output;
     if (stage == 0) {
-      history_.push_back(model_output.clone());
+      history_.push(model_output.clone());
       step_sample_ = sample.clone();
       weighted_sum_ = Tensor<float>(sample.shape());
       array(weighted_sum_) = static_cast<float>(1.0 / 6.0) * array(model_output);
@@ -78,34 +79,14 @@ class PndmRun final : public DiscreteRun {
                           const Tensor<float>& sample) {
     // The second call repeats the first step with the mean of both outputs (Heun's method).
     const bool repeats = counter == 1;
-    if (!repeats) {
-      if (history_.size() > 3) history_.erase(history_.begin(), history_.end() - 3);
-      history_.push_back(model_output.clone());
-    }
-    const auto e = [this](std::size_t back) {
-      return array(std::as_const(history_[history_.size() - back]));
-    };
-    Tensor<float> combined(sample.shape());
     if (repeats) {
-      array(combined) = (array(model_output) + e(1)) / 2.0f;
-      return transfer(step_sample_, t + stride_, t, combined);
+      Tensor<float> mean(sample.shape());
+      array(mean) = (array(model_output) + array(history_[0])) / 2.0f;
+      return transfer(step_sample_, t + stride_, t, mean);
     }
-    switch (history_.size()) {
-      case 1:
-        step_sample_ = sample.clone();
-        combined = model_output;
-        break;
-      case 2:
-        array(combined) = (3.0f * e(1) - e(2)) / 2.0f;
-        break;
-      case 3:
-        array(combined) = (23.0f * e(1) - 16.0f * e(2) + 5.0f * e(3)) / 12.0f;
-        break;
-      default:
-        array(combined) =
-            static_cast<float>(1.0 / 24.0) * (55.0f * e(1) - 59.0f * e(2) + 37.0f * e(3) - 9.0f * e(4));
-    }
-    return transfer(sample, t, t - stride_, combined);
+    history_.push(model_output.clone());
+    if (history_.size() == 1) step_sample_ = sample.clone();
+    return transfer(sample, t, t - stride_, adams_bashforth(history_));
   }
 
   /// From timestep `t` to `prev_t` along `model_output`, equation 11.
@@ -132,7 +113,7 @@ class PndmRun final : public DiscreteRun {
   Index first_call_;
   Index prk_calls_ = 0;
   std::array<int, 12> prk_timesteps_{};
-  std::vector<Tensor<float>> history_;
+  PredictionHistory history_{4};
   Tensor<float> step_sample_, weighted_sum_;
 };
 
@@ -153,7 +134,7 @@ PndmSampler::PndmSampler(const PndmConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::exact) {}
 
 std::unique_ptr<SamplerRun> PndmSampler::start(const RunOptions& options) const {
-  check_steps("PNDMScheduler", options.steps, schedule_.num_train_timesteps());
+  check_run("PNDMScheduler", options, schedule_.num_train_timesteps());
   return std::make_unique<PndmRun>(config_, schedule_, options);
 }
 

@@ -9,6 +9,16 @@
 
 namespace daguerre::samplers {
 
+Tensor<float> mix(const Tensor<float>& original, const Tensor<float>& noise, Mixture at) {
+  Tensor<float> result(original.shape());
+  array(result) = at.alpha * array(original) + at.sigma * array(noise);
+  return result;
+}
+
+Tensor<float> velocity(const Tensor<float>& original, const Tensor<float>& noise, Mixture at) {
+  return mix(noise, original, {.alpha = at.alpha, .sigma = -at.sigma});
+}
+
 Tensor<float> predict_original(PredictionType type, const Tensor<float>& model_output,
                                const Tensor<float>& sample, Mixture at) {
   if (type == PredictionType::sample) return model_output.clone();

@@ -1,5 +1,6 @@
 #include "samplers/read_config.hpp"
 
+#include <cmath>
 #include <string>
 
 #include "daguerre/error.hpp"
@@ -12,8 +13,9 @@ void refuse_value(const weights::Config& config, std::string_view key, std::stri
                                     " = " + std::string(found) + ", expected " + std::string(expected));
 }
 
-NoiseScheduleConfig read_noise_schedule(const weights::Config& config, ScheduleKeys keys) {
-  NoiseScheduleConfig result;
+NoiseScheduleConfig read_noise_schedule(const weights::Config& config, ScheduleKeys keys,
+                                        const NoiseScheduleConfig& defaults) {
+  NoiseScheduleConfig result = defaults;
   result.num_train_timesteps = config.get("num_train_timesteps", result.num_train_timesteps);
   result.beta_start = config.get("beta_start", result.beta_start);
   result.beta_end = config.get("beta_end", result.beta_end);
@@ -22,9 +24,12 @@ NoiseScheduleConfig read_noise_schedule(const weights::Config& config, ScheduleK
                                      {{"linear", BetaSchedule::linear},
                                       {"scaled_linear", BetaSchedule::scaled_linear},
                                       {"squaredcos_cap_v2", BetaSchedule::squaredcos_cap_v2},
-                                      {"sigmoid", BetaSchedule::sigmoid}});
+                                      {"sigmoid", BetaSchedule::sigmoid},
+                                      {"exp", BetaSchedule::exponential}});
   if (result.beta_schedule == BetaSchedule::sigmoid && !keys.sigmoid)
     refuse_value(config, "beta_schedule", "sigmoid", "linear, scaled_linear or squaredcos_cap_v2");
+  if (result.beta_schedule == BetaSchedule::exponential && !keys.exponential)
+    refuse_value(config, "beta_schedule", "exp", "linear, scaled_linear or squaredcos_cap_v2");
   if (keys.zero_snr) result.rescale_betas_zero_snr = config.get("rescale_betas_zero_snr", false);
   return result;
 }
@@ -78,6 +83,33 @@ SigmaSpacing read_sigma_spacing(const weights::Config& config, bool lu_possible)
   if (lu_possible && config.get("use_lu_lambdas", false)) return SigmaSpacing::lu;
   if (exponential) return SigmaSpacing::exponential;
   return beta ? SigmaSpacing::beta : SigmaSpacing::timesteps;
+}
+
+void read_sigma_sampler(const weights::Config& config, ScheduleKeys keys, bool sample_possible,
+                        SigmaSamplerConfig& result) {
+  result.schedule = read_noise_schedule(config, keys, result.schedule);
+  result.prediction_type = read_prediction_type(config, sample_possible);
+  result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);
+  result.steps_offset = config.get("steps_offset", result.steps_offset);
+  result.sigma_spacing = read_sigma_spacing(config, false);
+}
+
+void check_sigma_end(std::string_view who, const std::optional<double>& end) {
+  if (end && !(*end > 0.0 && std::isfinite(*end)))
+    throw ConfigError(who,
+                      "sigma_min or sigma_max is " + std::to_string(*end) + ", expected a positive number");
+}
+
+void check_solver_order(std::string_view who, int solver_order) {
+  if (solver_order < 1 || solver_order > 3)
+    throw ConfigError(who, "solver_order is " + std::to_string(solver_order) + ", expected 1, 2 or 3");
+}
+
+void check_lambda_spacing(std::string_view who, SigmaSpacing spacing, bool lu_possible) {
+  if (spacing == SigmaSpacing::exponential || spacing == SigmaSpacing::beta)
+    throw ConfigError(who, "use_exponential_sigmas and use_beta_sigmas are not possible with this class");
+  if (spacing == SigmaSpacing::lu && !lu_possible)
+    throw ConfigError(who, "the sigma spacing of Lu is not possible");
 }
 
 FinalSigma read_final_sigma(const weights::Config& config) {

@@ -2,12 +2,22 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daguerre/samplers/consistency.hpp"
 #include "daguerre/samplers/ddim.hpp"
+#include "daguerre/samplers/ddim_cogvideox.hpp"
 #include "daguerre/samplers/ddpm.hpp"
+#include "daguerre/samplers/deis.hpp"
 #include "daguerre/samplers/dpm_solver.hpp"
+#include "daguerre/samplers/edm.hpp"
 #include "daguerre/samplers/euler.hpp"
 #include "daguerre/samplers/euler_ancestral.hpp"
+#include "daguerre/samplers/flow_match.hpp"
+#include "daguerre/samplers/heun.hpp"
+#include "daguerre/samplers/ipndm.hpp"
+#include "daguerre/samplers/kdpm2.hpp"
+#include "daguerre/samplers/lms.hpp"
 #include "daguerre/samplers/pndm.hpp"
+#include "daguerre/samplers/unipc.hpp"
 
 namespace daguerre::samplers {
 namespace {
@@ -114,6 +124,22 @@ SamplerRegistry SamplerRegistry::standard() {
   registry.add("EulerAncestralDiscreteScheduler", make_sampler<EulerAncestralSampler, EulerAncestralConfig>);
   registry.add("DPMSolverMultistepScheduler", make_sampler<DpmMultistepSampler, DpmMultistepConfig>);
   registry.add("DPMSolverSinglestepScheduler", make_sampler<DpmSinglestepSampler, DpmSinglestepConfig>);
+  registry.add("HeunDiscreteScheduler", make_sampler<HeunSampler, HeunConfig>);
+  registry.add("KDPM2DiscreteScheduler", make_sampler<Kdpm2Sampler, Kdpm2Config>);
+  registry.add("KDPM2AncestralDiscreteScheduler", make_sampler<Kdpm2Sampler, Kdpm2Config>);
+  registry.add("LMSDiscreteScheduler", make_sampler<LmsSampler, LmsConfig>);
+  registry.add("DEISMultistepScheduler", make_sampler<DeisSampler, DeisConfig>);
+  registry.add("UniPCMultistepScheduler", make_sampler<UniPcSampler, UniPcConfig>);
+  registry.add("IPNDMScheduler", make_sampler<IpndmSampler, IpndmConfig>);
+  registry.add("LCMScheduler", make_sampler<LcmSampler, LcmConfig>);
+  registry.add("TCDScheduler", make_sampler<TcdSampler, TcdConfig>);
+  registry.add("CogVideoXDDIMScheduler", make_sampler<CogVideoXDdimSampler, CogVideoXDdimConfig>);
+  registry.add("EDMEulerScheduler", make_sampler<EdmEulerSampler, EdmConfig>);
+  registry.add("EDMDPMSolverMultistepScheduler", make_sampler<EdmDpmMultistepSampler, EdmDpmMultistepConfig>);
+  registry.add("EDMSampler", make_sampler<EdmSampler, EdmSampler::Config>);
+  registry.add("FlowMatchEulerDiscreteScheduler", make_sampler<FlowMatchEulerSampler, FlowMatchEulerConfig>);
+  registry.add("FlowMatchHeunDiscreteScheduler",
+               make_sampler<FlowMatchHeunSampler, FlowMatchHeunSampler::Config>);
 
   // A name fixes what it says, whatever the folder's configuration holds, and nothing else.
   struct Entry {
@@ -140,6 +166,28 @@ SamplerRegistry SamplerRegistry::standard() {
        R"({"algorithm_type": "dpmsolver++", "solver_order": 3, "use_karras_sigmas": false})"},
       {"dpm++2s", "DPMSolverSinglestepScheduler",
        R"({"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": false})"},
+      {"heun", "HeunDiscreteScheduler", R"({"use_karras_sigmas": false})"},
+      {"heun-karras", "HeunDiscreteScheduler", R"({"use_karras_sigmas": true})"},
+      {"kdpm2", "KDPM2DiscreteScheduler", R"({"use_karras_sigmas": false})"},
+      {"kdpm2-karras", "KDPM2DiscreteScheduler", R"({"use_karras_sigmas": true})"},
+      {"kdpm2-a", "KDPM2AncestralDiscreteScheduler", R"({"use_karras_sigmas": false})"},
+      {"kdpm2-a-karras", "KDPM2AncestralDiscreteScheduler", R"({"use_karras_sigmas": true})"},
+      {"lms", "LMSDiscreteScheduler", R"({"use_karras_sigmas": false})"},
+      {"lms-karras", "LMSDiscreteScheduler", R"({"use_karras_sigmas": true})"},
+      {"deis", "DEISMultistepScheduler", "{}"},
+      {"unipc", "UniPCMultistepScheduler", R"({"use_karras_sigmas": false})"},
+      {"unipc-karras", "UniPCMultistepScheduler", R"({"use_karras_sigmas": true})"},
+      {"ipndm", "IPNDMScheduler", "{}"},
+      {"lcm", "LCMScheduler", "{}"},
+      {"tcd", "TCDScheduler", "{}"},
+      {"edm-euler", "EDMEulerScheduler", "{}"},
+      {"edm-dpm++2m", "EDMDPMSolverMultistepScheduler",
+       R"({"algorithm_type": "dpmsolver++", "solver_order": 2})"},
+      {"edm-dpm++2m-sde", "EDMDPMSolverMultistepScheduler",
+       R"({"algorithm_type": "sde-dpmsolver++", "solver_order": 2})"},
+      {"edm-heun", "EDMSampler", "{}"},
+      {"flow-euler", "FlowMatchEulerDiscreteScheduler", "{}"},
+      {"flow-heun", "FlowMatchHeunDiscreteScheduler", "{}"},
   };
   for (const auto& entry : entries) registry.add_name(entry.name, entry.class_name, entry.overrides);
   return registry;

@@ -15,6 +15,23 @@ void SamplerRun::check_index(const char* function, Index i) const {
                                    std::to_string(calls()));
 }
 
+void SamplerRun::check_next(const char* function, Index i) const {
+  if (i == next_call_ && i < calls()) return;
+  throw ArgumentError(
+      name_, std::string(function) + (next_call_ < calls() ? ": expected call " + std::to_string(next_call_) +
+                                                                 ", found " + std::to_string(i)
+                                                           : ": the run has ended"));
+}
+
+Tensor<float> SamplerRun::perturb(const Tensor<float>& sample, Index i, const NoiseSource& noise) {
+  check_next("perturb", i);
+  return perturbed(sample, i, noise);
+}
+
+Tensor<float> SamplerRun::perturbed(const Tensor<float>& sample, Index, const NoiseSource&) {
+  return sample;
+}
+
 Tensor<float> SamplerRun::scale_model_input(const Tensor<float>& sample, Index i) const {
   check_index("scale_model_input", i);
   return scale(sample, i);
@@ -26,10 +43,7 @@ Tensor<float> SamplerRun::scale(const Tensor<float>& sample, Index) const {
 
 Tensor<float> SamplerRun::step(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
                                const NoiseSource& noise) {
-  if (i != next_call_ || i >= calls())
-    throw ArgumentError(name_, next_call_ < calls() ? "step: expected call " + std::to_string(next_call_) +
-                                                          ", found " + std::to_string(i)
-                                                    : std::string("step: the run has ended"));
+  check_next("step", i);
   if (sample.rank() == 0) throw ArgumentError(name_, "step: the sample is a scalar");
   const Shape& expected = sample.shape();
   const bool fits =

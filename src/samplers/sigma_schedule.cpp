@@ -8,11 +8,11 @@
 
 namespace daguerre::samplers {
 
-std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps) {
+std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps,
+                                  double rho) {
   std::vector<double> result;
   switch (spacing) {
     case SigmaSpacing::karras: {
-      constexpr double rho = 7.0;
       const double low = std::pow(sigma_min, 1.0 / rho), high = std::pow(sigma_max, 1.0 / rho);
       for (const double ramp : numerics::numpy_linspace(0.0, 1.0, steps))
         result.push_back(std::pow(high + ramp * (low - high), rho));
@@ -32,6 +32,23 @@ std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double
     case SigmaSpacing::lu:
       throw ArgumentError("sigma schedule", "this spacing does not follow from the ends of the sigmas alone");
   }
+  return result;
+}
+
+std::vector<float> spaced_sigmas_float32(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps,
+                                         double rho) {
+  std::vector<float> result;
+  if (spacing == SigmaSpacing::exponential) {
+    // Ascending first: torch.linspace rounds differently from its other end.
+    for (const float log_sigma : numerics::torch_linspace(std::log(sigma_min), std::log(sigma_max), steps))
+      result.push_back(std::exp(log_sigma));
+    std::reverse(result.begin(), result.end());
+    return result;
+  }
+  const double low = std::pow(sigma_min, 1.0 / rho), high = std::pow(sigma_max, 1.0 / rho);
+  for (const float ramp : numerics::torch_linspace(0.0, 1.0, steps))
+    result.push_back(
+        std::pow(static_cast<float>(high) + ramp * static_cast<float>(low - high), static_cast<float>(rho)));
   return result;
 }
 
@@ -65,10 +82,11 @@ namespace {
 template <class Real>
 double timestep_in_table(double sigma, std::span<const float> log_sigmas) {
   const auto log_sigma = static_cast<Real>(std::log(std::max(sigma, 1e-10)));
-  const auto above = std::upper_bound(log_sigmas.begin(), log_sigmas.end(), log_sigma);
+  // The last entry that is not above: with zero terminal SNR the table's end may lie below its neighbour.
+  const auto below = std::find_if(log_sigmas.rbegin(), log_sigmas.rend(),
+                                  [log_sigma](float entry) { return entry <= log_sigma; });
   const auto last = static_cast<std::ptrdiff_t>(log_sigmas.size()) - 2;
-  const std::ptrdiff_t index =
-      std::max<std::ptrdiff_t>(0, std::min<std::ptrdiff_t>(above - log_sigmas.begin() - 1, last));
+  const std::ptrdiff_t index = std::clamp<std::ptrdiff_t>(log_sigmas.rend() - below - 1, 0, last);
   const Real low = log_sigmas[static_cast<std::size_t>(index)];
   const Real high = log_sigmas[static_cast<std::size_t>(index) + 1];
   const Real weight = std::clamp((low - log_sigma) / (low - high), Real(0), Real(1));
@@ -101,9 +119,17 @@ std::vector<float> with_final_sigma(std::span<const double> sigmas, FinalSigma t
   return result;
 }
 
+std::vector<float> repeat_inner(std::span<const float> sigmas) {
+  std::vector<float> result;
+  for (std::size_t k = 0; k < sigmas.size(); ++k)
+    result.insert(result.end(), k == 0 || k + 1 == sigmas.size() ? 1 : 2, sigmas[k]);
+  return result;
+}
+
 NoiseLevel::NoiseLevel(float ratio)
-    : alpha(1.0f / std::sqrt(ratio * ratio + 1.0f)),
-      sigma(ratio * alpha),
-      lambda(std::log(alpha) - std::log(sigma)) {}
+    : NoiseLevel(1.0f / std::sqrt(ratio * ratio + 1.0f), ratio * (1.0f / std::sqrt(ratio * ratio + 1.0f))) {}
+
+NoiseLevel::NoiseLevel(float alpha_t, float sigma_t)
+    : alpha(alpha_t), sigma(sigma_t), lambda(std::log(alpha_t) - std::log(sigma_t)) {}
 
 }  // namespace daguerre::samplers

@@ -322,5 +322,20 @@ section_hello() {
   run 2 hello
 }
 
+section_custom_sampler() {
+  run 0 custom_sampler "$sd1" a.png
+  out_has 'timestep 999'
+  there a.png
+  run 1 custom_sampler nothere
+  err_has 'nothere'
+  run 2 custom_sampler
+}
+
+section_custom_denoiser() {
+  run 0 custom_denoiser plot.png
+  out_has 'edm-heun'
+  there plot.png
+}
+
 "section_$section"
 [ -z "$(ls -A . | grep '\.tmp$')" ] || fail "temporary files are left"

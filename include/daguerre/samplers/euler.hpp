@@ -2,22 +2,13 @@
 
 #include <optional>
 
-#include "daguerre/samplers/noise_schedule.hpp"
-#include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/samplers/sigma_schedule.hpp"
-#include "daguerre/samplers/timesteps.hpp"
+#include "daguerre/samplers/sigma_config.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
-struct EulerConfig {
-  NoiseScheduleConfig schedule;
-  PredictionType prediction_type = PredictionType::epsilon;
-  TimestepSpacing timestep_spacing = TimestepSpacing::linspace;
-  int steps_offset = 0;
-  /// Any but `lu`.
-  SigmaSpacing sigma_spacing = SigmaSpacing::timesteps;
+struct EulerConfig : SigmaSamplerConfig {
   /// Sigmas are evenly spaced in their logarithm, whatever the timesteps are (`interpolation_type`); there is
   /// then one level more than there are timesteps, which is a call of its own with continuous timesteps.
   bool log_linear = false;

@@ -13,7 +13,8 @@ enum class BetaSchedule {
   linear,             ///< DDPM (arXiv:2006.11239)
   scaled_linear,      ///< latent diffusion: the square roots are linear
   squaredcos_cap_v2,  ///< improved DDPM (arXiv:2102.09672), equation 17, betas capped at 0.999
-  sigmoid             ///< GeoDiff (arXiv:2203.02923)
+  sigmoid,            ///< GeoDiff (arXiv:2203.02923)
+  exponential         ///< alphas_cumprod = exp(-12 t), betas capped at 0.999
 };
 
 struct NoiseScheduleConfig {

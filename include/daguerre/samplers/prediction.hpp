@@ -19,6 +19,11 @@ struct Mixture {
   float sigma = 0.0f;
 };
 
+/// at.alpha original + at.sigma noise.
+Tensor<float> mix(const Tensor<float>& original, const Tensor<float>& noise, Mixture at);
+/// v = at.alpha noise - at.sigma original (arXiv:2202.00512, section 4).
+Tensor<float> velocity(const Tensor<float>& original, const Tensor<float>& noise, Mixture at);
+
 /// x_0 as the model output implies it; shares no elements with the arguments.
 Tensor<float> predict_original(PredictionType type, const Tensor<float>& model_output,
                                const Tensor<float>& sample, Mixture at);

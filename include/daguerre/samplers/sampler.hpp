@@ -3,6 +3,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,15 +19,23 @@ using NoiseSource = std::function<Tensor<float>(const Shape&)>;
 /// What may change from run to run; everything else belongs to the sampler's configuration. A sampler takes
 /// what it knows and leaves the rest alone.
 struct RunOptions {
-  int steps = 50;  ///< num_inference_steps
+  int steps = 50;  ///< num_inference_steps; not used where custom timesteps or sigmas are given
   /// Index of the first model call that will be made; above 0 for image to image.
   Index first_call = 0;
-  double eta = 0.0;                                         ///< DDIM: 0 deterministic, 1 as noisy as DDPM
-  bool use_clipped_model_output = false;                    ///< DDIM: recompute epsilon from the clipped x0
-  double s_churn = 0.0;                                     ///< Euler: extra noise per step (EDM's S_churn)
-  double s_tmin = 0.0;                                      ///< Euler: churn only above this sigma
-  double s_tmax = std::numeric_limits<double>::infinity();  ///< Euler: churn only below this sigma
-  double s_noise = 1.0;                                     ///< Euler: scale of the churned noise
+  double eta = 0.0;  ///< DDIM: 0 deterministic, 1 as noisy as DDPM; TCD: its gamma, likewise from 0 to 1
+  bool use_clipped_model_output = false;  ///< DDIM: recompute epsilon from the clipped x0
+  double s_churn = 0.0;                   ///< Euler, EDM: extra noise per run (EDM's S_churn)
+  double s_tmin = 0.0;                    ///< Euler, EDM: churn only above this sigma
+  double s_tmax = std::numeric_limits<double>::infinity();  ///< Euler, EDM: churn only below this sigma
+  double s_noise = 1.0;                                     ///< Euler, EDM: scale of the churned noise
+  /// The training timesteps to use, descending, instead of evenly spaced ones. For DDPM, Euler, Heun,
+  /// multistep DPM-Solver, LCM and TCD; the others refuse them.
+  std::vector<double> timesteps = {};
+  /// The noise levels to use, descending. For flow matching (before the shift, without the final zero) and
+  /// Euler (with the level of the finished sample at the end); the others refuse them.
+  std::vector<double> sigmas = {};
+  /// Flow matching with dynamic shifting: the shift is exp(mu). See FlowMatchEulerConfig::mu.
+  std::optional<double> mu = std::nullopt;
 };
 
 /// One pass from noise to sample. Owns all state that changes between steps (multistep history, indices), so
@@ -48,8 +57,13 @@ class SamplerRun {
   /// Standard deviation of the pure noise a run starts from.
   float init_noise_sigma() const noexcept { return init_noise_sigma_; }
 
+  /// The sample that call `i` is made at: `sample` with the noise that the method adds before it calls the
+  /// model (EDM's stochastic sampler), for all other methods `sample` itself. To be called before
+  /// scale_model_input, whose argument and `step`'s is the result. Throws ArgumentError for a wrong index or
+  /// missing noise.
+  Tensor<float> perturb(const Tensor<float>& sample, Index i, const NoiseSource& noise = {});
   /// The model's input for call `i`: the sample itself (sharing its elements), or scaled by
-  /// 1/sqrt(sigma^2 + 1). Throws ArgumentError for an index out of range.
+  /// 1/sqrt(sigma^2 + sigma_data^2). Throws ArgumentError for an index out of range.
   Tensor<float> scale_model_input(const Tensor<float>& sample, Index i) const;
   /// Takes the sample past call `i`, given the model's output for it (same shape; twice the channels where
   /// the model predicts a variance too). Calls must be made in order, from `first_call`. `noise` may be empty
@@ -81,12 +95,14 @@ class SamplerRun {
   Tensor<float> pred_original_sample_;
 
  private:
+  virtual Tensor<float> perturbed(const Tensor<float>& sample, Index i, const NoiseSource& noise);
   virtual Tensor<float> scale(const Tensor<float>& sample, Index i) const;
   virtual Tensor<float> advance(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
                                 const NoiseSource& noise) = 0;
   virtual Tensor<float> noised(const Tensor<float>& original, const Tensor<float>& noise, Index i) const = 0;
 
   void check_index(const char* function, Index i) const;
+  void check_next(const char* function, Index i) const;
 
   std::string name_;
   Index next_call_ = 0;
@@ -99,10 +115,10 @@ class Sampler {
   /// Throws ArgumentError for a number of steps that is not possible, or for which the method divides by zero
   /// (the reference implementation gives NaN there).
   virtual std::unique_ptr<SamplerRun> start(const RunOptions& options) const = 0;
-  /// The cumulative product of alphas, one for every training timestep.
-  virtual std::span<const float> alphas_cumprod() const = 0;
+  /// The cumulative product of alphas, one for every training timestep; empty for methods that have none.
+  virtual std::span<const float> alphas_cumprod() const { return {}; }
   /// Model calls a step takes, as diffusers counts them for image to image (2 for second-order single-step
-  /// methods).
+  /// methods). A run of such a method begins at a multiple of it.
   virtual int order() const { return 1; }
 };
 

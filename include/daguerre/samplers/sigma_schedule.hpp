@@ -8,7 +8,7 @@ namespace daguerre::samplers {
 /// How the noise levels between the largest and the smallest sigma are spaced.
 enum class SigmaSpacing {
   timesteps,    ///< those of evenly spaced timesteps
-  karras,       ///< EDM (arXiv:2206.00364), equation 5, rho = 7
+  karras,       ///< EDM (arXiv:2206.00364), equation 5
   exponential,  ///< evenly spaced logarithms
   beta,         ///< quantiles of Beta(0.6, 0.6) (arXiv:2407.12173)
   lu            ///< evenly spaced half log-SNR (DPM-Solver, arXiv:2206.00927, section 3.4)
@@ -18,8 +18,12 @@ enum class SigmaSpacing {
 enum class FinalSigma { zero, sigma_min };
 
 /// `steps` noise levels from sigma_max down to sigma_min, for every spacing but `timesteps` and `lu` (then
-/// ArgumentError).
-std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps);
+/// ArgumentError). `rho` belongs to `karras`.
+std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps,
+                                  double rho = 7.0);
+/// The same for `karras` and `exponential` in float32, as diffusers' EDM schedulers compute them.
+std::vector<float> spaced_sigmas_float32(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps,
+                                         double rho);
 /// The levels of `lu`, from the ends of a table of logarithms.
 std::vector<double> lu_sigmas(double log_sigma_min, double log_sigma_max, int steps);
 
@@ -43,9 +47,14 @@ std::vector<double> sigmas_to_timesteps(std::span<const double> sigmas, std::spa
 /// `sigmas` with the final level appended, in float32.
 std::vector<float> with_final_sigma(std::span<const double> sigmas, FinalSigma type, float sigma_min);
 
-/// A noise level of the variance-preserving process, from sigma = sigma_t / alpha_t.
+/// Each level twice but the first and the last, as methods with two model calls a step list them.
+std::vector<float> repeat_inner(std::span<const float> sigmas);
+
+/// The coefficients of x_t = alpha_t x_0 + sigma_t eps at one noise level.
 struct NoiseLevel {
+  /// Of the variance-preserving process, from sigma = sigma_t / alpha_t.
   explicit NoiseLevel(float sigma);
+  NoiseLevel(float alpha_t, float sigma_t);
   float alpha;   ///< alpha_t = 1 / sqrt(sigma^2 + 1)
   float sigma;   ///< sigma_t = sigma * alpha_t
   float lambda;  ///< log(alpha_t) - log(sigma_t); infinite for sigma = 0

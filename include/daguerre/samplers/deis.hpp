@@ -1,0 +1,45 @@
+#pragma once
+
+#include "daguerre/samplers/noise_schedule.hpp"
+#include "daguerre/samplers/prediction.hpp"
+#include "daguerre/samplers/sampler.hpp"
+#include "daguerre/samplers/sigma_schedule.hpp"
+#include "daguerre/samplers/timesteps.hpp"
+#include "daguerre/weights/config.hpp"
+
+namespace daguerre::samplers {
+
+struct DeisConfig {
+  NoiseScheduleConfig schedule;
+  PredictionType prediction_type = PredictionType::epsilon;
+  OriginalLimits limits;  ///< thresholding only
+  int solver_order = 2;   ///< 1 to 3
+  bool lower_order_final = true;
+  SigmaSpacing sigma_spacing = SigmaSpacing::timesteps;  ///< or Karras
+  TimestepSpacing timestep_spacing = TimestepSpacing::linspace;
+  int steps_offset = 0;
+
+  /// Reads a `DEISMultistepScheduler` configuration. Throws ConfigError.
+  static DeisConfig from(const weights::Config& config);
+};
+
+/// DEIS, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902), its
+/// rho-Adams-Bashforth form (section 3.3, equation 15) with the polynomial in log rho. Agrees with diffusers'
+/// DEISMultistepScheduler, whose last level is the schedule's smallest.
+///
+/// In the code `rho` is the paper's rescaled time sigma_t / alpha_t, history k the noise prediction at
+/// rho_{i-k}, and weight k the integral over [rho_i, rho_{i+1}] of the Lagrange polynomial in log rho that is
+/// 1 at rho_{i-k}: x_t / alpha_t = x_s / alpha_s + sum_k weight_k eps_k.
+class DeisSampler final : public Sampler {
+ public:
+  /// Throws ConfigError for combinations that do not exist.
+  explicit DeisSampler(const DeisConfig& config);
+  std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
+  std::span<const float> alphas_cumprod() const override { return schedule_.alphas_cumprod(); }
+
+ private:
+  DeisConfig config_;
+  NoiseSchedule schedule_;
+};
+
+}  // namespace daguerre::samplers

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "daguerre/samplers/sampler.hpp"
+#include "daguerre/weights/config.hpp"
+
+/// Samplers of flow matching with straight paths, x_t = (1 - t) x_0 + t noise ("Flow Matching for Generative
+/// Modeling", arXiv:2210.02747; "Flow Straight and Fast", arXiv:2209.03003; Stable Diffusion 3,
+/// arXiv:2403.03206). The model predicts the velocity dx/dt = noise - x_0.
+namespace daguerre::samplers {
+
+struct FlowMatchConfig {
+  int num_train_timesteps = 1000;
+  /// arXiv:2403.03206, equation 23: t becomes shift t / (1 + (shift - 1) t).
+  double shift = 1.0;
+};
+
+struct FlowMatchEulerConfig : FlowMatchConfig {
+  /// The shift is exp(RunOptions::mu), which must be given then, and `shift` has no meaning.
+  bool use_dynamic_shifting = false;
+  /// The line that `mu` follows.
+  double base_shift = 0.5, max_shift = 1.15;
+  int base_image_seq_len = 256, max_image_seq_len = 4096;
+
+  /// Reads a `FlowMatchEulerDiscreteScheduler` configuration. Throws ConfigError.
+  static FlowMatchEulerConfig from(const weights::Config& config);
+  /// RunOptions::mu for a picture of `image_seq_len` tokens, as FLUX takes it: linear through
+  /// (base_image_seq_len, base_shift) and (max_image_seq_len, max_shift).
+  double mu(Index image_seq_len) const;
+};
+
+/// Euler's method. Agrees with diffusers' FlowMatchEulerDiscreteScheduler: without RunOptions::sigmas the
+/// levels are evenly spaced from 1 to the smallest shifted training level, and shifted (again). In the code
+/// `sigma` is t, the model's timestep num_train_timesteps * sigma.
+class FlowMatchEulerSampler final : public Sampler {
+ public:
+  explicit FlowMatchEulerSampler(const FlowMatchEulerConfig& config);
+  std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
+
+ private:
+  FlowMatchEulerConfig config_;
+};
+
+/// Heun's method with EDM's churn, n steps in 2n - 1 model calls. Agrees with diffusers'
+/// FlowMatchHeunDiscreteScheduler. Uses RunOptions::s_churn, s_tmin, s_tmax and s_noise.
+class FlowMatchHeunSampler final : public Sampler {
+ public:
+  struct Config : FlowMatchConfig {
+    /// Reads a `FlowMatchHeunDiscreteScheduler` configuration. Throws ConfigError.
+    static Config from(const weights::Config& config);
+  };
+
+  explicit FlowMatchHeunSampler(const Config& config);
+  std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
+  int order() const override { return 2; }
+
+ private:
+  Config config_;
+};
+
+}  // namespace daguerre::samplers
