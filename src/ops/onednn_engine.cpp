@@ -13,14 +13,9 @@ std::shared_ptr<const Engine> make_onednn_engine() {
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <map>
-#include <mutex>
-#include <new>
-#include <unordered_map>
-#include <vector>
 
 #include "ops/kernels.hpp"
-#include "ops/onednn_compat.hpp"
+#include "ops/onednn_primitives.hpp"
 
 // The engine built on oneDNN. Weights are packed at load into the layout that oneDNN prefers for a typical
 // shape; the primitive for each shape that is met is built once and kept. Should another shape prefer another
@@ -28,108 +23,7 @@ std::shared_ptr<const Engine> make_onednn_engine() {
 namespace daguerre::ops {
 namespace {
 
-using dnnl::memory;
-using Tag = memory::format_tag;
-using Type = memory::data_type;
-
-template <class T>
-constexpr Type type_of = std::is_same_v<T, float> ? Type::f32 : Type::bf16;
-
-/// More shapes than this and the cache starts afresh: a bound on memory, never met by a host with a few
-/// sizes.
-constexpr std::size_t most_primitives = 256;
-
-/// Turns oneDNN's exceptions into the library's.
-template <class F>
-auto translated(const char* who, F&& action) {
-  try {
-    return action();
-  } catch (const dnnl::error& error) {
-    if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
-    throw ArgumentError(who, std::string("oneDNN refused the operation: ") + error.what());
-  }
-}
-
-dnnl::engine cpu() {
-  return dnnl::engine(dnnl::engine::kind::cpu, 0);
-}
-
-/// oneDNN takes pointers to mutable data also for what it only reads.
-template <class T>
-memory borrow(const memory::desc& desc, const dnnl::engine& engine, const T* data) {
-  return memory(desc, engine, const_cast<T*>(data));
-}
-
-/// One layer's weights in every layout that was asked for; as a rule one.
-class PackedWeights {
- public:
-  PackedWeights(const dnnl::engine& engine, const memory::desc& plain, const Tensor<float>& values,
-                const memory::desc& packed)
-      : engine_(engine) {
-    auto source = borrow(plain, engine_, values.data());
-    layouts_.push_back(reorder(source, packed));
-  }
-  /// The weights in `layout`. Not to be called from two threads at once.
-  memory get(const memory::desc& layout) {
-    for (const auto& each : layouts_)
-      if (each.get_desc() == layout) return each;
-    layouts_.push_back(reorder(layouts_.front(), layout));
-    return layouts_.back();
-  }
-
- private:
-  memory reorder(memory& source, const memory::desc& layout) const {
-    memory packed(layout, engine_);
-    dnnl::stream stream(engine_);
-    dnnl::reorder(source, packed).execute(stream, source, packed);
-    stream.wait();
-    return packed;
-  }
-  dnnl::engine engine_;
-  std::vector<memory> layouts_;
-};
-
-/// A primitive ready to run, with what it needs.
-struct Prepared {
-  dnnl::primitive primitive;
-  memory::desc source, destination, scratchpad;
-  memory weights;
-};
-
-/// Primitives by shape, made on first use. Thread-safe.
-template <class Key>
-class PrimitiveCache {
- public:
-  template <class Make>
-  Prepared get(const Key& key, const Make& make) {
-    const std::lock_guard lock(mutex_);
-    const auto found = prepared_.find(key);
-    if (found != prepared_.end()) return found->second;
-    if (prepared_.size() >= most_primitives) prepared_.clear();
-    return prepared_.emplace(key, make()).first->second;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<Key, Prepared> prepared_;
-};
-
-dnnl::primitive_attr attributes_with(const dnnl::post_ops& operations) {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  attributes.set_post_ops(operations);
-  return attributes;
-}
-
-/// Runs `prepared` on the context's scratch memory.
-void execute(const Context& context, const Prepared& prepared, const dnnl::engine& engine,
-             std::unordered_map<int, memory> arguments) {
-  const auto scratch = context.pool.allocate(prepared.scratchpad.get_size());
-  arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(prepared.scratchpad, engine, scratch.get()));
-  dnnl::stream stream(engine);
-  prepared.primitive.execute(stream, arguments);
-  stream.wait();
-}
+using namespace onednn;
 
 void append_activation(dnnl::post_ops& operations, Activation activation) {
   using dnnl::algorithm;
@@ -137,13 +31,13 @@ void append_activation(dnnl::post_ops& operations, Activation activation) {
     case Activation::none:
       return;
     case Activation::silu:
-      return onednn::append_eltwise(operations, algorithm::eltwise_swish, 1.0f);
+      return append_eltwise(operations, algorithm::eltwise_swish, 1.0f);
     case Activation::quick_gelu:
-      return onednn::append_eltwise(operations, algorithm::eltwise_swish, 1.702f);
+      return append_eltwise(operations, algorithm::eltwise_swish, 1.702f);
     case Activation::gelu:
-      return onednn::append_eltwise(operations, algorithm::eltwise_gelu_erf, 0.0f);
+      return append_eltwise(operations, algorithm::eltwise_gelu_erf, 0.0f);
     case Activation::gelu_tanh:
-      return onednn::append_eltwise(operations, algorithm::eltwise_gelu_tanh, 0.0f);
+      return append_eltwise(operations, algorithm::eltwise_gelu_tanh, 0.0f);
   }
 }
 
@@ -187,19 +81,14 @@ class OneDnnLinear final : public PackedLinear<T> {
       const Key key{y.size() / out_, residual != nullptr, std::is_same_v<Out, T>, context.threads};
       const auto prepared = cache_.get(key, [&] {
         const auto d = desc(key);
-        return Prepared{dnnl::matmul(d), d.src_desc(), d.dst_desc(), d.scratchpad_desc(),
-                        weights_.get(d.weights_desc())};
+        return Prepared::from(d, dnnl::matmul(d), weights_.get(d.weights_desc()));
       });
-      std::unordered_map<int, memory> arguments{
-          {DNNL_ARG_SRC, borrow(prepared.source, engine_, x.data())},
-          {DNNL_ARG_WEIGHTS, prepared.weights},
-          {DNNL_ARG_DST, borrow(prepared.destination, engine_, y.data())}};
-      if (!bias_.empty()) arguments.emplace(DNNL_ARG_BIAS, borrow(bias_desc(), engine_, bias_.data()));
+      Arguments extra;
       if (residual != nullptr)
-        arguments.emplace(
+        extra.emplace(
             DNNL_ARG_ATTR_MULTIPLE_POST_OP(activation_ == Activation::none ? 0 : 1) | DNNL_ARG_SRC_1,
             borrow(prepared.destination, engine_, residual->data()));
-      execute(context, prepared, engine_, std::move(arguments));
+      execute_layer(context, prepared, engine_, x, y, bias_, bias_desc(), std::move(extra));
     });
     return y;
   }
@@ -212,9 +101,8 @@ class OneDnnLinear final : public PackedLinear<T> {
     dnnl::post_ops operations;
     append_activation(operations, activation_);
     if (key.residual) operations.append_binary(dnnl::algorithm::binary_add, result);
-    return onednn::matmul_desc(engine_, {{key.rows, in_}, type_of<T>, Tag::ab},
-                               {{in_, out_}, type_of<T>, Tag::any}, bias_desc(), result,
-                               attributes_with(operations));
+    return matmul_desc(engine_, {{key.rows, in_}, type_of<T>, Tag::ab}, {{in_, out_}, type_of<T>, Tag::any},
+                       bias_desc(), result, attributes_with(operations));
   }
 
   dnnl::engine engine_;
@@ -250,15 +138,9 @@ class OneDnnConv2d final : public PackedConv2d<T> {
       const Key key{x.dim(0), x.dim(1), x.dim(2), residual != nullptr, context.threads};
       const auto prepared = cache_.get(key, [&] {
         const auto d = desc(key);
-        return Prepared{dnnl::convolution_forward(d), d.src_desc(), d.dst_desc(), d.scratchpad_desc(),
-                        weights_.get(d.weights_desc())};
+        return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(d.weights_desc()));
       });
-      std::unordered_map<int, memory> arguments{
-          {DNNL_ARG_SRC, borrow(prepared.source, engine_, x.data())},
-          {DNNL_ARG_WEIGHTS, prepared.weights},
-          {DNNL_ARG_DST, borrow(prepared.destination, engine_, y.data())}};
-      if (!bias_.empty()) arguments.emplace(DNNL_ARG_BIAS, borrow(bias_desc(), engine_, bias_.data()));
-      execute(context, prepared, engine_, std::move(arguments));
+      execute_layer(context, prepared, engine_, x, y, bias_, bias_desc());
     });
     return y;
   }
@@ -283,12 +165,11 @@ class OneDnnConv2d final : public PackedConv2d<T> {
     const Shape output = conv_output_shape(input, shape_, geometry_);
     dnnl::post_ops operations;
     if (key.residual) operations.append_sum(1.0f);
-    return onednn::convolution_desc(
-        engine_, {{input[0], input[3], input[1], input[2]}, type_of<T>, Tag::nhwc},
-        {dims(shape_), type_of<T>, Tag::any}, bias_desc(),
-        {{output[0], output[3], output[1], output[2]}, Type::f32, Tag::nhwc},
-        {geometry_.stride, geometry_.stride}, {geometry_.pad_top, geometry_.pad_left},
-        {geometry_.pad_bottom, geometry_.pad_right}, attributes_with(operations));
+    return convolution_desc(engine_, {{input[0], input[3], input[1], input[2]}, type_of<T>, Tag::nhwc},
+                            {dims(shape_), type_of<T>, Tag::any}, bias_desc(),
+                            {{output[0], output[3], output[1], output[2]}, Type::f32, Tag::nhwc},
+                            {geometry_.stride, geometry_.stride}, {geometry_.pad_top, geometry_.pad_left},
+                            {geometry_.pad_bottom, geometry_.pad_right}, attributes_with(operations));
   }
 
   dnnl::engine engine_;
@@ -388,16 +269,15 @@ class OneDnnEngineFor : public virtual EngineFor<T> {
       const auto prepared = cache_.get(product, [&] {
         dnnl::post_ops operations;
         if (product.accumulate) operations.append_sum(1.0f);
-        const auto d = onednn::matmul_desc(
+        const auto d = matmul_desc(
             engine_, {{product.m, product.k}, type_of<T>, {product.a_strides[0], product.a_strides[1]}},
             {{product.k, product.n}, type_of<T>, {product.b_strides[0], product.b_strides[1]}}, {},
             {{product.m, product.n}, Type::f32, {product.c_stride, 1}}, attributes_with(operations));
-        return Prepared{dnnl::matmul(d), d.src_desc(), d.dst_desc(), d.scratchpad_desc(),
-                        memory(d.weights_desc(), engine_, nullptr)};
+        return Prepared::from(d, dnnl::matmul(d));
       });
       execute(context, prepared, engine_,
               {{DNNL_ARG_SRC, borrow(prepared.source, engine_, a)},
-               {DNNL_ARG_WEIGHTS, borrow(prepared.weights.get_desc(), engine_, b)},
+               {DNNL_ARG_WEIGHTS, borrow(prepared.weights_layout, engine_, b)},
                {DNNL_ARG_DST, borrow(prepared.destination, engine_, c)}});
     });
   }

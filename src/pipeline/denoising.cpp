@@ -22,6 +22,7 @@ Tensor<float> DenoisingLoop::operator()(const ops::Context& context, samplers::S
       on_step({i - first_call, calls - first_call, timestep, latents, stepped, output,
                run.pred_original_sample()});
   }
+  context.pool.trim();  // the denoiser's buffers are of no use to what follows
   return latents;
 }
 

@@ -1,6 +1,7 @@
 #include "weights/file_bytes.hpp"
 
 #include <cerrno>
+#include <cstdint>
 #include <string>
 #include <system_error>
 
@@ -41,6 +42,16 @@ class Descriptor {
 
 }  // namespace
 
+void release_pages([[maybe_unused]] std::span<const std::byte> bytes) noexcept {
+#if DAGUERRE_HAS_MMAP
+  // Whole pages only: the ends are shared with the neighbours.
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = (reinterpret_cast<std::uintptr_t>(bytes.data()) + page - 1) / page * page;
+  const auto last = reinterpret_cast<std::uintptr_t>(bytes.data() + bytes.size()) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+#endif
+}
+
 FileBytes map_file(const std::filesystem::path& path, std::string_view who) {
   const auto fail = [&](const std::string& what) -> FileError {
     return FileError(who, path.string() + ": " + what);
@@ -62,7 +73,7 @@ FileBytes map_file(const std::filesystem::path& path, std::string_view who) {
   void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) throw system_error();
   std::shared_ptr<const void> owner(address, [size](void* mapped) { ::munmap(mapped, size); });
-  return {std::move(owner), {static_cast<const std::byte*>(address), size}};
+  return {std::move(owner), {static_cast<const std::byte*>(address), size}, true};
 #else
   std::ifstream stream(path, std::ios::binary | std::ios::ate);
   if (!stream) throw fail("cannot be opened");

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string_view>
 
 namespace daguerre::weights {
 
@@ -11,7 +12,13 @@ namespace daguerre::weights {
 struct FileBytes {
   std::shared_ptr<const void> owner;
   std::span<const std::byte> bytes;
+  bool is_mapped = false;
 };
+
+/// Tells the system that `bytes`, a part of a mapped file, will not be needed soon: their pages no longer
+/// count as this process's memory. Reading them again is allowed and brings them back. Does nothing where
+/// there is no mmap.
+void release_pages(std::span<const std::byte> bytes) noexcept;
 
 /// Maps a regular file into memory; where there is no mmap the file is read instead. Throws FileError in the
 /// name of `who`. A file that is cut short by someone else while it is mapped ends the process (SIGBUS), as

@@ -229,6 +229,9 @@ Tensor<T> SafetensorsFile::read(const TensorInfo& info) const {
   const auto count = static_cast<std::size_t>(result.size());
   if (!convert_from(info.dtype, bytes(info).data(), result.data(), count))
     throw fail("holds values that do not fit into " + std::to_string(8 * sizeof(T)) + "-bit integers");
+  // A model is read once, tensor by tensor; keeping the file's pages as well would double the memory of
+  // loading.
+  if (state_->file.is_mapped) release_pages(bytes(info));
   return result;
 }
 

@@ -1,0 +1,148 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <new>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daguerre/ops/context.hpp"
+#include "ops/onednn_compat.hpp"
+
+/// What every oneDNN operation of the engine is made of: weights in the layouts that were asked for, and
+/// primitives that are made once for each shape.
+namespace daguerre::ops::onednn {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+using Type = memory::data_type;
+
+template <class T>
+constexpr Type type_of = std::is_same_v<T, float> ? Type::f32 : Type::bf16;
+
+/// Turns oneDNN's exceptions into the library's.
+template <class F>
+auto translated(const char* who, F&& action) {
+  try {
+    return action();
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
+    throw ArgumentError(who, std::string("oneDNN refused the operation: ") + error.what());
+  }
+}
+
+inline dnnl::engine cpu() {
+  return dnnl::engine(dnnl::engine::kind::cpu, 0);
+}
+
+/// oneDNN takes pointers to mutable data also for what it only reads.
+template <class T>
+memory borrow(const memory::desc& desc, const dnnl::engine& engine, const T* data) {
+  return memory(desc, engine, const_cast<T*>(data));
+}
+
+inline dnnl::primitive_attr attributes_with(const dnnl::post_ops& operations) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  attributes.set_post_ops(operations);
+  return attributes;
+}
+
+/// One layer's weights in every layout that was asked for; as a rule one. Not to be used from two threads at
+/// once.
+class PackedWeights {
+ public:
+  /// Packs `values`, which lie as `plain` says, into `packed`, the layout for a typical input.
+  PackedWeights(const dnnl::engine& engine, const memory::desc& plain, const Tensor<float>& values,
+                const memory::desc& packed)
+      : engine_(engine) {
+    auto source = borrow(plain, engine_, values.data());
+    layouts_.push_back(reordered(source, packed));
+  }
+
+  /// The weights in `layout`. A layout that turns out to be wanted from the first input on replaces the one
+  /// packed at load, so that a model run at one size has its weights once.
+  memory get(const memory::desc& layout) {
+    for (const auto& each : layouts_)
+      if (each.get_desc() == layout) return is_used_ = true, each;
+    auto packed = reordered(layouts_.front(), layout);
+    if (!is_used_) layouts_.clear();
+    is_used_ = true;
+    layouts_.push_back(packed);
+    return packed;
+  }
+
+ private:
+  memory reordered(memory& source, const memory::desc& layout) const {
+    memory packed(layout, engine_);
+    dnnl::stream stream(engine_);
+    dnnl::reorder(source, packed).execute(stream, source, packed);
+    stream.wait();
+    return packed;
+  }
+  dnnl::engine engine_;
+  std::vector<memory> layouts_;
+  bool is_used_ = false;
+};
+
+/// A primitive ready to run, with what it needs.
+struct Prepared {
+  dnnl::primitive primitive;
+  memory::desc source, destination, scratchpad, weights_layout;
+  memory weights;  ///< empty where they are given at each call
+
+  template <class PrimitiveDesc>
+  static Prepared from(const PrimitiveDesc& desc, const dnnl::primitive& primitive, memory weights = {}) {
+    return {primitive,           desc.src_desc(),   desc.dst_desc(), desc.scratchpad_desc(),
+            desc.weights_desc(), std::move(weights)};
+  }
+};
+
+/// Primitives by shape, made on first use. Thread-safe.
+template <class Key>
+class PrimitiveCache {
+ public:
+  template <class Make>
+  Prepared get(const Key& key, const Make& make) {
+    const std::lock_guard lock(mutex_);
+    const auto found = prepared_.find(key);
+    if (found != prepared_.end()) return found->second;
+    if (prepared_.size() >= most_primitives) prepared_.clear();
+    return prepared_.emplace(key, make()).first->second;
+  }
+
+ private:
+  /// A bound on memory, not met by a host that uses a few sizes.
+  static constexpr std::size_t most_primitives = 256;
+  std::mutex mutex_;
+  std::map<Key, Prepared> prepared_;
+};
+
+using Arguments = std::unordered_map<int, memory>;
+
+/// Runs `prepared` with the context's scratch memory.
+inline void execute(const Context& context, const Prepared& prepared, const dnnl::engine& engine,
+                    Arguments arguments) {
+  const auto scratch = context.pool.allocate(prepared.scratchpad.get_size());
+  arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(prepared.scratchpad, engine, scratch.get()));
+  dnnl::stream stream(engine);
+  prepared.primitive.execute(stream, arguments);
+  stream.wait();
+}
+
+/// Runs a layer: y from x and the packed weights, with `bias` (which may be empty) laid out as `bias_desc`,
+/// and whatever else its post-operations need.
+template <class T, class Out>
+void execute_layer(const Context& context, const Prepared& prepared, const dnnl::engine& engine,
+                   const Tensor<T>& x, Tensor<Out>& y, const Tensor<float>& bias,
+                   const memory::desc& bias_desc, Arguments extra = {}) {
+  extra.emplace(DNNL_ARG_SRC, borrow(prepared.source, engine, x.data()));
+  extra.emplace(DNNL_ARG_WEIGHTS, prepared.weights);
+  extra.emplace(DNNL_ARG_DST, borrow(prepared.destination, engine, y.data()));
+  if (!bias.empty()) extra.emplace(DNNL_ARG_BIAS, borrow(bias_desc, engine, bias.data()));
+  execute(context, prepared, engine, std::move(extra));
+}
+
+}  // namespace daguerre::ops::onednn
