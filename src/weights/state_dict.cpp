@@ -77,7 +77,7 @@ struct StateDict::State {
   struct Entry {
     const SafetensorsFile* file;
     const TensorInfo* info;
-    std::string_view source = {};  ///< the name in the file, where it is another
+    std::string source = {};  ///< the name in the file, where it is another
   };
 
   std::string source;

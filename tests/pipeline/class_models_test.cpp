@@ -1,9 +1,13 @@
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <vector>
 
 #include "daguerre/daguerre.hpp"
 #include "daguerre/pipeline/dit_pipeline.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/files.hpp"
 #include "support/golden.hpp"
 
 using namespace daguerre;
@@ -84,6 +88,38 @@ TEST_CASE("options that a model cannot use are refused", "[pipeline][dit]") {
   refuses(ddpm, {.class_labels = {1}}, "no class");
   refuses(ddpm, {.guidance_scale = 2.0f}, "guidance");
   refuses(load("sd1"), {.prompt = "a dog", .class_name = "dog"}, "Stable Diffusion takes no class");
+}
+
+TEST_CASE("a folder may hold the original DiT as its transformer", "[pipeline][dit]") {
+  namespace fs = std::filesystem;
+  const test::TempFolder folder;
+  const auto original = test::golden("dit/dit_original");
+  fs::copy(test::golden("pipelines/dit"), folder.path(), fs::copy_options::recursive);
+  fs::remove_all(folder / "transformer");
+  fs::create_directory(folder / "transformer");
+  fs::copy(original / "config.json", folder / "transformer/config.json");
+  fs::copy(original / "weights.safetensors", folder / "transformer/weights.safetensors");
+  std::vector<std::string> warnings;
+  const auto pipe = Pipeline::load(
+      folder.path(), {.precision = Precision::float32,
+                      .engine = "eigen",
+                      .threads = 1,
+                      .on_warning = [&](const std::string& text) { warnings.push_back(text); }});
+  CHECK(warnings.empty());
+  // One DDIM step from noise is linear in the prediction: the fourth channel must not know of guidance.
+  const auto run = [&](float scale) {
+    return pipe.generate({.class_labels = {9}, .steps = 1, .guidance_scale = scale, .seed = 2}).latents;
+  };
+  const auto plain = run(1.0f), guided = run(5.0f);
+  double steered = 0.0, left_alone = 0.0;
+  for (Index i = 0; i < plain.size(); ++i) {
+    const auto difference = static_cast<double>(std::abs(plain.data()[i] - guided.data()[i]));
+    auto& largest = i % 4 < 3 ? steered : left_alone;
+    largest = std::max(largest, difference);
+  }
+  CHECK(steered > 1e-2);
+  CHECK(left_alone < 1e-4);
+  test::expect_error<ArgumentError>([&] { pipe.generate({.class_labels = {10}, .steps = 1}); }, {"0 to 9"});
 }
 
 TEST_CASE("DDPM makes pictures without an autoencoder", "[pipeline][ddpm]") {

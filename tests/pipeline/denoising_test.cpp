@@ -37,8 +37,7 @@ TEST_CASE("guidance runs both halves at once, in either order", "[pipeline][deno
   };
   const auto is_shifted_by = [&](const Tensor<float>& y, float shift, Index channel) {
     REQUIRE(y.shape() == x.shape());
-    for (Index i = channel; i < y.size(); i += 5)
-      CHECK(std::abs(y.data()[i] - x.data()[i] - shift) < 1e-5f);
+    for (Index i = channel; i < y.size(); i += 5) CHECK(std::abs(y.data()[i] - x.data()[i] - shift) < 1e-5f);
   };
   const Guidance guidance{.scale = 2.0f};
   is_shifted_by(guided_prediction(x, guidance, ConditionedHalf::second, predict), 5.0f, 0);
