@@ -23,7 +23,16 @@ constexpr Index lanes = DAGUERRE_VECTOR_BYTES / sizeof(float);
 constexpr Index panel_width = 2 * lanes;
 constexpr int row_block = DAGUERRE_VECTOR_BYTES == 64 ? 12 : 6;
 using Vector = float __attribute__((vector_size(DAGUERRE_VECTOR_BYTES)));
-using UnalignedVector = float __attribute__((vector_size(DAGUERRE_VECTOR_BYTES), aligned(4)));
+
+/// A vector from or to floats of any alignment; compiles to one unaligned move.
+inline Vector load(const float* from) {
+  Vector vector;
+  __builtin_memcpy(&vector, from, sizeof vector);
+  return vector;
+}
+inline void store(float* to, Vector vector) {
+  __builtin_memcpy(to, &vector, sizeof vector);
+}
 
 inline float widen(float value) {
   return value;
@@ -53,8 +62,8 @@ inline void multiply_block(const T* const* rows, Index k, const float* panel, In
   Vector low[Rows], high[Rows];
   for (int r = 0; r < Rows; ++r) low[r] = high[r] = Vector{};
   for (Index i = 0; i < k; ++i, panel += panel_width) {
-    const Vector b_low = *reinterpret_cast<const UnalignedVector*>(panel);
-    const Vector b_high = *reinterpret_cast<const UnalignedVector*>(panel + lanes);
+    const Vector b_low = load(panel);
+    const Vector b_high = load(panel + lanes);
 #pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) {
       const float a = widen(rows[r][i]);
@@ -64,8 +73,8 @@ inline void multiply_block(const T* const* rows, Index k, const float* panel, In
   }
   for (int r = 0; r < Rows; ++r, c += c_stride) {
     if (width == panel_width) {
-      *reinterpret_cast<UnalignedVector*>(c) += low[r];
-      *reinterpret_cast<UnalignedVector*>(c + lanes) += high[r];
+      store(c, load(c) + low[r]);
+      store(c + lanes, load(c + lanes) + high[r]);
     } else {
       for (Index j = 0; j < width; ++j) c[j] += j < lanes ? low[r][j] : high[r][j - lanes];
     }

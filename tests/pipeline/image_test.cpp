@@ -8,7 +8,7 @@
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
-#include "support/temporary.hpp"
+#include "support/files.hpp"
 
 using namespace daguerre;
 using daguerre::test::expect_error;
@@ -126,7 +126,7 @@ TEST_CASE("JPEG and BMP files are read", "[image]") {
 }
 
 TEST_CASE("files are written whole and read by path", "[image]") {
-  const test::TemporaryFolder folder;
+  const test::TempFolder folder;
   const auto path = folder.path() / "out.png";
   const Image image = random_image(5, 4, 3, 1);
   image.save_png(path, {{"parameters", "first"}});

@@ -25,19 +25,19 @@ using Ids = std::vector<std::int32_t>;
 const auto tiny_folder = [] { return golden("text/tiny_clip_tokenizer"); };
 
 /// A folder of its own below the system's temporary one, removed at the end.
-class TemporaryFolder {
+class TempFolder {
  public:
-  TemporaryFolder()
+  TempFolder()
       : path_(std::filesystem::temp_directory_path() /
               ("daguerre-text-" + std::to_string(std::random_device{}()))) {
     std::filesystem::create_directories(path_);
   }
-  ~TemporaryFolder() {
+  ~TempFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
   void write(const std::string& name, const std::string& content) const {
@@ -52,7 +52,7 @@ const std::string small_vocabulary =
     R"({"a": 0, "b": 1, "x</w>": 2, "ab": 3, "aba": 4, "<|startoftext|>": 5, "<|endoftext|>": 6, "b</w>": 7, "!</w>": 8})";
 
 /// A folder with a vocabulary of nine tokens; `name` holds `content` instead, if given.
-void write_small(const TemporaryFolder& folder, const std::string& name = {},
+void write_small(const TempFolder& folder, const std::string& name = {},
                  const std::string& content = {}) {
   folder.write("vocab.json", small_vocabulary);
   folder.write("merges.txt", "#version: 0.2\nab a\na b\n");
@@ -180,7 +180,7 @@ TEST_CASE("the two dialects differ where their references do", "[text][clip]") {
 }
 
 TEST_CASE("pairs are joined in the order of each reference", "[text][clip]") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write_small(folder);
   // "ab a" has the lower rank, but exists only once "a b" has been joined.
   CHECK(ClipTokenizer::load(folder.path()).encode("ababx") == Ids{4, 1, 2});
@@ -268,7 +268,7 @@ TEST_CASE("a tokenizer is used from many threads", "[text][clip]") {
 }
 
 TEST_CASE("special tokens and lengths are read from the folder", "[text][clip]") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write_small(folder);
   SECTION("nothing but the vocabulary and the merges") {
     const auto tokenizer = ClipTokenizer::load(folder.path());
@@ -299,7 +299,7 @@ TEST_CASE("special tokens and lengths are read from the folder", "[text][clip]")
 }
 
 TEST_CASE("malformed tokenizer files are refused", "[text][clip]") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto refuse = [&]<class E>(const E*, const std::string& name, const std::string& content,
                                    std::initializer_list<std::string_view> parts) {
     write_small(folder, name, content);
