@@ -1,4 +1,4 @@
-// The program `daguerre`: pictures from a prompt, and a look into model files.
+// The program `daguerre`: pictures from a prompt or a class, and a look into model files.
 
 #include <cstdio>
 #include <exception>
@@ -52,8 +52,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Exit status: 0 done, 1 failed (one line says what and where), 2 wrong use.\n"
-      "See also: daguerre txt2img --help, daguerre inspect --help");
+      "See also: daguerre txt2img --help, daguerre class2img --help, daguerre inspect --help");
   daguerre::cli::add_txt2img(app);
+  daguerre::cli::add_class2img(app);
   daguerre::cli::add_inspect(app);
   try {
     app.parse(argc, argv);

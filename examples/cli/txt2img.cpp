@@ -1,295 +1,48 @@
-#include <cctype>
-#include <charconv>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
-#include <optional>
-#include <random>
-#include <stop_token>
-#include <string>
 
 #include <CLI/CLI.hpp>
 
-#include <daguerre/daguerre.hpp>
-#include <daguerre/ops/engine.hpp>
-#include <daguerre/samplers/registry.hpp>
-
 #include "commands.hpp"
-#include "files.hpp"
-#include "interrupt.hpp"
-#include "progress.hpp"
+#include "order.hpp"
 
 namespace daguerre::cli {
 namespace {
 
-/// What the command line asks for.
-struct Order {
-  std::string model;
-  LoadOptions load;
-  GenerateOptions generate;
-  std::string precision = "auto";
-  std::optional<int> count;
-  std::optional<std::uint64_t> seed;
-  std::string out, init_image, mask, latents, save_latents, preview;
-  int preview_every = 5;
-  bool quiet = false;
-};
-
-Precision precision_called(const std::string& name) {
-  if (name == "f32") return Precision::float32;
-  if (name == "bf16") return Precision::bfloat16;
-  return Precision::automatic;
-}
-
-void check_outputs(const Order& order) {
-  if (order.generate.count == 1)
-    check_writable("--out", order.out);
-  else
-    for (int i = 1; i <= order.generate.count; ++i) check_writable("--out", numbered(order.out, i));
-  if (!order.preview.empty()) check_writable("--preview", order.preview);
-  if (!order.save_latents.empty()) check_writable("--save-latents", order.save_latents);
-}
-
-/// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
-void read_inputs(Order& order) {
-  auto& options = order.generate;
-  if (!order.init_image.empty()) options.init_image = Image::load(order.init_image);
-  if (!order.mask.empty()) options.mask_image = Image::load(order.mask);
-  options.count = order.count.value_or(1);
-  if (order.latents.empty()) return;
-  options.latents = read_latents(order.latents);
-  const Index found = options.latents.dim(0);
-  if (found < 1 || found > 1000)
-    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
-                                         " pictures, expected 1 to 1000");
-  if (order.count && *order.count != found)
-    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
-                                         " pictures, --count is " + std::to_string(*order.count));
-  options.count = static_cast<int>(found);
-}
-
-Pipeline load(const Order& order, const Interrupt& interrupt, Progress& progress) {
-  // Nothing is half done while a model is loaded, and loading cannot be stopped: end at once.
-  const std::stop_callback at_once(interrupt.token(), [] {
-    std::fputs("daguerre: stopped\n", stderr);
-    std::_Exit(EXIT_FAILURE);
-  });
-  progress.stage("loading " + order.model);
-  auto pipeline = Pipeline::load(order.model, order.load);
-  progress.loaded();
-  return pipeline;
-}
-
-void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
-  progress.note(order.model + ": " + pipeline.engine() +
-                (pipeline.precision() == Precision::bfloat16 ? ", bf16, " : ", f32, ") +
-                std::to_string(pipeline.threads()) + (pipeline.threads() == 1 ? " thread" : " threads"));
-  if (!order.seed) progress.note("seed " + std::to_string(order.generate.seed));
-}
-
-void run(Order order) {
-  const Interrupt interrupt;
-  Progress progress(order.quiet);
-  order.load.precision = precision_called(order.precision);
-  order.load.on_warning = [&](const std::string& text) { progress.warning(text); };
-  read_inputs(order);
-  check_outputs(order);
-
-  auto& options = order.generate;
-  options.seed = order.seed ? *order.seed : std::random_device{}();
-  const auto pipeline = load(order, interrupt, progress);
-
-  options.stop = interrupt.token();
-  options.on_step = [&](const Step& step) {
-    // Not before: an order that cannot be carried out says nothing but why.
-    if (step.index == 0) introduce(order, pipeline, progress);
-    progress.step(step);
-    const bool last = step.index + 1 == step.total;
-    if (!order.preview.empty() && !last && (step.index + 1) % order.preview_every == 0)
-      step.preview().save_png(order.preview);
-    if (last) progress.decoding();
-    return !interrupt.requested();
-  };
-  const auto made = pipeline.generate(options);
-  progress.finished();
-
-  if (!order.save_latents.empty()) write_latents(order.save_latents, made.latents);
-  for (int i = 0; i < options.count; ++i) {
-    const std::filesystem::path path =
-        options.count == 1 ? std::filesystem::path(order.out) : numbered(order.out, i + 1);
-    made.save_png(path, static_cast<std::size_t>(i));
-    std::printf("%s\n", path.string().c_str());
-  }
-}
-
-/// Accepts names of PNG files.
-CLI::Validator png_name() {
-  return CLI::Validator(
-      [](const std::string& name) {
-        auto extension = std::filesystem::path(name).extension().string();
-        for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-        return extension == ".png" ? std::string() : "\"" + name + "\" does not end in .png";
-      },
-      "");
-}
-
-/// Accepts what fits into 64 bits; the conversion that follows takes negative numbers too.
-CLI::Validator seed_number() {
-  return CLI::Validator(
-      [](const std::string& text) {
-        std::uint64_t seed = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
-        const bool whole = error == std::errc() && end == text.data() + text.size();
-        return whole ? std::string() : text + " is not a whole number from 0 to 18446744073709551615";
-      },
-      "");
-}
-
 void add_options(CLI::App& app, Order& order) {
   auto& generate = order.generate;
-  generate.steps = 20;
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  const std::string what = "What to make";
-  app.add_option("--model", order.model, "Model folder in diffusers' layout (with model_index.json)")
-      ->type_name("DIR")
-      ->required()
-      ->group(what);
+  add_model_option(app, order);
   app.add_option("--prompt", generate.prompt, "What the picture should show")
       ->type_name("TEXT")
       ->required()
-      ->group(what);
+      ->group(groups::what);
   app.add_option("--negative", generate.negative_prompt, "What it should not show; needs --guidance above 1")
       ->type_name("TEXT")
-      ->group(what);
-  app.add_option("--out", order.out,
-                 "Where to write it, with the settings in the PNG's \"parameters\" text. "
-                 "Several pictures become FILE_1.png, FILE_2.png ...")
-      ->check(png_name())
-      ->type_name("FILE.png")
-      ->required()
-      ->group(what);
-  app.add_option("--width", generate.width,
-                 "In pixels, a multiple of 8; by default what the model was trained at")
-      ->check(CLI::PositiveNumber)
-      ->type_name("W")
-      ->group(what);
-  app.add_option("--height", generate.height, "Likewise")
-      ->check(CLI::PositiveNumber)
-      ->type_name("H")
-      ->group(what);
-  app.add_option("--count", order.count,
-                 "Pictures to make in one run, at most 1000; picture i has seed + i - 1")
-      ->check(CLI::Range(1, 1000))
-      ->type_name("N")
-      ->group(what);
-  app.add_option("--seed", order.seed, "Of the first picture; drawn and printed when absent")
-      ->check(seed_number())
-      ->type_name("N")
-      ->group(what);
-
-  const std::string how = "How to make it";
-  app.add_option("--steps", generate.steps, "More steps take longer and are nearer to the model's ideal")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str()
-      ->group(how);
-  app.add_option("--guidance", generate.guidance_scale,
-                 "How strongly the prompt steers; 1 turns guidance off and halves the time")
-      ->type_name("W")
-      ->capture_default_str()
-      ->group(how);
-  app.add_option("--guidance-rescale", generate.guidance_rescale,
-                 "0 to 1: keeps strong guidance from overexposing; 0.7 suits models with zero terminal SNR")
-      ->check(CLI::Range(0.0, 1.0))
-      ->type_name("PHI")
-      ->capture_default_str()
-      ->group(how);
-  app.add_option("--sampler", generate.sampler, "By default what the model's folder says")
-      ->check(CLI::IsMember(samplers::SamplerRegistry::standard().names()))
-      ->type_name("NAME")
-      ->group(how);
-  app.add_option("--eta", generate.eta, "For ddim: 0 is deterministic, 1 as noisy as ddpm")
-      ->check(CLI::Range(0.0, 1.0))
-      ->type_name("ETA")
-      ->capture_default_str()
-      ->group(how);
+      ->group(groups::what);
+  add_output_options(app, order);
+  add_sampling_options(app, order);
   app.add_option("--clip-skip", generate.clip_skip, "Layers left out at the end of the text encoder")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")
       ->capture_default_str()
-      ->group(how);
-  app.add_option("--generator", generate.generator, "Whose random numbers the seed means")
-      ->check(CLI::IsMember({"torch-cpu", "cuda-philox"}))
-      ->type_name("NAME")
-      ->capture_default_str()
-      ->group(how);
-
-  const std::string from = "What to start from";
+      ->group(groups::how);
   auto* init = app.add_option("--init-image", order.init_image,
                               "Picture to start from: PNG, JPEG or BMP, scaled to the size")
                    ->type_name("FILE")
-                   ->group(from);
+                   ->group(groups::from);
   app.add_option("--strength", generate.strength,
                  "0 to 1, how far to go from --init-image; 0.8 by default, 1 with --mask")
       ->default_str("")
       ->check(CLI::Range(0.0, 1.0))
       ->needs(init)
       ->type_name("S")
-      ->group(from);
+      ->group(groups::from);
   app.add_option("--mask", order.mask, "Where to paint over --init-image: white paints, black keeps")
       ->needs(init)
       ->type_name("FILE")
-      ->group(from);
-  app.add_option(
-         "--latents", order.latents,
-         "Initial noise, unit variance: tensor \"latents\" (or the only one), [N, C, h, w] as diffusers has "
-         "it. Count and size follow from it")
-      ->type_name("FILE.safetensors")
-      ->group(from);
-
-  const std::string machine = "The machine";
-  auto engines = ops::engine_names();
-  engines.insert(engines.begin(), "auto");
-  app.add_option("--precision", order.precision,
-                 "auto is bf16 where the processor multiplies it natively, else f32")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
-      ->type_name("NAME")
-      ->capture_default_str()
-      ->group(machine);
-  app.add_option("--engine", order.load.engine, "What does the heavy arithmetic")
-      ->check(CLI::IsMember(engines))
-      ->type_name("NAME")
-      ->capture_default_str()
-      ->group(machine);
-  app.add_option("--threads", order.load.threads, "0: as many as there are processors")
-      ->check(CLI::Range(0, 4096))
-      ->type_name("N")
-      ->capture_default_str()
-      ->group(machine);
-  app.add_flag("--allow-trailing-bytes", order.load.allow_trailing_bytes,
-               "Accept weight files with bytes behind their last tensor")
-      ->group(machine);
-
-  const std::string besides = "What to see and keep besides";
-  auto* preview =
-      app.add_option("--preview", order.preview, "Write the picture as it is so far, again and again")
-          ->check(png_name())
-          ->type_name("FILE.png")
-          ->group(besides);
-  app.add_option("--preview-every", order.preview_every,
-                 "Steps between previews; each takes as long as the decoder")
-      ->check(CLI::PositiveNumber)
-      ->needs(preview)
-      ->type_name("N")
-      ->capture_default_str()
-      ->group(besides);
-  app.add_option("--save-latents", order.save_latents,
-                 "Write the final latents, [N, C, h, w], scaled as the denoiser sees them")
-      ->type_name("FILE.safetensors")
-      ->group(besides);
-  app.add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(besides);
+      ->group(groups::from);
+  add_latents_option(app, order);
+  add_machine_options(app, order);
+  add_other_outputs(app, order);
 }
 
 }  // namespace
@@ -306,7 +59,7 @@ void add_txt2img(CLI::App& parent) {
       "The names of the files written go to stdout, everything else to stderr. Ctrl-C stops the run.");
   const auto order = std::make_shared<Order>();
   add_options(*app, *order);
-  app->callback([order] { run(*order); });
+  app->callback([order] { carry_out(*order); });
 }
 
 }  // namespace daguerre::cli

@@ -1,23 +1,10 @@
 #include "daguerre/models/unet_2d_condition.hpp"
+#include "models/unet_blocks.hpp"
 
 namespace daguerre::models {
 namespace {
 
 constexpr const char* who = "unet";
-
-/// Whether each block named by `key` has transformers.
-std::vector<bool> attention_in_blocks(const weights::Config& config, std::string_view key,
-                                      std::string_view with, std::string_view without) {
-  std::vector<bool> result;
-  for (const auto& type : config.require_strings(key)) {
-    if (type != with && type != without)
-      throw ConfigError(who, config.source() + ": block type \"" + type + "\" in " + std::string(key) +
-                                 " is not supported; supported are: " + std::string(with) + ", " +
-                                 std::string(without));
-    result.push_back(type == with);
-  }
-  return result;
-}
 
 /// Options that this class of models has but Stable Diffusion 1.x and 2.x do not use, at the only values
 /// supported.

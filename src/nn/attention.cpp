@@ -61,17 +61,19 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
 
 template <class T>
 SpatialAttention<T>::SpatialAttention(const Loader& loader, const Options& options)
-    : norm_(loader.sub("group_norm"), options.channels, options.norm_num_groups, options.norm_epsilon),
-      attention_(loader, {.query_dim = options.channels,
+    : attention_(loader, {.query_dim = options.channels,
                           .heads = options.heads,
                           .head_dim = options.channels / std::max(options.heads, 1),
                           .bias = true}),
-      rescale_output_factor_(options.rescale_output_factor) {}
+      rescale_output_factor_(options.rescale_output_factor) {
+  if (options.norm_num_groups != 0)
+    norm_.emplace(loader.sub("group_norm"), options.channels, options.norm_num_groups, options.norm_epsilon);
+}
 
 template <class T>
 Tensor<float> SpatialAttention<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
   const auto pixels = x.reshape({x.dim(0), -1, x.dim(-1)});
-  const auto normed = norm_.template apply<T>(context, pixels);
+  const auto normed = norm_ ? norm_->template apply<T>(context, pixels) : ops::cast<T>(context, pixels);
   if (rescale_output_factor_ == 1.0f)
     return attention_(context, normed, nullptr, nullptr, &pixels).reshape(x.shape());
   return ops::add(context, attention_(context, normed), pixels, 1.0f / rescale_output_factor_)

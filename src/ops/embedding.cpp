@@ -43,6 +43,35 @@ Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
   return result;
 }
 
+Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Index base_size,
+                                  double interpolation_scale) {
+  if (channels < 4 || channels % 4 != 0 || height < 1 || width < 1 || base_size < 1 ||
+      !(interpolation_scale > 0.0))
+    throw ArgumentError("sincos_positions_2d", std::to_string(channels) + " channels for a grid of " +
+                                                   std::to_string(height) + " x " + std::to_string(width) +
+                                                   " are not possible");
+  // The reference keeps coordinates in float32.
+  const auto coordinate = [&](Index i, Index count) {
+    const auto step = static_cast<float>(static_cast<double>(count) / static_cast<double>(base_size));
+    return static_cast<double>(static_cast<float>(i) / step / static_cast<float>(interpolation_scale));
+  };
+  const Index quarter = channels / 4;
+  Tensor<float> result({checked_multiply(height, width), channels});
+  float* out = result.data();
+  for (Index row = 0; row < height; ++row)
+    for (Index column = 0; column < width; ++column)
+      for (const double position : {coordinate(column, width), coordinate(row, height)}) {
+        for (Index i = 0; i < quarter; ++i) {
+          const double angle =
+              position / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(quarter));
+          out[i] = static_cast<float>(std::sin(angle));
+          out[quarter + i] = static_cast<float>(std::cos(angle));
+        }
+        out += 2 * quarter;
+      }
+  return result;
+}
+
 template <class T>
 Tensor<T> embedding_lookup(const Tensor<T>& table, std::span<const std::int32_t> ids) {
   if (table.rank() != 2)

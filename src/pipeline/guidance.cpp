@@ -26,9 +26,11 @@ Tensor<float> apply_guidance(const Tensor<float>& unconditional, const Tensor<fl
     throw ArgumentError("guidance", "predictions " + to_string(unconditional.shape()) + " and " +
                                         to_string(conditional.shape()) + " differ in shape");
   Tensor<float> result(conditional.shape());
+  const Index channels = result.rank() == 0 ? 1 : result.dim(-1);
+  const Index steered = guidance.channels > 0 ? guidance.channels : channels;
   for (Index i = 0; i < result.size(); ++i) {
-    const float base = unconditional.data()[i];
-    result.data()[i] = base + guidance.scale * (conditional.data()[i] - base);
+    const float base = unconditional.data()[i], wanted = conditional.data()[i];
+    result.data()[i] = i % channels < steered ? base + guidance.scale * (wanted - base) : wanted;
   }
   if (guidance.rescale <= 0.0f) return result;
   for (Index n = 0; n < result.dim(0); ++n) {

@@ -2,16 +2,14 @@
 
 #include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <exception>
-#include <optional>
 
+#include "daguerre/ops/engine.hpp"
 #include "daguerre/pipeline/infotext.hpp"
-#include "daguerre/pipeline/stable_diffusion.hpp"
 #include "daguerre/samplers/registry.hpp"
 #include "daguerre/version.hpp"
 #include "daguerre/weights/config.hpp"
 #include "daguerre/weights/state_dict.hpp"
+#include "pipeline/backend.hpp"
 
 namespace daguerre {
 namespace {
@@ -25,19 +23,38 @@ bool use_bfloat16(Precision precision, const ops::Engine& engine) {
   return ops::has_native_bfloat16() && engine.name() == "onednn";
 }
 
-void check_model_index(const fs::path& folder) {
+/// A pipeline class of model_index.json: what loads it, and what diffusers' pipeline does to a scheduler that
+/// it is given.
+struct Kind {
+  const char* class_name;
+  std::unique_ptr<const Backend> (*load)(const BackendSource&);
+  const char* scheduler_overrides;
+};
+/// Stable Diffusion's latents are not confined to [-1, 1], and the models were trained with timesteps counted
+/// from 1.
+constexpr const char* stable_diffusion_scheduler = R"({"steps_offset": 1, "clip_sample": false})";
+constexpr Kind kinds[] = {
+    {"StableDiffusionPipeline", load_stable_diffusion_backend, stable_diffusion_scheduler},
+    {"StableDiffusionImg2ImgPipeline", load_stable_diffusion_backend, stable_diffusion_scheduler},
+    {"StableDiffusionInpaintPipeline", load_stable_diffusion_backend, stable_diffusion_scheduler},
+    {"DiTPipeline", load_dit_backend, "{}"},
+    {"DDPMPipeline", load_ddpm_backend, "{}"},
+    {"DDIMPipeline", load_ddpm_backend, "{}"}};
+
+const Kind& kind_of(const fs::path& folder) {
   if (!fs::is_directory(folder)) throw FileError(who, folder.string() + " is not a folder");
   const fs::path file = folder / "model_index.json";
   if (!fs::exists(file))
     throw FileError(
         who, folder.string() + " has no model_index.json: expected a model folder in diffusers' layout");
   const std::string name = weights::Config::load(file).class_name();
-  for (const auto* known :
-       {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"})
-    if (name == known) return;
-  throw ConfigError(who, file.string() + ": pipeline class \"" + name +
-                             "\" is not supported; supported are: StableDiffusionPipeline, "
-                             "StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline");
+  std::string known;
+  for (const auto& kind : kinds) {
+    if (name == kind.class_name) return kind;
+    known += (known.empty() ? "" : ", ") + std::string(kind.class_name);
+  }
+  throw ConfigError(
+      who, file.string() + ": pipeline class \"" + name + "\" is not supported; supported are: " + known);
 }
 
 /// The weights of `component` that are not finite, as a clause for an error message; empty when all are.
@@ -53,23 +70,6 @@ std::string faulty_weights(const fs::path& component) {
   return {};
 }
 
-/// A number as people write it: "7.5", "20".
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
-
-/// The picture for a run of that size, as floats in [-1, 1].
-Tensor<float> picture_tensor(const Image& image, Index width, Index height) {
-  return to_tensor(image.to_channels(3).resized(width, height));
-}
-
-/// White where to paint, 1 at 255, `[1, H, W, 1]`.
-Tensor<float> mask_tensor(const Image& mask, Index width, Index height) {
-  return to_unit_tensor(mask.to_channels(1).resized(width, height));
-}
-
 }  // namespace
 
 struct Pipeline::State {
@@ -82,7 +82,7 @@ struct Pipeline::State {
   samplers::SamplerRegistry registry;
   weights::Config scheduler_config;
   std::shared_ptr<const samplers::Sampler> own_sampler;
-  StableDiffusion model;
+  std::unique_ptr<const Backend> backend;
 
   ops::Context context(std::stop_token stop) const {
     ops::Context result;
@@ -91,105 +91,67 @@ struct Pipeline::State {
     result.stop = std::move(stop);
     return result;
   }
-  StableDiffusionTask task_for(const GenerateOptions& options, const Pipeline& pipeline) const;
-  std::string infotext(const GenerateOptions& options, const StableDiffusionTask& task,
-                       std::uint64_t seed) const;
+  std::string infotext(const GenerateOptions& options, const Backend::Plan& plan, std::uint64_t seed) const;
 };
 
 Pipeline Pipeline::load(const fs::path& folder, const LoadOptions& options) {
-  check_model_index(folder);
+  const auto& kind = kind_of(folder);
   if (options.threads < 0) throw ArgumentError(who, "threads is " + std::to_string(options.threads));
   auto registry = options.samplers ? *options.samplers : samplers::SamplerRegistry::standard();
-  // What diffusers' Stable Diffusion pipelines do to a scheduler they are given: latents are not confined to
-  // [-1, 1], and the models were trained with timesteps counted from 1.
-  auto scheduler = weights::Config::load(folder / "scheduler" / "scheduler_config.json")
-                       .with(R"({"steps_offset": 1, "clip_sample": false})");
+  auto scheduler =
+      weights::Config::load(folder / "scheduler" / "scheduler_config.json").with(kind.scheduler_overrides);
   auto own_sampler = registry.make(scheduler);
-  auto tokenizer = text::ClipTokenizer::load(folder / "tokenizer");
   auto engine = ops::make_engine(options.engine);
   const bool is_bfloat16 = use_bfloat16(options.precision, *engine);
-  auto networks = load_stable_diffusion_networks(folder, engine, is_bfloat16, options.allow_trailing_bytes,
-                                                 options.on_warning);
+  auto backend = kind.load({folder, engine, is_bfloat16, options.allow_trailing_bytes, options.on_warning});
   std::string engine_name(engine->name());
   return Pipeline(std::make_shared<const State>(
       State{folder, std::move(engine), std::move(engine_name), is_bfloat16,
             options.threads == 0 ? available_threads() : options.threads, options.on_warning,
-            std::move(registry), std::move(scheduler), std::move(own_sampler),
-            StableDiffusion(std::move(networks), std::move(tokenizer))}));
+            std::move(registry), std::move(scheduler), std::move(own_sampler), std::move(backend)}));
 }
 
-StableDiffusionTask Pipeline::State::task_for(const GenerateOptions& options,
-                                              const Pipeline& pipeline) const {
-  if (options.count < 1)
-    throw ArgumentError(who, "count is " + std::to_string(options.count) + ", expected at least 1");
-  const auto count = static_cast<std::size_t>(options.count);
-  StableDiffusionTask task;
-  task.prompts.assign(count, options.prompt);
-  task.negative_prompts.assign(count, options.negative_prompt);
-  task.width = options.width == 0 ? pipeline.default_width() : options.width;
-  task.height = options.height == 0 ? pipeline.default_height() : options.height;
-  if (options.latents.rank() == 4) {
-    const Index downscale = model.networks().autoencoder_config().downscale();
-    if (options.height == 0) task.height = checked_multiply(options.latents.dim(1), downscale);
-    if (options.width == 0) task.width = checked_multiply(options.latents.dim(2), downscale);
-  }
-  task.steps = options.steps;
-  task.guidance = {options.guidance_scale, options.guidance_rescale};
-  task.eta = options.eta;
-  task.clip_skip = options.clip_skip;
-  task.latents = options.latents;
-  task.sampler = options.sampler.empty() ? own_sampler : registry.make(options.sampler, scheduler_config);
-  if (task.width > 0 && task.height > 0 && task.width <= Image::max_side && task.height <= Image::max_side) {
-    if (!options.init_image.empty()) task.image = picture_tensor(options.init_image, task.width, task.height);
-    if (!options.mask_image.empty()) task.mask = mask_tensor(options.mask_image, task.width, task.height);
-  }
-  task.strength = options.strength >= 0 ? options.strength : options.mask_image.empty() ? 0.8 : 1.0;
-  return task;
-}
-
-std::string Pipeline::State::infotext(const GenerateOptions& options, const StableDiffusionTask& task,
+std::string Pipeline::State::infotext(const GenerateOptions& options, const Backend::Plan& plan,
                                       std::uint64_t seed) const {
   Infotext text{options.prompt, options.negative_prompt, {}};
   const auto add = [&](const char* key, std::string value) {
     text.parameters.emplace_back(key, std::move(value));
   };
-  add("Steps", std::to_string(task.steps));
+  add("Steps", std::to_string(options.steps));
   add("Sampler", options.sampler.empty() ? scheduler_config.class_name() : options.sampler);
-  add("CFG scale", number(static_cast<double>(task.guidance.scale)));
+  if (plan.guidance) add("CFG scale", number(static_cast<double>(*plan.guidance)));
   add("Seed", std::to_string(seed));
-  add("Size", std::to_string(task.width) + "x" + std::to_string(task.height));
+  add("Size", std::to_string(plan.width) + "x" + std::to_string(plan.height));
   add("Model", fs::absolute(folder).lexically_normal().filename().string());
-  if (!task.image.empty()) add("Denoising strength", number(task.strength));
-  if (task.clip_skip > 0) add("Clip skip", std::to_string(task.clip_skip + 1));  // there 1 means none
-  if (task.guidance.rescale > 0) add("CFG Rescale phi", number(static_cast<double>(task.guidance.rescale)));
-  if (task.eta > 0) add("Eta DDIM", number(task.eta));
+  text.parameters.insert(text.parameters.end(), plan.parameters.begin(), plan.parameters.end());
+  if (options.guidance_rescale > 0)
+    add("CFG Rescale phi", number(static_cast<double>(options.guidance_rescale)));
+  if (options.eta > 0) add("Eta DDIM", number(options.eta));
   if (options.generator == "torch-cpu") add("RNG", "CPU");
   add("Version", std::string("Daguerre ") + version());
   return to_string(text);
 }
 
 Generated Pipeline::generate(const GenerateOptions& options) const {
-  const auto& model = state_->model;
-  const auto task = state_->task_for(options, *this);
+  if (options.count < 1)
+    throw ArgumentError(who, "count is " + std::to_string(options.count) + ", expected at least 1");
+  const auto& backend = *state_->backend;
+  const auto plan = backend.plan(
+      options, options.sampler.empty() ? state_->own_sampler
+                                       : state_->registry.make(options.sampler, state_->scheduler_config));
   Generated result;
   for (int i = 0; i < options.count; ++i) {
     result.seeds.push_back(options.seed + static_cast<std::uint64_t>(i));
-    result.infotexts.push_back(state_->infotext(options, task, result.seeds.back()));
+    result.infotexts.push_back(state_->infotext(options, plan, result.seeds.back()));
   }
-  for (const auto* prompt : {&options.prompt, &options.negative_prompt}) {
-    const auto lost = model.tokenizer().window(*prompt).lost;
-    if (lost.empty()) continue;
-    result.warnings.push_back("[pipeline] the " +
-                              std::string(prompt == &options.prompt ? "prompt" : "negative prompt") +
-                              " is longer than " + std::to_string(model.tokenizer().length() - 2) +
-                              " tokens; these words are lost: " + lost);
-    if (state_->on_warning) state_->on_warning(result.warnings.back());
-  }
+  result.warnings = plan.warnings;
+  if (state_->on_warning)
+    for (const auto& warning : result.warnings) state_->on_warning(warning);
 
   const auto context = state_->context(options.stop);
   SeededNoise noise(options.generator, result.seeds);
   auto before = std::chrono::steady_clock::now();
-  const auto report = [&](const StableDiffusionStep& progress) {
+  const auto report = [&](const DenoisingStep& progress) {
     Step step;
     step.index = progress.index;
     step.total = progress.total;
@@ -200,23 +162,21 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
     step.preview_ = [&](Index n) {
       const auto& guess =
           progress.pred_original_sample.empty() ? progress.latents : progress.pred_original_sample;
-      return to_image(model.decode(context, guess.slice(n, n + 1)));
+      return to_image(backend.decode(context, guess.slice(n, n + 1)));
     };
     if (!options.on_step(step)) throw Cancelled(who, "the step callback stopped the run");
     before = std::chrono::steady_clock::now();  // the callback's own time is not a step's
   };
   try {
-    auto made = model.run(context, task, noise,
-                          options.on_step ? report : std::function<void(const StableDiffusionStep&)>());
+    auto made = plan.run(context, noise, options.on_step ? report : StepObserver());
     result.latents = std::move(made.latents);
     result.decoded = std::move(made.decoded);
   } catch (const NumericError& error) {
-    for (const auto* component : {"text_encoder", "unet", "vae"})
-      if (std::string_view(error.what()).starts_with(std::string("[") + component + "]")) {
+    for (const auto& component : backend.components())
+      if (std::string_view(error.what()).starts_with("[" + component + "]")) {
         const std::string fault = faulty_weights(state_->folder / component);
         if (!fault.empty())
-          throw NumericError(
-              component, std::string(error.what()).substr(std::string_view(component).size() + 3) + fault);
+          throw NumericError(component, std::string(error.what()).substr(component.size() + 3) + fault);
       }
     throw;
   }
@@ -232,11 +192,13 @@ void Generated::save_png(const fs::path& path, std::size_t n) const {
 }
 
 Index Pipeline::default_width() const noexcept {
-  const auto& networks = state_->model.networks();
-  return networks.unet_config().sample_size * networks.autoencoder_config().downscale();
+  return state_->backend->default_side();
 }
 Index Pipeline::default_height() const noexcept {
   return default_width();
+}
+std::int32_t Pipeline::class_id(std::string_view name) const {
+  return state_->backend->class_names().find(name);
 }
 Precision Pipeline::precision() const noexcept {
   return state_->is_bfloat16 ? Precision::bfloat16 : Precision::float32;

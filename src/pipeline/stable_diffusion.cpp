@@ -2,23 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <span>
 
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/resample.hpp"
+#include "pipeline/latents.hpp"
 
 namespace daguerre {
 namespace {
 
 constexpr const char* who = "pipeline";
-
-Tensor<float> affine(const Tensor<float>& x, float scale, float shift) {
-  Tensor<float> result(x.shape());
-  std::transform(x.data(), x.data() + x.size(), result.data(),
-                 [=](float value) { return value * scale + shift; });
-  return result;
-}
 
 /// keep where the mask is 0, paint where it is 1; the mask is `[N, h, w, 1]`.
 Tensor<float> blend(const Tensor<float>& keep, const Tensor<float>& paint, const Tensor<float>& mask) {
@@ -48,18 +41,6 @@ void check_picture(const Tensor<float>& x, const StableDiffusionTask& task, Inde
                                  std::to_string(task.width) + ", " + std::to_string(channels) + "]");
 }
 
-void check_side(const char* name, Index side, Index multiple) {
-  constexpr Index largest = 16384;
-  if (side < multiple || side > largest || side % multiple != 0) {
-    const Index below = std::clamp(side / multiple * multiple, multiple, largest);
-    throw ArgumentError(
-        who, std::string(name) + " " + std::to_string(side) + " is not a multiple of " +
-                 std::to_string(multiple) + " from " + std::to_string(multiple) + " to " +
-                 std::to_string(largest) + "; nearest is " +
-                 std::to_string(std::min(below + (side - below > multiple / 2 ? multiple : 0), largest)));
-  }
-}
-
 void check(const StableDiffusionTask& task, const StableDiffusionNetworks& networks) {
   const Index multiple = networks.autoencoder_config().downscale();
   check_side("width", task.width, multiple);
@@ -68,14 +49,9 @@ void check(const StableDiffusionTask& task, const StableDiffusionNetworks& netwo
   if (!task.negative_prompts.empty() && task.negative_prompts.size() != task.prompts.size())
     throw ArgumentError(who, std::to_string(task.negative_prompts.size()) + " negative prompts for " +
                                  std::to_string(task.prompts.size()) + " prompts");
-  if (task.steps < 1)
-    throw ArgumentError(who, "steps is " + std::to_string(task.steps) + ", expected at least 1");
+  check_run(task.steps, task.guidance, task.sampler.get());
   if (!(task.strength >= 0.0 && task.strength <= 1.0))
     throw ArgumentError(who, "strength is " + std::to_string(task.strength) + ", expected 0 to 1");
-  if (!std::isfinite(task.guidance.scale) ||
-      !(task.guidance.rescale >= 0.0f && task.guidance.rescale <= 1.0f))
-    throw ArgumentError(who, "guidance scale must be finite and guidance rescale from 0 to 1");
-  if (task.sampler == nullptr) throw ArgumentError(who, "there is no sampler");
   if (!task.mask.empty() && task.image.empty())
     throw ArgumentError(who, "a mask needs an image to paint into");
   if (!task.image.empty()) check_picture(task.image, task, 3, "image");
@@ -114,14 +90,8 @@ Tensor<float> StableDiffusion::encode_prompts(const ops::Context& context,
 }
 
 Tensor<float> StableDiffusion::decode(const ops::Context& context, const Tensor<float>& latents) const {
-  const auto& config = networks_->autoencoder_config();
-  const auto unscaled = affine(latents, 1.0f / config.scaling_factor, config.shift_factor);
-  std::vector<Tensor<float>> pictures;
-  for (Index n = 0; n < latents.dim(0); ++n)
-    pictures.push_back(networks_->decode_latents(context, unscaled.slice(n, n + 1)));
-  auto decoded = pictures.size() == 1 ? pictures.front() : concat_leading<float>(pictures);
-  ops::check_finite(decoded, "vae");
-  return decoded;
+  return decode_pictures(latents, networks_->autoencoder_config(),
+                         [&](const Tensor<float>& x) { return networks_->decode_latents(context, x); });
 }
 
 Tensor<float> StableDiffusion::encode_image(const ops::Context& context, const Tensor<float>& image,
@@ -152,13 +122,7 @@ StableDiffusion::Start StableDiffusion::prepare(const ops::Context& context, con
   Start start;
   if (!from_noise || (inpaints && !nine_channels))
     start.image_latents = encode_image(context, task.image, batch, noise);
-  if (task.latents.empty()) {
-    start.noise = noise.draw(NoiseStreams::Use::initial, shape);
-  } else if (task.latents.shape() == shape) {
-    start.noise = task.latents;
-  } else {
-    throw ArgumentError(who, "latents " + to_string(task.latents.shape()) + ", expected " + to_string(shape));
-  }
+  start.noise = initial_noise(task.latents, shape, noise);
   start.latents = from_noise ? affine(start.noise, run.init_noise_sigma(), 0.0f)
                              : run.add_noise(start.image_latents, start.noise, first_call);
   if (!inpaints) return start;
@@ -178,9 +142,8 @@ StableDiffusion::Start StableDiffusion::prepare(const ops::Context& context, con
   return start;
 }
 
-StableDiffusion::Result StableDiffusion::run(
-    const ops::Context& context, const StableDiffusionTask& task, NoiseStreams& noise,
-    const std::function<void(const StableDiffusionStep&)>& on_step) const {
+StableDiffusion::Result StableDiffusion::run(const ops::Context& context, const StableDiffusionTask& task,
+                                             NoiseStreams& noise, const StepObserver& on_step) const {
   check(task, *networks_);
   const bool guided = task.guidance.is_on();
   auto states = encode_prompts(context, task.prompts, task.clip_skip);
@@ -204,40 +167,26 @@ StableDiffusion::Result StableDiffusion::run(
   const auto run = task.sampler->start(options);
   const auto start = prepare(context, task, *run, options.first_call, noise);
   const bool nine_channels = !start.masked_latents.empty();
-  const auto step_noise = [&](const Shape& shape) { return noise.draw(NoiseStreams::Use::step, shape); };
-
-  auto latents = start.latents;
-  const auto timesteps = run->timesteps();
-  const auto calls = static_cast<Index>(timesteps.size());
-  for (Index i = options.first_call; i < calls; ++i) {
-    context.check_stop();
-    const float timestep = timesteps[static_cast<std::size_t>(i)];
-    latents = run->perturb(latents, i, step_noise);
-    auto input = run->scale_model_input(latents, i);
-    if (nine_channels)
-      input = ops::concat_channels(context, ops::concat_channels(context, input, start.mask),
-                                   start.masked_latents);
-    if (guided) input = concat_leading<float>(std::array{input, input});
-    auto output = networks_->denoise(context, input, timestep, states);
-    if (guided) {
-      const Index batch = output.dim(0) / 2;
-      output = apply_guidance(output.slice(0, batch), output.slice(batch, 2 * batch), task.guidance);
-    }
-    ops::check_finite(output, "unet");
-
-    const auto stepped = run->step(output, i, latents, step_noise);
-    latents = stepped;
-    if (!start.mask.empty() && !nine_channels) {
-      // What is not painted follows the picture: at the next step's noise level, and clean after the last.
-      const auto known =
-          i + 1 < calls ? run->add_noise(start.image_latents, start.noise, i + 1) : start.image_latents;
-      latents = blend(known, latents, start.mask);
-    }
-    if (on_step)
-      on_step({i - options.first_call, calls - options.first_call, timestep, latents, stepped, output,
-               run->pred_original_sample()});
-  }
-  context.pool.trim();  // the U-Net's buffers are of no use to the decoder
+  DenoisingLoop loop;
+  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+    const auto input = nine_channels
+                           ? ops::concat_channels(context, ops::concat_channels(context, x, start.mask),
+                                                  start.masked_latents)
+                           : x;
+    return guided_prediction(input, task.guidance, ConditionedHalf::second, [&](const Tensor<float>& batch) {
+      return networks_->denoise(context, batch, timestep, states);
+    });
+  };
+  if (!start.mask.empty() && !nine_channels)
+    // What is not painted follows the picture: at the next step's noise level, and clean after the last.
+    loop.revise = [&](const Tensor<float>& stepped, Index next_call) {
+      const auto known = next_call < run->calls()
+                             ? run->add_noise(start.image_latents, start.noise, next_call)
+                             : start.image_latents;
+      return blend(known, stepped, start.mask);
+    };
+  loop.on_step = on_step;
+  auto latents = loop(context, *run, options.first_call, start.latents, noise);
   return {latents, decode(context, latents)};
 }
 

@@ -1,5 +1,6 @@
 #include "daguerre/models/clip_text.hpp"
 #include "daguerre/pipeline/stable_diffusion.hpp"
+#include "pipeline/load_component.hpp"
 
 namespace daguerre {
 namespace {
@@ -44,37 +45,13 @@ class Networks final : public StableDiffusionNetworks {
   models::AutoencoderKl<T> vae_;
 };
 
-/// A network from its folder: config.json and weights beside it.
-template <class Model, class Config>
-Model load_component(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
-                     bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn) {
-  const auto config = Config::from(weights::Config::load(folder / "config.json"));
-  const auto state = weights::StateDict::load(folder, {.allow_trailing_bytes = allow_trailing_bytes});
-  Model model(config, nn::Loader{weights::Scope(state), engine});
-
-  std::string names;
-  int count = 0;
-  for (const auto& name : state.unused()) {
-    if (name.ends_with("position_ids")) continue;  // constant indices that older files carry along
-    if (++count <= 3) names += (names.empty() ? "" : ", ") + name;
-  }
-  if (count > 0 && warn)
-    warn("[weights] " + state.source() + ": " + std::to_string(count) +
-         " tensors are not part of the model: " + names + (count > 3 ? ", …" : ""));
-  return model;
-}
-
 template <class T>
-std::shared_ptr<const StableDiffusionNetworks> load_as(const fs::path& folder,
-                                                       const std::shared_ptr<const ops::Engine>& engine,
-                                                       bool allow_trailing_bytes,
-                                                       const std::function<void(const std::string&)>& warn) {
-  auto text_encoder = load_component<models::ClipText<T>, models::ClipTextConfig>(
-      folder / "text_encoder", engine, allow_trailing_bytes, warn);
-  auto vae = load_component<models::AutoencoderKl<T>, models::AutoencoderKlConfig>(
-      folder / "vae", engine, allow_trailing_bytes, warn);
-  auto unet = load_component<models::UNet2DCondition<T>, models::UNet2DConditionConfig>(
-      folder / "unet", engine, allow_trailing_bytes, warn);
+std::shared_ptr<const StableDiffusionNetworks> load_as(const fs::path& folder, const LoadContext& context) {
+  auto text_encoder =
+      load_component<models::ClipText<T>, models::ClipTextConfig>(folder / "text_encoder", context);
+  auto vae = load_component<models::AutoencoderKl<T>, models::AutoencoderKlConfig>(folder / "vae", context);
+  auto unet =
+      load_component<models::UNet2DCondition<T>, models::UNet2DConditionConfig>(folder / "unet", context);
   const Index states = text_encoder.config().hidden_size;
   if (states != unet.config().cross_attention_dim())
     throw ConfigError("pipeline", folder.string() + ": the text encoder gives states of " +
@@ -88,8 +65,8 @@ std::shared_ptr<const StableDiffusionNetworks> load_as(const fs::path& folder,
 std::shared_ptr<const StableDiffusionNetworks> load_stable_diffusion_networks(
     const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine, bool bfloat16_weights,
     bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn) {
-  return bfloat16_weights ? load_as<bfloat16>(folder, engine, allow_trailing_bytes, warn)
-                          : load_as<float>(folder, engine, allow_trailing_bytes, warn);
+  const LoadContext context{engine, allow_trailing_bytes, warn};
+  return bfloat16_weights ? load_as<bfloat16>(folder, context) : load_as<float>(folder, context);
 }
 
 }  // namespace daguerre

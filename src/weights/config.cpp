@@ -119,6 +119,11 @@ bool Config::has(std::string_view key) const {
   return state_->find(key) != nullptr;
 }
 
+bool Config::is_null(std::string_view key) const {
+  const auto found = state_->root.find(key);
+  return found != state_->root.end() && found->is_null();
+}
+
 bool Config::get(std::string_view key, bool fallback) const {
   const Json* value = state_->read(key);
   return value ? state_->to_bool(key, *value) : fallback;

@@ -44,6 +44,12 @@ std::string guess_class(const std::vector<TensorInfo>& tensors) {
   // Cross-attention tells the conditional UNet from UNet2DModel.
   if (has("conv_in.weight") && has("time_embedding.linear_1.weight") && contains(".attn2.to_k."))
     return "UNet2DConditionModel";
+  if (has("conv_in.weight") && has("time_embedding.linear_1.weight") && contains("down_blocks.0.resnets.0."))
+    return "UNet2DModel";
+  if (has("pos_embed.proj.weight") && contains(".norm1.emb.class_embedder.")) return "DiTTransformer2DModel";
+  if (has("x_embedder.proj.weight") && has("y_embedder.embedding_table.weight") &&
+      contains("blocks.0.adaLN_modulation.1."))
+    return "DiT in the original layout";
   if (has("encoder.conv_in.weight") && has("decoder.conv_in.weight") && contains("encoder.down_blocks.0."))
     return "AutoencoderKL";
   if (has("text_model.embeddings.token_embedding.weight") && !contains("vision_model."))

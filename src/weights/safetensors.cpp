@@ -213,20 +213,25 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorInfo& info) const 
 template <class T>
 Tensor<T> SafetensorsFile::read(std::string_view tensor_name) const {
   const TensorInfo* const info = find(tensor_name);
+  if (!info) throw WeightError(who, name() + ": tensor " + in_quotes(tensor_name) + " is missing");
+  return read<T>(*info);
+}
+
+template <class T>
+Tensor<T> SafetensorsFile::read(const TensorInfo& info) const {
   const auto fail = [&](const std::string& problem) {
-    return WeightError(who, name() + ": tensor " + in_quotes(tensor_name) + " " + problem);
+    return WeightError(who, name() + ": tensor " + in_quotes(info.name) + " " + problem);
   };
-  if (!info) throw fail("is missing");
-  if (info->dtype == DType::f8_e4m3 || info->dtype == DType::f8_e5m2)
-    throw fail("has elements of type " + std::string(weights::name(info->dtype)) +
+  if (info.dtype == DType::f8_e4m3 || info.dtype == DType::f8_e5m2)
+    throw fail("has elements of type " + std::string(weights::name(info.dtype)) +
                ", which cannot be converted");
-  Tensor<T> result(info->shape);
+  Tensor<T> result(info.shape);
   const auto count = static_cast<std::size_t>(result.size());
-  if (!convert_from(info->dtype, bytes(*info).data(), result.data(), count))
+  if (!convert_from(info.dtype, bytes(info).data(), result.data(), count))
     throw fail("holds values that do not fit into " + std::to_string(8 * sizeof(T)) + "-bit integers");
   // A model is read once, tensor by tensor; keeping the file's pages as well would double the memory of
   // loading.
-  if (state_->file.is_mapped) release_pages(bytes(*info));
+  if (state_->file.is_mapped) release_pages(bytes(info));
   return result;
 }
 
@@ -236,5 +241,6 @@ template Tensor<bfloat16> SafetensorsFile::read(std::string_view) const;
 template Tensor<half> SafetensorsFile::read(std::string_view) const;
 template Tensor<std::int32_t> SafetensorsFile::read(std::string_view) const;
 template Tensor<std::int64_t> SafetensorsFile::read(std::string_view) const;
+template Tensor<float> SafetensorsFile::read(const TensorInfo&) const;
 
 }  // namespace daguerre::weights

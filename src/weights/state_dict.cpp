@@ -1,6 +1,7 @@
 #include "daguerre/weights/state_dict.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <mutex>
 #include <numeric>
 #include <span>
@@ -76,13 +77,39 @@ struct StateDict::State {
   struct Entry {
     const SafetensorsFile* file;
     const TensorInfo* info;
+    std::string source = {};  ///< the name in the file, where it is another
   };
 
   std::string source;
   std::vector<SafetensorsFile> files;
+  std::deque<TensorInfo> renamed;  ///< what the files do not say themselves; a deque keeps addresses
   std::unordered_map<std::string_view, Entry> entries;
   mutable std::mutex mutex;
   std::unordered_set<std::string_view> asked;
+
+  State(const State& other, const std::vector<RenamedTensor>& tensors)
+      : source(other.source), files(other.files) {
+    for (const auto& tensor : tensors) {
+      const auto& from = other.require(tensor.source);
+      auto& info = renamed.emplace_back(*from.info);
+      info.name = tensor.name;
+      if (tensor.rows != -1) {
+        const Index total = info.shape.rank() == 0 ? 0 : info.shape[0];
+        if (tensor.first_row < 0 || tensor.rows < 0 || tensor.first_row > total - tensor.rows || total == 0)
+          throw WeightError(who, source + ": tensor " + in_quotes(tensor.source) + " has shape " +
+                                     to_string(info.shape) + ", rows " + std::to_string(tensor.first_row) +
+                                     " to " + std::to_string(tensor.first_row + tensor.rows) +
+                                     " are asked for");
+        const std::size_t row = (info.end - info.begin) / static_cast<std::size_t>(total);
+        info.begin += static_cast<std::size_t>(tensor.first_row) * row;
+        info.end = info.begin + static_cast<std::size_t>(tensor.rows) * row;
+        info.shape = info.shape.with(0, tensor.rows);
+      }
+      const auto file = static_cast<std::size_t>(from.file - other.files.data());
+      if (!entries.try_emplace(info.name, Entry{&files[file], &info, from.info->name}).second)
+        throw FormatError(who, source + ": tensor " + in_quotes(tensor.name) + " is named twice");
+    }
+  }
 
   State(std::vector<SafetensorsFile> parts, std::string name)
       : source(std::move(name)), files(std::move(parts)) {
@@ -123,6 +150,10 @@ StateDict::StateDict(std::vector<SafetensorsFile> files) {
   state_ = std::make_shared<State>(std::move(files), std::move(source));
 }
 
+StateDict StateDict::renamed(const std::vector<RenamedTensor>& tensors) const {
+  return StateDict(std::make_shared<State>(*state_, tensors));
+}
+
 bool StateDict::contains(std::string_view name) const {
   return find(name) != nullptr;
 }
@@ -133,15 +164,16 @@ const TensorInfo* StateDict::find(std::string_view name) const {
 }
 
 Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected) const {
-  const auto& [file, info] = state_->require(name);
+  const auto& [file, info, source] = state_->require(name);
   if (!(info->shape == expected))
-    throw WeightError(who, file->name() + ": tensor " + in_quotes(name) + " has shape " +
+    throw WeightError(who, file->name() + ": tensor " + in_quotes(name) +
+                               (source.empty() ? "" : " (there " + in_quotes(source) + ")") + " has shape " +
                                to_string(info->shape) + ", the config asks for " + to_string(expected));
   {
     const std::lock_guard lock(state_->mutex);
     state_->asked.insert(info->name);
   }
-  return file->read<float>(name);
+  return file->read<float>(*info);
 }
 
 Shape StateDict::shape(std::string_view name) const {

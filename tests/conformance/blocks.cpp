@@ -3,6 +3,7 @@
 #include <map>
 
 #include "conformance/case.hpp"
+#include "daguerre/nn/ada_norm.hpp"
 #include "daguerre/nn/resnet.hpp"
 #include "daguerre/nn/timestep.hpp"
 #include "daguerre/nn/transformer.hpp"
@@ -192,6 +193,73 @@ std::optional<Result> run_as(const std::filesystem::path& folder, const Config& 
   return result;
 }
 
+/// Part `index` of `[N, parts C]`, as `[N, C]`.
+Tensor<float> part_of(const Tensor<float>& x, int index, int parts) {
+  const Index channels = x.dim(1) / parts;
+  Tensor<float> result({x.dim(0), channels});
+  for (Index n = 0; n < x.dim(0); ++n)
+    std::copy_n(x.data() + n * x.dim(1) + index * channels, channels, result.data() + n * channels);
+  return result;
+}
+
+/// AdaLayerNormZero, with the embedding given or made from timesteps and classes.
+template <class T>
+Result run_ada_layer_norm_zero(const std::filesystem::path& folder, const Config& config,
+                               const Options& options) {
+  using Norm = nn::AdaLayerNormZero<T>;
+  const Index dim = config.require_int("embedding_dim");
+  const int classes = config.get("num_embeddings", 0);
+  config.finish();
+  const auto context = options.context();
+  const auto loader = loader_for(folder / "weights.safetensors", context);
+  const Norm norm(loader, dim);
+  Result result;
+  for (const auto& run : recorded_runs(folder)) {
+    Tensor<float> embedding;
+    if (classes > 0) {
+      const nn::TimestepLabelEmbedding embed(
+          loader.sub("emb"), {.dim = dim, .labels = classes + 1, .timestep = {.freq_shift = 1.0f}});
+      embedding = embed(context, run.tensor("in.timestep").span(),
+                        run.file().read<std::int32_t>("in.class_labels").span());
+    } else {
+      embedding = run.tensor("in.emb");
+    }
+    const auto modulation = norm.modulation(context, embedding);
+    const auto check = [&](const char* name, const Tensor<float>& actual) {
+      result.checks.push_back({name + run.label(),
+                               test::difference(actual, run.tensor(std::string("out.") + name)),
+                               std::is_same_v<T, float> ? bounds::block : bounds::bfloat16_network});
+    };
+    check("y", norm.apply(context, run.tensor("in.x"), modulation).template to<float>());
+    check("gate_msa", part_of(modulation, Norm::gate_msa, Norm::parts));
+    check("shift_mlp", part_of(modulation, Norm::shift_mlp, Norm::parts));
+    check("scale_mlp", part_of(modulation, Norm::scale_mlp, Norm::parts));
+    check("gate_mlp", part_of(modulation, Norm::gate_mlp, Norm::parts));
+  }
+  return result;
+}
+
+/// get_2d_sincos_pos_embed: "gridH[xW][_baseB][_scaleS]" names the call.
+Result run_sincos_2d(const std::filesystem::path& folder, const Config& config) {
+  const Index channels = config.require_int("embed_dim");
+  config.finish();
+  Result result;
+  for (const auto& run : recorded_runs(folder)) {
+    for (const auto& name : run.names_below("out.")) {
+      const auto number = [&](const char* key, Index fallback) {
+        const auto at = name.find(key);
+        return at == name.npos ? fallback
+                               : static_cast<Index>(std::stoi(name.substr(at + std::string(key).size())));
+      };
+      const Index height = number("grid", 0), width = number("x", height);
+      const auto actual = ops::sincos_positions_2d(channels, height, width, number("_base", 16),
+                                                   static_cast<double>(number("_scale", 1)));
+      result.checks.push_back({name, test::difference(actual, run.tensor("out." + name)), bounds::block});
+    }
+  }
+  return result;
+}
+
 /// get_timestep_embedding: each output is a way to call it, its width being its own.
 Result run_sinusoid(const std::filesystem::path& folder) {
   Result result;
@@ -222,6 +290,10 @@ Result run_sinusoid(const std::filesystem::path& folder) {
 std::optional<Result> run_block(const std::filesystem::path& folder, const Config& config,
                                 const Options& options) {
   if (config.class_name() == "get_timestep_embedding") return run_sinusoid(folder);
+  if (config.class_name() == "get_2d_sincos_pos_embed") return run_sincos_2d(folder, config);
+  if (config.class_name() == "AdaLayerNormZero")
+    return options.bfloat16 ? run_ada_layer_norm_zero<bfloat16>(folder, config, options)
+                            : run_ada_layer_norm_zero<float>(folder, config, options);
   return options.bfloat16 ? run_as<bfloat16>(folder, config, options)
                           : run_as<float>(folder, config, options);
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "daguerre/weights/key_map.hpp"
+
 namespace daguerre::conformance {
 namespace fs = std::filesystem;
 
@@ -47,7 +49,7 @@ std::vector<Recorded> recorded_runs(const fs::path& case_folder) {
 }
 
 nn::Loader loader_for(const fs::path& weights, const ops::Context& context) {
-  return {weights::Scope(weights::StateDict::load(weights)), context.engine};
+  return {weights::Scope(weights::with_diffusers_names(weights::StateDict::load(weights))), context.engine};
 }
 
 namespace {

@@ -1,7 +1,10 @@
 #include "conformance/case.hpp"
 #include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/models/clip_text.hpp"
+#include "daguerre/models/dit.hpp"
+#include "daguerre/models/unet_2d.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
+#include "daguerre/pipeline/guidance.hpp"
 
 namespace daguerre::conformance {
 namespace {
@@ -99,14 +102,63 @@ void run_clip(const fs::path& folder, const weights::Config& config, const ops::
 }
 
 template <class T>
+void run_pixel_unet(const fs::path& folder, const weights::Config& config, const ops::Context& context,
+                    Result& result) {
+  const models::UNet2D<T> unet(models::UNet2DConfig::from(config),
+                               loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    Tensor<std::int32_t> labels;
+    if (run.has("in.class_labels")) labels = run.file().read<std::int32_t>("in.class_labels");
+    compare<T>(result, run, "sample",
+               unet(context, run.tensor("in.sample"), run.tensor("in.timestep").span(), labels.span()),
+               bounds::network);
+  }
+}
+
+/// Either layout; the original's inputs are called x, t and y.
+template <class T>
+void run_dit(const fs::path& folder, const weights::Config& config, const ops::Context& context,
+             Result& result) {
+  const models::DiT<T> dit(models::DiTConfig::from(config),
+                           loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    const bool original = run.has("in.x");
+    auto sample = run.tensor(original ? "in.x" : "in.hidden_states");
+    const auto timesteps = run.tensor(original ? "in.t" : "in.timestep");
+    const auto labels = run.file().read<std::int32_t>(original ? "in.y" : "in.class_labels");
+    const Index half = sample.dim(0) / 2;
+    const bool guided = run.has("in.cfg_scale");
+    // Both halves see the first half's latents, as the original's forward_with_cfg has it.
+    if (guided) sample = concat_leading<float>(std::vector{sample.slice(0, half), sample.slice(0, half)});
+    auto output = dit(context, sample, timesteps.span(), labels.span());
+    if (guided) {
+      const Guidance guidance{.scale = run.tensor("in.cfg_scale").data()[0],
+                              .channels = dit.config().guided_channels};
+      const auto conditional = output.slice(0, half), null = output.slice(half, 2 * half);
+      auto other = null.clone();  // keeps its own unguided channels
+      const auto steered = apply_guidance(null, conditional, guidance);
+      const Index channels = output.dim(3);
+      for (Index i = 0; i < other.size(); ++i)
+        if (i % channels < guidance.channels) other.data()[i] = steered.data()[i];
+      output = concat_leading<float>(std::vector{steered, other});
+    }
+    compare<T>(result, run, "sample", output, bounds::network);
+  }
+}
+
+template <class T>
 std::optional<Result> run_as(const fs::path& folder, const weights::Config& config,
                              const ops::Context& context) {
   const std::string name = config.class_name();
   Result result;
   if (name == "UNet2DConditionModel")
     run_unet<T>(folder, config, context, result);
+  else if (name == "UNet2DModel")
+    run_pixel_unet<T>(folder, config, context, result);
   else if (name == "AutoencoderKL")
     run_autoencoder<T>(folder, config, context, result);
+  else if (name == "DiTTransformer2DModel" || models::DiTConfig::is_original(config))
+    run_dit<T>(folder, config, context, result);
   else if (name == "CLIPTextModel" || name == "CLIPTextModelWithProjection")
     run_clip<T>(folder, config, context, result);
   else

@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <limits>
-#include <optional>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "conformance/case.hpp"
+#include "daguerre/pipeline/ddpm_pipeline.hpp"
+#include "daguerre/pipeline/dit_pipeline.hpp"
 #include "daguerre/pipeline/image.hpp"
 #include "daguerre/pipeline/stable_diffusion.hpp"
 #include "daguerre/samplers/registry.hpp"
@@ -54,28 +56,81 @@ Tensor<float> normalised(Tensor<float> image) {
   return image;
 }
 
-StableDiffusionTask task_for(const weights::Config& config, const Recorded& run) {
-  static const std::set<std::string> known_pipelines{
-      "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"};
-  static const std::set<std::string> known_arguments{"prompt",
-                                                     "negative_prompt",
-                                                     "height",
-                                                     "width",
-                                                     "guidance_scale",
-                                                     "num_inference_steps",
-                                                     "eta",
-                                                     "clip_skip",
-                                                     "strength",
-                                                     "guidance_rescale",
-                                                     "num_images_per_prompt",
-                                                     "output_type"};
+/// The call's arguments. Throws ConfigError for another pipeline class and for arguments that are not known.
+Json arguments_of(const weights::Config& config, const std::set<std::string>& known_pipelines,
+                  const std::set<std::string>& known_arguments) {
   const auto pipeline = config.get("pipeline", "");
   if (!known_pipelines.contains(pipeline)) throw ConfigError("conformance", "pipeline " + pipeline);
-  const auto arguments = Json::parse(config.json("args").value());
+  auto arguments = Json::parse(config.json("args").value());
   for (const auto& [key, value] : arguments.items())
     if (!known_arguments.contains(key))
       throw ConfigError("conformance", "argument \"" + key + "\" is not supported");
+  return arguments;
+}
 
+std::shared_ptr<const samplers::Sampler> sampler_of(const weights::Config& config) {
+  return samplers::SamplerRegistry::standard().make(
+      weights::Config::parse(config.json("scheduler").value(), config.source() + ", scheduler"));
+}
+
+Shape picture_shape(const Recorded& run) {
+  return run.file().find("out.image")->shape;  // [N, H, W, 3], whatever the arguments left out
+}
+
+/// Compares what a run shows with what was recorded.
+class Comparison {
+ public:
+  Comparison(const Recorded& run, double bound) : run_(run), bound_(bound) {}
+
+  /// Where the reference carried both halves of a guided batch along, which are the same, so does this.
+  void compare(const std::string& name, Tensor<float> actual) {
+    if (!run_.has(name)) return;
+    const auto expected = run_.tensor(name);
+    if (actual.rank() > 0 && expected.dim(0) == 2 * actual.dim(0))
+      actual = concat_leading<float>(std::array{actual, actual});
+    result.checks.push_back({name, test::difference(actual, expected), bound_});
+  }
+  StepObserver on_step() {
+    return [this](const DenoisingStep& step) {
+      timesteps_.push_back(step.timestep);
+      // `latents.i` is what the sampler made of step i - 1, before anything is put back into it.
+      compare("latents." + std::to_string(step.index + 1), step.stepped);
+      last_ = step.stepped;
+      if (step.index == 0) compare("mid.model_output.0", step.model_output);
+    };
+  }
+  /// `decoded` are pictures around [-1, 1].
+  void finish(const Tensor<float>& decoded) {
+    const auto count = static_cast<Index>(timesteps_.size());
+    result.checks.push_back(
+        {"timesteps", test::difference(Tensor<float>::copy_of({count}, timesteps_), run_.tensor("timesteps")),
+         0.0});
+    compare("out.latents", last_);
+    // Pictures are recorded channels last, unlike everything else.
+    result.checks.push_back(
+        {"out.image", test::difference(denormalise(decoded), run_.file().read<float>("out.image")), bound_});
+  }
+  void compare_unscaled(const Tensor<float>& latents, const models::AutoencoderKlConfig& vae) {
+    auto unscaled = latents.clone();
+    for (float& value : unscaled.span()) value = value / vae.scaling_factor + vae.shift_factor;
+    compare("mid.vae_decode_input", unscaled);
+  }
+
+  Result result;
+
+ private:
+  const Recorded& run_;
+  double bound_;
+  std::vector<float> timesteps_;
+  Tensor<float> last_;
+};
+
+StableDiffusionTask task_for(const weights::Config& config, const Recorded& run) {
+  const auto arguments = arguments_of(
+      config, {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"},
+      {"prompt", "negative_prompt", "height", "width", "guidance_scale", "num_inference_steps", "eta",
+       "clip_skip", "strength", "guidance_rescale", "num_images_per_prompt", "output_type"});
+  const auto pipeline = config.get("pipeline", "");
   StableDiffusionTask task;
   const auto prompt = arguments.value("prompt", Json());
   const auto copies = arguments.value("num_images_per_prompt", std::size_t{1});
@@ -91,50 +146,83 @@ StableDiffusionTask task_for(const weights::Config& config, const Recorded& run)
   if (run.has("in.latents")) task.latents = run.tensor("in.latents");
   if (run.has("in.image")) task.image = normalised(run.tensor("in.image"));
   if (run.has("in.mask_image")) task.mask = run.tensor("in.mask_image");
-  const auto picture = run.file().find("out.image")->shape;  // [N, H, W, 3], whatever the arguments left out
+  const auto picture = picture_shape(run);
   task.height = picture[1];
   task.width = picture[2];
   return task;
 }
 
-Result compare_run(const StableDiffusion& model, const ops::Context& context, const weights::Config& config,
-                   const Recorded& run) {
-  auto task = task_for(config, run);
-  const auto scheduler =
-      weights::Config::parse(config.json("scheduler").value(), config.source() + ", scheduler");
-  task.sampler = samplers::SamplerRegistry::standard().make(scheduler);
-  const double bound = scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4;
-  Result result;
-  const auto compare = [&](const std::string& name, const Tensor<float>& actual) {
-    if (run.has(name)) result.checks.push_back({name, test::difference(actual, run.tensor(name)), bound});
-  };
-  compare("mid.encode_prompt.0", model.encode_prompts(context, task.prompts, task.clip_skip));
-  if (task.guidance.is_on())
-    compare("mid.encode_prompt.1", model.encode_prompts(context, task.negative_prompts, 0));
+using Runner = std::function<Result(const ops::Context&, const weights::Config& config, const Recorded& run)>;
 
-  RecordedNoise noise(run);
-  std::vector<float> timesteps;
-  Tensor<float> last;
-  const auto made = model.run(context, task, noise, [&](const StableDiffusionStep& step) {
-    timesteps.push_back(step.timestep);
-    // `latents.i` is what the sampler made of step i - 1, before anything is put back into it.
-    compare("latents." + std::to_string(step.index + 1), step.stepped);
-    last = step.stepped;
-    if (step.index == 0) compare("mid.model_output.0", step.model_output);
-  });
-  const auto count = static_cast<Index>(timesteps.size());
-  result.checks.push_back(
-      {"timesteps", test::difference(Tensor<float>::copy_of({count}, timesteps), run.tensor("timesteps")),
-       0.0});
-  compare("out.latents", last);
-  const auto& vae = model.networks().autoencoder_config();
-  auto unscaled = made.latents.clone();
-  for (float& value : unscaled.span()) value = value / vae.scaling_factor + vae.shift_factor;
-  compare("mid.vae_decode_input", unscaled);
-  // Pictures are recorded channels last, unlike everything else.
-  result.checks.push_back(
-      {"out.image", test::difference(denormalise(made.decoded), run.file().read<float>("out.image")), bound});
-  return result;
+Runner stable_diffusion(const fs::path& folder, const ops::Context& context) {
+  const StableDiffusion model(load_stable_diffusion_networks(folder, context.engine, false, false, {}),
+                              text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai));
+  return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
+    auto task = task_for(config, run);
+    task.sampler = sampler_of(config);
+    const auto scheduler = weights::Config::parse(config.json("scheduler").value(), config.source());
+    Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
+    comparison.compare("mid.encode_prompt.0",
+                       model.encode_prompts(run_context, task.prompts, task.clip_skip));
+    if (task.guidance.is_on())
+      comparison.compare("mid.encode_prompt.1", model.encode_prompts(run_context, task.negative_prompts, 0));
+    RecordedNoise noise(run);
+    const auto made = model.run(run_context, task, noise, comparison.on_step());
+    comparison.finish(made.decoded);
+    comparison.compare_unscaled(made.latents, model.networks().autoencoder_config());
+    return comparison.result;
+  };
+}
+
+Runner dit(const fs::path& folder, const ops::Context& context) {
+  const auto model = DiTPipeline::load(folder, context.engine, false, false, {});
+  return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
+    const auto arguments =
+        arguments_of(config, {"DiTPipeline"}, {"class_labels", "guidance_scale", "num_inference_steps"});
+    DiTTask task;
+    task.class_labels = arguments.at("class_labels").get<std::vector<std::int32_t>>();
+    task.guidance.scale = arguments.value("guidance_scale", 4.0f);
+    task.steps = arguments.value("num_inference_steps", 50);
+    task.height = picture_shape(run)[1];
+    task.width = picture_shape(run)[2];
+    task.sampler = sampler_of(config);
+    RecordedNoise noise(run);
+    Comparison comparison(run, 1e-4);
+    const auto made = model.run(run_context, task, noise, comparison.on_step());
+    comparison.finish(made.decoded);
+    comparison.compare_unscaled(made.latents, model.networks().autoencoder);
+    return comparison.result;
+  };
+}
+
+Runner ddpm(const fs::path& folder, const ops::Context& context) {
+  const auto model = DDPMPipeline::load(folder, context.engine, false, false, {});
+  return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
+    const auto arguments =
+        arguments_of(config, {"DDPMPipeline", "DDIMPipeline"},
+                     {"batch_size", "num_inference_steps", "eta", "use_clipped_model_output"});
+    DDPMTask task;
+    task.batch = arguments.value("batch_size", Index{1});
+    task.steps = arguments.value("num_inference_steps", 1000);
+    task.eta = arguments.value("eta", 0.0);
+    task.use_clipped_model_output = arguments.value("use_clipped_model_output", false);
+    task.height = picture_shape(run)[1];
+    task.width = picture_shape(run)[2];
+    task.sampler = sampler_of(config);
+    RecordedNoise noise(run);
+    Comparison comparison(run, 1e-4);
+    comparison.finish(model.run(run_context, task, noise, comparison.on_step()));
+    return comparison.result;
+  };
+}
+
+Runner runner_for(const fs::path& folder, const ops::Context& context) {
+  const auto name = weights::Config::load(folder / "model_index.json").class_name();
+  if (name.starts_with("StableDiffusion") && !fs::exists(folder / "text_encoder_2"))
+    return stable_diffusion(folder, context);
+  if (name == "DiTPipeline") return dit(folder, context);
+  if (name == "DDPMPipeline" || name == "DDIMPipeline") return ddpm(folder, context);
+  throw ConfigError("conformance", "pipeline " + name);
 }
 
 }  // namespace
@@ -149,22 +237,16 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
                            fs::absolute(folder).lexically_normal().filename().string() + ":";
   std::vector<Result> results;
   const auto context = options.context();
-  std::optional<StableDiffusion> model;
+  Runner runner;
   std::string unsupported = options.bfloat16 ? "no bound is defined for whole pipelines in bfloat16" : "";
   for (const auto& file : files) {
     const auto name = area + file.stem().string();
     Result result;
     try {
       if (!unsupported.empty()) throw ConfigError("conformance", unsupported);
-      if (!model) {
-        const auto index = weights::Config::load(folder / "model_index.json");
-        if (!index.class_name().starts_with("StableDiffusion") || fs::exists(folder / "text_encoder_2"))
-          throw ConfigError("conformance", unsupported = "pipeline " + index.class_name());
-        model.emplace(load_stable_diffusion_networks(folder, context.engine, false, false, {}),
-                      text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai));
-      }
-      result = compare_run(*model, context, weights::Config::load(file),
-                           Recorded(fs::path(file).replace_extension(".safetensors")));
+      if (!runner) runner = runner_for(folder, context);
+      result = runner(context, weights::Config::load(file),
+                      Recorded(fs::path(file).replace_extension(".safetensors")));
     } catch (const ConfigError& error) {
       result.unsupported = error.what();
     } catch (const std::exception& error) {

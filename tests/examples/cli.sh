@@ -185,6 +185,45 @@ on two lines'
   one_error 'unet.*diffusion_pytorch_model.safetensors'
 }
 
+section_class2img() {
+  class2img() {
+    local expected=$1
+    shift
+    run "$expected" daguerre class2img --model "$models/dit" --steps 3 --threads 1 "$@"
+  }
+  class2img 0 --class 207 --seed 7 --out a.png
+  out_is a.png
+  class2img 0 --class "golden retriever" --seed 7 --out b.png
+  same a.png b.png
+  run 0 daguerre inspect a.png
+  out_has 'Class: 207 golden retriever'
+  class2img 0 --class goldfish 207 --seed 6 --out two.png
+  out_is "two_1.png
+two_2.png"
+  class2img 1 --class unicorn --out c.png
+  one_error 'no class is called "unicorn"'
+  class2img 1 --class 1000 --out c.png
+  one_error 'class 1000 is not one of 0 to 999'
+  class2img 1 --out c.png
+  one_error 'no class'
+  class2img 2 --class 1 --prompt cat --out c.png
+  one_error '--prompt'
+  absent c.png
+  run 0 daguerre inspect "$models/dit"
+  out_has DiTTransformer2DModel
+  # A model that takes no class.
+  run 0 daguerre class2img --model "$models/ddpm" --steps 3 --threads 1 --seed 7 --out d.png
+  run 0 daguerre class2img --model "$models/ddpm" --steps 3 --threads 1 --seed 7 --sampler ddim --out e.png
+  differ d.png e.png
+  run 1 daguerre class2img --model "$models/ddpm" --steps 3 --class 1 --out f.png
+  one_error 'takes no class'
+  run 1 daguerre class2img --model "$sd1" --steps 3 --class 1 --out f.png
+  one_error 'Stable Diffusion takes no class'
+  run 1 daguerre txt2img --model "$models/dit" --prompt cat --out f.png
+  one_error 'DiT takes no prompt'
+  absent f.png
+}
+
 section_bad_models() {
   sd1=$work/nothere
   txt2img 1 --out a.png

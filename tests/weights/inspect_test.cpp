@@ -65,6 +65,13 @@ TEST_CASE("the class of a lone file is guessed from its names", "[weights][inspe
     CHECK(file.components[0].class_guessed);
     CHECK(file.components[0].parameters == folder.components[0].parameters);
   }
+  for (const auto& [file, expected] :
+       std::vector<std::pair<std::string, std::string>>{{"unet/ddpm_uncond", "UNet2DModel"},
+                                                        {"dit/dit", "DiTTransformer2DModel"},
+                                                        {"dit/dit_original", "DiT in the original layout"}}) {
+    const auto model = weights::inspect(test::golden(file) / "weights.safetensors");
+    CHECK(model.components.at(0).class_name == expected);
+  }
   const test::TempFolder folder;
   const auto guess = [&](const std::string& name) {
     return weights::inspect(folder.write("x.safetensors", file_with({name}))).components.at(0).class_name;

@@ -1,13 +1,10 @@
 #pragma once
 
-#include <optional>
 #include <span>
 #include <vector>
 
-#include "daguerre/nn/resnet.hpp"
-#include "daguerre/nn/timestep.hpp"
+#include "daguerre/models/unet_2d_body.hpp"
 #include "daguerre/nn/transformer.hpp"
-#include "daguerre/ops/embedding.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace daguerre::models {
@@ -64,37 +61,8 @@ class UNet2DCondition {
   const UNet2DConditionConfig& config() const noexcept { return config_; }
 
  private:
-  struct Layer {
-    nn::ResnetBlock2D<T> resnet;
-    std::optional<nn::Transformer2D<T>> attention;
-  };
-  struct DownBlock {
-    std::vector<Layer> layers;
-    std::optional<nn::Downsample2D<T>> downsampler;
-  };
-  struct UpBlock {
-    std::vector<Layer> layers;
-    std::optional<nn::Upsample2D<T>> upsampler;
-  };
-  /// What every block of one call is given.
-  struct Conditioning {
-    Tensor<float> temb;
-    Tensor<T> encoder_hidden_states;
-    const Tensor<float>* key_bias;
-  };
-  Tensor<float> run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
-                    const Conditioning& c) const;
-  Tensor<float> time_embedding(const ops::Context& context, std::span<const float> timesteps,
-                               Index batch) const;
-
   UNet2DConditionConfig config_;
-  nn::Conv2d<float> conv_in_;
-  nn::TimestepEmbedding<float> time_embedding_;  // tiny, and shared by all blocks: float32
-  std::vector<DownBlock> down_blocks_;
-  std::vector<Layer> mid_block_;  // the second has no attention
-  std::vector<UpBlock> up_blocks_;
-  nn::GroupNorm conv_norm_out_;
-  nn::Conv2d<float> conv_out_;
+  UNet2DBody<T, nn::Transformer2D<T>> body_;
 };
 
 }  // namespace daguerre::models

@@ -50,7 +50,7 @@ class SpatialAttention {
   struct Options {
     Index channels = 0;
     int heads = 1;
-    int norm_num_groups = 32;
+    int norm_num_groups = 32;  ///< 0: no group norm
     float norm_epsilon = 1e-6f;
     float rescale_output_factor = 1.0f;
   };
@@ -58,7 +58,7 @@ class SpatialAttention {
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const;
 
  private:
-  GroupNorm norm_;
+  std::optional<GroupNorm> norm_;
   Attention<T> attention_;
   float rescale_output_factor_;
 };

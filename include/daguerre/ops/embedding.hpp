@@ -21,6 +21,13 @@ struct TimestepEmbeddingOptions {
 Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
                                  const TimestepEmbeddingOptions& options = {});
 
+/// Fixed positions of the patches of a `height` x `width` grid, row after row, `[height * width, channels]`;
+/// `channels` is a multiple of 4: sines, then cosines of the column's angles, then of the row's (diffusers'
+/// get_2d_sincos_pos_embed; Peebles & Xie 2023). Coordinates run over [0, base_size) on every grid and are
+/// divided by `interpolation_scale`. Angles are float64. Throws ArgumentError.
+Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Index base_size,
+                                  double interpolation_scale = 1.0);
+
 /// Rows `ids` of `table[V, C]`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table.
 template <class T>
 Tensor<T> embedding_lookup(const Tensor<T>& table, std::span<const std::int32_t> ids);

@@ -9,6 +9,10 @@ struct Guidance {
   float scale = 7.5f;    ///< 1 and below: no guidance, and only one pass of the denoiser
   float rescale = 0.0f;  ///< 0..1; pulls the result's standard deviation back to the conditional prediction's
 
+  /// Only the first so many channels are steered, the rest stays the conditional prediction's (the original
+  /// DiT's forward_with_cfg); 0: all.
+  Index channels = 0;
+
   bool is_on() const noexcept { return scale > 1.0f; }
 };
 

@@ -4,8 +4,10 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daguerre/error.hpp"
@@ -58,15 +60,21 @@ class Step {
   std::function<Image(Index)> preview_;
 };
 
-/// One order for pictures. Every field has a usable default but the prompt; each is initialised here, so that
-/// a host may name the few that it sets without a compiler warning.
+/// One order for pictures. Every field has a usable default but the prompt or the class; each is initialised
+/// here, so that a host may name the few that it sets without a compiler warning. What the loaded model
+/// cannot use (a prompt for DiT, a class for Stable Diffusion, guidance for DDPM) must stay as it is.
 struct GenerateOptions {
   std::string prompt{};
   std::string negative_prompt{};
+  /// Ids of what to show, for class-conditional models: one for all pictures, or one for each.
+  std::vector<std::int32_t> class_labels{};
+  std::string class_name{};  ///< instead: the name of one class in the model's `id2label`
   int steps = 50;
-  float guidance_scale = 7.5f;    ///< 1 and below turn guidance off and halve the time
+  /// 1 and below turn guidance off and halve the time. By default 7.5, or 4 for DiT.
+  std::optional<float> guidance_scale{};
   float guidance_rescale = 0.0f;  ///< 0..1; 0.7 for models with zero terminal SNR
-  Index width = 0;  ///< in pixels, a multiple of 8; 0: as the latents, or what the model was trained at
+  Index width =
+      0;  ///< in pixels, as a rule a multiple of 8; 0: as the latents, or what the model was trained at
   Index height = 0;
   std::uint64_t seed = 0;  ///< of the first image; the next ones have seed + 1, seed + 2 …
   int count = 1;           ///< images made in one run
@@ -104,7 +112,7 @@ struct Generated {
   void save_png(const std::filesystem::path& path, std::size_t n = 0) const;
 };
 
-/// A loaded model: text in, pictures out.
+/// A loaded model: text (or a class) in, pictures out.
 ///
 ///     auto pipe = daguerre::Pipeline::load("models/stable-diffusion-v1-5");
 ///     pipe.generate({.prompt = "a lighthouse at dawn", .steps = 20, .seed = 42}).save_png("lighthouse.png");
@@ -113,7 +121,8 @@ struct Generated {
 /// once.
 class Pipeline {
  public:
-  /// Loads a model folder in diffusers' layout (`model_index.json` and a folder for each part). Throws
+  /// Loads a model folder in diffusers' layout (`model_index.json` and a folder for each part): Stable
+  /// Diffusion 1.x and 2.x, DiTPipeline, DDPMPipeline and DDIMPipeline. Throws
   /// FileError, FormatError, ConfigError or WeightError, naming the file and what is wrong with it.
   static Pipeline load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
@@ -124,6 +133,8 @@ class Pipeline {
   /// What the model was trained at; the size of pictures unless the options say otherwise.
   Index default_width() const noexcept;
   Index default_height() const noexcept;
+  /// The id of the class of that name, as ClassNames::find. Throws ArgumentError.
+  std::int32_t class_id(std::string_view name) const;
   /// What was decided at load.
   Precision precision() const noexcept;
   const std::string& engine() const noexcept;

@@ -8,9 +8,7 @@
 
 #include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
-#include "daguerre/pipeline/guidance.hpp"
-#include "daguerre/pipeline/noise.hpp"
-#include "daguerre/samplers/sampler.hpp"
+#include "daguerre/pipeline/denoising.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 
 namespace daguerre {
@@ -53,18 +51,6 @@ struct StableDiffusionTask {
   std::shared_ptr<const samplers::Sampler> sampler;
 };
 
-/// What a run shows after each step.
-struct StableDiffusionStep {
-  Index index;  ///< from 0
-  Index total;
-  float timestep;
-  const Tensor<float>& latents;  ///< after the step, scaled
-  const Tensor<float>&
-      stepped;  ///< as the sampler left them; differs from latents only when inpainting by blending
-  const Tensor<float>& model_output;          ///< after guidance
-  const Tensor<float>& pred_original_sample;  ///< the sampler's guess of the result; may be empty
-};
-
 /// Stable Diffusion 1.x and 2.x: text to image, image to image, inpainting with nine-channel models and by
 /// blending with four-channel ones (diffusers' StableDiffusionPipeline, StableDiffusionImg2ImgPipeline,
 /// StableDiffusionInpaintPipeline). Immutable; safe to use from many threads, each with a context of its own.
@@ -80,7 +66,7 @@ class StableDiffusion {
   /// Throws ArgumentError for a task that is not possible, NumericError when a network's result is not
   /// finite, Cancelled, and whatever `on_step` throws.
   Result run(const ops::Context& context, const StableDiffusionTask& task, NoiseStreams& noise,
-             const std::function<void(const StableDiffusionStep&)>& on_step = {}) const;
+             const StepObserver& on_step = {}) const;
 
   /// `[N, L, D]`
   Tensor<float> encode_prompts(const ops::Context& context, const std::vector<std::string>& prompts,

@@ -29,6 +29,8 @@ class Config {
   std::string class_name() const;
   /// True when the key is present and not null. Does not count as reading it.
   bool has(std::string_view key) const;
+  /// True when the key is present and null, where that means something else than leaving it out. Likewise.
+  bool is_null(std::string_view key) const;
 
   /// The value of `key`, or `fallback` when it is absent or null.
   bool get(std::string_view key, bool fallback) const;

@@ -15,8 +15,8 @@ struct ComponentDescription {
   std::string name;            ///< "unet", "vae" … as in model_index.json; empty for a file or lone folder
   std::filesystem::path path;  ///< the file or folder
   /// `_class_name` or `architectures` of its config.json, or the class in model_index.json. Without either, a
-  /// guess from the tensors' names: "UNet2DConditionModel", "AutoencoderKL", "CLIPTextModel", "CompVis
-  /// checkpoint", "LoRA" or "unknown".
+  /// guess from the tensors' names: "UNet2DConditionModel", "UNet2DModel", "DiTTransformer2DModel", "DiT in
+  /// the original layout", "AutoencoderKL", "CLIPTextModel", "CompVis checkpoint", "LoRA" or "unknown".
   std::string class_name;
   bool class_guessed = false;
   std::vector<std::string> files;   ///< the safetensors files, by path; none for schedulers and tokenizers

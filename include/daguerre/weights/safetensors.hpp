@@ -69,6 +69,9 @@ class SafetensorsFile {
   /// be converted (F8), or an integer type cannot hold one of its values.
   template <class T>
   Tensor<T> read(std::string_view tensor_name) const;
+  /// The same for an entry of this file, or for rows of one: shape and bytes are `info`'s.
+  template <class T>
+  Tensor<T> read(const TensorInfo& info) const;
 
  private:
   struct State;

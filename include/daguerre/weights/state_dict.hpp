@@ -11,6 +11,14 @@
 
 namespace daguerre::weights {
 
+/// A tensor under another name: all of `source`, or `rows` rows of its leading axis from `first_row` on.
+struct RenamedTensor {
+  std::string name;
+  std::string source;
+  Index first_row = 0;
+  Index rows = -1;  ///< -1: all
+};
+
 /// The named tensors of one network, from one safetensors file or several shards. It remembers which tensors
 /// were asked for, so that a loader can report those that nobody wanted. Copies share that memory and may be
 /// used from several threads.
@@ -25,6 +33,11 @@ class StateDict {
   /// tensor that the index promises.
   static StateDict load(const std::filesystem::path& path, const SafetensorsOptions& options = {});
   explicit StateDict(std::vector<SafetensorsFile> files);
+
+  /// The same files under the given names alone; a source may serve several names. What was asked for is
+  /// counted anew. Throws WeightError for a source that is missing or has no such rows, FormatError for a
+  /// name used twice.
+  StateDict renamed(const std::vector<RenamedTensor>& tensors) const;
 
   bool contains(std::string_view name) const;
   /// nullptr when there is no such tensor. Does not count as asking for it.
@@ -44,6 +57,7 @@ class StateDict {
 
  private:
   struct State;
+  explicit StateDict(std::shared_ptr<State> state) : state_(std::move(state)) {}
   std::shared_ptr<State> state_;
 };
 

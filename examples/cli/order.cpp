@@ -1,0 +1,275 @@
+#include "order.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <daguerre/daguerre.hpp>
+#include <daguerre/ops/engine.hpp>
+#include <daguerre/samplers/registry.hpp>
+
+#include "files.hpp"
+#include "interrupt.hpp"
+#include "progress.hpp"
+
+namespace daguerre::cli {
+namespace {
+
+Precision precision_called(const std::string& name) {
+  if (name == "f32") return Precision::float32;
+  if (name == "bf16") return Precision::bfloat16;
+  return Precision::automatic;
+}
+
+void check_outputs(const Order& order) {
+  if (order.generate.count == 1)
+    check_writable("--out", order.out);
+  else
+    for (int i = 1; i <= order.generate.count; ++i) check_writable("--out", numbered(order.out, i));
+  if (!order.preview.empty()) check_writable("--preview", order.preview);
+  if (!order.save_latents.empty()) check_writable("--save-latents", order.save_latents);
+}
+
+/// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
+void read_inputs(Order& order) {
+  auto& options = order.generate;
+  if (!order.init_image.empty()) options.init_image = Image::load(order.init_image);
+  if (!order.mask.empty()) options.mask_image = Image::load(order.mask);
+  options.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
+  if (order.latents.empty()) return;
+  options.latents = read_latents(order.latents);
+  const Index found = options.latents.dim(0);
+  if (found < 1 || found > 1000)
+    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
+                                         " pictures, expected 1 to 1000");
+  if (order.count && *order.count != found)
+    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
+                                         " pictures, --count is " + std::to_string(*order.count));
+  options.count = static_cast<int>(found);
+}
+
+Pipeline load(const Order& order, const Interrupt& interrupt, Progress& progress) {
+  // Nothing is half done while a model is loaded, and loading cannot be stopped: end at once.
+  const std::stop_callback at_once(interrupt.token(), [] {
+    std::fputs("daguerre: stopped\n", stderr);
+    std::_Exit(EXIT_FAILURE);
+  });
+  progress.stage("loading " + order.model);
+  auto pipeline = Pipeline::load(order.model, order.load);
+  progress.loaded();
+  return pipeline;
+}
+
+void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
+  progress.note(order.model + ": " + pipeline.engine() +
+                (pipeline.precision() == Precision::bfloat16 ? ", bf16, " : ", f32, ") +
+                std::to_string(pipeline.threads()) + (pipeline.threads() == 1 ? " thread" : " threads"));
+  if (!order.seed) progress.note("seed " + std::to_string(order.generate.seed));
+}
+
+/// Accepts names of PNG files.
+CLI::Validator png_name() {
+  return CLI::Validator(
+      [](const std::string& name) {
+        auto extension = std::filesystem::path(name).extension().string();
+        for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        return extension == ".png" ? std::string() : "\"" + name + "\" does not end in .png";
+      },
+      "");
+}
+
+/// Accepts what fits into 64 bits; the conversion that follows takes negative numbers too.
+CLI::Validator seed_number() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        std::uint64_t seed = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+        const bool whole = error == std::errc() && end == text.data() + text.size();
+        return whole ? std::string() : text + " is not a whole number from 0 to 18446744073709551615";
+      },
+      "");
+}
+
+/// The id that `text` is, or that the class of that name has.
+std::int32_t class_called(const std::string& text, const Pipeline& pipeline) {
+  std::int32_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  const bool is_id = error == std::errc() && end == text.data() + text.size();
+  return is_id ? id : pipeline.class_id(text);
+}
+
+}  // namespace
+
+void add_model_option(CLI::App& app, Order& order) {
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_option("--model", order.model, "Model folder in diffusers' layout (with model_index.json)")
+      ->type_name("DIR")
+      ->required()
+      ->group(groups::what);
+}
+
+void add_output_options(CLI::App& app, Order& order) {
+  auto& generate = order.generate;
+  app.add_option("--out", order.out,
+                 "Where to write it, with the settings in the PNG's \"parameters\" text. "
+                 "Several pictures become FILE_1.png, FILE_2.png ...")
+      ->check(png_name())
+      ->type_name("FILE.png")
+      ->required()
+      ->group(groups::what);
+  app.add_option("--width", generate.width,
+                 "In pixels, a multiple of 8; by default what the model was trained at")
+      ->check(CLI::PositiveNumber)
+      ->type_name("W")
+      ->group(groups::what);
+  app.add_option("--height", generate.height, "Likewise")
+      ->check(CLI::PositiveNumber)
+      ->type_name("H")
+      ->group(groups::what);
+  app.add_option("--count", order.count,
+                 "Pictures to make in one run, at most 1000; picture i has seed + i - 1")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N")
+      ->group(groups::what);
+  app.add_option("--seed", order.seed, "Of the first picture; drawn and printed when absent")
+      ->check(seed_number())
+      ->type_name("N")
+      ->group(groups::what);
+}
+
+void add_sampling_options(CLI::App& app, Order& order) {
+  auto& generate = order.generate;
+  generate.steps = 20;
+  app.add_option("--steps", generate.steps, "More steps take longer and are nearer to the model's ideal")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(groups::how);
+  app.add_option("--guidance", generate.guidance_scale,
+                 "How strongly the prompt or the class steers, by default 7.5 (DiT: 4); 1 turns it off and "
+                 "halves the time")
+      ->type_name("W")
+      ->group(groups::how);
+  app.add_option("--guidance-rescale", generate.guidance_rescale,
+                 "0 to 1: keeps strong guidance from overexposing; 0.7 suits models with zero terminal SNR")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("PHI")
+      ->capture_default_str()
+      ->group(groups::how);
+  app.add_option("--sampler", generate.sampler, "By default what the model's folder says")
+      ->check(CLI::IsMember(samplers::SamplerRegistry::standard().names()))
+      ->type_name("NAME")
+      ->group(groups::how);
+  app.add_option("--eta", generate.eta, "For ddim: 0 is deterministic, 1 as noisy as ddpm")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("ETA")
+      ->capture_default_str()
+      ->group(groups::how);
+  app.add_option("--generator", generate.generator, "Whose random numbers the seed means")
+      ->check(CLI::IsMember({"torch-cpu", "cuda-philox"}))
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(groups::how);
+}
+
+void add_latents_option(CLI::App& app, Order& order) {
+  app.add_option(
+         "--latents", order.latents,
+         "Initial noise, unit variance: tensor \"latents\" (or the only one), [N, C, h, w] as diffusers has "
+         "it. Count and size follow from it")
+      ->type_name("FILE.safetensors")
+      ->group(groups::from);
+}
+
+void add_machine_options(CLI::App& app, Order& order) {
+  auto engines = ops::engine_names();
+  engines.insert(engines.begin(), "auto");
+  app.add_option("--precision", order.precision,
+                 "auto is bf16 where the processor multiplies it natively, else f32")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(groups::machine);
+  app.add_option("--engine", order.load.engine, "What does the heavy arithmetic")
+      ->check(CLI::IsMember(engines))
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(groups::machine);
+  app.add_option("--threads", order.load.threads, "0: as many as there are processors")
+      ->check(CLI::Range(0, 4096))
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(groups::machine);
+  app.add_flag("--allow-trailing-bytes", order.load.allow_trailing_bytes,
+               "Accept weight files with bytes behind their last tensor")
+      ->group(groups::machine);
+}
+
+void add_other_outputs(CLI::App& app, Order& order) {
+  auto* preview =
+      app.add_option("--preview", order.preview, "Write the picture as it is so far, again and again")
+          ->check(png_name())
+          ->type_name("FILE.png")
+          ->group(groups::besides);
+  app.add_option("--preview-every", order.preview_every,
+                 "Steps between previews; each takes as long as the decoder")
+      ->check(CLI::PositiveNumber)
+      ->needs(preview)
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(groups::besides);
+  app.add_option("--save-latents", order.save_latents,
+                 "Write the final latents, [N, C, h, w], scaled as the denoiser sees them")
+      ->type_name("FILE.safetensors")
+      ->group(groups::besides);
+  app.add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(groups::besides);
+}
+
+void carry_out(Order order) {
+  const Interrupt interrupt;
+  Progress progress(order.quiet);
+  order.load.precision = precision_called(order.precision);
+  order.load.on_warning = [&](const std::string& text) { progress.warning(text); };
+  read_inputs(order);
+  check_outputs(order);
+
+  auto& options = order.generate;
+  options.seed = order.seed ? *order.seed : std::random_device{}();
+  const auto pipeline = load(order, interrupt, progress);
+  for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, pipeline));
+
+  options.stop = interrupt.token();
+  options.on_step = [&](const Step& step) {
+    // Not before: an order that cannot be carried out says nothing but why.
+    if (step.index == 0) introduce(order, pipeline, progress);
+    progress.step(step);
+    const bool last = step.index + 1 == step.total;
+    if (!order.preview.empty() && !last && (step.index + 1) % order.preview_every == 0)
+      step.preview().save_png(order.preview);
+    if (last) progress.decoding();
+    return !interrupt.requested();
+  };
+  const auto made = pipeline.generate(options);
+  progress.finished();
+
+  if (!order.save_latents.empty()) write_latents(order.save_latents, made.latents);
+  for (int i = 0; i < options.count; ++i) {
+    const std::filesystem::path path =
+        options.count == 1 ? std::filesystem::path(order.out) : numbered(order.out, i + 1);
+    made.save_png(path, static_cast<std::size_t>(i));
+    std::printf("%s\n", path.string().c_str());
+  }
+}
+
+}  // namespace daguerre::cli

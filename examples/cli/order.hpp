@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <daguerre/daguerre.hpp>
+
+namespace CLI {
+class App;
+}
+
+namespace daguerre::cli {
+
+/// What a command line that makes pictures asks for.
+struct Order {
+  std::string model;
+  LoadOptions load;
+  GenerateOptions generate;
+  std::string precision = "auto";
+  std::optional<int> count;
+  std::optional<std::uint64_t> seed;
+  std::vector<std::string> classes;  ///< ids or names
+  std::string out, init_image, mask, latents, save_latents, preview;
+  int preview_every = 5;
+  bool quiet = false;
+};
+
+/// Headings of --help.
+namespace groups {
+inline const std::string what = "What to make";
+inline const std::string how = "How to make it";
+inline const std::string from = "What to start from";
+inline const std::string machine = "The machine";
+inline const std::string besides = "What to see and keep besides";
+}  // namespace groups
+
+// The options that all commands which make pictures share, in the order in which --help shows them; a command
+// adds its own in between.
+void add_model_option(CLI::App& app, Order& order);
+void add_output_options(CLI::App& app, Order& order);
+void add_sampling_options(CLI::App& app, Order& order);
+void add_latents_option(CLI::App& app, Order& order);
+void add_machine_options(CLI::App& app, Order& order);
+void add_other_outputs(CLI::App& app, Order& order);
+
+/// Loads the model, makes the pictures, writes them. Progress goes to stderr, names of files to stdout.
+void carry_out(Order order);
+
+}  // namespace daguerre::cli

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "daguerre/ops/context.hpp"
+#include "daguerre/pipeline/guidance.hpp"
+#include "daguerre/pipeline/noise.hpp"
+#include "daguerre/samplers/sampler.hpp"
+
+namespace daguerre {
+
+/// What a run shows after each step. Valid only during the call.
+struct DenoisingStep {
+  Index index;  ///< from 0
+  Index total;
+  float timestep;
+  const Tensor<float>& latents;  ///< after the step, scaled as the denoiser sees them
+  const Tensor<float>&
+      stepped;  ///< as the sampler left them; differs from latents only when inpainting by blending
+  const Tensor<float>& model_output;          ///< after guidance
+  const Tensor<float>& pred_original_sample;  ///< the sampler's guess of the result; may be empty
+};
+using StepObserver = std::function<void(const DenoisingStep&)>;
+
+/// A model with all that steers it settled: the prediction (after guidance) for `x`, scaled as the sampler
+/// wants it, at a timestep.
+using Denoiser = std::function<Tensor<float>(const Tensor<float>& x, float timestep)>;
+
+/// The loop that every pipeline runs.
+struct DenoisingLoop {
+  Denoiser denoiser;
+  std::string_view component = "unet";  ///< who speaks when a prediction is not finite
+  /// What the latents become after a step whose successor is call `next_call`, if anything is done to them.
+  std::function<Tensor<float>(const Tensor<float>& stepped, Index next_call)> revise{};
+  StepObserver on_step{};
+
+  /// Takes `latents` through the calls of `run` from `first_call` on. Throws NumericError when a prediction
+  /// is not finite, Cancelled, and whatever the functions throw.
+  Tensor<float> operator()(const ops::Context& context, samplers::SamplerRun& run, Index first_call,
+                           Tensor<float> latents, NoiseStreams& noise) const;
+};
+
+/// Which half of a doubled batch carries the condition.
+enum class ConditionedHalf { first, second };
+
+/// Classifier-free guidance in one pass: `predict` is given `x` twice along the leading axis, and the two
+/// halves of what it returns are combined. Without guidance it is given x as it is.
+Tensor<float> guided_prediction(const Tensor<float>& x, const Guidance& guidance, ConditionedHalf conditioned,
+                                const std::function<Tensor<float>(const Tensor<float>&)>& predict);
+
+}  // namespace daguerre

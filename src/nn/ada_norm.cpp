@@ -1,0 +1,63 @@
+#include "daguerre/nn/ada_norm.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "daguerre/ops/elementwise.hpp"
+
+namespace daguerre::nn {
+namespace {
+
+/// Width of the sinusoid; fixed in both references.
+constexpr Index sinusoid_width = 256;
+
+}  // namespace
+
+TimestepLabelEmbedding::TimestepLabelEmbedding(const Loader& loader, const Options& options)
+    : options_(options),
+      timestep_embedder_(loader.sub("timestep_embedder"), sinusoid_width, options.dim),
+      embedding_table_(
+          loader.sub("class_embedder.embedding_table").tensor("weight", {options.labels, options.dim})) {}
+
+Tensor<float> TimestepLabelEmbedding::operator()(const ops::Context& context,
+                                                 std::span<const float> timesteps,
+                                                 std::span<const std::int32_t> class_labels) const {
+  const std::size_t batch = class_labels.size();
+  if (timesteps.size() != 1 && timesteps.size() != batch)
+    throw ArgumentError("timestep_embedding", std::to_string(timesteps.size()) + " timesteps for " +
+                                                  std::to_string(batch) + " class labels");
+  const auto sinusoid = ops::timestep_embedding(timesteps, sinusoid_width, options_.timestep);
+  auto embedded = timestep_embedder_(context, sinusoid);
+  if (timesteps.size() != batch)
+    embedded = concat_leading<float>(std::vector<Tensor<float>>(batch, embedded));
+  return ops::add(context, embedded, ops::embedding_lookup(embedding_table_, class_labels));
+}
+
+bool TimestepLabelEmbedding::same_weights(const Loader& a, const Loader& b, const Options& options) {
+  const Index dim = options.dim;
+  const std::pair<const char*, Shape> tensors[] = {
+      {"timestep_embedder.linear_1.weight", {dim, sinusoid_width}},
+      {"timestep_embedder.linear_1.bias", {dim}},
+      {"timestep_embedder.linear_2.weight", {dim, dim}},
+      {"timestep_embedder.linear_2.bias", {dim}},
+      {"class_embedder.embedding_table.weight", {options.labels, dim}}};
+  bool same = true;
+  // All are read, also behind a difference: what is not asked for would be reported as unused.
+  for (const auto& [name, shape] : tensors) {
+    const auto left = a.tensor(name, shape), right = b.tensor(name, shape);
+    same = std::equal(left.span().begin(), left.span().end(), right.span().begin()) && same;
+  }
+  return same;
+}
+
+template <class T>
+Tensor<float> AdaLayerNormZero<T>::modulation(const ops::Context& context,
+                                              const Tensor<float>& embedding) const {
+  const auto activated = ops::activate(context, embedding, ops::Activation::silu);
+  return linear_.accumulate(context, ops::cast<T>(context, activated));
+}
+
+template class AdaLayerNormZero<float>;
+template class AdaLayerNormZero<bfloat16>;
+
+}  // namespace daguerre::nn

@@ -1,0 +1,79 @@
+#include "daguerre/pipeline/ddpm_pipeline.hpp"
+
+#include "pipeline/latents.hpp"
+#include "pipeline/load_component.hpp"
+
+namespace daguerre {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* who = "pipeline";
+
+template <class T>
+DDPMNetwork load_as(const fs::path& folder, const LoadContext& context) {
+  auto unet = std::make_shared<const models::UNet2D<T>>(
+      load_component<models::UNet2D<T>, models::UNet2DConfig>(folder / "unet", context));
+  return {unet->config(), [unet](const ops::Context& run, const Tensor<float>& sample, float timestep,
+                                 std::span<const std::int32_t> labels) {
+            return (*unet)(run, sample, std::span(&timestep, 1), labels);
+          }};
+}
+
+}  // namespace
+
+DDPMPipeline::DDPMPipeline(DDPMNetwork network) : network_(std::move(network)) {
+  const auto& shape = network_.unet.shape;
+  const Index in = shape.in_channels, out = shape.out_channels;
+  if ((in != 1 && in != 3 && in != 4) || (out != in && out != 2 * in))
+    throw ConfigError(who, "the U-Net takes " + std::to_string(in) + " channels and gives " +
+                               std::to_string(out) +
+                               "; pictures have 1, 3 or 4, and twice as many may come "
+                               "out where the model predicts a variance");
+}
+
+DDPMPipeline DDPMPipeline::load(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
+                                bool bfloat16_weights, bool allow_trailing_bytes,
+                                const std::function<void(const std::string&)>& warn) {
+  const LoadContext context{engine, allow_trailing_bytes, warn};
+  return DDPMPipeline(bfloat16_weights ? load_as<bfloat16>(folder, context)
+                                       : load_as<float>(folder, context));
+}
+
+void DDPMPipeline::check(const DDPMTask& task) const {
+  const Index multiple = Index{1} << (network_.unet.shape.levels.size() - 1);
+  check_side("width", task.width, multiple);
+  check_side("height", task.height, multiple);
+  check_run(task.steps, {}, task.sampler.get());
+  if (task.batch < 1) throw ArgumentError(who, "a batch of " + std::to_string(task.batch));
+  const int classes = network_.unet.num_class_embeds;
+  const Index wanted = classes > 0 ? task.batch : 0;
+  if (static_cast<Index>(task.class_labels.size()) != wanted)
+    throw ArgumentError(who, classes > 0
+                                 ? "this model takes a class for each picture: " + std::to_string(wanted) +
+                                       " are needed, " + std::to_string(task.class_labels.size()) + " given"
+                                 : std::string("this model takes no class"));
+  for (const auto label : task.class_labels)
+    if (label < 0 || label >= classes)
+      throw ArgumentError(
+          who, "class " + std::to_string(label) + " is not one of 0 to " + std::to_string(classes - 1));
+}
+
+Tensor<float> DDPMPipeline::run(const ops::Context& context, const DDPMTask& task, NoiseStreams& noise,
+                                const StepObserver& on_step) const {
+  check(task);
+  samplers::RunOptions options;
+  options.steps = task.steps;
+  options.eta = task.eta;
+  options.use_clipped_model_output = task.use_clipped_model_output;
+  const auto run = task.sampler->start(options);
+  const auto start = initial_noise(
+      task.latents, {task.batch, task.height, task.width, network_.unet.shape.in_channels}, noise);
+  DenoisingLoop loop;
+  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+    return network_.denoise(context, x, timestep, task.class_labels);
+  };
+  loop.on_step = on_step;
+  return loop(context, *run, 0, affine(start, run->init_noise_sigma(), 0.0f), noise);
+}
+
+}  // namespace daguerre

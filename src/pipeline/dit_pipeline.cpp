@@ -1,0 +1,111 @@
+#include "daguerre/pipeline/dit_pipeline.hpp"
+
+#include <algorithm>
+
+#include "daguerre/weights/config.hpp"
+#include "pipeline/latents.hpp"
+#include "pipeline/load_component.hpp"
+
+namespace daguerre {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* who = "pipeline";
+
+/// The first `channels` channels of `x[..., C]`.
+Tensor<float> first_channels(const Tensor<float>& x, Index channels) {
+  const Index all = x.dim(-1);
+  if (all == channels) return x;
+  Tensor<float> result(x.shape().with(-1, channels));
+  for (Index i = 0; i < x.size() / all; ++i)
+    std::copy_n(x.data() + i * all, channels, result.data() + i * channels);
+  return result;
+}
+
+template <class T>
+DiTNetworks load_as(const fs::path& folder, const LoadContext& context) {
+  auto transformer = std::make_shared<const models::DiT<T>>(
+      load_component<models::DiT<T>, models::DiTConfig>(folder / "transformer", context));
+  auto vae = std::make_shared<const models::AutoencoderKl<T>>(
+      load_component<models::AutoencoderKl<T>, models::AutoencoderKlConfig>(folder / "vae", context));
+  return {transformer->config(), vae->config(),
+          [transformer](const ops::Context& run, const Tensor<float>& sample, float timestep,
+                        std::span<const std::int32_t> labels) {
+            return (*transformer)(run, sample, std::span(&timestep, 1), labels);
+          },
+          [vae](const ops::Context& run, const Tensor<float>& latents) { return vae->decode(run, latents); }};
+}
+
+}  // namespace
+
+DiTPipeline::DiTPipeline(DiTNetworks networks, ClassNames class_names)
+    : networks_(std::move(networks)), class_names_(std::move(class_names)) {
+  const auto& transformer = networks_.transformer;
+  const Index latent = networks_.autoencoder.latent_channels;
+  if (transformer.in_channels != latent ||
+      (transformer.out_channels != latent && transformer.out_channels != 2 * latent))
+    throw ConfigError(who, "the transformer takes " + std::to_string(transformer.in_channels) +
+                               " channels and gives " + std::to_string(transformer.out_channels) +
+                               ", the autoencoder's latents have " + std::to_string(latent));
+}
+
+DiTPipeline DiTPipeline::load(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
+                              bool bfloat16_weights, bool allow_trailing_bytes,
+                              const std::function<void(const std::string&)>& warn) {
+  const auto index = weights::Config::load(folder / "model_index.json");
+  const auto labels = index.json("id2label");
+  const LoadContext context{engine, allow_trailing_bytes, warn};
+  return DiTPipeline(bfloat16_weights ? load_as<bfloat16>(folder, context) : load_as<float>(folder, context),
+                     labels ? ClassNames::parse(*labels, index.source()) : ClassNames());
+}
+
+void DiTPipeline::check(const DiTTask& task) const {
+  const auto& transformer = networks_.transformer;
+  const Index multiple = networks_.autoencoder.downscale() * transformer.patch_size;
+  check_side("width", task.width, multiple);
+  check_side("height", task.height, multiple);
+  check_run(task.steps, task.guidance, task.sampler.get());
+  if (task.class_labels.empty()) throw ArgumentError(who, "there is no class");
+  for (const auto label : task.class_labels)
+    if (label < 0 || label >= transformer.num_classes)
+      throw ArgumentError(who, "class " + std::to_string(label) + " is not one of 0 to " +
+                                   std::to_string(transformer.num_classes - 1));
+  if (task.guidance.is_on() && !transformer.has_null_class)
+    throw ArgumentError(who, "this model has no null class: guidance must be 1");
+}
+
+DiTPipeline::Result DiTPipeline::run(const ops::Context& context, const DiTTask& task, NoiseStreams& noise,
+                                     const StepObserver& on_step) const {
+  check(task);
+  const auto& transformer = networks_.transformer;
+  const Index downscale = networks_.autoencoder.downscale(), latent = networks_.autoencoder.latent_channels;
+  const auto batch = static_cast<Index>(task.class_labels.size());
+  auto guidance = task.guidance;
+  guidance.channels = transformer.guided_channels;
+  auto labels = task.class_labels;
+  if (guidance.is_on()) labels.resize(2 * labels.size(), transformer.null_class());
+
+  samplers::RunOptions options;
+  options.steps = task.steps;
+  options.eta = task.eta;
+  const auto run = task.sampler->start(options);
+  const auto start =
+      initial_noise(task.latents, {batch, task.height / downscale, task.width / downscale, latent}, noise);
+  DenoisingLoop loop;
+  loop.component = "transformer";
+  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+    return guided_prediction(x, guidance, ConditionedHalf::first, [&](const Tensor<float>& both) {
+      return first_channels(networks_.denoise(context, both, timestep, labels), latent);
+    });
+  };
+  loop.on_step = on_step;
+  auto latents = loop(context, *run, 0, affine(start, run->init_noise_sigma(), 0.0f), noise);
+  return {latents, decode(context, latents)};
+}
+
+Tensor<float> DiTPipeline::decode(const ops::Context& context, const Tensor<float>& latents) const {
+  return decode_pictures(latents, networks_.autoencoder,
+                         [&](const Tensor<float>& x) { return networks_.decode(context, x); });
+}
+
+}  // namespace daguerre

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+
+#include "daguerre/models/autoencoder_kl.hpp"
+#include "daguerre/pipeline/guidance.hpp"
+#include "daguerre/pipeline/noise.hpp"
+#include "daguerre/samplers/sampler.hpp"
+
+/// What the pipelines do alike around the denoising loop.
+namespace daguerre {
+
+/// x * scale + shift
+Tensor<float> affine(const Tensor<float>& x, float scale, float shift);
+
+/// Throws ArgumentError unless `side`, called `name`, is a multiple of `multiple` that pictures may have.
+void check_side(const char* name, Index side, Index multiple);
+/// Throws ArgumentError for fewer steps than one, for guidance that is not possible, without a sampler.
+void check_run(int steps, const Guidance& guidance, const samplers::Sampler* sampler);
+
+/// `given`, which must be of that shape, or, where it is empty, noise drawn from `noise`. Throws
+/// ArgumentError.
+Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise);
+
+/// Pictures from scaled latents, one image at a time; `decode` is the autoencoder. Throws NumericError.
+Tensor<float> decode_pictures(const Tensor<float>& latents, const models::AutoencoderKlConfig& config,
+                              const std::function<Tensor<float>(const Tensor<float>&)>& decode);
+
+}  // namespace daguerre

@@ -1,0 +1,24 @@
+#include "pipeline/load_component.hpp"
+
+#include "daguerre/weights/key_map.hpp"
+
+namespace daguerre {
+
+weights::StateDict load_weights(const std::filesystem::path& folder, const LoadContext& context) {
+  return weights::with_diffusers_names(
+      weights::StateDict::load(folder, {.allow_trailing_bytes = context.allow_trailing_bytes}));
+}
+
+void report_unused(const weights::StateDict& state, const LoadContext& context) {
+  std::string names;
+  int count = 0;
+  for (const auto& name : state.unused()) {
+    if (name.ends_with("position_ids")) continue;  // constant indices that older files carry along
+    if (++count <= 3) names += (names.empty() ? "" : ", ") + name;
+  }
+  if (count > 0 && context.warn)
+    context.warn("[weights] " + state.source() + ": " + std::to_string(count) +
+                 " tensors are not part of the model: " + names + (count > 3 ? ", …" : ""));
+}
+
+}  // namespace daguerre

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "daguerre/nn/loader.hpp"
+#include "daguerre/weights/config.hpp"
+
+namespace daguerre {
+
+/// What every network of a pipeline is loaded with.
+struct LoadContext {
+  std::shared_ptr<const ops::Engine> engine;
+  bool allow_trailing_bytes = false;
+  std::function<void(const std::string&)> warn;  ///< told of tensors that nothing asked for
+};
+
+/// The weights of a network in `folder`, under diffusers' names.
+weights::StateDict load_weights(const std::filesystem::path& folder, const LoadContext& context);
+/// Warns of what nothing asked for.
+void report_unused(const weights::StateDict& state, const LoadContext& context);
+
+/// A network from its folder: config.json and weights beside it.
+template <class Model, class Config>
+Model load_component(const std::filesystem::path& folder, const LoadContext& context) {
+  const auto config = Config::from(weights::Config::load(folder / "config.json"));
+  const auto state = load_weights(folder, context);
+  Model model(config, nn::Loader{weights::Scope(state), context.engine});
+  report_unused(state, context);
+  return model;
+}
+
+}  // namespace daguerre

@@ -1,0 +1,64 @@
+#include "daguerre/ops/modulation.hpp"
+
+#include <cmath>
+#include <random>
+
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+#include "support/golden.hpp"
+#include "support/random_tensor.hpp"
+
+using namespace daguerre;
+using ops::ChannelChunk;
+
+TEST_CASE("modulated layer norm and gates do what their formulas say", "[ops][modulation]") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 generator(seed);
+  const auto draw = [&](int most) { return std::uniform_int_distribution<Index>(1, most)(generator); };
+  const Index batch = draw(3), length = draw(40), channels = draw(70);
+  const auto x = test::random_tensor({batch, length, channels}, seed + 1, 3.0f);
+  const auto residual = test::random_tensor({batch, length, channels}, seed + 2);
+  const auto parts = test::random_tensor({batch, 3 * channels}, seed + 3);
+  Tensor<float> normed(x.shape()), gated(x.shape());
+  constexpr float epsilon = 1e-3f;
+  for (Index n = 0; n < batch; ++n)
+    for (Index l = 0; l < length; ++l) {
+      const float* row = x.data() + (n * length + l) * channels;
+      double mean = 0.0, variance = 0.0;
+      for (Index c = 0; c < channels; ++c) mean += row[c] / static_cast<double>(channels);
+      for (Index c = 0; c < channels; ++c)
+        variance += (row[c] - mean) * (row[c] - mean) / static_cast<double>(channels);
+      for (Index c = 0; c < channels; ++c) {
+        const float* part = parts.data() + n * 3 * channels + c;
+        const Index i = (n * length + l) * channels + c;
+        const double unit = (row[c] - mean) / std::sqrt(variance + static_cast<double>(epsilon));
+        normed.data()[i] = static_cast<float>(unit * (1.0 + part[2 * channels]) + part[0]);
+        gated.data()[i] = residual.data()[i] + part[channels] * row[c];
+      }
+    }
+  const auto context = test::context_for("eigen");
+  const auto actual = ops::modulated_layer_norm<float>(context, x, {parts, 2}, {parts, 0}, epsilon);
+  CHECK(test::difference(actual, normed).rel_l2 < 1e-6);
+  const auto rounded = ops::modulated_layer_norm<bfloat16>(context, x, {parts, 2}, {parts, 0}, epsilon);
+  CHECK(test::difference(rounded.to<float>(), normed).rel_l2 < 4e-3);
+  CHECK(test::difference(ops::add_gated(context, residual, {parts, 1}, x), gated).rel_l2 < 1e-7);
+}
+
+TEST_CASE("modulation of another shape is refused", "[ops][modulation]") {
+  const auto context = test::context_for("eigen");
+  const auto x = Tensor<float>::zeros({2, 3, 4}), parts = Tensor<float>::zeros({2, 8});
+  const auto norm = [&](const Tensor<float>& input, ChannelChunk scale, ChannelChunk shift) {
+    ops::modulated_layer_norm<float>(context, input, scale, shift, 1e-6f);
+  };
+  test::expect_error<ArgumentError>([&] { norm(x, {parts, 2}, {parts, 0}); }, {"part 2 of [2, 8]"});
+  test::expect_error<ArgumentError>([&] { norm(x, {parts, 0}, {parts, -1}); }, {"part -1"});
+  const auto other = Tensor<float>::zeros({1, 8});
+  test::expect_error<ArgumentError>([&] { norm(x, {other, 0}, {parts, 0}); }, {"[1, 8]"});
+  test::expect_error<ArgumentError>([&] { norm(parts, {parts, 0}, {parts, 0}); }, {"[N, L, C]"});
+  test::expect_error<ArgumentError>(
+      [&] {
+        ops::add_gated(context, Tensor<float>::zeros({2, 3, 5}), {parts, 0}, x);
+      },
+      {"[2, 3, 5]"});
+}

@@ -1,0 +1,111 @@
+#include "daguerre/pipeline/denoising.hpp"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "daguerre/samplers/registry.hpp"
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+#include "support/golden.hpp"
+#include "support/random_tensor.hpp"
+
+using namespace daguerre;
+
+namespace {
+
+std::unique_ptr<samplers::SamplerRun> ddim_run(int steps) {
+  const auto config = weights::Config::parse(
+      R"({"_class_name": "DDIMScheduler", "beta_schedule": "linear", "clip_sample": false})", "test");
+  samplers::RunOptions options;
+  options.steps = steps;
+  return samplers::SamplerRegistry::standard().make(config)->start(options);
+}
+
+}  // namespace
+
+TEST_CASE("guidance runs both halves at once, in either order", "[pipeline][denoising]") {
+  const auto x = test::random_tensor({2, 3, 3, 5}, 1);
+  // A network that answers with x + 1 to the first half and x + 3 to the second.
+  int calls = 0;
+  const auto predict = [&](const Tensor<float>& both) {
+    ++calls;
+    auto y = both.clone();
+    const Index half = y.size() / 2;
+    for (Index i = 0; i < y.size(); ++i) y.data()[i] += y.dim(0) == 2 ? 7.0f : i < half ? 1.0f : 3.0f;
+    return y;
+  };
+  const auto is_shifted_by = [&](const Tensor<float>& y, float shift, Index channel) {
+    REQUIRE(y.shape() == x.shape());
+    for (Index i = channel; i < y.size(); i += 5) CHECK(std::abs(y.data()[i] - x.data()[i] - shift) < 1e-5f);
+  };
+  const Guidance guidance{.scale = 2.0f};
+  is_shifted_by(guided_prediction(x, guidance, ConditionedHalf::second, predict), 5.0f, 0);
+  is_shifted_by(guided_prediction(x, guidance, ConditionedHalf::first, predict), -1.0f, 0);
+  is_shifted_by(guided_prediction(x, {.scale = 1.0f}, ConditionedHalf::first, predict), 7.0f, 0);
+  CHECK(calls == 3);
+  // Only the first three channels are steered; the others keep the conditional prediction.
+  const auto partly = guided_prediction(x, {.scale = 2.0f, .channels = 3}, ConditionedHalf::first, predict);
+  is_shifted_by(partly, -1.0f, 2);
+  is_shifted_by(partly, 1.0f, 3);
+}
+
+TEST_CASE("the loop visits every timestep, shows each step and lets steps be revised",
+          "[pipeline][denoising]") {
+  const auto context = test::context_for("eigen");
+  SeededNoise noise("torch-cpu", {1});
+  const auto start = test::random_tensor({1, 2, 2, 3}, 5);
+  std::vector<float> asked, shown;
+  std::vector<Index> revised;
+  DenoisingLoop loop;
+  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+    asked.push_back(timestep);
+    return x;
+  };
+  loop.revise = [&](const Tensor<float>& stepped, Index next) {
+    revised.push_back(next);
+    return Tensor<float>::full(stepped.shape(), static_cast<float>(next));
+  };
+  loop.on_step = [&](const DenoisingStep& step) {
+    CHECK(step.total == 3);
+    CHECK(step.index == static_cast<Index>(shown.size()));
+    CHECK(step.latents.data()[0] == static_cast<float>(step.index + 2));
+    CHECK(step.stepped.data()[0] != step.latents.data()[0]);
+    shown.push_back(step.timestep);
+  };
+  auto run = ddim_run(4);
+  const std::vector<float> all(run->timesteps().begin(), run->timesteps().end());
+  samplers::RunOptions options;
+  const auto config = weights::Config::parse(
+      R"({"_class_name": "DDIMScheduler", "beta_schedule": "linear", "clip_sample": false})", "test");
+  options.steps = 4;
+  options.first_call = 1;
+  run = samplers::SamplerRegistry::standard().make(config)->start(options);
+  const auto end = loop(context, *run, 1, start, noise);
+  CHECK(asked == std::vector<float>(all.begin() + 1, all.end()));
+  CHECK(shown == asked);
+  CHECK(revised == std::vector<Index>{2, 3, 4});
+  CHECK(end.data()[0] == 4.0f);
+}
+
+TEST_CASE("the loop stops at NaN and on request", "[pipeline][denoising]") {
+  auto context = test::context_for("eigen");
+  SeededNoise noise("torch-cpu", {1});
+  const auto start = test::random_tensor({1, 2, 2, 3}, 5);
+  DenoisingLoop loop;
+  loop.component = "transformer";
+  loop.denoiser = [](const Tensor<float>& x, float) {
+    return Tensor<float>::full(x.shape(), std::numeric_limits<float>::quiet_NaN());
+  };
+  test::expect_error<NumericError>([&] { loop(context, *ddim_run(3), 0, start, noise); },
+                                   {"[transformer]", "NaN"});
+  std::stop_source source;
+  context.stop = source.get_token();
+  int calls = 0;
+  loop.denoiser = [&](const Tensor<float>& x, float) {
+    if (++calls == 2) source.request_stop();
+    return x;
+  };
+  test::expect_error<Cancelled>([&] { loop(context, *ddim_run(5), 0, start, noise); }, {"stopped"});
+  CHECK(calls == 2);
+}
