@@ -67,7 +67,7 @@ class UniPcRun final : public LambdaRun {
 
     std::vector<float> weights;
     if (ratios.size() == 1)
-      weights = {0.5f};  // exact to the order that counts, and simpler: section 3.2
+      weights = {0.5f};  // the paper's choice where the system has one row: as accurate, whatever B(h) is
     else if (!ratios.empty())
       weights = solve(ratios, hh, b);
     // History 0 is the prediction at the step's beginning, or in a correction the one at its end.

@@ -80,7 +80,7 @@ struct GenerateOptions {
   int count = 1;           ///< images made in one run
   /// A short name ("euler-a", "dpm++2m-karras", …); empty: what the model's folder says.
   std::string sampler{};
-  double eta = 0.0;   ///< DDIM only: 0 deterministic, 1 as noisy as DDPM
+  double eta = 0.0;   ///< DDIM and TCD only: 0 deterministic, 1 as noisy as DDPM
   int clip_skip = 0;  ///< layers of the text encoder left out at its end, for the prompt only
   std::string generator = "torch-cpu";  ///< or "cuda-philox": whose random numbers the seed means
 

@@ -47,7 +47,7 @@ struct TcdConfig : ConsistencyConfig {
   static TcdConfig from(const weights::Config& config);
 };
 
-/// "Trajectory Consistency Distillation" (arXiv:2402.19159): strategic stochastic sampling, algorithm 4.
+/// "Trajectory Consistency Distillation" (arXiv:2402.19159): strategic stochastic sampling.
 /// Agrees with diffusers' TCDScheduler, whose step takes eta = 0.3 when none is given.
 ///
 /// RunOptions::eta is the paper's gamma: a step goes to timestep s = (1 - eta) t', t' being the next one, and

@@ -23,13 +23,13 @@ struct DeisConfig {
   static DeisConfig from(const weights::Config& config);
 };
 
-/// DEIS, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902), its
-/// rho-Adams-Bashforth form (section 3.3, equation 15) with the polynomial in log rho. Agrees with diffusers'
-/// DEISMultistepScheduler, whose last level is the schedule's smallest.
+/// DEIS, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902): the method the
+/// paper calls rho-AB, Adams-Bashforth in the rescaled time rho, with the polynomial in log rho. Agrees with
+/// diffusers' DEISMultistepScheduler, whose last level is the schedule's smallest.
 ///
-/// In the code `rho` is the paper's rescaled time sigma_t / alpha_t, history k the noise prediction at
-/// rho_{i-k}, and weight k the integral over [rho_i, rho_{i+1}] of the Lagrange polynomial in log rho that is
-/// 1 at rho_{i-k}: x_t / alpha_t = x_s / alpha_s + sum_k weight_k eps_k.
+/// In the code `rho` is sigma_t / alpha_t, history k the noise prediction eps_k at rho_{i-k}, and weight k
+/// the integral over [rho_i, rho_{i+1}] of the Lagrange polynomial in log rho that is 1 at rho_{i-k} and 0 at
+/// the others: x_{i+1} / alpha_{i+1} = x_i / alpha_i + sum_k weight_k eps_k.
 class DeisSampler final : public Sampler {
  public:
   /// Throws ConfigError for combinations that do not exist.

@@ -36,14 +36,17 @@ struct UniPcConfig {
 };
 
 /// UniPC, "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models"
-/// (arXiv:2302.04867): the predictor UniP (algorithms 2 and 6, equation 8) and the corrector UniC (algorithms
-/// 1 and 5, equation 9), without the corrector's additional model call. Agrees with diffusers'
+/// (arXiv:2302.04867): the predictor UniP-p (algorithm 2) and the corrector UniC-p (algorithm 1), or their
+/// forms for data prediction. The corrector makes no model call of its own. Agrees with diffusers'
 /// UniPCMultistepScheduler.
 ///
 /// Call i first corrects the sample that step i - 1 predicted, now that there is a prediction at its level,
-/// then predicts the next. In the code `h` is the step in lambda (its sign turned for data prediction),
-/// `ratios` the r_k of the earlier levels, `moments` the right-hand side b_k = h phi_{k+1}(h) k! / B(h) of
-/// the linear system whose matrix rows are r^{k-1} and whose solution holds the weights a_k.
+/// then predicts the next. For noise prediction a step is
+///   x_t = alpha_t / alpha_s x_s - sigma_t (e^h - 1) m_0 - sigma_t B(h) sum_k a_k (m_k - m_0) / r_k,
+/// for data prediction sigma_t / sigma_s, alpha_t and -h take the places of the first factor, sigma_t and h
+/// (`hh` in the code). `ratios` are the r_k = (lambda_k - lambda_s) / h, and the weights a_k solve
+///   sum_k r_k^{j-1} a_k = h phi_{j+1}(h) j! / B(h)  (`moments`),  j = 1, 2, ...,
+/// where phi_1(h) = (e^h - 1) / h and phi_{j+1}(h) = (phi_j(h) - 1 / j!) / h.
 class UniPcSampler final : public Sampler {
  public:
   /// Throws ConfigError for combinations that do not exist.
