@@ -299,7 +299,7 @@ TEST_CASE("all recorded files are read", "[weights][safetensors][golden]") {
 
 TEST_CASE("files of the reference's writer come out byte for byte", "[weights][safetensors][golden]") {
   int files = 0;
-  for (const std::string area : {"blocks", "unet", "vae"}) {
+  for (const std::string area : {"blocks", "unet", "dit", "vae"}) {
     const auto folder = std::filesystem::path(DAGUERRE_TEST_DATA) / "golden" / area;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
       if (entry.path().extension() != ".safetensors") continue;
@@ -317,6 +317,9 @@ TEST_CASE("files of the reference's writer come out byte for byte", "[weights][s
             break;
           case DType::bf16:
             writer.add(info.name, file.read<bfloat16>(info.name));
+            break;
+          case DType::i64:  // class labels
+            writer.add(info.name, file.read<std::int64_t>(info.name));
             break;
           default:
             FAIL("no case for " << weights::name(info.dtype));
