@@ -36,38 +36,34 @@ Tensor<float> ResnetBlock2D<T>::resized(const ops::Context& context, const Tenso
 }
 
 template <class T>
+Tensor<T> ResnetBlock2D<T>::first_half(const ops::Context& context, const Tensor<float>& x,
+                                       const Tensor<float>* temb) const {
+  const bool resizes = options_.resize != ResnetOptions::Resize::none;
+  const auto hidden =
+      resizes ? conv1_(context, ops::cast<T>(context, resized(context, norm1_.apply<float>(context, x))))
+              : conv1_(context, norm1_.template apply<T>(context, x));
+  if (temb == nullptr) return norm2_.template apply<T>(context, hidden);
+
+  const auto projected = (*time_emb_proj_)(context, ops::activate(context, *temb, options_.non_linearity));
+  if (!options_.scale_shift) return norm2_.template apply<T>(context, hidden, {.channel_bias = &projected});
+  const Index channels = options_.out_channels, batch = projected.dim(0);
+  Tensor<float> scale({batch, channels}), shift({batch, channels});
+  for (Index n = 0; n < batch; ++n) {
+    const float* row = projected.data() + n * 2 * channels;
+    std::copy_n(row, channels, scale.data() + n * channels);
+    std::copy_n(row + channels, channels, shift.data() + n * channels);
+  }
+  return norm2_.template apply<T>(context, hidden, {.channel_scale = &scale, .channel_shift = &shift});
+}
+
+template <class T>
 Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, const Tensor<float>& x,
                                            const Tensor<float>* temb) const {
   if (time_emb_proj_.has_value() != (temb != nullptr))
     throw ArgumentError("resnet",
                         time_emb_proj_ ? "a time embedding is needed" : "this block takes no time embedding");
   context.check_stop();
-  const bool resizes = options_.resize != ResnetOptions::Resize::none;
-  auto hidden =
-      resizes ? conv1_(context, ops::cast<T>(context, resized(context, norm1_.apply<float>(context, x))))
-              : conv1_(context, norm1_.template apply<T>(context, x));
-
-  Tensor<float> bias, scale, shift;
-  ops::GroupNormExtras extras;
-  if (temb != nullptr) {
-    const auto projected = (*time_emb_proj_)(context, ops::activate(context, *temb, options_.non_linearity));
-    const Index channels = options_.out_channels, batch = projected.dim(0);
-    if (options_.scale_shift) {
-      scale = Tensor<float>({batch, channels});
-      shift = Tensor<float>({batch, channels});
-      for (Index n = 0; n < batch; ++n) {
-        const float* row = projected.data() + n * 2 * channels;
-        std::copy_n(row, channels, scale.data() + n * channels);
-        std::copy_n(row + channels, channels, shift.data() + n * channels);
-      }
-      extras = {.channel_scale = &scale, .channel_shift = &shift};
-    } else {
-      bias = projected;
-      extras = {.channel_bias = &bias};
-    }
-  }
-  const auto normed = norm2_.template apply<T>(context, hidden, extras);
-
+  const auto normed = first_half(context, x, temb);
   const auto base = resized(context, x);
   const auto shortcut =
       conv_shortcut_ ? conv_shortcut_->accumulate(context, ops::cast<T>(context, base)) : base;

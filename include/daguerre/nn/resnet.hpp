@@ -34,6 +34,8 @@ class ResnetBlock2D {
                            const Tensor<float>* temb = nullptr) const;
 
  private:
+  /// act(norm2(conv1(act(norm1(x))) + time embedding)): what conv2 is given.
+  Tensor<T> first_half(const ops::Context& context, const Tensor<float>& x, const Tensor<float>* temb) const;
   Tensor<float> resized(const ops::Context& context, const Tensor<float>& x) const;
 
   ResnetOptions options_;
