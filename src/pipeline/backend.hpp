@@ -67,6 +67,15 @@ std::vector<std::int32_t> classes_for_all(const GenerateOptions& options,
                                           const std::vector<std::int32_t>& labels);
 /// Width and height: the options', else those of the initial latents, else `default_side`.
 std::pair<Index, Index> size_of(const GenerateOptions& options, Index downscale, Index default_side);
+/// Carries out `task` on a model that works in latents, as Backend::Plan::run.
+template <class Model, class Task>
+auto latent_run(std::shared_ptr<const Model> model, Task task) {
+  return [model = std::move(model), task = std::move(task)](const ops::Context& context, NoiseStreams& noise,
+                                                            const StepObserver& on_step) {
+    auto made = model->run(context, task, noise, on_step);
+    return Backend::Made{std::move(made.latents), std::move(made.decoded)};
+  };
+}
 /// A number as people write it: "7.5", "20".
 std::string number(double value);
 

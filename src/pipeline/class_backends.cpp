@@ -48,11 +48,7 @@ class DiTBackend final : public Backend {
     task.sampler = std::move(sampler);
     Plan result{.width = task.width, .height = task.height, .guidance = task.guidance.scale};
     add_classes(result, task.class_labels, model_->class_names());
-    result.run = [model = model_, task](const ops::Context& context, NoiseStreams& noise,
-                                        const StepObserver& on_step) {
-      auto made = model->run(context, task, noise, on_step);
-      return Made{std::move(made.latents), std::move(made.decoded)};
-    };
+    result.run = latent_run(model_, task);
     return result;
   }
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {

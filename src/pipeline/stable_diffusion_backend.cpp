@@ -29,11 +29,7 @@ class StableDiffusionBackend final : public Backend {
     if (task.clip_skip > 0)  // there 1 means none
       result.parameters.emplace_back("Clip skip", std::to_string(task.clip_skip + 1));
     result.warnings = lost_words(options);
-    result.run = [model = model_, task](const ops::Context& context, NoiseStreams& noise,
-                                        const StepObserver& on_step) {
-      auto made = model->run(context, task, noise, on_step);
-      return Made{std::move(made.latents), std::move(made.decoded)};
-    };
+    result.run = latent_run(model_, task);
     return result;
   }
 

@@ -8,6 +8,7 @@
 #include "support/errors.hpp"
 #include "support/golden.hpp"
 #include "support/random_tensor.hpp"
+#include "support/reference_activation.hpp"
 
 using namespace daguerre;
 using namespace daguerre::ops;
@@ -25,22 +26,6 @@ constexpr double bound = std::is_same_v<T, float> ? 1e-6 : 8e-3;
 template <class T>
 Tensor<float> rounded(const Tensor<float>& x) {
   return x.to<T>().template to<float>();
-}
-
-double reference_activation(double x, Activation activation) {
-  switch (activation) {
-    case Activation::none:
-      return x;
-    case Activation::silu:
-      return x / (1 + std::exp(-x));
-    case Activation::gelu:
-      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::gelu_tanh:
-      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
-    case Activation::quick_gelu:
-      return x / (1 + std::exp(-1.702 * x));
-  }
-  return 0;
 }
 
 Tensor<float> naive_linear(const Tensor<float>& x, const Tensor<float>& w, const Tensor<float>& bias,

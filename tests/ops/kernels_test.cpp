@@ -11,28 +11,13 @@
 #include "support/errors.hpp"
 #include "support/golden.hpp"
 #include "support/random_tensor.hpp"
+#include "support/reference_activation.hpp"
 
 using namespace daguerre;
 using namespace daguerre::ops;
 using namespace daguerre::test;
 
 namespace {
-
-double reference(double x, Activation activation) {
-  switch (activation) {
-    case Activation::none:
-      return x;
-    case Activation::silu:
-      return x / (1 + std::exp(-x));
-    case Activation::gelu:
-      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    case Activation::gelu_tanh:
-      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
-    case Activation::quick_gelu:
-      return x / (1 + std::exp(-1.702 * x));
-  }
-  return 0;
-}
 
 constexpr std::array activations{Activation::none, Activation::silu, Activation::gelu, Activation::gelu_tanh,
                                  Activation::quick_gelu};
@@ -64,8 +49,8 @@ void test_products(const kernels::Kernels& kernel) {
         for (Index l = 0; l < k; ++l)
           sum += static_cast<double>(convert<float>(a.data()[i * k + l])) *
                  static_cast<double>(b.data()[j * k + l]);
-        expected.data()[i * n + j] =
-            static_cast<float>(reference(sum, activation) + static_cast<double>(residual.data()[i * n + j]));
+        expected.data()[i * n + j] = static_cast<float>(reference_activation(sum, activation) +
+                                                        static_cast<double>(residual.data()[i * n + j]));
       }
     Tensor<T> out({m, n});
     row_kernel.finish(sums.data(), n, m, n, {bias.data(), activation, residual.data()}, out.data(), n);
@@ -96,7 +81,7 @@ TEST_CASE("activations are accurate over their whole range", "[ops][kernels]") {
       kernel->activate(x.data(), y.data(), static_cast<Index>(x.size()), activation);
       double worst = 0.0;
       for (std::size_t i = 0; i < x.size(); ++i) {
-        const double exact = reference(static_cast<double>(x[i]), activation);
+        const double exact = reference_activation(static_cast<double>(x[i]), activation);
         // Against the input's size: the tails that vanish may do so a little early.
         worst = std::max(worst, std::abs(static_cast<double>(y[i]) - exact) /
                                     std::max(1e-3, std::abs(static_cast<double>(x[i]))));
@@ -131,7 +116,7 @@ TEST_CASE("normalisation holds up where the mean is far from zero", "[ops]") {
             variance += (value(r, c) - mean) * (value(r, c) - mean) / static_cast<double>(3 * rows);
         for (Index r = 0; r < rows; ++r)
           for (Index c = 3 * group; c < 3 * group + 3; ++c)
-            expected.data()[(n * rows + r) * channels + c] = static_cast<float>(reference(
+            expected.data()[(n * rows + r) * channels + c] = static_cast<float>(reference_activation(
                 (value(r, c) - mean) / std::sqrt(variance + 1e-5) * static_cast<double>(gamma.data()[c]) +
                     static_cast<double>(beta.data()[c]),
                 Activation::silu));
@@ -175,7 +160,7 @@ TEST_CASE("element-wise operations do what they say", "[ops]") {
   }
   const auto gated = gated_activation(context, wide, Activation::gelu);
   CHECK(gated.data()[1] == Approx(static_cast<double>(wide.data()[1]) *
-                                  reference(static_cast<double>(wide.data()[4]), Activation::gelu))
+                                  reference_activation(static_cast<double>(wide.data()[4]), Activation::gelu))
                                .epsilon(1e-5));
   const auto bits = cast<bfloat16>(context, a);
   for (Index i = 0; i < 24; ++i) CHECK(bits.data()[i] == bfloat16(a.data()[i]));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <thread>
@@ -52,8 +53,7 @@ const std::string small_vocabulary =
     R"({"a": 0, "b": 1, "x</w>": 2, "ab": 3, "aba": 4, "<|startoftext|>": 5, "<|endoftext|>": 6, "b</w>": 7, "!</w>": 8})";
 
 /// A folder with a vocabulary of nine tokens; `name` holds `content` instead, if given.
-void write_small(const TempFolder& folder, const std::string& name = {},
-                 const std::string& content = {}) {
+void write_small(const TempFolder& folder, const std::string& name = {}, const std::string& content = {}) {
   folder.write("vocab.json", small_vocabulary);
   folder.write("merges.txt", "#version: 0.2\nab a\na b\n");
   if (!name.empty()) folder.write(name, content);
@@ -76,9 +76,11 @@ TEST_CASE("the small vocabulary gives the recorded ids", "[text][clip][golden]")
 }
 
 TEST_CASE("CLIP's published vocabulary gives the recorded ids", "[text][clip][golden]") {
-  const auto folder = std::filesystem::path(DAGUERRE_GOLDEN) / "text" / "clip_bpe";
-  if (!std::filesystem::exists(folder / "cases.json")) {
-    WARN("skipped: there is no " << folder.string());
+  // Somebody's published files, which the repository does not hold.
+  const char* const recorded = std::getenv("DAGUERRE_GOLDEN");
+  const auto folder = std::filesystem::path(recorded == nullptr ? "" : recorded) / "text" / "clip_bpe";
+  if (recorded == nullptr || !std::filesystem::exists(folder / "cases.json")) {
+    WARN("skipped: DAGUERRE_GOLDEN names no folder that holds text/clip_bpe");
     return;
   }
   check_case(folder);

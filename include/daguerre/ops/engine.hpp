@@ -81,8 +81,8 @@ struct AttentionArguments {
 };
 
 /// The heavy operations for one element type. In bfloat16 only what is multiplied is rounded: the results of
-/// convolutions, and the sums that run through a network, stay float32. Rounding those too would double the
-/// error and save a few percent of the time.
+/// convolutions, and the sums that run through a network, stay float32. Rounding those too would nearly
+/// double the error.
 template <class T>
 class EngineFor {
  public:
