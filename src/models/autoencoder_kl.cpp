@@ -120,11 +120,10 @@ AutoencoderKl<T>::MidBlock::MidBlock(const nn::Loader& loader, const Autoencoder
 }
 
 template <class T>
-Tensor<float> AutoencoderKl<T>::MidBlock::operator()(const ops::Context& context,
-                                                     const Tensor<float>& x) const {
-  auto y = first(context, x);
-  if (attention) y = (*attention)(context, y);
-  return second(context, y);
+Tensor<float> AutoencoderKl<T>::MidBlock::operator()(const ops::Context& context, Tensor<float> x) const {
+  x = first(context, std::move(x));
+  if (attention) x = (*attention)(context, x);
+  return second(context, std::move(x));
 }
 
 template <class T>
@@ -154,10 +153,10 @@ Tensor<float> AutoencoderKl<T>::Encoder::operator()(const ops::Context& context,
                                                     const Tensor<float>& x) const {
   auto y = conv_in(context, ops::cast<T>(context, x));
   for (const auto& block : blocks) {
-    for (const auto& resnet : block.resnets) y = resnet(context, y);
+    for (const auto& resnet : block.resnets) y = resnet(context, std::move(y));
     if (block.downsampler) y = (*block.downsampler)(context, y);
   }
-  return conv_out(context, norm_out.template apply<T>(context, mid(context, y)));
+  return conv_out(context, norm_out.template apply<T>(context, mid(context, std::move(y))));
 }
 
 template <class T>
@@ -187,10 +186,12 @@ Tensor<float> AutoencoderKl<T>::Decoder::operator()(const ops::Context& context,
                                                     const Tensor<float>& x) const {
   auto y = mid(context, conv_in(context, ops::cast<T>(context, x)));
   for (const auto& block : blocks) {
-    for (const auto& resnet : block.resnets) y = resnet(context, y);
+    for (const auto& resnet : block.resnets) y = resnet(context, std::move(y));
     if (block.upsampler) y = (*block.upsampler)(context, y);
   }
-  return conv_out(context, norm_out.template apply<T>(context, y));
+  const auto normed = norm_out.template apply<T>(context, y);
+  y = {};
+  return conv_out(context, normed);
 }
 
 // ---- the whole

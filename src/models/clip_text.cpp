@@ -47,7 +47,7 @@ ClipText<T>::ClipText(const ClipTextConfig& config, const nn::Loader& root)
     : config_(config),
       engine_(root.engine),
       token_embedding_(root.sub("text_model.embeddings.token_embedding")
-                           .tensor("weight", {config.vocab_size, config.hidden_size})
+                           .to_be_packed("weight", {config.vocab_size, config.hidden_size})
                            .template to<T>()),
       position_embedding_(root.sub("text_model.embeddings.position_embedding")
                               .tensor("weight", {config.max_position_embeddings, config.hidden_size})),

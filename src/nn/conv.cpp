@@ -6,7 +6,7 @@ namespace daguerre::nn {
 
 template <class T>
 Conv2d<T>::Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry)
-    : packed_(loader.engine->as<T>().pack_conv2d(loader.tensor("weight", {out, in, kernel, kernel}),
+    : packed_(loader.engine->as<T>().pack_conv2d(loader.to_be_packed("weight", {out, in, kernel, kernel}),
                                                  loader.tensor("bias", {out}), geometry)) {}
 
 template <class T>

@@ -7,8 +7,8 @@ namespace daguerre::nn {
 namespace {
 
 Tensor<float> weight_of(const Loader& loader, Index in, Index out, bool stored_as_conv) {
-  if (stored_as_conv) return loader.tensor("weight", {out, in, 1, 1}).reshape({out, in});
-  return loader.tensor("weight", {out, in});
+  if (stored_as_conv) return loader.to_be_packed("weight", {out, in, 1, 1}).reshape({out, in});
+  return loader.to_be_packed("weight", {out, in});
 }
 
 }  // namespace
@@ -25,9 +25,9 @@ Linear<T> Linear<T>::side_by_side(std::span<const Loader> loaders, Index in, Ind
     weights.push_back(weight_of(loader, in, out, options.stored_as_conv));
     if (options.bias) biases.push_back(loader.tensor("bias", {out}));
   }
-  const auto join = [](const std::vector<Tensor<float>>& parts) {
+  const auto join = [&](const std::vector<Tensor<float>>& parts) {
     if (parts.empty()) return Tensor<float>();
-    return parts.size() == 1 ? parts.front() : concat_leading<float>(parts);
+    return parts.size() == 1 ? parts.front() : concat_leading<float>(parts, &loaders.front().scratch);
   };
   return Linear(loaders.front().engine->as<T>().pack_linear(join(weights), join(biases), options.activation));
 }

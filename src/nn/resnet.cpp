@@ -36,12 +36,14 @@ Tensor<float> ResnetBlock2D<T>::resized(const ops::Context& context, const Tenso
 }
 
 template <class T>
-Tensor<T> ResnetBlock2D<T>::first_half(const ops::Context& context, const Tensor<float>& x,
+Tensor<T> ResnetBlock2D<T>::first_half(const ops::Context& context, Tensor<float> x,
                                        const Tensor<float>* temb) const {
   const bool resizes = options_.resize != ResnetOptions::Resize::none;
-  const auto hidden =
-      resizes ? conv1_(context, ops::cast<T>(context, resized(context, norm1_.apply<float>(context, x))))
-              : conv1_(context, norm1_.template apply<T>(context, x));
+  auto normed = resizes ? ops::cast<T>(context, resized(context, norm1_.apply<float>(context, x)))
+                        : norm1_.template apply<T>(context, x);
+  x = {};
+  const auto hidden = conv1_(context, normed);
+  normed = {};
   if (temb == nullptr) return norm2_.template apply<T>(context, hidden);
 
   const auto projected = (*time_emb_proj_)(context, ops::activate(context, *temb, options_.non_linearity));
@@ -57,16 +59,16 @@ Tensor<T> ResnetBlock2D<T>::first_half(const ops::Context& context, const Tensor
 }
 
 template <class T>
-Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, const Tensor<float>& x,
+Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, Tensor<float> x,
                                            const Tensor<float>* temb) const {
   if (time_emb_proj_.has_value() != (temb != nullptr))
     throw ArgumentError("resnet",
                         time_emb_proj_ ? "a time embedding is needed" : "this block takes no time embedding");
   context.check_stop();
-  const auto normed = first_half(context, x, temb);
-  const auto base = resized(context, x);
-  const auto shortcut =
-      conv_shortcut_ ? conv_shortcut_->accumulate(context, ops::cast<T>(context, base)) : base;
+  // The shortcut before the rest: x, the largest of all in a decoder, then need not outlive the first norm.
+  auto shortcut = resized(context, x);
+  if (conv_shortcut_) shortcut = conv_shortcut_->accumulate(context, ops::cast<T>(context, shortcut));
+  const auto normed = first_half(context, std::move(x), temb);
   if (options_.output_scale_factor == 1.0f) return conv2_(context, normed, &shortcut);
   return ops::add(context, conv2_(context, normed), shortcut, 1.0f / options_.output_scale_factor);
 }

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <array>
-#include <limits>
 #include <vector>
 
 #include "ops/engines.hpp"
@@ -170,89 +168,6 @@ class EigenConv2d final : public PackedConv2d<T> {
   ConvGeometry geometry_;
 };
 
-/// Buffers for the attention of one block of queries of one head.
-template <class T>
-class AttentionBlock {
- public:
-  static constexpr Index queries = 120;
-  static constexpr Index keys = 512;
-
-  AttentionBlock(const Context& context, Index width, Index value_width)
-      : kernel_(kernels::active()),
-        width_(width),
-        value_width_(value_width),
-        logits_(context.empty<float>({queries, keys})),
-        weights_(context.empty<T>({queries, keys})),
-        floats_(context.empty<float>({keys, std::max(width, value_width)})),
-        key_panels_(context.empty<float>({keys / kernel_.panel_width + 1, width, kernel_.panel_width})),
-        value_panels_(
-            context.empty<float>({value_width / kernel_.panel_width + 1, keys, kernel_.panel_width})),
-        accumulator_(context.empty<float>({queries, value_width})) {}
-
-  /// Queries [first, first + count) of head `head` of image `n`; the result goes to `out`, rows `out_stride`
-  /// apart.
-  void run(const AttentionArguments<T>& a, Index n, Index head, Index first, Index count, T* out,
-           Index out_stride) {
-    std::fill_n(maximum_.begin(), count, -std::numeric_limits<float>::infinity());
-    std::fill_n(sum_.begin(), count, 0.0f);
-    std::fill_n(accumulator_.data(), count * value_width_, 0.0f);
-    const Index last_key = a.causal ? std::min(a.key.length, first + count) : a.key.length;
-    for (Index start = 0; start < last_key; start += keys)
-      add_keys(a, n, head, first, count, start, std::min(keys, last_key - start));
-    for (Index i = 0; i < count; ++i) {
-      float* row = accumulator_.data() + i * value_width_;
-      const float inverse = 1.0f / sum_[static_cast<std::size_t>(i)];
-      std::transform(row, row + value_width_, row, [&](float value) { return value * inverse; });
-      kernel_.of<T>().from_float(row, out + i * out_stride, value_width_);
-    }
-  }
-
- private:
-  static const T* token(const TokenView<T>& view, Index n, Index i, Index column) {
-    return view.data + (n * view.length + i) * view.stride + column;
-  }
-
-  void add_keys(const AttentionArguments<T>& a, Index n, Index head, Index first, Index count, Index start,
-                Index key_count) {
-    const auto& rows_kernel = kernel_.of<T>();
-    std::array<const T*, queries> rows;
-
-    load(a.key, n, head * width_, start, key_count, width_);
-    kernel_.pack_panels(floats_.data(), width_, key_count, 1, width_, key_panels_.data());
-    for (Index i = 0; i < count; ++i)
-      rows[static_cast<std::size_t>(i)] = token(a.query, n, first + i, head * width_);
-    std::fill_n(logits_.data(), count * keys, 0.0f);
-    rows_kernel.multiply(rows.data(), count, width_, key_panels_.data(), width_ * kernel_.panel_width,
-                         key_count, logits_.data(), keys);
-
-    std::array<Index, queries> visible;
-    for (Index i = 0; i < count; ++i)
-      visible[static_cast<std::size_t>(i)] = std::clamp<Index>(first + i + 1 - start, 0, key_count);
-    const float* bias = a.key_bias == nullptr ? nullptr : a.key_bias->data() + n * a.key.length + start;
-    const kernels::SoftmaxState state{maximum_.data(), sum_.data(), accumulator_.data(), value_width_};
-    rows_kernel.softmax(logits_.data(), keys, count, key_count, a.scale, bias,
-                        a.causal ? visible.data() : nullptr, state, weights_.data(), keys);
-
-    load(a.value, n, head * value_width_, start, key_count, value_width_);
-    kernel_.pack_panels(floats_.data(), key_count, value_width_, value_width_, 1, value_panels_.data());
-    for (Index i = 0; i < count; ++i) rows[static_cast<std::size_t>(i)] = weights_.data() + i * keys;
-    rows_kernel.multiply(rows.data(), count, key_count, value_panels_.data(), key_count * kernel_.panel_width,
-                         value_width_, accumulator_.data(), value_width_);
-  }
-
-  void load(const TokenView<T>& view, Index n, Index column, Index start, Index count, Index width) {
-    for (Index i = 0; i < count; ++i)
-      kernel_.of<T>().to_float(token(view, n, start + i, column), floats_.data() + i * width, width);
-  }
-
-  const kernels::Kernels& kernel_;
-  Index width_, value_width_;
-  Tensor<float> logits_;
-  Tensor<T> weights_;
-  Tensor<float> floats_, key_panels_, value_panels_, accumulator_;
-  std::array<float, queries> maximum_, sum_;
-};
-
 template <class T>
 class EigenEngineFor : public virtual EngineFor<T> {
  public:
@@ -267,21 +182,7 @@ class EigenEngineFor : public virtual EngineFor<T> {
     return std::make_unique<EigenConv2d<T>>(weight, bias, geometry);
   }
   Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
-    check_attention(a);
-    const Index width = a.query.width / a.heads, value_width = a.value.width / a.heads;
-    auto y = context.empty<T>({a.query.batch, a.query.length, a.value.width});
-    using Block = AttentionBlock<T>;
-    const Index blocks = (a.query.length + Block::queries - 1) / Block::queries;
-    parallel_for(context.threads, a.query.batch * a.heads * blocks, 1, [&](Index begin, Index end) {
-      Block block(context, width, value_width);
-      for (Index task = begin; task < end; ++task) {
-        const Index n = task / (a.heads * blocks), head = task / blocks % a.heads;
-        const Index first = task % blocks * Block::queries;
-        T* out = y.data() + (n * a.query.length + first) * a.value.width + head * value_width;
-        block.run(a, n, head, first, std::min(Block::queries, a.query.length - first), out, a.value.width);
-      }
-    });
-    return y;
+    return blockwise_attention(context, a);
   }
 };
 

@@ -18,4 +18,10 @@ void check_residual(const Shape& result, const Tensor<float>* residual, std::str
 template <class T>
 void check_attention(const AttentionArguments<T>& arguments);
 
+/// Attention on the library's own kernels, what every engine on the processor runs: neither oneDNN's nor
+/// Eigen's products stay near the arithmetic limit on tiles that fit the caches. One pass over the keys for
+/// each block of queries (Rabe & Staats 2021; Dao et al. 2022).
+template <class T>
+Tensor<T> blockwise_attention(const Context& context, const AttentionArguments<T>& arguments);
+
 }  // namespace daguerre::ops

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "daguerre/ops/activation.hpp"
@@ -17,13 +18,16 @@ struct Epilogue {
   const float* residual = nullptr;  ///< or none
 };
 
-/// State of the online softmax of one block of queries (Milakov & Gimelshein 2018): the logits' running
-/// maximum and sum of exponentials, and the weighted sum of values that belongs to them.
-struct SoftmaxState {
-  float* maximum = nullptr;      ///< one a row
-  float* sum = nullptr;          ///< one a row
-  float* accumulator = nullptr;  ///< `width` a row
-  Index width = 0;
+/// One head's keys and values for `attend`, as `pack_head` laid them out.
+template <class T>
+struct AttentionHead {
+  const float* packed = nullptr;
+  Index keys = 0;
+  Index width = 0;        ///< of queries and keys
+  Index value_width = 0;  ///< of values and results
+  float scale = 1.0f;
+  const float* key_bias = nullptr;  ///< one a key, or none
+  bool causal = false;
 };
 
 /// Kernels for what products multiply, float or bfloat16. Everything between the products is float32.
@@ -45,11 +49,18 @@ struct RowKernels {
   void (*gate)(const T* x, T* y, Index rows, Index width, Activation activation);
   void (*to_float)(const T* x, float* y, Index count);
   void (*from_float)(const float* x, T* y, Index count);
-  /// Turns `rows` x `columns` logits into exponentials relative to the running maximum, rescaling what was
-  /// accumulated before, and stores them as `weights` for the product with the values. A row attends to its
-  /// first `visible[row]` columns (nullptr: to all); `key_bias` (nullptr: none) is added to scale * logit.
-  void (*softmax)(float* logits, Index stride, Index rows, Index columns, float scale, const float* key_bias,
-                  const Index* visible, const SoftmaxState& state, T* weights, Index weights_stride);
+  /// The most queries that one call of `attend` takes.
+  Index attention_queries;
+  /// Floats that `pack_head` writes, and that `attend` works in.
+  Index (*packed_head_size)(Index keys, Index width, Index value_width);
+  Index (*attention_scratch_size)(Index width, Index value_width);
+  /// Packs one head's keys and values; their rows begin `stride` apart.
+  void (*pack_head)(const T* key, Index key_stride, const T* value, Index value_stride, Index keys,
+                    Index width, Index value_width, float* packed);
+  /// Attention of `count` queries, of which the first is token `first_query` (for a causal head), in one pass
+  /// over the keys with the online softmax (Milakov & Gimelshein 2018).
+  void (*attend)(const AttentionHead<T>& head, const T* query, Index query_stride, Index count,
+                 Index first_query, T* out, Index out_stride, float* scratch);
 };
 
 struct Kernels {
@@ -64,6 +75,8 @@ struct Kernels {
   /// Per channel: sum and sum of squares of (x - shift), added to `sum` and `square`.
   void (*channel_sums)(const float* x, Index rows, Index channels, const float* shift, float* sum,
                        float* square);
+  /// IEEE binary16, at any address, to float32.
+  void (*half_to_float)(const std::byte* x, float* y, Index count);
   void (*activate)(const float* x, float* y, Index count, Activation activation);
   /// y = (a + b) * scale
   void (*add)(const float* a, const float* b, float* y, Index count, float scale);
@@ -88,5 +101,6 @@ const Kernels& active() noexcept;
 extern const Kernels baseline;
 extern const Kernels avx2;
 extern const Kernels avx512;
+extern const Kernels avx512_bf16;
 
 }  // namespace daguerre::ops::kernels

@@ -8,9 +8,13 @@
 #define DAGUERRE_KERNELS_NAMESPACE DAGUERRE_PASTE(with_, DAGUERRE_KERNELS)
 #define EIGEN_DONT_PARALLELIZE
 #define EIGEN_NO_DEBUG
+#include <bit>
 #include <unsupported/Eigen/SpecialFunctions>
 
 #include <Eigen/Core>
+#if defined(__AVX512F__) || defined(__F16C__)
+#include <immintrin.h>
+#endif
 
 #include "ops/kernels.hpp"
 
@@ -23,6 +27,11 @@ constexpr Index lanes = DAGUERRE_VECTOR_BYTES / sizeof(float);
 constexpr Index panel_width = 2 * lanes;
 constexpr int row_block = DAGUERRE_VECTOR_BYTES == 64 ? 12 : 6;
 using Vector = float __attribute__((vector_size(DAGUERRE_VECTOR_BYTES)));
+#ifdef __AVX512BF16__
+constexpr bool native_bfloat16 = true;
+#else
+constexpr bool native_bfloat16 = false;
+#endif
 
 /// A vector from or to floats of any alignment; compiles to one unaligned move.
 inline Vector load(const float* from) {
@@ -32,6 +41,11 @@ inline Vector load(const float* from) {
 }
 inline void store(float* to, Vector vector) {
   __builtin_memcpy(to, &vector, sizeof vector);
+}
+
+/// The value in every lane. (Subtracting zero changes no bit of any number, so nothing is subtracted.)
+inline Vector broadcast(float value) {
+  return value - Vector{};
 }
 
 inline float widen(float value) {
@@ -122,7 +136,27 @@ inline void to_float(const bfloat16* x, float* y, Index count) {
   for (Index i = 0; i < count; ++i) y[i] = static_cast<float>(x[i]);
 }
 inline void from_float(const float* x, bfloat16* y, Index count) {
-  for (Index i = 0; i < count; ++i) y[i] = bfloat16(x[i]);
+  Index i = 0;
+#ifdef __AVX512BF16__
+  for (; i + lanes <= count; i += lanes) {
+    const auto rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(x + i));
+    __builtin_memcpy(static_cast<void*>(y + i), &rounded, sizeof rounded);
+  }
+#endif
+  for (; i < count; ++i) y[i] = bfloat16(x[i]);
+}
+
+void half_to_float(const std::byte* x, float* y, Index count) {
+  Index i = 0;
+#ifdef __F16C__
+  for (; i + 8 <= count; i += 8)
+    _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 2 * i))));
+#endif
+  for (; i < count; ++i) {
+    half value;
+    __builtin_memcpy(&value.bits, x + 2 * i, sizeof value.bits);
+    y[i] = static_cast<float>(value);
+  }
 }
 
 inline void activate_in_place(float* values, Index count, Activation activation) {
@@ -236,28 +270,7 @@ void add(const float* a, const float* b, float* y, Index count, float scale) {
   Map(y, count) = (ConstMap(a, count) + ConstMap(b, count)) * scale;
 }
 
-template <class T>
-void softmax(float* logits, Index stride, Index rows, Index columns, float scale, const float* key_bias,
-             const Index* visible, const SoftmaxState& state, T* weights, Index weights_stride) {
-  for (Index row = 0; row < rows; ++row, logits += stride, weights += weights_stride) {
-    const Index seen = visible == nullptr ? columns : visible[row] < columns ? visible[row] : columns;
-    Map(logits + seen, columns - seen).setZero();
-    if (seen > 0) {
-      Map x(logits, seen);
-      x *= scale;
-      if (key_bias != nullptr) x += ConstMap(key_bias, seen);
-      const float before = state.maximum[row];
-      const float block_maximum = x.maxCoeff();
-      const float maximum = before > block_maximum ? before : block_maximum;
-      x = (x - maximum).exp();
-      const float correction = before == maximum ? 1.0f : Eigen::numext::exp(before - maximum);
-      state.maximum[row] = maximum;
-      state.sum[row] = state.sum[row] * correction + x.sum();
-      if (correction != 1.0f) Map(state.accumulator + row * state.width, state.width) *= correction;
-    }
-    from_float(logits, weights, columns);
-  }
-}
+#include "ops/kernels_attention.hpp"
 
 template <class T>
 constexpr RowKernels<T> row_kernels() {
@@ -268,7 +281,13 @@ constexpr RowKernels<T> row_kernels() {
           &gate<T>,
           [](const T* x, float* y, Index count) { to_float(x, y, count); },
           [](const float* x, T* y, Index count) { from_float(x, y, count); },
-          &softmax<T>};
+          query_lanes,
+          [](Index keys, Index width, Index value_width) {
+            return keys * units<T>(width) + value_width * units<T>(keys);
+          },
+          &attention_scratch<T>,
+          &pack_head<T>,
+          &attend<T>};
 }
 
 }  // namespace DAGUERRE_KERNELS_NAMESPACE
@@ -282,6 +301,7 @@ const Kernels DAGUERRE_KERNELS = {DAGUERRE_TEXT(DAGUERRE_KERNELS),
                                   selected::row_block,
                                   &selected::pack_panels,
                                   &selected::channel_sums,
+                                  &selected::half_to_float,
                                   &selected::activate,
                                   &selected::add,
                                   selected::row_kernels<float>(),

@@ -11,10 +11,7 @@ std::shared_ptr<const Engine> make_onednn_engine() {
 #else
 
 #include <algorithm>
-#include <array>
-#include <limits>
 
-#include "ops/kernels.hpp"
 #include "ops/onednn_primitives.hpp"
 
 // The engine built on oneDNN. Weights are packed at load into the layout that oneDNN prefers for a typical
@@ -180,16 +177,6 @@ class OneDnnConv2d final : public PackedConv2d<T> {
   mutable PrimitiveCache<Key> cache_;
 };
 
-/// c[m, n] = a[m, k] b[k, n] (+ c): what one tile of attention is made of. a and b are views with any
-/// strides.
-struct TileProduct {
-  Index m, n, k;
-  std::array<Index, 2> a_strides, b_strides;
-  Index c_stride;
-  bool accumulate;
-  auto operator<=>(const TileProduct&) const = default;
-};
-
 template <class T>
 class OneDnnEngineFor : public virtual EngineFor<T> {
  public:
@@ -205,85 +192,8 @@ class OneDnnEngineFor : public virtual EngineFor<T> {
   }
 
   Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
-    check_attention(a);
-    auto y = context.empty<T>({a.query.batch, a.query.length, a.value.width});
-    const Index blocks = (a.query.length + queries - 1) / queries;
-    parallel_for(context.threads, a.query.batch * a.heads * blocks, 1, [&](Index begin, Index end) {
-      const ThreadLimit limit(1);  // each task is one thread's
-      auto logits = context.empty<float>({queries, keys});
-      auto weights = context.empty<T>({queries, keys});
-      auto accumulator = context.empty<float>({queries, a.value.width / a.heads});
-      for (Index task = begin; task < end; ++task) {
-        context.check_stop();
-        attend(context, a, task / (a.heads * blocks), task / blocks % a.heads, task % blocks * queries,
-               logits, weights, accumulator, y);
-      }
-    });
-    return y;
+    return blockwise_attention(context, a);
   }
-
- private:
-  static constexpr Index queries = 128;
-  static constexpr Index keys = 1024;
-
-  /// One block of queries of one head against all keys, with the online softmax.
-  void attend(const Context& context, const AttentionArguments<T>& a, Index n, Index head, Index first,
-              Tensor<float>& logits, Tensor<T>& weights, Tensor<float>& accumulator, Tensor<T>& y) const {
-    const auto& kernel = kernels::active().of<T>();
-    const Index width = a.query.width / a.heads, value_width = a.value.width / a.heads;
-    const Index count = std::min(queries, a.query.length - first);
-    std::array<float, queries> maximum, sum;
-    maximum.fill(-std::numeric_limits<float>::infinity());
-    sum.fill(0.0f);
-    std::fill_n(accumulator.data(), count * value_width, 0.0f);
-    const kernels::SoftmaxState state{maximum.data(), sum.data(), accumulator.data(), value_width};
-    const auto at = [n](const TokenView<T>& view, Index token, Index column) {
-      return view.data + (n * view.length + token) * view.stride + column;
-    };
-
-    const Index last_key = a.causal ? std::min(a.key.length, first + count) : a.key.length;
-    for (Index start = 0; start < last_key; start += keys) {
-      const Index key_count = std::min(keys, last_key - start);
-      multiply(context, {count, key_count, width, {a.query.stride, 1}, {1, a.key.stride}, keys, false},
-               at(a.query, first, head * width), at(a.key, start, head * width), logits.data());
-      std::array<Index, queries> visible;
-      for (Index i = 0; i < count; ++i)
-        visible[static_cast<std::size_t>(i)] = std::clamp<Index>(first + i + 1 - start, 0, key_count);
-      kernel.softmax(logits.data(), keys, count, key_count, a.scale,
-                     a.key_bias == nullptr ? nullptr : a.key_bias->data() + n * a.key.length + start,
-                     a.causal ? visible.data() : nullptr, state, weights.data(), keys);
-      multiply(context, {count, value_width, key_count, {keys, 1}, {a.value.stride, 1}, value_width, true},
-               weights.data(), at(a.value, start, head * value_width), accumulator.data());
-    }
-    T* out = y.data() + (n * a.query.length + first) * a.value.width + head * value_width;
-    for (Index i = 0; i < count; ++i, out += a.value.width) {
-      float* row = accumulator.data() + i * value_width;
-      const float inverse = 1.0f / sum[static_cast<std::size_t>(i)];
-      std::transform(row, row + value_width, row, [&](float value) { return value * inverse; });
-      kernel.from_float(row, out, value_width);
-    }
-  }
-
-  void multiply(const Context& context, const TileProduct& product, const T* a, const T* b, float* c) const {
-    translated("attention", [&] {
-      const auto prepared = cache_.get(product, [&] {
-        dnnl::post_ops operations;
-        if (product.accumulate) operations.append_sum(1.0f);
-        const auto d = matmul_desc(
-            engine_, {{product.m, product.k}, type_of<T>, {product.a_strides[0], product.a_strides[1]}},
-            {{product.k, product.n}, type_of<T>, {product.b_strides[0], product.b_strides[1]}}, {},
-            {{product.m, product.n}, Type::f32, {product.c_stride, 1}}, attributes_with(operations));
-        return Prepared::from(d, dnnl::matmul(d));
-      });
-      execute(context, prepared, engine_,
-              {{DNNL_ARG_SRC, borrow(prepared.source, engine_, a)},
-               {DNNL_ARG_WEIGHTS, borrow(prepared.weights_layout, engine_, b)},
-               {DNNL_ARG_DST, borrow(prepared.destination, engine_, c)}});
-    });
-  }
-
-  dnnl::engine engine_ = cpu();
-  mutable PrimitiveCache<TileProduct> cache_;
 };
 
 class OneDnnEngine final : public Engine, OneDnnEngineFor<float>, OneDnnEngineFor<bfloat16> {

@@ -66,24 +66,28 @@ class PackedWeights {
   /// packed at load, so that a model run at one size has its weights once.
   memory get(const memory::desc& layout) {
     for (const auto& each : layouts_)
-      if (each.get_desc() == layout) return is_used_ = true, each;
-    auto packed = reordered(layouts_.front(), layout);
+      if (each.view.get_desc() == layout) return is_used_ = true, each.view;
+    auto packed = reordered(layouts_.front().view, layout);
     if (!is_used_) layouts_.clear();
     is_used_ = true;
-    layouts_.push_back(packed);
-    return packed;
+    return layouts_.emplace_back(std::move(packed)).view;
   }
 
  private:
-  memory reordered(memory& source, const memory::desc& layout) const {
-    memory packed(layout, engine_);
+  struct Packed {
+    std::shared_ptr<std::byte> bytes;
+    memory view;
+  };
+  Packed reordered(memory& source, const memory::desc& layout) const {
+    Packed packed{allocate_bytes(layout.get_size()), {}};
+    packed.view = memory(layout, engine_, packed.bytes.get());
     dnnl::stream stream(engine_);
-    dnnl::reorder(source, packed).execute(stream, source, packed);
+    dnnl::reorder(source, packed.view).execute(stream, source, packed.view);
     stream.wait();
     return packed;
   }
   dnnl::engine engine_;
-  std::vector<memory> layouts_;
+  std::vector<Packed> layouts_;
   bool is_used_ = false;
 };
 

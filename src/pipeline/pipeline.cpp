@@ -103,11 +103,12 @@ Pipeline Pipeline::load(const fs::path& folder, const LoadOptions& options) {
   auto own_sampler = registry.make(scheduler);
   auto engine = ops::make_engine(options.engine);
   const bool is_bfloat16 = use_bfloat16(options.precision, *engine);
+  const int threads = options.threads == 0 ? available_threads() : options.threads;
+  const ThreadLimit limit(threads);
   auto backend = kind.load({folder, engine, is_bfloat16, options.allow_trailing_bytes, options.on_warning});
   std::string engine_name(engine->name());
   return Pipeline(std::make_shared<const State>(
-      State{folder, std::move(engine), std::move(engine_name), is_bfloat16,
-            options.threads == 0 ? available_threads() : options.threads, options.on_warning,
+      State{folder, std::move(engine), std::move(engine_name), is_bfloat16, threads, options.on_warning,
             std::move(registry), std::move(scheduler), std::move(own_sampler), std::move(backend)}));
 }
 

@@ -1,6 +1,7 @@
 #include "daguerre/tensor/parallel.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -38,20 +39,27 @@ class FirstException {
 
 void parallel_for(int threads, Index count, Index grain, RangeFunction body) {
   if (count <= 0) return;
-  const Index pieces = std::clamp<Index>(count / std::max<Index>(grain, 1), 1, std::max(threads, 1));
-  if (pieces == 1) return body(0, count);
+  const Index possible = std::max<Index>(count / std::max<Index>(grain, 1), 1);
+  const Index workers = std::clamp<Index>(possible, 1, std::max(threads, 1));
+  if (workers == 1) return body(0, count);
+  // More pieces than workers: one that is held up by other programs leaves the rest to the others.
+  const Index pieces = std::min(possible, 8 * workers);
   FirstException exception;
   const auto run = [&](Index piece) {
     exception.guard([&] { body(count * piece / pieces, count * (piece + 1) / pieces); });
   };
 #ifdef _OPENMP
-#pragma omp parallel for num_threads(static_cast <int>(pieces)) schedule(static, 1)
+#pragma omp parallel for num_threads(static_cast <int>(workers)) schedule(dynamic, 1)
   for (Index piece = 0; piece < pieces; ++piece) run(piece);
 #else
-  std::vector<std::jthread> workers;
-  for (Index piece = 1; piece < pieces; ++piece) workers.emplace_back([&run, piece] { run(piece); });
-  run(0);
-  workers.clear();
+  std::atomic<Index> next{0};
+  const auto work = [&] {
+    for (Index piece; (piece = next.fetch_add(1)) < pieces;) run(piece);
+  };
+  std::vector<std::jthread> helpers;
+  for (Index i = 1; i < workers; ++i) helpers.emplace_back(work);
+  work();
+  helpers.clear();
 #endif
   exception.rethrow();
 }
@@ -61,6 +69,14 @@ int available_threads() noexcept {
   return std::max(1, omp_get_num_procs());
 #else
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+#endif
+}
+
+int current_thread_limit() noexcept {
+#ifdef _OPENMP
+  return std::max(1, omp_get_max_threads());
+#else
+  return available_threads();
 #endif
 }
 

@@ -1,5 +1,6 @@
 #include "daguerre/weights/safetensors.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -8,6 +9,8 @@
 #include <utility>
 
 #include "daguerre/error.hpp"
+#include "daguerre/tensor/parallel.hpp"
+#include "ops/kernels.hpp"
 #include "weights/file_bytes.hpp"
 #include "weights/safetensors_header.hpp"
 #include "weights/text.hpp"
@@ -65,6 +68,9 @@ bool convert_booleans(const std::byte* in, To* out, std::size_t count) noexcept 
   return true;
 }
 
+/// What a thread converts at a time.
+constexpr Index elements_per_piece = Index{1} << 18;
+
 template <class To>
 bool convert_from(DType dtype, const std::byte* in, To* out, std::size_t count) {
   switch (dtype) {
@@ -79,7 +85,10 @@ bool convert_from(DType dtype, const std::byte* in, To* out, std::size_t count) 
     case DType::u16:
       return convert_all<std::uint16_t>(in, out, count);
     case DType::f16:
-      return convert_all<half>(in, out, count);
+      if constexpr (std::is_same_v<To, float>)
+        return ops::kernels::active().half_to_float(in, out, static_cast<Index>(count)), true;
+      else
+        return convert_all<half>(in, out, count);
     case DType::bf16:
       return convert_all<bfloat16>(in, out, count);
     case DType::i32:
@@ -218,16 +227,23 @@ Tensor<T> SafetensorsFile::read(std::string_view tensor_name) const {
 }
 
 template <class T>
-Tensor<T> SafetensorsFile::read(const TensorInfo& info) const {
+Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) const {
   const auto fail = [&](const std::string& problem) {
     return WeightError(who, name() + ": tensor " + in_quotes(info.name) + " " + problem);
   };
   if (info.dtype == DType::f8_e4m3 || info.dtype == DType::f8_e5m2)
     throw fail("has elements of type " + std::string(weights::name(info.dtype)) +
                ", which cannot be converted");
-  Tensor<T> result(info.shape);
-  const auto count = static_cast<std::size_t>(result.size());
-  if (!convert_from(info.dtype, bytes(info).data(), result.data(), count))
+  auto result = pool == nullptr ? Tensor<T>(info.shape) : Tensor<T>(info.shape, *pool);
+  const std::byte* const from = bytes(info).data();
+  const auto width = static_cast<Index>(size_of(info.dtype));
+  std::atomic<bool> all_fit{true};
+  parallel_for(current_thread_limit(), result.size(), elements_per_piece, [&](Index begin, Index end) {
+    if (!convert_from(info.dtype, from + begin * width, result.data() + begin,
+                      static_cast<std::size_t>(end - begin)))
+      all_fit = false;
+  });
+  if (!all_fit)
     throw fail("holds values that do not fit into " + std::to_string(8 * sizeof(T)) + "-bit integers");
   // A model is read once, tensor by tensor; keeping the file's pages as well would double the memory of
   // loading.
@@ -241,6 +257,6 @@ template Tensor<bfloat16> SafetensorsFile::read(std::string_view) const;
 template Tensor<half> SafetensorsFile::read(std::string_view) const;
 template Tensor<std::int32_t> SafetensorsFile::read(std::string_view) const;
 template Tensor<std::int64_t> SafetensorsFile::read(std::string_view) const;
-template Tensor<float> SafetensorsFile::read(const TensorInfo&) const;
+template Tensor<float> SafetensorsFile::read(const TensorInfo&, const MemoryPool*) const;
 
 }  // namespace daguerre::weights

@@ -163,7 +163,7 @@ const TensorInfo* StateDict::find(std::string_view name) const {
   return found == state_->entries.end() ? nullptr : found->second.info;
 }
 
-Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected) const {
+Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected, const MemoryPool* pool) const {
   const auto& [file, info, source] = state_->require(name);
   if (!(info->shape == expected))
     throw WeightError(who, file->name() + ": tensor " + in_quotes(name) +
@@ -173,7 +173,7 @@ Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected) co
     const std::lock_guard lock(state_->mutex);
     state_->asked.insert(info->name);
   }
-  return file->read<float>(*info);
+  return file->read<float>(*info, pool);
 }
 
 Shape StateDict::shape(std::string_view name) const {
@@ -205,8 +205,8 @@ bool Scope::contains(std::string_view name) const {
   return weights_.contains(full(name));
 }
 
-Tensor<float> Scope::tensor(std::string_view name, const Shape& expected) const {
-  return weights_.tensor(full(name), expected);
+Tensor<float> Scope::tensor(std::string_view name, const Shape& expected, const MemoryPool* pool) const {
+  return weights_.tensor(full(name), expected, pool);
 }
 
 Shape Scope::shape(std::string_view name) const {

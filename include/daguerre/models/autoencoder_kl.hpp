@@ -77,7 +77,7 @@ class AutoencoderKl {
   /// Two residual blocks, attention over all pixels between them.
   struct MidBlock {
     MidBlock(const nn::Loader& loader, const AutoencoderKlConfig& config, Index channels);
-    Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const;
+    Tensor<float> operator()(const ops::Context& context, Tensor<float> x) const;
     nn::ResnetBlock2D<T> first;
     std::optional<nn::SpatialAttention<T>> attention;
     nn::ResnetBlock2D<T> second;

@@ -156,21 +156,22 @@ Tensor<float> UNet2DBody<T, Attention>::operator()(const ops::Context& context, 
   if (sample.rank() != 4 || sample.dim(3) != shape_.in_channels || sample.empty())
     throw ArgumentError("unet", "sample " + to_string(sample.shape()) + ", expected [N, H, W, " +
                                     std::to_string(shape_.in_channels) + "]");
-  const auto run = [&](const Layer& layer, const Tensor<float>& x) {
-    const auto hidden = layer.resnet(context, x, &temb);
+  const auto run = [&](const Layer& layer, Tensor<float> x) {
+    const auto hidden = layer.resnet(context, std::move(x), &temb);
     return layer.attention ? attend(*layer.attention, hidden) : hidden;
   };
   auto x = conv_in_(context, sample);
   std::vector<Tensor<float>> skips{x};
   for (const auto& block : down_blocks_) {
-    for (const auto& layer : block.layers) skips.push_back(x = run(layer, x));
+    for (const auto& layer : block.layers) skips.push_back(x = run(layer, std::move(x)));
     if (block.downsampler) skips.push_back(x = (*block.downsampler)(context, x));
   }
-  for (const auto& layer : mid_block_) x = run(layer, x);
+  for (const auto& layer : mid_block_) x = run(layer, std::move(x));
   for (const auto& block : up_blocks_) {
     for (const auto& layer : block.layers) {
-      x = run(layer, ops::concat_channels(context, x, skips.back()));
+      x = ops::concat_channels(context, x, skips.back());
       skips.pop_back();
+      x = run(layer, std::move(x));
     }
     // To the size of the next skip connection: double, or one less where the way down rounded up.
     if (block.upsampler) x = (*block.upsampler)(context, x, skips.back().dim(1), skips.back().dim(2));

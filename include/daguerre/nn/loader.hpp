@@ -11,12 +11,18 @@ namespace daguerre::nn {
 struct Loader {
   weights::Scope scope;
   std::shared_ptr<const ops::Engine> engine;
+  MemoryPool scratch = {};  ///< for what is packed and then forgotten
 
   /// The loader of a child module: `loader.sub("attn1")`, `loader.sub("blocks", 3)`.
-  Loader sub(std::string_view child) const { return {scope.sub(child), engine}; }
-  Loader sub(std::string_view list, int index) const { return {scope.sub(list).sub(index), engine}; }
+  Loader sub(std::string_view child) const { return {scope.sub(child), engine, scratch}; }
+  Loader sub(std::string_view list, int index) const { return {scope.sub(list).sub(index), engine, scratch}; }
 
+  /// What a module keeps.
   Tensor<float> tensor(std::string_view name, const Shape& shape) const { return scope.tensor(name, shape); }
+  /// What the engine packs.
+  Tensor<float> to_be_packed(std::string_view name, const Shape& shape) const {
+    return scope.tensor(name, shape, &scratch);
+  }
 };
 
 }  // namespace daguerre::nn

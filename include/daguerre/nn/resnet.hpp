@@ -30,12 +30,13 @@ class ResnetBlock2D {
   ResnetBlock2D(const Loader& loader, const ResnetOptions& options);
 
   /// `x[N, H, W, in_channels]`, `temb[N, temb_channels]` where the block has a time embedding.
-  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x,
+  /// An x that is given away is freed as soon as it has been read.
+  Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
                            const Tensor<float>* temb = nullptr) const;
 
  private:
   /// act(norm2(conv1(act(norm1(x))) + time embedding)): what conv2 is given.
-  Tensor<T> first_half(const ops::Context& context, const Tensor<float>& x, const Tensor<float>* temb) const;
+  Tensor<T> first_half(const ops::Context& context, Tensor<float> x, const Tensor<float>* temb) const;
   Tensor<float> resized(const ops::Context& context, const Tensor<float>& x) const;
 
   ResnetOptions options_;

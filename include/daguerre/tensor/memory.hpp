@@ -8,9 +8,10 @@ namespace daguerre {
 /// Uninitialised memory, aligned to 64 bytes, freed when the last owner goes. Throws std::bad_alloc.
 std::shared_ptr<std::byte> allocate_bytes(std::size_t bytes);
 
-/// Recycles the buffers of intermediate tensors: a block that its last tensor releases is handed to the next
-/// request of about that size instead of going back to the system, whose fresh pages cost more than the
-/// arithmetic of a small layer. Thread-safe. Copies share one pool; blocks outlive it safely.
+/// Recycles the buffers of intermediate tensors: what a last tensor releases is handed to later requests,
+/// split and joined as they need, instead of going back to the system, whose fresh pages cost more than the
+/// arithmetic of a small layer. Thread-safe. Copies share one pool; its memory lives as long as any tensor in
+/// it.
 class MemoryPool {
  public:
   MemoryPool();
@@ -18,7 +19,7 @@ class MemoryPool {
   /// At least `bytes` of uninitialised memory, aligned to 64 bytes. Throws std::bad_alloc.
   std::shared_ptr<std::byte> allocate(std::size_t bytes) const;
 
-  /// Gives every idle block back to the system.
+  /// Gives memory that no tensor uses back to the system.
   void trim() const;
 
  private:

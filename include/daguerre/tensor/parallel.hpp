@@ -26,11 +26,16 @@ class RangeFunction {
 };
 
 /// Calls `body(begin, end)` on pieces that together cover [0, count), on up to `threads` threads, and waits
-/// for all. A piece has at least `grain` elements. The first exception thrown by a piece reaches the caller.
+/// for all. A piece has at least `grain` elements; which thread works on which is left open. The first
+/// exception thrown by a piece reaches the caller.
 void parallel_for(int threads, Index count, Index grain, RangeFunction body);
 
 /// The number of processors this process may run on; at least 1.
 int available_threads() noexcept;
+
+/// The number of threads that an OpenMP region opened by this thread would use: what ThreadLimit sets, or the
+/// host's own setting. Without OpenMP, available_threads().
+int current_thread_limit() noexcept;
 
 /// While it lives, OpenMP regions that this thread opens (oneDNN's among them) use `threads` threads;
 /// afterwards the thread's setting is as it was found. Other threads are not touched.

@@ -124,7 +124,7 @@ class Tensor {
 
 /// The tensors joined along their leading axis. All must agree in the other axes.
 template <class T>
-Tensor<T> concat_leading(std::span<const Tensor<T>> parts) {
+Tensor<T> concat_leading(std::span<const Tensor<T>> parts, const MemoryPool* pool = nullptr) {
   if (parts.empty()) throw ArgumentError("concat_leading", "nothing to join");
   Index total = 0;
   for (const auto& part : parts) {
@@ -133,7 +133,8 @@ Tensor<T> concat_leading(std::span<const Tensor<T>> parts) {
                                                 to_string(part.shape()) + " differ behind the first axis");
     total += part.dim(0);
   }
-  Tensor<T> result(parts[0].shape().with(0, total));
+  const auto shape = parts[0].shape().with(0, total);
+  auto result = pool == nullptr ? Tensor<T>(shape) : Tensor<T>(shape, *pool);
   T* out = result.data();
   for (const auto& part : parts) out = std::copy(part.data(), part.data() + part.size(), out);
   return result;

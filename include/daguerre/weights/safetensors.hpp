@@ -69,9 +69,10 @@ class SafetensorsFile {
   /// be converted (F8), or an integer type cannot hold one of its values.
   template <class T>
   Tensor<T> read(std::string_view tensor_name) const;
-  /// The same for an entry of this file, or for rows of one: shape and bytes are `info`'s.
+  /// The same for an entry of this file, or for rows of one: shape and bytes are `info`'s. The storage comes
+  /// from `pool`, where one is given.
   template <class T>
-  Tensor<T> read(const TensorInfo& info) const;
+  Tensor<T> read(const TensorInfo& info, const MemoryPool* pool = nullptr) const;
 
  private:
   struct State;

@@ -43,8 +43,9 @@ class StateDict {
   /// nullptr when there is no such tensor. Does not count as asking for it.
   const TensorInfo* find(std::string_view name) const;
   /// The tensor as float32. Throws WeightError when it is missing (naming the nearest names that exist) or
-  /// its shape is not `expected`: `[weights] FILE: tensor "x" has shape […], the config asks for […]`.
-  Tensor<float> tensor(std::string_view name, const Shape& expected) const;
+  /// its shape is not `expected`: `[weights] FILE: tensor "x" has shape […], the config asks for […]`. The
+  /// storage comes from `pool`, where one is given.
+  Tensor<float> tensor(std::string_view name, const Shape& expected, const MemoryPool* pool = nullptr) const;
   /// The shape of a stored tensor; WeightError when missing. Does not count as asking for it.
   Shape shape(std::string_view name) const;
 
@@ -73,7 +74,7 @@ class Scope {
 
   bool contains(std::string_view name) const;
   /// As StateDict::tensor, with the prefix put before `name`.
-  Tensor<float> tensor(std::string_view name, const Shape& expected) const;
+  Tensor<float> tensor(std::string_view name, const Shape& expected, const MemoryPool* pool = nullptr) const;
   /// The shape of a stored tensor; WeightError when missing.
   Shape shape(std::string_view name) const;
   /// The full name of the module, for messages ("down_blocks.0.resnets.1").

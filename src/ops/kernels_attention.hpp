@@ -1,0 +1,304 @@
+// Attention of one head for one block of queries. Part of kernels_impl.hpp, which includes it inside the
+// namespace of one instruction set.
+//
+// The block is worked on transposed: keys are rows, queries the lanes of two vectors. The logits' maximum and
+// sum are then vertical (no sum across a vector ever), keys and values are read as broadcast scalars from a
+// stream packed once a head, and head widths need no padding to a vector's length. What is multiplied comes
+// in units of 32 bits: a float, or two neighbouring bfloat16 where the processor multiplies those.
+
+constexpr Index query_lanes = 2 * lanes;
+
+/// How many elements of T one unit holds.
+template <class T>
+constexpr Index per_unit = native_bfloat16&& std::is_same_v<T, bfloat16> ? 2 : 1;
+
+template <class T>
+constexpr Index units(Index elements) {
+  return (elements + per_unit<T> - 1) / per_unit<T>;
+}
+
+/// Keys handled between two corrections of the softmax: whole tiles, an even number, logits in the
+/// first-level cache.
+constexpr Index key_block = DAGUERRE_VECTOR_BYTES == 64 ? 96 : 120;
+
+/// The 32-bit unit of one or two elements; `second` may be none.
+inline float unit_of(const float* first, const float*) {
+  return *first;
+}
+inline float unit_of(const bfloat16* first, const bfloat16* second) {
+  if constexpr (native_bfloat16) {
+    const std::uint32_t low = first->bits, high = second == nullptr ? 0u : second->bits;
+    return std::bit_cast<float>(low | high << 16);
+  } else {
+    return widen(*first);
+  }
+}
+
+/// acc += a * b, unit by unit.
+template <class T>
+inline Vector multiply_add(Vector accumulator, Vector a, Vector b) {
+#ifdef __AVX512BF16__
+  if constexpr (per_unit<T> == 2)
+    return std::bit_cast<Vector>(_mm512_dpbf16_ps(std::bit_cast<__m512>(accumulator),
+                                                  std::bit_cast<__m512bh>(a), std::bit_cast<__m512bh>(b)));
+#endif
+  return accumulator + a * b;
+}
+
+/// Packs `rows` x `depth` elements, element (i, d) at source[i * row_stride + d * depth_stride], into tiles
+/// of row_block rows (the last one narrower), each a sequence of units of its rows. Returns the end.
+template <class T>
+float* pack_tiles(const T* source, Index rows, Index depth, Index row_stride, Index depth_stride,
+                  float* packed) {
+  for (Index first = 0; first < rows; first += row_block) {
+    const Index count = rows - first < row_block ? rows - first : row_block;
+    for (Index d = 0; d < depth; d += per_unit<T>) {
+      const T* from = source + first * row_stride + d * depth_stride;
+      for (Index i = 0; i < count; ++i, from += row_stride)
+        *packed++ = unit_of(from, d + 1 < depth ? from + depth_stride : nullptr);
+    }
+  }
+  return packed;
+}
+
+template <class T>
+void pack_head(const T* key, Index key_stride, const T* value, Index value_stride, Index keys, Index width,
+               Index value_width, float* packed) {
+  for (Index first = 0; first < keys; first += key_block) {
+    const Index count = keys - first < key_block ? keys - first : key_block;
+    packed = pack_tiles(key + first * key_stride, count, width, key_stride, 1, packed);
+    packed = pack_tiles(value + first * value_stride, value_width, count, 1, value_stride, packed);
+  }
+}
+
+/// Rows x query_lanes accumulators += tile * block, over `depth` units.
+template <class T, int Rows>
+inline void multiply_tile(const float* tile, const float* block, Index depth, Vector (&low)[Rows],
+                          Vector (&high)[Rows]) {
+  for (Index d = 0; d < depth; ++d, tile += Rows, block += query_lanes) {
+    const Vector b_low = load(block), b_high = load(block + lanes);
+#pragma GCC unroll 12
+    for (int r = 0; r < Rows; ++r) {
+      const Vector a = broadcast(tile[r]);
+      low[r] = multiply_add<T>(low[r], a, b_low);
+      high[r] = multiply_add<T>(high[r], a, b_high);
+    }
+  }
+}
+
+struct QueryLanes {
+  Vector low, high;
+};
+
+/// The larger of each lane, or the one on the right where either is NaN.
+inline Vector larger(Vector a, Vector b) {
+#ifdef __AVX512F__
+  return std::bit_cast<Vector>(_mm512_max_ps(std::bit_cast<__m512>(a), std::bit_cast<__m512>(b)));
+#else
+  return a > b ? a : b;
+#endif
+}
+
+/// What is done with logits besides scaling: only cross-attention with a mask and causal text need it.
+struct LogitAdjustment {
+  float scale;
+  const float* key_bias;         ///< one a key of this block, or none
+  Vector first_low, first_high;  ///< how many of this block's keys each query sees
+  bool causal;
+};
+
+/// logits[key, query] of up to row_block keys, and their running maximum.
+template <class T, int Rows>
+void logits_tile(const float* tile, const float* queries, Index depth, Index first_key,
+                 const LogitAdjustment* adjustment, float* logits, QueryLanes& maximum) {
+  Vector low[Rows], high[Rows];
+  for (int r = 0; r < Rows; ++r) low[r] = high[r] = Vector{};
+  multiply_tile<T, Rows>(tile, queries, depth, low, high);
+  for (int r = 0; r < Rows; ++r, logits += query_lanes) {
+    if (adjustment != nullptr) {
+      const Vector bias =
+          broadcast(adjustment->key_bias == nullptr ? 0.0f : adjustment->key_bias[first_key + r]);
+      low[r] = low[r] * adjustment->scale + bias;
+      high[r] = high[r] * adjustment->scale + bias;
+      if (adjustment->causal) {
+        const Vector position = broadcast(static_cast<float>(first_key + r)),
+                     hidden = broadcast(-__builtin_inff());
+        low[r] = position < adjustment->first_low ? low[r] : hidden;
+        high[r] = position < adjustment->first_high ? high[r] : hidden;
+      }
+    }
+    store(logits, low[r]);
+    store(logits + lanes, high[r]);
+    maximum.low = larger(low[r], maximum.low);
+    maximum.high = larger(high[r], maximum.high);
+  }
+}
+
+/// accumulator[channel, query] = accumulator * correction + values * weights of up to row_block channels.
+template <class T, int Rows>
+void values_tile(const float* tile, const float* weights, Index depth, const QueryLanes& correction,
+                 float* accumulator) {
+  Vector low[Rows], high[Rows];
+  for (int r = 0; r < Rows; ++r) {
+    low[r] = load(accumulator + r * query_lanes) * correction.low;
+    high[r] = load(accumulator + r * query_lanes + lanes) * correction.high;
+  }
+  multiply_tile<T, Rows>(tile, weights, depth, low, high);
+  for (int r = 0; r < Rows; ++r) {
+    store(accumulator + r * query_lanes, low[r]);
+    store(accumulator + r * query_lanes + lanes, high[r]);
+  }
+}
+
+/// Calls body.template operator()<Rows>(first) for tiles of row_block rows and one for the rest.
+template <int Rows, class Body>
+inline void with_rows(Index count, Index first, const Body& body) {
+  if (count == Rows)
+    body.template operator()<Rows>(first);
+  else if constexpr (Rows > 1)
+    with_rows<Rows - 1>(count, first, body);
+}
+template <class Body>
+inline void in_tiles(Index rows, const Body& body) {
+  for (Index first = 0; first < rows; first += row_block)
+    with_rows<row_block>(rows - first < row_block ? rows - first : row_block, first, body);
+}
+
+using Bits = std::int32_t __attribute__((vector_size(DAGUERRE_VECTOR_BYTES)));
+
+/// 2^x for x <= 0. The polynomials are near-minimax on [0, 1): of relative error 2e-9 for float, and 3e-6
+/// where the result will be rounded to bfloat16 (4e-3).
+template <class T>
+inline Vector exp2_of(Vector x) {
+#ifdef __AVX512DQ__
+  constexpr int below = 1;  // what remains above the next integer below
+  const auto f = std::bit_cast<Vector>(_mm512_reduce_ps(std::bit_cast<__m512>(x), below));
+#else
+  // Below the smallest normal number the result stays there, instead of going to zero.
+  x = larger(broadcast(-126.0f), x);
+  constexpr float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the lowest bits
+  const Vector rounded = (x - 0.5f) + magic;
+  const Vector f = x - (rounded - magic);
+#endif
+  Vector p;
+  if constexpr (per_unit<T> == 2)
+    p = ((1.342668496e-2f * f + 5.224247270e-2f) * f + 2.412802058e-1f) * f + 6.930448447e-1f;
+  else
+    p = ((((2.161291573e-4f * f + 1.246784619e-3f) * f + 9.675451598e-3f) * f + 5.548528060e-2f) * f +
+         2.402293056e-1f) *
+            f +
+        6.931470444e-1f;
+  p = p * f + 1.0f;
+#ifdef __AVX512DQ__
+  return std::bit_cast<Vector>(_mm512_scalef_ps(std::bit_cast<__m512>(p), std::bit_cast<__m512>(x)));
+#else
+  return std::bit_cast<Vector>(std::bit_cast<Bits>(p) + (std::bit_cast<Bits>(rounded) << 23));
+#endif
+}
+
+/// Two rows of weights as one row of units: even key in the lower half.
+inline Vector paired([[maybe_unused]] Vector even, [[maybe_unused]] Vector odd) {
+#ifdef __AVX512BF16__
+  alignas(64) static constexpr std::uint16_t interleave[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                               21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                               11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const auto both = _mm512_cvtne2ps_pbh(std::bit_cast<__m512>(odd), std::bit_cast<__m512>(even));
+  return std::bit_cast<Vector>(
+      _mm512_permutexvar_epi16(_mm512_load_si512(interleave), std::bit_cast<__m512i>(both)));
+#else
+  return even;
+#endif
+}
+
+/// Turns logits[rows, queries] into weights for multiply_tile, in place, and adds them to `sum`.
+template <class T>
+void exponentials(float* logits, Index rows, float scale, const QueryLanes& maximum, QueryLanes& sum) {
+  const Vector low_offset = maximum.low * scale, high_offset = maximum.high * scale;
+  float* out = logits;
+  const auto weights = [&](const float* row) {
+    const QueryLanes w{exp2_of<T>(load(row) * scale - low_offset),
+                       exp2_of<T>(load(row + lanes) * scale - high_offset)};
+    sum.low += w.low;
+    sum.high += w.high;
+    return w;
+  };
+  for (Index row = 0; row < rows; row += per_unit<T>, out += query_lanes) {
+    QueryLanes w = weights(logits + row * query_lanes);
+    if constexpr (per_unit<T> == 2) {
+      const QueryLanes odd =
+          row + 1 < rows ? weights(logits + (row + 1) * query_lanes) : QueryLanes{Vector{}, Vector{}};
+      w = {paired(w.low, odd.low), paired(w.high, odd.high)};
+    }
+    store(out, w.low);
+    store(out + lanes, w.high);
+  }
+}
+
+template <class T>
+Index attention_scratch(Index width, Index value_width) {
+  return query_lanes * (units<T>(width) + key_block + value_width);
+}
+
+template <class T>
+void attend(const AttentionHead<T>& head, const T* query, Index query_stride, Index count, Index first_query,
+            T* out, Index out_stride, float* scratch) {
+  constexpr float log2_of_e = 1.44269504f;
+  const Index depth = units<T>(head.width);
+  float* queries = scratch;
+  float* logits = queries + query_lanes * depth;
+  float* accumulator = logits + query_lanes * key_block;
+
+  for (Index d = 0; d < depth; ++d)
+    for (Index q = 0; q < query_lanes; ++q) {
+      const T* from = query + (q < count ? q : count - 1) * query_stride + d * per_unit<T>;
+      queries[d * query_lanes + q] = unit_of(from, (d + 1) * per_unit<T> <= head.width ? from + 1 : nullptr);
+    }
+  for (Index i = 0; i < query_lanes * head.value_width; ++i) accumulator[i] = 0.0f;
+
+  // Far below any logit, and yet its difference to itself is a number.
+  QueryLanes maximum{broadcast(-1e30f), broadcast(-1e30f)}, sum{Vector{}, Vector{}};
+  LogitAdjustment adjustment{head.scale, nullptr, Vector{}, Vector{}, head.causal};
+  const bool adjusts = head.key_bias != nullptr || head.causal || head.scale <= 0.0f;
+  const float scale = adjusts ? log2_of_e : head.scale * log2_of_e;
+  const Index seen = head.causal && first_query + count < head.keys ? first_query + count : head.keys;
+
+  const float* packed = head.packed;
+  for (Index first = 0; first < seen; first += key_block) {
+    const Index keys = head.keys - first < key_block ? head.keys - first : key_block;
+    if (adjusts) {
+      adjustment.key_bias = head.key_bias == nullptr ? nullptr : head.key_bias + first;
+      for (Index q = 0; q < lanes; ++q) {
+        adjustment.first_low[q] = static_cast<float>(first_query + q + 1 - first);
+        adjustment.first_high[q] = static_cast<float>(first_query + lanes + q + 1 - first);
+      }
+    }
+    const QueryLanes before = maximum;
+    in_tiles(keys, [&]<int Rows>(Index row) {
+      logits_tile<T, Rows>(packed + row * depth, queries, depth, row, adjusts ? &adjustment : nullptr,
+                           logits + row * query_lanes, maximum);
+    });
+    const QueryLanes correction{exp2_of<T>((before.low - maximum.low) * scale),
+                                exp2_of<T>((before.high - maximum.high) * scale)};
+    sum = {sum.low * correction.low, sum.high * correction.high};
+    exponentials<T>(logits, keys, scale, maximum, sum);
+    packed += keys * depth;
+    const Index value_depth = units<T>(keys);
+    in_tiles(head.value_width, [&]<int Rows>(Index channel) {
+      values_tile<T, Rows>(packed + channel * value_depth, logits, value_depth, correction,
+                           accumulator + channel * query_lanes);
+    });
+    packed += head.value_width * value_depth;
+  }
+
+  for (Index c = 0; c < head.value_width; ++c) {
+    float* row = accumulator + c * query_lanes;
+    store(row, load(row) / sum.low);
+    store(row + lanes, load(row + lanes) / sum.high);
+  }
+  float values[chunk];
+  for (Index q = 0; q < count; ++q)
+    in_chunks(head.value_width, [&](Index i, Index length) {
+      for (Index c = 0; c < length; ++c) values[c] = accumulator[(i + c) * query_lanes + q];
+      from_float(values, out + q * out_stride + i, length);
+    });
+}
