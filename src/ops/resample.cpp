@@ -1,14 +1,45 @@
 #include "daguerre/ops/resample.hpp"
 
+#include <algorithm>
+#include <vector>
+
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
+namespace {
+
+void check_sizes(const char* who, const Tensor<float>& x, Index height, Index width) {
+  if (x.rank() != 4 || height < 1 || width < 1 || x.size() == 0)
+    throw ArgumentError(who, "from " + to_string(x.shape()) + " to " + std::to_string(height) + " x " +
+                                 std::to_string(width));
+}
+
+/// The two pixels that a new one lies between, and the weight of the second.
+struct Between {
+  Index first = 0;
+  Index second = 0;
+  float weight = 0.0f;
+};
+
+/// The ratio is rounded to float32 as torch does it, the positions are not: far from the origin float32 would
+/// leave few bits to the weights.
+std::vector<Between> linear_points(Index in_size, Index out_size) {
+  const double scale = static_cast<float>(in_size) / static_cast<float>(out_size);
+  std::vector<Between> points;
+  for (Index i = 0; i < out_size; ++i) {
+    const double at = std::max(scale * (static_cast<double>(i) + 0.5) - 0.5, 0.0);
+    const Index first = std::min(static_cast<Index>(at), in_size - 1);
+    points.push_back(
+        {first, std::min(first + 1, in_size - 1), static_cast<float>(at - static_cast<double>(first))});
+  }
+  return points;
+}
+
+}  // namespace
 
 template <class T>
 Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height, Index width) {
-  if (x.rank() != 4 || height < 1 || width < 1 || x.size() == 0)
-    throw ArgumentError("upsample_nearest", "from " + to_string(x.shape()) + " to " + std::to_string(height) +
-                                                " x " + std::to_string(width));
+  check_sizes("upsample_nearest", x, height, width);
   const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
   auto y = context.empty<T>({x.dim(0), height, width, channels});
   const auto& kernel = kernels::active().of<T>();
@@ -19,6 +50,30 @@ Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index
       for (Index i = 0; i < width; ++i)
         kernel.from_float(x.data() + (from * columns + i * columns / width) * channels, out + i * channels,
                           channels);
+    }
+  });
+  return y;
+}
+
+Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height, Index width) {
+  check_sizes("resize_bilinear", x, height, width);
+  const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
+  auto y = context.empty<float>({x.dim(0), height, width, channels});
+  const auto down = linear_points(rows, height), across = linear_points(columns, width);
+  parallel_for(context.threads, x.dim(0) * height, 4, [&](Index begin, Index end) {
+    for (Index line = begin; line < end; ++line) {
+      const Between& v = down[static_cast<std::size_t>(line % height)];
+      const float* picture = x.data() + line / height * rows * columns * channels;
+      const float* top = picture + v.first * columns * channels;
+      const float* bottom = picture + v.second * columns * channels;
+      float* out = y.data() + line * width * channels;
+      for (const Between& u : across)
+        for (Index c = 0; c < channels; ++c) {
+          const auto along = [&, a = u.first * channels + c, b = u.second * channels + c](const float* row) {
+            return (1.0f - u.weight) * row[a] + u.weight * row[b];
+          };
+          *out++ = (1.0f - v.weight) * along(top) + v.weight * along(bottom);
+        }
     }
   });
   return y;

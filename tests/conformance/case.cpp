@@ -64,6 +64,7 @@ Result run_case(const fs::path& folder, const Options& options) {
   const auto config = weights::Config::load(folder / "config.json");
   if (auto result = run_random(folder, config)) return *result;
   if (auto result = run_sampler(folder, config)) return *result;
+  if (auto result = run_metric(folder, config, options)) return *result;
   if (auto result = run_block(folder, config, options)) return *result;
   if (auto result = run_model(folder, config, options)) return *result;
   Result result;

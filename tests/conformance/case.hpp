@@ -50,6 +50,15 @@ inline constexpr double autoencoder = 5e-6;
 inline constexpr double network = 2e-5;
 inline constexpr double bfloat16_network = 2e-2;
 inline constexpr double random = 1e-6;
+/// Metrics are in double.
+inline constexpr double metric = 1e-10;
+/// Relative to the sum of the distance's positive terms. scipy's sqrtm and the eigenvalues of a product take
+/// roots of rounded zeros when a covariance is (nearly) singular, each wrong by up to the root of double's
+/// epsilon, 1.5e-8: the recorded results are 8e-9 from the singular values of the features themselves, ours
+/// 1e-15.
+inline constexpr double frechet_distance = 5e-8;
+/// The recorded scores were computed from probabilities rounded to float32; from logits we round nothing.
+inline constexpr double score_of_logits = 1e-6;
 }  // namespace bounds
 
 /// A recorded run: the tensors of an `io*.safetensors`, with 4-D ones channels last.
@@ -89,6 +98,8 @@ std::optional<Result> run_block(const std::filesystem::path& folder, const weigh
 std::optional<Result> run_model(const std::filesystem::path& folder, const weights::Config& config,
                                 const Options& options);
 std::optional<Result> run_random(const std::filesystem::path& folder, const weights::Config& config);
+std::optional<Result> run_metric(const std::filesystem::path& folder, const weights::Config& config,
+                                 const Options& options);
 std::optional<Result> run_sampler(const std::filesystem::path& folder, const weights::Config& config);
 Result run_tokenizer(const std::filesystem::path& folder);
 std::vector<Result> run_pipeline(const std::filesystem::path& folder, const Options& options);

@@ -38,8 +38,8 @@ TEST_CASE("recorded networks agree in bfloat16", "[golden]") {
       }
 }
 
-TEST_CASE("recorded random numbers and samplers agree with the reference", "[golden]") {
-  for (const auto* area : {"random", "schedulers"}) SECTION(area) {
+TEST_CASE("recorded random numbers, samplers and metrics agree with the reference", "[golden]") {
+  for (const auto* area : {"random", "schedulers", "metrics"}) SECTION(area) {
       check_area(area, {.engine = "eigen"});
     }
 }

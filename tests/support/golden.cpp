@@ -6,7 +6,8 @@
 
 namespace daguerre::test {
 
-Difference difference(const Tensor<float>& actual, const Tensor<float>& expected) {
+template <class T>
+Difference difference(const Tensor<T>& actual, const Tensor<T>& expected) {
   if (!(actual.shape() == expected.shape()))
     throw ArgumentError("test",
                         "shape " + to_string(actual.shape()) + ", expected " + to_string(expected.shape()));
@@ -23,6 +24,8 @@ Difference difference(const Tensor<float>& actual, const Tensor<float>& expected
   result.rel_l2 = error == 0.0 ? 0.0 : std::sqrt(error / norm);
   return result;
 }
+template Difference difference(const Tensor<float>&, const Tensor<float>&);
+template Difference difference(const Tensor<double>&, const Tensor<double>&);
 
 std::filesystem::path golden(const std::string& area_and_case) {
   return std::filesystem::path(DAGUERRE_TEST_DATA) / "golden" / area_and_case;

@@ -14,7 +14,9 @@ struct Difference {
   double max_abs = 0.0;
   double rel_l2 = 0.0;  ///< |actual - expected| / |expected|, in double; infinite when anything is not finite
 };
-Difference difference(const Tensor<float>& actual, const Tensor<float>& expected);
+/// T is float or double.
+template <class T>
+Difference difference(const Tensor<T>& actual, const Tensor<T>& expected);
 
 /// The recorded cases that are copied into the repository: `golden("unet/sd1")`.
 std::filesystem::path golden(const std::string& area_and_case);

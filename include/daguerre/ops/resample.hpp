@@ -9,6 +9,11 @@ namespace daguerre::ops {
 template <class T>
 Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height, Index width);
 
+/// `[N, H, W, C]` brought to `height` x `width` by linear interpolation between the nearest pixel centres, as
+/// torch.nn.functional.interpolate(mode="bilinear", align_corners=False): no antialiasing when shrinking,
+/// borders repeated.
+Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height, Index width);
+
 /// Mean of non-overlapping 2 x 2 windows; an odd last row or column is dropped (torch's avg_pool2d).
 Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x);
 

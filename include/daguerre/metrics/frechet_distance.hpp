@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+
+#include "daguerre/metrics/feature_statistics.hpp"
+
+namespace daguerre::metrics {
+
+/// The squared Fréchet (2-Wasserstein) distance between two normal distributions (Dowson and Landau, 1982;
+/// "FID" when the features are those of the Inception network, Heusel et al., arXiv:1706.08500, equation 6):
+///
+///   |mean_a - mean_b|^2 + tr(C_a) + tr(C_b) - 2 tr (C_a C_b)^(1/2).
+///
+/// The last trace is the sum of the singular values of A^T B, where C_a = A A^T and C_b = B B^T. So no root
+/// of a small, rounded eigenvalue is taken, and singular covariances (fewer samples than features) need no
+/// offset; pytorch-fid's sqrtm is wrong by about 1e-8 of the traces there. Never negative.
+///
+/// Throws ArgumentError when the dimensions differ, a matrix is not [D, D], or is not symmetric or not
+/// positive semidefinite beyond 1e-3 of its largest element or eigenvalue; NumericError for NaN or infinity.
+double frechet_distance(const Gaussian& a, const Gaussian& b);
+/// The same between the samples' distributions. Throws ArgumentError below two samples, too.
+double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b);
+
+struct JackknifeOptions {
+  Index groups = 50;       ///< the samples are dealt to so many groups; at least 10
+  std::uint32_t seed = 0;  ///< of the dealing
+};
+
+/// A Fréchet distance and how far samples determine it.
+struct FrechetEstimate {
+  double value = 0.0;           ///< the distance itself, as `frechet_distance` gives it
+  double standard_error = 0.0;  ///< of `value`
+  double low = 0.0;             ///< 95 % interval around `value`, cut off at 0
+  double high = 0.0;
+  double bias_corrected = 0.0;  ///< `value` without its bias of order 1 / N; may be below 0
+};
+
+/// The distance of samples, [N, D], from a reference that is taken as exact, with a 95 % confidence interval
+/// by the delete-group jackknife: with the distance d_g of the samples without group g, mean m over G groups,
+///
+///   standard error^2 = (G - 1) / G sum (d_g - m)^2,  interval = value -+ t_{0.975, G - 1} standard error,
+///   bias corrected = G value - (G - 1) m.
+///
+/// The interval is of what N samples give on average. That is above the true distance by a term of order
+/// 1 / N (Chong and Forsyth, arXiv:1911.07023), so compare values of equal N, or `bias_corrected` ones. A
+/// bootstrap is not offered: samples drawn twice add the same bias again. The same seed gives the same
+/// result. Takes G + 1 times the work of `frechet_distance`.
+///
+/// Throws what `frechet_distance` throws; ArgumentError when there are fewer than 10 groups, or fewer samples
+/// than groups.
+template <class T>
+FrechetEstimate estimate_frechet_distance(const Tensor<T>& samples, const Gaussian& reference,
+                                          const JackknifeOptions& options = {});
+
+}  // namespace daguerre::metrics

@@ -1,0 +1,132 @@
+#include "daguerre/metrics/frechet_distance.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <Eigen/Eigenvalues>
+#include <Eigen/SVD>
+
+#include "daguerre/metrics/spread.hpp"
+#include "daguerre/tensor/eigen.hpp"
+#include "metrics/checks.hpp"
+#include "metrics/permutation.hpp"
+
+namespace daguerre::metrics {
+namespace {
+
+constexpr const char* who = "frechet_distance";
+/// How far, relative to its size, a covariance may be from a symmetric positive semidefinite matrix.
+constexpr double tolerance = 1e-3;
+
+/// A distribution with its covariance as a product, covariance = factor factor^T.
+struct Factored {
+  Eigen::VectorXd mean;
+  Eigen::MatrixXd factor;  ///< [D, rank]
+  double trace = 0.0;
+};
+
+Factored factored(const Gaussian& gaussian) {
+  const Index d = gaussian.mean.size();
+  if (d < 1 || gaussian.mean.rank() != 1 || !(gaussian.covariance.shape() == Shape{d, d}))
+    throw ArgumentError(who, "expected a mean [D] and a covariance [D, D], found " +
+                                 to_string(gaussian.mean.shape()) + " and " +
+                                 to_string(gaussian.covariance.shape()));
+  require_finite(who, "mean", gaussian.mean.reshape({1, d}));
+  require_finite(who, "covariance", gaussian.covariance);
+
+  const auto covariance = matrix(gaussian.covariance);
+  if ((covariance - covariance.transpose()).cwiseAbs().maxCoeff() >
+      tolerance * covariance.cwiseAbs().maxCoeff())
+    throw ArgumentError(who, "a covariance is not symmetric");
+  const Eigen::MatrixXd symmetric = 0.5 * (covariance + covariance.transpose());
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(symmetric);
+  if (solver.info() != Eigen::Success) throw NumericError(who, "eigenvalues of a covariance do not converge");
+
+  const Eigen::VectorXd& values = solver.eigenvalues();  // ascending
+  const double largest = std::max(values[d - 1], 0.0);
+  if (values[0] < -tolerance * largest || values[d - 1] < 0.0)
+    throw ArgumentError(who, "a covariance is not positive semidefinite: eigenvalues from " +
+                                 std::to_string(values[0]) + " to " + std::to_string(values[d - 1]));
+  // Eigenvalues that rounding alone can have made are zeros; their roots would be 1e-8 times the largest.
+  const double noise = static_cast<double>(d) * std::numeric_limits<double>::epsilon() * largest;
+  const Index rank = (values.array() > noise).count();
+  return {array(gaussian.mean).matrix(),
+          solver.eigenvectors().rightCols(rank) * values.tail(rank).cwiseSqrt().asDiagonal(),
+          symmetric.trace()};
+}
+
+double distance(const Factored& a, const Factored& b) {
+  if (a.mean.size() != b.mean.size())
+    throw ArgumentError(who, "features of " + std::to_string(a.mean.size()) + " and " +
+                                 std::to_string(b.mean.size()) + " dimensions");
+  double root_trace = 0.0;
+  if (a.factor.cols() > 0 && b.factor.cols() > 0) {
+    const Eigen::MatrixXd product = a.factor.transpose() * b.factor;
+    root_trace = Eigen::BDCSVD<Eigen::MatrixXd>(product).singularValues().sum();
+  }
+  return std::max(0.0, finite(who, (a.mean - b.mean).squaredNorm() + a.trace + b.trace - 2.0 * root_trace));
+}
+
+/// The 0.975 quantile of Student's t distribution (Abramowitz and Stegun, 26.7.5; four digits from 9 degrees
+/// of freedom).
+double student_t_975(double degrees) {
+  const double z = 1.959963984540054;
+  const double z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
+  return z + (z3 + z) / (4 * degrees) + (5 * z5 + 16 * z3 + 3 * z) / (96 * degrees * degrees) +
+         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * degrees * degrees * degrees);
+}
+
+}  // namespace
+
+double frechet_distance(const Gaussian& a, const Gaussian& b) {
+  return distance(factored(a), factored(b));
+}
+
+double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b) {
+  return frechet_distance(a.gaussian(), b.gaussian());
+}
+
+template <class T>
+FrechetEstimate estimate_frechet_distance(const Tensor<T>& samples, const Gaussian& reference,
+                                          const JackknifeOptions& options) {
+  constexpr Index fewest_groups = 10;
+  require_rows(who, "samples", samples);
+  const Index count = samples.dim(0);
+  if (options.groups < fewest_groups || options.groups > count)
+    throw ArgumentError(who, std::to_string(options.groups) + " groups of " + std::to_string(count) +
+                                 " samples; between " + std::to_string(fewest_groups) +
+                                 " and the number of samples can be made");
+  const auto target = factored(reference);
+  const auto whole = FeatureStatistics::of(samples);
+  std::mt19937 generator(options.seed);
+  const auto order = numpy_permutation(generator, count);
+
+  std::vector<double> without_group;
+  for (Index g = 0; g < options.groups; ++g) {
+    const auto begin = order.begin() + part_begin(g, options.groups, count);
+    const auto end = order.begin() + part_begin(g + 1, options.groups, count);
+    auto rest = whole;
+    rest.remove(FeatureStatistics::of(pick_rows(samples, std::span<const Index>(begin, end))));
+    without_group.push_back(distance(factored(rest.gaussian()), target));
+  }
+  const auto spread = spread_of(std::move(without_group));
+
+  const auto groups = static_cast<double>(options.groups);
+  FrechetEstimate result;
+  result.value = distance(factored(whole.gaussian()), target);
+  result.standard_error = std::sqrt(groups - 1) * spread.standard_deviation;
+  const double half_width = student_t_975(groups - 1) * result.standard_error;
+  result.low = std::max(0.0, result.value - half_width);
+  result.high = result.value + half_width;
+  result.bias_corrected = groups * result.value - (groups - 1) * spread.mean;
+  return result;
+}
+
+template FrechetEstimate estimate_frechet_distance(const Tensor<float>&, const Gaussian&,
+                                                   const JackknifeOptions&);
+template FrechetEstimate estimate_frechet_distance(const Tensor<double>&, const Gaussian&,
+                                                   const JackknifeOptions&);
+
+}  // namespace daguerre::metrics
