@@ -1,11 +1,13 @@
 #include "daguerre/ops/resample.hpp"
 
+#include "daguerre/ops/profile.hpp"
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
 
 template <class T>
 Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height, Index width) {
+  const Profile::Scope scope(context, OpKind::resample);
   if (x.rank() != 4 || height < 1 || width < 1 || x.size() == 0)
     throw ArgumentError("upsample_nearest", "from " + to_string(x.shape()) + " to " + std::to_string(height) +
                                                 " x " + std::to_string(width));
@@ -25,6 +27,7 @@ Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index
 }
 
 Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) {
+  const Profile::Scope scope(context, OpKind::resample);
   if (x.rank() != 4)
     throw ArgumentError("average_pool_2x2", "input " + to_string(x.shape()) + ", expected [N, H, W, C]");
   const Index height = x.dim(1) / 2, width = x.dim(2) / 2, channels = x.dim(3);

@@ -78,6 +78,11 @@ struct AttentionArguments {
   float scale = 1.0f;                       ///< 1 / sqrt(d), as a rule
   const Tensor<float>* key_bias = nullptr;  ///< [N, S], added to the logits of every query
   bool causal = false;                      ///< query i sees keys 0..i only
+
+  /// 2 x multiplications of the two products, those that `causal` leaves out included.
+  Index flops() const noexcept {
+    return 2 * query.batch * query.length * key.length * (query.width + value.width);
+  }
 };
 
 /// The heavy operations for one element type. In bfloat16 only what is multiplied is rounded: the results of
