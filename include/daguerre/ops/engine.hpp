@@ -121,6 +121,12 @@ std::vector<std::string> engine_names();
 /// The engine of that name; "auto" is the best. Throws ArgumentError naming those there are.
 std::shared_ptr<const Engine> make_engine(std::string_view name = "auto");
 
+/// The version of the library that the engine of that name multiplies with: "3.4.0". Throws ArgumentError as
+/// `make_engine` does.
+std::string engine_version(std::string_view name);
+/// The instruction set that this library's own kernels use here: "avx512", "avx2", "baseline".
+std::string_view instruction_set() noexcept;
+
 /// True where the processor multiplies bfloat16 natively (AVX512-BF16 or AMX), so that it is faster than
 /// float32.
 bool has_native_bfloat16() noexcept;
