@@ -13,5 +13,7 @@ void add_txt2img(CLI::App& app);
 void add_class2img(CLI::App& app);
 /// Adds the subcommand `inspect`, likewise.
 void add_inspect(CLI::App& app);
+/// Adds the subcommand `bench`, likewise.
+void add_bench(CLI::App& app);
 
 }  // namespace daguerre::cli

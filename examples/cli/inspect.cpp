@@ -38,22 +38,6 @@ void print_json(const Json& json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-/// Columns as wide as their widest cell, two spaces apart; numbers to the right where `right` says so.
-void print_table(const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& right) {
-  std::vector<std::size_t> widths(right.size(), 0);
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - row[i].size(), ' ');
-      line += (i == 0 ? "" : "  ") + (right[i] ? padding + row[i] : row[i] + padding);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    print(line + "\n");
-  }
-}
-
 bool is_png(const std::string& path) {
   constexpr std::string_view signature = "\x89PNG\r\n\x1a\n";
   char start[8] = {};
@@ -100,7 +84,7 @@ void print_tensors(const ComponentDescription& component) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& info : component.tensors)
     rows.push_back({printable(info.name), std::string(weights::name(info.dtype)), to_string(info.shape)});
-  print_table(rows, {false, false, false});
+  print(table(rows, {false, false, false}));
 }
 
 void print_component(const ComponentDescription& component) {
@@ -126,7 +110,7 @@ void print_model(const ModelDescription& model, bool with_tensors) {
                          {grouped(static_cast<std::int64_t>(component.tensors.size())),
                           grouped(component.parameters), byte_count(component.bytes), dtypes(component)});
   }
-  print_table(rows, {false, false, true, true, true, false});
+  print(table(rows, {false, false, true, true, true, false}));
   if (!with_tensors) return;
   for (const auto& component : model.components) {
     if (component.tensors.empty()) continue;

@@ -1,4 +1,5 @@
-// The program `daguerre`: pictures from a prompt or a class, and a look into model files.
+// The program `daguerre`: pictures from a prompt or a class, a look into model files, and how long things
+// take.
 
 #include <cstdio>
 #include <exception>
@@ -52,10 +53,12 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Exit status: 0 done, 1 failed (one line says what and where), 2 wrong use.\n"
-      "See also: daguerre txt2img --help, daguerre class2img --help, daguerre inspect --help");
+      "See also: daguerre txt2img --help, daguerre class2img --help, daguerre inspect --help, daguerre bench "
+      "--help");
   daguerre::cli::add_txt2img(app);
   daguerre::cli::add_class2img(app);
   daguerre::cli::add_inspect(app);
+  daguerre::cli::add_bench(app);
   try {
     app.parse(argc, argv);
     if (std::fflush(stdout) != 0) return fail(failed, "standard output cannot be written");

@@ -26,12 +26,6 @@
 namespace daguerre::cli {
 namespace {
 
-Precision precision_called(const std::string& name) {
-  if (name == "f32") return Precision::float32;
-  if (name == "bf16") return Precision::bfloat16;
-  return Precision::automatic;
-}
-
 void check_outputs(const Order& order) {
   if (order.generate.count == 1)
     check_writable("--out", order.out);
@@ -59,21 +53,8 @@ void read_inputs(Order& order) {
   options.count = static_cast<int>(found);
 }
 
-Pipeline load(const Order& order, const Interrupt& interrupt, Progress& progress) {
-  // Nothing is half done while a model is loaded, and loading cannot be stopped: end at once.
-  const std::stop_callback at_once(interrupt.token(), [] {
-    std::fputs("daguerre: stopped\n", stderr);
-    std::_Exit(EXIT_FAILURE);
-  });
-  progress.stage("loading " + order.model);
-  auto pipeline = Pipeline::load(order.model, order.load);
-  progress.loaded();
-  return pipeline;
-}
-
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
-  progress.note(order.model + ": " + pipeline.engine() +
-                (pipeline.precision() == Precision::bfloat16 ? ", bf16, " : ", f32, ") +
+  progress.note(order.model + ": " + pipeline.engine() + ", " + precision_name(pipeline.precision()) + ", " +
                 std::to_string(pipeline.threads()) + (pipeline.threads() == 1 ? " thread" : " threads"));
   if (!order.seed) progress.note("seed " + std::to_string(order.generate.seed));
 }
@@ -101,15 +82,41 @@ CLI::Validator seed_number() {
       "");
 }
 
-/// The id that `text` is, or that the class of that name has.
+}  // namespace
+
+Precision precision_called(const std::string& name) {
+  if (name == "f32") return Precision::float32;
+  if (name == "bf16") return Precision::bfloat16;
+  return Precision::automatic;
+}
+
+std::string precision_name(Precision precision) {
+  switch (precision) {
+    case Precision::float32:
+      return "f32";
+    case Precision::bfloat16:
+      return "bf16";
+    case Precision::automatic:
+      break;
+  }
+  return "auto";
+}
+
+Pipeline load(const Order& order, const Interrupt& interrupt) {
+  // Nothing is half done while a model is loaded, and loading cannot be stopped: end at once.
+  const std::stop_callback at_once(interrupt.token(), [] {
+    std::fputs("daguerre: stopped\n", stderr);
+    std::_Exit(EXIT_FAILURE);
+  });
+  return Pipeline::load(order.model, order.load);
+}
+
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline) {
   std::int32_t id = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
   const bool is_id = error == std::errc() && end == text.data() + text.size();
   return is_id ? id : pipeline.class_id(text);
 }
-
-}  // namespace
 
 void add_model_option(CLI::App& app, Order& order) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -120,7 +127,6 @@ void add_model_option(CLI::App& app, Order& order) {
 }
 
 void add_output_options(CLI::App& app, Order& order) {
-  auto& generate = order.generate;
   app.add_option("--out", order.out,
                  "Where to write it, with the settings in the PNG's \"parameters\" text. "
                  "Several pictures become FILE_1.png, FILE_2.png ...")
@@ -128,15 +134,7 @@ void add_output_options(CLI::App& app, Order& order) {
       ->type_name("FILE.png")
       ->required()
       ->group(groups::what);
-  app.add_option("--width", generate.width,
-                 "In pixels, a multiple of 8; by default what the model was trained at")
-      ->check(CLI::PositiveNumber)
-      ->type_name("W")
-      ->group(groups::what);
-  app.add_option("--height", generate.height, "Likewise")
-      ->check(CLI::PositiveNumber)
-      ->type_name("H")
-      ->group(groups::what);
+  add_size_options(app, order);
   app.add_option("--count", order.count,
                  "Pictures to make in one run, at most 1000; picture i has seed + i - 1")
       ->check(CLI::Range(1, 1000))
@@ -148,9 +146,22 @@ void add_output_options(CLI::App& app, Order& order) {
       ->group(groups::what);
 }
 
-void add_sampling_options(CLI::App& app, Order& order) {
+void add_size_options(CLI::App& app, Order& order) {
   auto& generate = order.generate;
-  generate.steps = 20;
+  app.add_option("--width", generate.width,
+                 "In pixels, a multiple of 8; by default what the model was trained at")
+      ->check(CLI::PositiveNumber)
+      ->type_name("W")
+      ->group(groups::what);
+  app.add_option("--height", generate.height, "Likewise")
+      ->check(CLI::PositiveNumber)
+      ->type_name("H")
+      ->group(groups::what);
+}
+
+void add_step_options(CLI::App& app, Order& order, int steps) {
+  auto& generate = order.generate;
+  generate.steps = steps;
   app.add_option("--steps", generate.steps, "More steps take longer and are nearer to the model's ideal")
       ->check(CLI::PositiveNumber)
       ->type_name("N")
@@ -161,15 +172,20 @@ void add_sampling_options(CLI::App& app, Order& order) {
                  "halves the time")
       ->type_name("W")
       ->group(groups::how);
+  app.add_option("--sampler", generate.sampler, "By default what the model's folder says")
+      ->check(CLI::IsMember(samplers::SamplerRegistry::standard().names()))
+      ->type_name("NAME")
+      ->group(groups::how);
+}
+
+void add_sampling_options(CLI::App& app, Order& order) {
+  auto& generate = order.generate;
+  add_step_options(app, order, 20);
   app.add_option("--guidance-rescale", generate.guidance_rescale,
                  "0 to 1: keeps strong guidance from overexposing; 0.7 suits models with zero terminal SNR")
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("PHI")
       ->capture_default_str()
-      ->group(groups::how);
-  app.add_option("--sampler", generate.sampler, "By default what the model's folder says")
-      ->check(CLI::IsMember(samplers::SamplerRegistry::standard().names()))
-      ->type_name("NAME")
       ->group(groups::how);
   app.add_option("--eta", generate.eta, "For ddim: 0 is deterministic, 1 as noisy as ddpm")
       ->check(CLI::Range(0.0, 1.0))
@@ -246,7 +262,9 @@ void carry_out(Order order) {
 
   auto& options = order.generate;
   options.seed = order.seed ? *order.seed : std::random_device{}();
-  const auto pipeline = load(order, interrupt, progress);
+  progress.stage("loading " + order.model);
+  const auto pipeline = load(order, interrupt);
+  progress.loaded();
   for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, pipeline));
 
   options.stop = interrupt.token();

@@ -13,6 +13,8 @@ class App;
 
 namespace daguerre::cli {
 
+class Interrupt;
+
 /// What a command line that makes pictures asks for.
 struct Order {
   std::string model;
@@ -39,11 +41,22 @@ inline const std::string besides = "What to see and keep besides";
 // The options that all commands which make pictures share, in the order in which --help shows them; a command
 // adds its own in between.
 void add_model_option(CLI::App& app, Order& order);
-void add_output_options(CLI::App& app, Order& order);
-void add_sampling_options(CLI::App& app, Order& order);
+void add_output_options(CLI::App& app, Order& order);  // with the size's
+void add_size_options(CLI::App& app, Order& order);
+void add_sampling_options(CLI::App& app, Order& order);  // with the steps'
+void add_step_options(CLI::App& app, Order& order,
+                      int steps);  // number of steps by default, guidance, sampler
 void add_latents_option(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);
+
+/// "f32", "bf16", "auto": as --precision has them.
+Precision precision_called(const std::string& name);
+std::string precision_name(Precision precision);
+/// The id that `text` is, or that the class of that name has. Throws ArgumentError.
+std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
+/// Loads the order's model; an interrupt ends the process.
+Pipeline load(const Order& order, const Interrupt& interrupt);
 
 /// Loads the model, makes the pictures, writes them. Progress goes to stderr, names of files to stdout.
 void carry_out(Order order);

@@ -1,10 +1,10 @@
 #include "progress.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <numeric>
 #include <string>
 
+#include "spread.hpp"
 #include "system.hpp"
 #include "text.hpp"
 
@@ -13,12 +13,6 @@ namespace {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 }  // namespace
@@ -61,7 +55,7 @@ void Progress::decoding() {
 void Progress::finished() {
   const double decoder = seconds_since(decoding_since_);
   if (step_seconds_.empty()) return;
-  note("loaded in " + duration(load_seconds_) + ", " + duration(median(step_seconds_)) +
+  note("loaded in " + duration(load_seconds_) + ", " + duration(spread(step_seconds_).median) +
        " a step (median), decoder " + duration(decoder) + ", " + duration(seconds_since(start_)) +
        " in all, peak memory " + byte_count(peak_memory()));
 }

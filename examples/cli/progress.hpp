@@ -22,6 +22,8 @@ class Progress {
   void warning(std::string_view text);
   /// What is being done, on a terminal, until the next line.
   void stage(std::string_view text);
+  /// Takes that back.
+  void clear() { end_line(); }
   /// The model has been loaded; the time since construction was spent on it.
   void loaded();
   void step(const Step& step);

@@ -1,5 +1,7 @@
 #include "system.hpp"
 
+#include <fstream>
+
 #if __has_include(<sys/resource.h>) && __has_include(<unistd.h>)
 #include <sys/resource.h>
 #include <unistd.h>
@@ -14,6 +16,15 @@ bool stderr_is_terminal() {
 #else
   return false;
 #endif
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
 }
 
 std::uint64_t peak_memory() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "daguerre/nn/attention.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/embedding.hpp"
 
@@ -80,7 +81,7 @@ Tensor<float> ClipText<T>::run(const ops::Context& context, const Layer& layer,
                                        View::columns(qkv, 2 * width, width), config_.num_attention_heads};
   arguments.scale = 1.0f / std::sqrt(static_cast<float>(width / config_.num_attention_heads));
   arguments.causal = true;
-  const auto mixed = layer.out_proj.accumulate(context, engine_->as<T>().attention(context, arguments), &x);
+  const auto mixed = layer.out_proj.accumulate(context, nn::attend(context, *engine_, arguments), &x);
   const auto hidden = layer.fc1(context, layer.layer_norm2.template apply<T>(context, mixed));
   return layer.fc2.accumulate(context, hidden, &mixed);
 }

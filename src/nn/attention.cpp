@@ -56,7 +56,7 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   arguments.heads = options_.heads;
   arguments.scale = 1.0f / std::sqrt(static_cast<float>(options_.head_dim));
   arguments.key_bias = key_bias;
-  return to_out_->accumulate(context, engine_->as<T>().attention(context, arguments), residual);
+  return to_out_->accumulate(context, attend(context, *engine_, arguments), residual);
 }
 
 template <class T>

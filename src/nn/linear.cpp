@@ -29,7 +29,9 @@ Linear<T> Linear<T>::side_by_side(std::span<const Loader> loaders, Index in, Ind
     if (parts.empty()) return Tensor<float>();
     return parts.size() == 1 ? parts.front() : concat_leading<float>(parts, &loaders.front().scratch);
   };
-  return Linear(loaders.front().engine->as<T>().pack_linear(join(weights), join(biases), options.activation));
+  const auto weight = join(weights);
+  return Linear(loaders.front().engine->as<T>().pack_linear(weight, join(biases), options.activation),
+                weight.dim(0));
 }
 
 template class Linear<float>;

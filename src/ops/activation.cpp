@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "daguerre/ops/profile.hpp"
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
@@ -24,6 +25,7 @@ Activation parse_activation(std::string_view name, std::string_view who) {
 }
 
 Tensor<float> activate(const Context& context, const Tensor<float>& x, Activation activation) {
+  const Profile::Scope scope(context, OpKind::activation);
   auto y = context.empty<float>(x.shape());
   parallel_for(context.threads, x.size(), 4096, [&](Index begin, Index end) {
     kernels::active().activate(x.data() + begin, y.data() + begin, end - begin, activation);
@@ -33,6 +35,7 @@ Tensor<float> activate(const Context& context, const Tensor<float>& x, Activatio
 
 template <class T>
 Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation) {
+  const Profile::Scope scope(context, OpKind::activation);
   if (x.rank() == 0 || x.dim(-1) % 2 != 0)
     throw ArgumentError("gated_activation", "input " + to_string(x.shape()) + ", expected [..., 2 C]");
   const Index width = x.dim(-1) / 2;

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "daguerre/ops/profile.hpp"
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
 
 Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<float>& b, float scale) {
+  const Profile::Scope scope(context, OpKind::add);
   if (!(a.shape() == b.shape()))
     throw ArgumentError("add", to_string(a.shape()) + " and " + to_string(b.shape()));
   auto y = context.empty<float>(a.shape());
@@ -18,6 +20,7 @@ Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<f
 }
 
 Tensor<float> concat_channels(const Context& context, const Tensor<float>& a, const Tensor<float>& b) {
+  const Profile::Scope scope(context, OpKind::concatenate);
   if (a.rank() == 0 || a.rank() != b.rank() || !(a.shape().with(-1, 0) == b.shape().with(-1, 0)))
     throw ArgumentError("concat_channels", to_string(a.shape()) + " and " + to_string(b.shape()) +
                                                " differ before the last axis");
@@ -37,6 +40,7 @@ Tensor<To> cast(const Context& context, const Tensor<From>& x) {
   if constexpr (std::is_same_v<To, From>) {
     return x;
   } else {
+    const Profile::Scope scope(context, OpKind::cast);
     auto y = context.empty<To>(x.shape());
     parallel_for(context.threads, x.size(), 16384, [&](Index begin, Index end) {
       if constexpr (std::is_same_v<To, float>)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "daguerre/ops/profile.hpp"
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
@@ -30,6 +31,7 @@ template <class T>
 Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x, const ChannelChunk& scale,
                                const ChannelChunk& shift, float epsilon) {
   constexpr const char* who = "modulated_layer_norm";
+  const Profile::Scope scope(context, OpKind::layer_norm);
   check_tokens(x, who);
   const Index length = x.dim(1), channels = x.dim(2);
   auto y = context.empty<T>(x.shape());
@@ -50,6 +52,7 @@ Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x, c
 Tensor<float> add_gated(const Context& context, const Tensor<float>& residual, const ChannelChunk& gate,
                         const Tensor<float>& x) {
   constexpr const char* who = "add_gated";
+  const Profile::Scope scope(context, OpKind::add);
   check_tokens(x, who);
   if (!(x.shape() == residual.shape()))
     throw ArgumentError(who, to_string(residual.shape()) + " and " + to_string(x.shape()));

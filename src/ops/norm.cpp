@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "daguerre/ops/profile.hpp"
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
@@ -58,6 +59,7 @@ template <class T>
 Tensor<T> group_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, int groups, float epsilon, Activation activation,
                      const GroupNormExtras& extras) {
+  const Profile::Scope scope(context, OpKind::group_norm);
   if (x.rank() < 2)
     throw ArgumentError("group_norm", "input " + to_string(x.shape()) + ", expected [N, ..., C]");
   const Index batch = x.dim(0), channels = x.dim(-1);
@@ -118,6 +120,7 @@ Tensor<T> group_norm(const Context& context, const Tensor<float>& x, const Tenso
 template <class T>
 Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, float epsilon) {
+  const Profile::Scope scope(context, OpKind::layer_norm);
   if (x.rank() == 0) throw ArgumentError("layer_norm", "a scalar has no channels");
   const Index channels = x.dim(-1);
   check_vector(gamma, channels, "layer_norm", "gamma");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "daguerre/ops/profile.hpp"
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
@@ -39,6 +40,7 @@ std::vector<Between> linear_points(Index in_size, Index out_size) {
 
 template <class T>
 Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height, Index width) {
+  const Profile::Scope scope(context, OpKind::resample);
   check_sizes("upsample_nearest", x, height, width);
   const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
   auto y = context.empty<T>({x.dim(0), height, width, channels});
@@ -56,6 +58,7 @@ Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index
 }
 
 Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height, Index width) {
+  const Profile::Scope scope(context, OpKind::resample);
   check_sizes("resize_bilinear", x, height, width);
   const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
   auto y = context.empty<float>({x.dim(0), height, width, channels});
@@ -80,6 +83,7 @@ Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, In
 }
 
 Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) {
+  const Profile::Scope scope(context, OpKind::resample);
   if (x.rank() != 4)
     throw ArgumentError("average_pool_2x2", "input " + to_string(x.shape()) + ", expected [N, H, W, C]");
   const Index height = x.dim(1) / 2, width = x.dim(2) / 2, channels = x.dim(3);

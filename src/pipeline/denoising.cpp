@@ -1,8 +1,10 @@
 #include "daguerre/pipeline/denoising.hpp"
 
 #include <array>
+#include <optional>
 
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/profile.hpp"
 
 namespace daguerre {
 
@@ -13,12 +15,14 @@ Tensor<float> DenoisingLoop::operator()(const ops::Context& context, samplers::S
   const Index calls = run.calls();
   for (Index i = first_call; i < calls; ++i) {
     context.check_stop();
+    std::optional<ops::Profile::Span> span(std::in_place, context, ops::Stage::step);
     const float timestep = timesteps[static_cast<std::size_t>(i)];
     latents = run.perturb(latents, i, step_noise);
     const auto output = denoiser(run.scale_model_input(latents, i), timestep);
     ops::check_finite(output, component);
     const auto stepped = run.step(output, i, latents, step_noise);
     latents = revise ? revise(stepped, i + 1) : stepped;
+    span.reset();  // the observer's own time is not the step's
     if (on_step)
       on_step({i - first_call, calls - first_call, timestep, latents, stepped, output,
                run.pred_original_sample()});

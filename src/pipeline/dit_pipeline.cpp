@@ -104,7 +104,7 @@ DiTPipeline::Result DiTPipeline::run(const ops::Context& context, const DiTTask&
 }
 
 Tensor<float> DiTPipeline::decode(const ops::Context& context, const Tensor<float>& latents) const {
-  return decode_pictures(latents, networks_.autoencoder,
+  return decode_pictures(context, latents, networks_.autoencoder,
                          [&](const Tensor<float>& x) { return networks_.decode(context, x); });
 }
 

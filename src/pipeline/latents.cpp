@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/profile.hpp"
 
 namespace daguerre {
 namespace {
@@ -46,8 +47,10 @@ Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, Nois
   return given;
 }
 
-Tensor<float> decode_pictures(const Tensor<float>& latents, const models::AutoencoderKlConfig& config,
+Tensor<float> decode_pictures(const ops::Context& context, const Tensor<float>& latents,
+                              const models::AutoencoderKlConfig& config,
                               const std::function<Tensor<float>(const Tensor<float>&)>& decode) {
+  const ops::Profile::Span span(context, ops::Stage::decoder);
   const auto unscaled = affine(latents, 1.0f / config.scaling_factor, config.shift_factor);
   std::vector<Tensor<float>> pictures;
   for (Index n = 0; n < latents.dim(0); ++n) pictures.push_back(decode(unscaled.slice(n, n + 1)));

@@ -23,7 +23,8 @@ void check_run(int steps, const Guidance& guidance, const samplers::Sampler* sam
 Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise);
 
 /// Pictures from scaled latents, one image at a time; `decode` is the autoencoder. Throws NumericError.
-Tensor<float> decode_pictures(const Tensor<float>& latents, const models::AutoencoderKlConfig& config,
+Tensor<float> decode_pictures(const ops::Context& context, const Tensor<float>& latents,
+                              const models::AutoencoderKlConfig& config,
                               const std::function<Tensor<float>(const Tensor<float>&)>& decode);
 
 }  // namespace daguerre

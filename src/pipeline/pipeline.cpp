@@ -84,11 +84,12 @@ struct Pipeline::State {
   std::shared_ptr<const samplers::Sampler> own_sampler;
   std::unique_ptr<const Backend> backend;
 
-  ops::Context context(std::stop_token stop) const {
+  ops::Context context(const GenerateOptions& options) const {
     ops::Context result;
     result.engine = engine;
     result.threads = threads;
-    result.stop = std::move(stop);
+    result.stop = options.stop;
+    result.profile = options.profile;
     return result;
   }
   std::string infotext(const GenerateOptions& options, const Backend::Plan& plan, std::uint64_t seed) const;
@@ -149,7 +150,7 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
   if (state_->on_warning)
     for (const auto& warning : result.warnings) state_->on_warning(warning);
 
-  const auto context = state_->context(options.stop);
+  const auto context = state_->context(options);
   SeededNoise noise(options.generator, result.seeds);
   auto before = std::chrono::steady_clock::now();
   const auto report = [&](const DenoisingStep& progress) {

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/profile.hpp"
 #include "daguerre/ops/resample.hpp"
 #include "pipeline/latents.hpp"
 
@@ -78,6 +79,7 @@ struct StableDiffusion::Start {
 
 Tensor<float> StableDiffusion::encode_prompts(const ops::Context& context,
                                               const std::vector<std::string>& prompts, int clip_skip) const {
+  const ops::Profile::Span span(context, ops::Stage::text_encoder);
   Tensor<std::int32_t> ids({static_cast<Index>(prompts.size()), tokenizer_.length()});
   std::int32_t* out = ids.data();
   for (const auto& prompt : prompts) {
@@ -90,12 +92,13 @@ Tensor<float> StableDiffusion::encode_prompts(const ops::Context& context,
 }
 
 Tensor<float> StableDiffusion::decode(const ops::Context& context, const Tensor<float>& latents) const {
-  return decode_pictures(latents, networks_->autoencoder_config(),
+  return decode_pictures(context, latents, networks_->autoencoder_config(),
                          [&](const Tensor<float>& x) { return networks_->decode_latents(context, x); });
 }
 
 Tensor<float> StableDiffusion::encode_image(const ops::Context& context, const Tensor<float>& image,
                                             Index batch, NoiseStreams& noise) const {
+  const ops::Profile::Span span(context, ops::Stage::image_encoder);
   const auto& config = networks_->autoencoder_config();
   auto distribution = networks_->encode_image(context, image);
   distribution = {repeated(distribution.mean, batch), repeated(distribution.logvar, batch)};

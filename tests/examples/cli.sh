@@ -224,6 +224,52 @@ two_2.png"
   absent f.png
 }
 
+section_bench() {
+  bench() {
+    local expected=$1
+    shift
+    run "$expected" daguerre bench --steps 2 --runs 2 --threads 1 --quiet "$@"
+  }
+  bench 0 --model "$sd1" --width 24 --height 16 --profile --json a.json
+  for line in '24 x 16, 2 steps, 2 runs' 'text encoder' 'load to end of first step' 'peak memory' 'conv2d' \
+    'neither convolution nor matrix product nor attention'; do
+    out_has "$line"
+  done
+  local pointers=(/version /model /engine /engine_version /precision /width /height /steps /runs /peak_memory_bytes)
+  local key
+  for key in processor threads instruction_set native_bfloat16; do pointers+=("/machine/$key"); done
+  for key in load text_encoder first_step load_to_first_step step decoder whole; do
+    pointers+=("/seconds/$key/median" "/seconds/$key/min" "/seconds/$key/max" "/seconds/$key/count")
+  done
+  for key in stage seconds beside_products kinds/0/name kinds/0/calls kinds/0/seconds kinds/0/share kinds/0/flops \
+    kinds/0/gflop_per_second; do
+    pointers+=("/profile/2/$key")
+  done
+  run 0 json_has a.json "${pointers[@]}"
+  bench 0 --model "$sd1" --width 24 --height 16 --engine eigen --precision f32 --guidance 1
+  out_has ', 1 thread, '
+  out_has ', f32'
+  ! grep -q conv2d out || fail "the profile is printed on demand only"
+  bench 0 --model "$models/dit" --json dit.json
+  run 0 json_has dit.json /seconds/step/median /seconds/decoder/median
+  run 1 json_has dit.json /seconds/text_encoder
+  bench 0 --model "$models/ddpm" --steps 1 --runs 1
+  ! grep -q decoder out || fail "DDPM has no decoder"
+  bench 0 --model "$models/sd1_inpaint9" --width 24 --height 16 --runs 1
+  bench 1 --model nothere
+  one_error 'nothere is not a folder'
+  bench 1 --model "$sd1" --json nowhere/a.json
+  one_error 'nowhere/a.json: there is no folder nowhere'
+  bench 1 --model "$sd1" --width 25
+  one_error 'width 25 is not a multiple'
+  bench 2 --model "$sd1" --runs 0
+  one_error '--runs'
+  run 2 daguerre bench
+  one_error '--model is required'
+  run 0 daguerre bench --help
+  out_has --profile
+}
+
 section_bad_models() {
   sd1=$work/nothere
   txt2img 1 --out a.png

@@ -8,6 +8,7 @@
 #include "daguerre/nn/resnet.hpp"
 #include "daguerre/nn/timestep.hpp"
 #include "daguerre/ops/embedding.hpp"
+#include "daguerre/ops/profile.hpp"
 
 namespace daguerre::models {
 
@@ -140,6 +141,7 @@ UNet2DBody<T, Attention>::UNet2DBody(const UNet2DShape& shape, const nn::Loader&
 template <class T, class Attention>
 Tensor<float> UNet2DBody<T, Attention>::time_embedding(const ops::Context& context,
                                                        std::span<const float> timesteps, Index batch) const {
+  const ops::Profile::Scope scope(context, ops::OpKind::embedding);
   const auto count = static_cast<Index>(timesteps.size());
   if (count != 1 && count != batch)
     throw ArgumentError("unet", std::to_string(count) + " timesteps for a batch of " + std::to_string(batch));

@@ -4,8 +4,17 @@
 
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
+#include "daguerre/ops/profile.hpp"
 
 namespace daguerre::nn {
+
+/// The engine's attention, timed by the context's profile.
+template <class T>
+Tensor<T> attend(const ops::Context& context, const ops::Engine& engine,
+                 const ops::AttentionArguments<T>& arguments) {
+  const ops::Profile::Scope scope(context, ops::OpKind::attention, arguments.flops());
+  return engine.as<T>().attention(context, arguments);
+}
 
 struct AttentionOptions {
   Index query_dim = 0;

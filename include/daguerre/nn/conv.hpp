@@ -2,6 +2,7 @@
 
 #include "daguerre/nn/loader.hpp"
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/profile.hpp"
 
 namespace daguerre::nn {
 
@@ -15,11 +16,15 @@ class Conv2d {
   /// `residual`, of the result's shape, is added last.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
                            const Tensor<float>* residual = nullptr) const {
-    return (*packed_)(context, x, residual);
+    ops::Profile::Scope scope(context, ops::OpKind::conv2d);
+    auto y = (*packed_)(context, x, residual);
+    scope.add_flops(2 * y.size() * window_);
+    return y;
   }
 
  private:
   std::shared_ptr<const ops::PackedConv2d<T>> packed_;
+  Index window_;  // numbers behind one of the result
 };
 
 /// Halves height and width by a convolution of stride 2 (diffusers' Downsample2D with use_conv). `padding` 1

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "daguerre/nn/loader.hpp"
+#include "daguerre/ops/profile.hpp"
 
 namespace daguerre::nn {
 
@@ -29,17 +30,21 @@ class Linear {
 
   /// Rounded to T, for the next product.
   Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const {
+    const ops::Profile::Scope scope(context, ops::OpKind::linear, 2 * x.size() * columns_);
     return (*packed_)(context, x);
   }
   /// In float32; `residual`, of the result's shape, is added last.
   Tensor<float> accumulate(const ops::Context& context, const Tensor<T>& x,
                            const Tensor<float>* residual = nullptr) const {
+    const ops::Profile::Scope scope(context, ops::OpKind::linear, 2 * x.size() * columns_);
     return packed_->accumulate(context, x, residual);
   }
 
  private:
-  explicit Linear(std::shared_ptr<const ops::PackedLinear<T>> packed) : packed_(std::move(packed)) {}
+  Linear(std::shared_ptr<const ops::PackedLinear<T>> packed, Index columns)
+      : packed_(std::move(packed)), columns_(columns) {}
   std::shared_ptr<const ops::PackedLinear<T>> packed_;
+  Index columns_;  // of the result
 };
 
 }  // namespace daguerre::nn

@@ -9,15 +9,17 @@
 namespace daguerre::ops {
 
 class Engine;
+class Profile;
 
 /// What a computation runs with: the engine, the number of threads, the pool that intermediate tensors come
-/// from, and the caller's wish to stop. One per run; networks are `const` and take it as their first
-/// argument.
+/// from, the caller's wish to stop, and what collects times. One per run; networks are `const` and take it as
+/// their first argument.
 struct Context {
   std::shared_ptr<const Engine> engine;
   int threads = available_threads();
   MemoryPool pool;
   std::stop_token stop;
+  std::shared_ptr<Profile> profile;  ///< nullptr: nothing is timed
 
   /// An uninitialised tensor from the pool.
   template <class T>

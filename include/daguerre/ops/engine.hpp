@@ -78,6 +78,11 @@ struct AttentionArguments {
   float scale = 1.0f;                       ///< 1 / sqrt(d), as a rule
   const Tensor<float>* key_bias = nullptr;  ///< [N, S], added to the logits of every query
   bool causal = false;                      ///< query i sees keys 0..i only
+
+  /// 2 x multiplications of the two products, those that `causal` leaves out included.
+  Index flops() const noexcept {
+    return 2 * query.batch * query.length * key.length * (query.width + value.width);
+  }
 };
 
 /// The heavy operations for one element type. In bfloat16 only what is multiplied is rounded: the results of
@@ -115,6 +120,12 @@ class Engine : public virtual EngineFor<float>, public virtual EngineFor<bfloat1
 std::vector<std::string> engine_names();
 /// The engine of that name; "auto" is the best. Throws ArgumentError naming those there are.
 std::shared_ptr<const Engine> make_engine(std::string_view name = "auto");
+
+/// The version of the library that the engine of that name multiplies with: "3.4.0". Throws ArgumentError as
+/// `make_engine` does.
+std::string engine_version(std::string_view name);
+/// The instruction set that this library's own kernels use here: "avx512", "avx2", "baseline".
+std::string_view instruction_set() noexcept;
 
 /// True where the processor multiplies bfloat16 natively (AVX512-BF16 or AMX), so that it is faster than
 /// float32.

@@ -16,6 +16,9 @@
 
 namespace daguerre {
 
+namespace ops {
+class Profile;
+}
 namespace samplers {
 class SamplerRegistry;
 }
@@ -96,6 +99,8 @@ struct GenerateOptions {
   std::function<bool(const Step&)> on_step{};
   /// Stops the run, also inside a step, from any thread; `generate` throws Cancelled.
   std::stop_token stop{};
+  /// Collects where the time goes, see ops/profile.hpp; nullptr: nothing is timed.
+  std::shared_ptr<ops::Profile> profile{};
 };
 
 /// What a run made.

@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <daguerre/daguerre.hpp>
+#include <daguerre/ops/engine.hpp>
+#include <daguerre/weights/config.hpp>
+
+#include "bench_report.hpp"
+#include "commands.hpp"
+#include "files.hpp"
+#include "interrupt.hpp"
+#include "order.hpp"
+#include "progress.hpp"
+#include "system.hpp"
+
+namespace daguerre::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Request {
+  Order order;
+  int runs = 3;
+  bool profile = false;
+  std::string json;
+};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Something to show, where the kind of model asks for it.
+void choose_subject(const Order& order, const Pipeline& pipeline, GenerateOptions& options) {
+  for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, pipeline));
+  const auto kind =
+      weights::Config::load(std::filesystem::path(order.model) / "model_index.json").class_name();
+  if (kind.starts_with("StableDiffusion")) options.prompt = "a lighthouse at dawn";
+  if (kind.starts_with("DiT") && options.class_labels.empty()) options.class_labels = {0};
+  if (kind == "StableDiffusionInpaintPipeline") {
+    const auto side = [](Index wanted, Index own) { return wanted > 0 ? wanted : own; };
+    const Index width = side(options.width, pipeline.default_width());
+    const Index height = side(options.height, pipeline.default_height());
+    options.init_image = Image(width, height, 3);
+    options.mask_image = Image(width, height, 1);
+    std::ranges::fill(options.mask_image.pixels(), std::uint8_t{255});
+  }
+}
+
+/// Loads the model, makes one picture; nothing of it is left but the times in `report`.
+std::shared_ptr<ops::Profile> run(const Order& order, const Interrupt& interrupt, BenchReport& report) {
+  const auto start = Clock::now();
+  const auto pipeline = load(order, interrupt);
+  report.load.push_back(seconds_since(start));
+
+  auto options = order.generate;
+  choose_subject(order, pipeline, options);
+  options.profile = std::make_shared<ops::Profile>();
+  options.stop = interrupt.token();
+  std::optional<double> first;
+  options.on_step = [&](const Step& step) {
+    if (step.index == 0) first = seconds_since(start);
+    return !interrupt.requested();
+  };
+  const auto whole = Clock::now();
+  const auto made = pipeline.generate(options);
+  report.whole.push_back(seconds_since(whole));
+  if (first) report.load_to_first_step.push_back(*first);
+
+  const auto steps = options.profile->spans(ops::Stage::step);
+  report.first_step.push_back(steps.front());
+  // The first one also finds its memory and makes its primitives; it counts only where there is no other.
+  report.step.insert(report.step.end(), steps.begin() + (steps.size() > 1 ? 1 : 0), steps.end());
+  const auto add_sum = [&](ops::Stage stage, std::vector<double>& sums) {
+    const auto spans = options.profile->spans(stage);
+    if (!spans.empty()) sums.push_back(std::accumulate(spans.begin(), spans.end(), 0.0));
+  };
+  add_sum(ops::Stage::text_encoder, report.text_encoder);
+  add_sum(ops::Stage::decoder, report.decoder);
+
+  report.engine = pipeline.engine();
+  report.precision = precision_name(pipeline.precision());
+  report.threads = pipeline.threads();
+  report.height = made.decoded.dim(1);
+  report.width = made.decoded.dim(2);
+  return options.profile;
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  if (!(file << text).flush()) throw FileError("--json", path + ": cannot be written");
+}
+
+void carry_out(Request request) {
+  const Interrupt interrupt;
+  auto& order = request.order;
+  Progress progress(order.quiet);
+  order.load.precision = precision_called(order.precision);
+  if (!request.json.empty()) check_writable("--json", request.json);
+
+  BenchReport report;
+  std::vector<std::shared_ptr<ops::Profile>> profiles;
+  progress.stage("warming up");
+  {
+    BenchReport warm_up;
+    order.load.on_warning = [&](const std::string& text) { progress.warning(text); };
+    run(order, interrupt, warm_up);
+    order.load.on_warning = {};  // once is enough
+    // As a program that makes one picture: what freed models leave in the heap is not counted.
+    report.peak_memory = peak_memory();
+  }
+  for (int i = 1; i <= request.runs; ++i) {
+    progress.stage("run " + std::to_string(i) + " of " + std::to_string(request.runs));
+    profiles.push_back(run(order, interrupt, report));
+  }
+
+  report.version = version();
+  report.model = order.model;
+  report.processor = processor_name();
+  report.instruction_set = ops::instruction_set();
+  report.native_bfloat16 = ops::has_native_bfloat16();
+  report.engine_version = ops::engine_version(report.engine);
+  report.runs = request.runs;
+  report.steps = order.generate.steps;
+  for (const auto stage : {ops::Stage::text_encoder, ops::Stage::step, ops::Stage::decoder})
+    if (auto profile = gather(profiles, stage); profile.seconds > 0)
+      report.profiles.push_back(std::move(profile));
+
+  progress.clear();
+  std::fputs(to_text(report, request.profile).c_str(), stdout);
+  if (!request.json.empty()) write_text(request.json, to_json(report));
+}
+
+}  // namespace
+
+void add_bench(CLI::App& parent) {
+  auto* app = parent.add_subcommand("bench", "Measure how long a model takes on this machine");
+  app->footer(
+      "Examples:\n"
+      "  daguerre bench --model models/stable-diffusion-v1-5 --width 512 --height 512\n"
+      "  daguerre bench --model models/stable-diffusion-v1-5 --precision f32 --threads 2 --profile --json "
+      "f32.json\n"
+      "After a warm-up, each run loads the model anew and makes one picture. The first step of a run is "
+      "listed by\n"
+      "itself. Peak memory is that after the warm-up. docs/performance.md tells more.");
+  const auto request = std::make_shared<Request>();
+  auto& order = request->order;
+  order.generate.seed = 42;
+  add_model_option(*app, order);
+  app->add_option("--class", order.classes, "For models of classes: an id, or a name; 0 for DiT by default")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->expected(1)
+      ->type_name("N|NAME")
+      ->group(groups::what);
+  add_size_options(*app, order);
+  add_step_options(*app, order, 4);
+  app->add_option("--runs", request->runs, "How often to measure, after the warm-up")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(groups::how);
+  add_machine_options(*app, order);
+  app->add_flag("--profile", request->profile, "Tell what kind of operation the time goes to")
+      ->group(groups::besides);
+  app->add_option("--json", request->json, "Write everything, the profile too, for programs to read")
+      ->type_name("FILE")
+      ->group(groups::besides);
+  app->add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(groups::besides);
+  app->callback([request] { carry_out(*request); });
+}
+
+}  // namespace daguerre::cli
