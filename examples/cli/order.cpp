@@ -26,12 +26,6 @@
 namespace daguerre::cli {
 namespace {
 
-Precision precision_called(const std::string& name) {
-  if (name == "f32") return Precision::float32;
-  if (name == "bf16") return Precision::bfloat16;
-  return Precision::automatic;
-}
-
 void check_outputs(const Order& order) {
   if (order.generate.count == 1)
     check_writable("--out", order.out);
@@ -72,9 +66,9 @@ Pipeline load(const Order& order, const Interrupt& interrupt, Progress& progress
 }
 
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
-  progress.note(order.model + ": " + pipeline.engine() +
-                (pipeline.precision() == Precision::bfloat16 ? ", bf16, " : ", f32, ") +
-                std::to_string(pipeline.threads()) + (pipeline.threads() == 1 ? " thread" : " threads"));
+  progress.note(order.model + ": " + pipeline.engine() + ", " +
+                std::string(short_name(pipeline.precision())) + ", " + std::to_string(pipeline.threads()) +
+                (pipeline.threads() == 1 ? " thread" : " threads"));
   if (!order.seed) progress.note("seed " + std::to_string(order.generate.seed));
 }
 
@@ -196,8 +190,9 @@ void add_machine_options(CLI::App& app, Order& order) {
   auto engines = ops::engine_names();
   engines.insert(engines.begin(), "auto");
   app.add_option("--precision", order.precision,
-                 "auto is bf16 where the processor multiplies it natively, else f32")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+                 "auto is bf16 where the processor multiplies it natively, else f32; int8 is the fastest, a "
+                 "little less exact, and needs --engine onednn")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
       ->type_name("NAME")
       ->capture_default_str()
       ->group(groups::machine);
