@@ -57,15 +57,11 @@ void finish_int8(const std::int32_t* sums, Index stride, Index rows, Index colum
   in_chunks(columns, [&](Index i, Index length) {
     const ConstMap scales(epilogue.scales + i, length), scaled_sums(epilogue.scaled_sums + i, length);
     for (Index row = 0; row < rows; ++row) {
-      const auto& quantization = epilogue.rows[row];
-      const float scale = quantization.scale, offset = scale * quantization.zero_point;
+      const auto [scale, zero_point] = epilogue.rows[row];
       const IntegerMap from(sums + row * stride + i, length);
       Map v(values, length);
-      if (epilogue.bias != nullptr)
-        v = from.template cast<float>() * scale * scales +
-            (ConstMap(epilogue.bias + i, length) - offset * scaled_sums);
-      else
-        v = from.template cast<float>() * scale * scales - offset * scaled_sums;
+      v = (from.template cast<float>() * scales - zero_point * scaled_sums) * scale;
+      if (epilogue.bias != nullptr) v += ConstMap(epilogue.bias + i, length);
       activate_in_place(values, length, epilogue.activation);
       if (epilogue.residual != nullptr) v += ConstMap(epilogue.residual + row * out_stride + i, length);
       from_float(values, out + row * out_stride + i, length);

@@ -203,7 +203,7 @@ class Int8Conv2d final : public PackedConv2d<T> {
           const auto i = static_cast<std::size_t>(c);
           factors.data()[c] = quantization.scale * scales_[i];
           offsets.data()[c] = (bias_.empty() ? 0.0f : bias_.data()[c]) -
-                              quantization.scale * quantization.zero_point * scaled_sums_[i];
+                              quantization.scale * (quantization.zero_point * scaled_sums_[i]);
         }
         float* out = y.data() + n * image_out;
         if (residual != nullptr)

@@ -19,7 +19,7 @@ using kernels::Quantization;
 
 namespace {
 
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 bool has_int8() {
@@ -59,7 +59,7 @@ void test_kernels(const kernels::Int8RowKernels<T>& kernel) {
       }
     }
 
-  for (const float bad : {nan, infinity, -infinity}) {
+  for (const float bad : {not_a_number, infinity, -infinity}) {
     auto x = Tensor<float>::full({1100}, 1.0f);
     x.data()[1050] = bad;
     const auto input = x.to<T>();
@@ -204,7 +204,7 @@ TEST_CASE("weights are rounded for each output channel", "[ops][int8]") {
     CHECK(packed.scaled_sums[static_cast<std::size_t>(channel)] == scale * static_cast<float>(sum));
   }
   CHECK(std::all_of(packed.values.data() + 50, packed.values.data() + 100, [](auto v) { return v == 0; }));
-  weight.data()[7] = nan;
+  weight.data()[7] = not_a_number;
   CHECK(std::isnan(Int8Weights(weight).scales[0]));
 }
 
@@ -307,7 +307,7 @@ TEST_CASE("8-bit layers pass on what is not finite, and bear what is huge or not
   for (const float value : linear->accumulate(context, huge.to<bfloat16>()).span())
     CHECK(std::isfinite(value));
 
-  for (const float bad : {nan, infinity}) {
+  for (const float bad : {not_a_number, infinity}) {
     auto x = random_tensor({3, 64}, 22);
     x.data()[64 + 5] = bad;
     const auto y = linear->accumulate(context, x.to<bfloat16>());
