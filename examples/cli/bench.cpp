@@ -88,7 +88,7 @@ std::shared_ptr<ops::Profile> run(const Order& order, const Interrupt& interrupt
   add_sum(ops::Stage::decoder, report.decoder);
 
   report.engine = pipeline.engine();
-  report.precision = precision_name(pipeline.precision());
+  report.precision = short_name(pipeline.precision());
   report.threads = pipeline.threads();
   report.height = made.decoded.dim(1);
   report.width = made.decoded.dim(2);

@@ -54,8 +54,9 @@ void read_inputs(Order& order) {
 }
 
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
-  progress.note(order.model + ": " + pipeline.engine() + ", " + precision_name(pipeline.precision()) + ", " +
-                std::to_string(pipeline.threads()) + (pipeline.threads() == 1 ? " thread" : " threads"));
+  progress.note(order.model + ": " + pipeline.engine() + ", " +
+                std::string(short_name(pipeline.precision())) + ", " + std::to_string(pipeline.threads()) +
+                (pipeline.threads() == 1 ? " thread" : " threads"));
   if (!order.seed) progress.note("seed " + std::to_string(order.generate.seed));
 }
 
@@ -83,24 +84,6 @@ CLI::Validator seed_number() {
 }
 
 }  // namespace
-
-Precision precision_called(const std::string& name) {
-  if (name == "f32") return Precision::float32;
-  if (name == "bf16") return Precision::bfloat16;
-  return Precision::automatic;
-}
-
-std::string precision_name(Precision precision) {
-  switch (precision) {
-    case Precision::float32:
-      return "f32";
-    case Precision::bfloat16:
-      return "bf16";
-    case Precision::automatic:
-      break;
-  }
-  return "auto";
-}
 
 Pipeline load(const Order& order, const Interrupt& interrupt) {
   // Nothing is half done while a model is loaded, and loading cannot be stopped: end at once.
@@ -212,8 +195,9 @@ void add_machine_options(CLI::App& app, Order& order) {
   auto engines = ops::engine_names();
   engines.insert(engines.begin(), "auto");
   app.add_option("--precision", order.precision,
-                 "auto is bf16 where the processor multiplies it natively, else f32")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+                 "auto is bf16 where the processor multiplies it natively, else f32; int8 is the fastest, a "
+                 "little less exact, and needs --engine onednn")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
       ->type_name("NAME")
       ->capture_default_str()
       ->group(groups::machine);

@@ -50,9 +50,6 @@ void add_latents_option(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);
 
-/// "f32", "bf16", "auto": as --precision has them.
-Precision precision_called(const std::string& name);
-std::string precision_name(Precision precision);
 /// The id that `text` is, or that the class of that name has. Throws ArgumentError.
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
 /// Loads the order's model; an interrupt ends the process.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "daguerre/ops/elementwise.hpp"
 #include "models/tiles.hpp"
@@ -185,9 +186,16 @@ template <class T>
 Tensor<float> AutoencoderKl<T>::Decoder::operator()(const ops::Context& context,
                                                     const Tensor<float>& x) const {
   auto y = mid(context, conv_in(context, ops::cast<T>(context, x)));
-  for (const auto& block : blocks) {
-    for (const auto& resnet : block.resnets) y = resnet(context, std::move(y));
-    if (block.upsampler) y = (*block.upsampler)(context, y);
+  Tensor<T> rounded;  // instead of y, where the next block takes it
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    for (const auto& resnet : blocks[i].resnets)
+      y = rounded.empty() ? resnet(context, std::move(y))
+                          : resnet.of_rounded(context, std::exchange(rounded, {}));
+    if (!blocks[i].upsampler) continue;
+    if (i + 1 < blocks.size() && blocks[i + 1].resnets.front().takes_rounded())
+      rounded = blocks[i].upsampler->rounded(context, std::exchange(y, {}));
+    else
+      y = (*blocks[i].upsampler)(context, y);
   }
   const auto normed = norm_out.template apply<T>(context, y);
   y = {};

@@ -25,6 +25,11 @@ Tensor<float> Upsample2D<T>::operator()(const ops::Context& context, const Tenso
   return conv_(context, ops::upsample_nearest<T>(context, x, height, width));
 }
 
+template <class T>
+Tensor<T> Upsample2D<T>::rounded(const ops::Context& context, const Tensor<float>& x) const {
+  return conv_.rounded(context, ops::upsample_nearest<T>(context, x, 2 * x.dim(1), 2 * x.dim(2)));
+}
+
 template class Conv2d<float>;
 template class Conv2d<bfloat16>;
 template class Downsample2D<float>;

@@ -36,12 +36,8 @@ Tensor<float> ResnetBlock2D<T>::resized(const ops::Context& context, const Tenso
 }
 
 template <class T>
-Tensor<T> ResnetBlock2D<T>::first_half(const ops::Context& context, Tensor<float> x,
+Tensor<T> ResnetBlock2D<T>::first_half(const ops::Context& context, Tensor<T> normed,
                                        const Tensor<float>* temb) const {
-  const bool resizes = options_.resize != ResnetOptions::Resize::none;
-  auto normed = resizes ? ops::cast<T>(context, resized(context, norm1_.apply<float>(context, x)))
-                        : norm1_.template apply<T>(context, x);
-  x = {};
   const auto hidden = conv1_(context, normed);
   normed = {};
   if (temb == nullptr) return norm2_.template apply<T>(context, hidden);
@@ -59,18 +55,46 @@ Tensor<T> ResnetBlock2D<T>::first_half(const ops::Context& context, Tensor<float
 }
 
 template <class T>
-Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, Tensor<float> x,
-                                           const Tensor<float>* temb) const {
+void ResnetBlock2D<T>::check(const ops::Context& context, const Tensor<float>* temb) const {
   if (time_emb_proj_.has_value() != (temb != nullptr))
     throw ArgumentError("resnet",
                         time_emb_proj_ ? "a time embedding is needed" : "this block takes no time embedding");
   context.check_stop();
-  // The shortcut before the rest: x, the largest of all in a decoder, then need not outlive the first norm.
+}
+
+// The shortcut comes before the rest: x, the largest of all in a decoder, then need not outlive the first
+// norm.
+
+template <class T>
+Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, Tensor<float> x,
+                                           const Tensor<float>* temb) const {
+  check(context, temb);
   auto shortcut = resized(context, x);
   if (conv_shortcut_) shortcut = conv_shortcut_->accumulate(context, ops::cast<T>(context, shortcut));
-  const auto normed = first_half(context, std::move(x), temb);
-  if (options_.output_scale_factor == 1.0f) return conv2_(context, normed, &shortcut);
-  return ops::add(context, conv2_(context, normed), shortcut, 1.0f / options_.output_scale_factor);
+  auto normed = options_.resize == ResnetOptions::Resize::none
+                    ? norm1_.template apply<T>(context, x)
+                    : ops::cast<T>(context, resized(context, norm1_.template apply<float>(context, x)));
+  x = {};
+  return finish(context, std::move(normed), shortcut, temb);
+}
+
+template <class T>
+Tensor<float> ResnetBlock2D<T>::of_rounded(const ops::Context& context, Tensor<T> x,
+                                           const Tensor<float>* temb) const {
+  check(context, temb);
+  if (!takes_rounded()) throw ArgumentError("resnet", "this block sums its input, which must be float32");
+  const auto shortcut = conv_shortcut_->accumulate(context, x);
+  auto normed = norm1_.template apply<T>(context, x);
+  x = {};
+  return finish(context, std::move(normed), shortcut, temb);
+}
+
+template <class T>
+Tensor<float> ResnetBlock2D<T>::finish(const ops::Context& context, Tensor<T> normed,
+                                       const Tensor<float>& shortcut, const Tensor<float>* temb) const {
+  const auto second = first_half(context, std::move(normed), temb);
+  if (options_.output_scale_factor == 1.0f) return conv2_(context, second, &shortcut);
+  return ops::add(context, conv2_(context, second), shortcut, 1.0f / options_.output_scale_factor);
 }
 
 template class ResnetBlock2D<float>;

@@ -19,17 +19,19 @@ Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<f
   return y;
 }
 
-Tensor<float> concat_channels(const Context& context, const Tensor<float>& a, const Tensor<float>& b) {
+template <class T>
+Tensor<T> concat_channels(const Context& context, const Tensor<float>& a, const Tensor<float>& b) {
   const Profile::Scope scope(context, OpKind::concatenate);
   if (a.rank() == 0 || a.rank() != b.rank() || !(a.shape().with(-1, 0) == b.shape().with(-1, 0)))
     throw ArgumentError("concat_channels", to_string(a.shape()) + " and " + to_string(b.shape()) +
                                                " differ before the last axis");
   const Index left = a.dim(-1), right = b.dim(-1), width = left + right;
-  auto y = context.empty<float>(a.shape().with(-1, width));
+  auto y = context.empty<T>(a.shape().with(-1, width));
+  const auto& kernel = kernels::active().of<T>();
   parallel_for(context.threads, width == 0 ? 0 : y.size() / width, 64, [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
-      float* out = std::copy_n(a.data() + row * left, left, y.data() + row * width);
-      std::copy_n(b.data() + row * right, right, out);
+      kernel.from_float(a.data() + row * left, y.data() + row * width, left);
+      kernel.from_float(b.data() + row * right, y.data() + row * width + left, right);
     }
   });
   return y;
@@ -61,6 +63,9 @@ void check_finite(const Tensor<float>& x, std::string_view module) {
                                    to_string(x.shape()));
 }
 
+template Tensor<float> concat_channels<float>(const Context&, const Tensor<float>&, const Tensor<float>&);
+template Tensor<bfloat16> concat_channels<bfloat16>(const Context&, const Tensor<float>&,
+                                                    const Tensor<float>&);
 template Tensor<float> cast(const Context&, const Tensor<float>&);
 template Tensor<float> cast(const Context&, const Tensor<bfloat16>&);
 template Tensor<bfloat16> cast(const Context&, const Tensor<float>&);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daguerre/ops/elementwise.hpp"
 #include "ops/engines.hpp"
 
 namespace daguerre::ops {
@@ -14,6 +15,13 @@ Index ConvGeometry::output_size(Index size, Index kernel, bool vertical) const {
                                       std::to_string(padded) + " with its padding");
   return (padded - kernel) / stride + 1;
 }
+
+template <class T>
+Tensor<T> PackedConv2d<T>::rounded(const Context& context, const Tensor<T>& x) const {
+  return cast<T>(context, (*this)(context, x));
+}
+template class PackedConv2d<float>;
+template class PackedConv2d<bfloat16>;
 
 std::vector<std::string> engine_names() {
   std::vector<std::string> names;

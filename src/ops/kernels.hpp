@@ -40,9 +40,14 @@ struct RowKernels {
   /// Finishes `rows` x `columns` accumulators; the residual, where there is one, is laid out as the result.
   void (*finish)(const float* accumulators, Index stride, Index rows, Index columns, const Epilogue& epilogue,
                  T* out, Index out_stride);
-  /// y = activation(x * scale + shift) with a scale and a shift for each channel.
+  /// Per channel: sum and sum of squares of (x - shift), added to `sum` and `square`.
+  void (*channel_sums)(const T* x, Index rows, Index channels, const float* shift, float* sum, float* square);
+  /// y = activation(x * scale + shift) with a scale and a shift for each channel; x is float32, or rounded
+  /// as y is.
   void (*scale_shift)(const float* x, T* y, Index rows, Index channels, const float* scale,
                       const float* shift, Activation activation);
+  void (*scale_shift_rounded)(const T* x, T* y, Index rows, Index channels, const float* scale,
+                              const float* shift, Activation activation);
   void (*layer_norm)(const float* x, T* y, Index rows, Index channels, const float* gamma, const float* beta,
                      float epsilon);
   /// y[i] = x[i] * activation(x[width + i]) for rows of 2 * width.
@@ -72,9 +77,6 @@ struct Kernels {
   /// Packs a [k, n] matrix, element (i, j) at source[i * k_stride + j * n_stride], into ceil(n / panel_width)
   /// panels of k rows of panel_width, the last one padded with zeros.
   void (*pack_panels)(const float* source, Index k, Index n, Index k_stride, Index n_stride, float* panels);
-  /// Per channel: sum and sum of squares of (x - shift), added to `sum` and `square`.
-  void (*channel_sums)(const float* x, Index rows, Index channels, const float* shift, float* sum,
-                       float* square);
   /// IEEE binary16, at any address, to float32.
   void (*half_to_float)(const std::byte* x, float* y, Index count);
   void (*activate)(const float* x, float* y, Index count, Activation activation);

@@ -1,3 +1,3 @@
 #define DAGUERRE_KERNELS avx2
 #define DAGUERRE_VECTOR_BYTES 32
-#include "ops/kernels_impl.hpp"
+#include "ops/int8_kernels_impl.hpp"

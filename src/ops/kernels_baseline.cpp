@@ -1,3 +1,3 @@
 #define DAGUERRE_KERNELS baseline
 #define DAGUERRE_VECTOR_BYTES 16
-#include "ops/kernels_impl.hpp"
+#include "ops/int8_kernels_impl.hpp"

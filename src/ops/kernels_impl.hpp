@@ -1,3 +1,5 @@
+#pragma once
+
 // The body of the kernels. Not an ordinary header: a source file defines DAGUERRE_KERNELS (the name of the
 // table and of the namespace around it) and DAGUERRE_VECTOR_BYTES, is compiled with the flags of one
 // instruction set, and includes this. Eigen is renamed, so that its inline functions, compiled with other
@@ -200,28 +202,39 @@ void finish(const float* accumulators, Index stride, Index rows, Index columns, 
     });
 }
 
-void channel_sums(const float* x, Index rows, Index channels, const float* shift, float* sum, float* square) {
+template <class T>
+void channel_sums(const T* x, Index rows, Index channels, const float* shift, float* sum, float* square) {
   float values[chunk];
   in_chunks(channels, [&](Index i, Index length) {
     Map s(sum + i, length), q(square + i, length), v(values, length);
     const ConstMap offset(shift + i, length);
     for (Index row = 0; row < rows; ++row) {
-      v = ConstMap(x + row * channels + i, length) - offset;
+      if constexpr (std::is_same_v<T, float>) {
+        v = ConstMap(x + row * channels + i, length) - offset;
+      } else {
+        to_float(x + row * channels + i, values, length);
+        v -= offset;
+      }
       s += v;
       q += v.square();
     }
   });
 }
 
-template <class T>
-void scale_shift(const float* x, T* y, Index rows, Index channels, const float* scale, const float* shift,
+template <class T, class From>
+void scale_shift(const From* x, T* y, Index rows, Index channels, const float* scale, const float* shift,
                  Activation activation) {
   float values[chunk];
   for (Index row = 0; row < rows; ++row)
     in_chunks(channels, [&](Index i, Index length) {
       Map v(values, length);
-      v = ConstMap(x + row * channels + i, length) * ConstMap(scale + i, length) +
-          ConstMap(shift + i, length);
+      if constexpr (std::is_same_v<From, float>) {
+        v = ConstMap(x + row * channels + i, length) * ConstMap(scale + i, length) +
+            ConstMap(shift + i, length);
+      } else {
+        to_float(x + row * channels + i, values, length);
+        v = v * ConstMap(scale + i, length) + ConstMap(shift + i, length);
+      }
       activate_in_place(values, length, activation);
       from_float(values, y + row * channels + i, length);
     });
@@ -276,7 +289,9 @@ template <class T>
 constexpr RowKernels<T> row_kernels() {
   return {&multiply<T>,
           &finish<T>,
-          &scale_shift<T>,
+          &channel_sums<T>,
+          &scale_shift<T, float>,
+          &scale_shift<T, T>,
           &layer_norm<T>,
           &gate<T>,
           [](const T* x, float* y, Index count) { to_float(x, y, count); },
@@ -300,7 +315,6 @@ const Kernels DAGUERRE_KERNELS = {DAGUERRE_TEXT(DAGUERRE_KERNELS),
                                   selected::panel_width,
                                   selected::row_block,
                                   &selected::pack_panels,
-                                  &selected::channel_sums,
                                   &selected::half_to_float,
                                   &selected::activate,
                                   &selected::add,

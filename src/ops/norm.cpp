@@ -26,11 +26,12 @@ struct ChannelMoments {
   std::vector<double> sum, square;
 };
 
-ChannelMoments channel_moments(const Context& context, const float* x, Index rows, Index channels) {
+template <class From>
+ChannelMoments channel_moments(const Context& context, const From* x, Index rows, Index channels) {
   const auto size = static_cast<std::size_t>(channels);
   ChannelMoments moments{std::vector<float>(size), std::vector<double>(size), std::vector<double>(size)};
   // Squares of values far from zero would cancel in the variance; the first pixel is near enough to the mean.
-  std::copy_n(x, channels, moments.shift.data());
+  kernels::active().of<From>().to_float(x, moments.shift.data(), channels);
 
   const Index blocks = (rows + rows_per_sum - 1) / rows_per_sum;
   auto partial = context.empty<float>({blocks, 2, channels});
@@ -39,8 +40,8 @@ ChannelMoments channel_moments(const Context& context, const float* x, Index row
       float* sum = partial.data() + block * 2 * channels;
       std::fill_n(sum, 2 * channels, 0.0f);
       const Index first = block * rows_per_sum;
-      kernels::active().channel_sums(x + first * channels, std::min(rows_per_sum, rows - first), channels,
-                                     moments.shift.data(), sum, sum + channels);
+      kernels::active().of<From>().channel_sums(x + first * channels, std::min(rows_per_sum, rows - first),
+                                                channels, moments.shift.data(), sum, sum + channels);
     }
   });
   for (Index block = 0; block < blocks; ++block) {
@@ -55,8 +56,8 @@ ChannelMoments channel_moments(const Context& context, const float* x, Index row
 
 }  // namespace
 
-template <class T>
-Tensor<T> group_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+template <class T, class From>
+Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, int groups, float epsilon, Activation activation,
                      const GroupNormExtras& extras) {
   const Profile::Scope scope(context, OpKind::group_norm);
@@ -76,7 +77,7 @@ Tensor<T> group_norm(const Context& context, const Tensor<float>& x, const Tenso
   auto y = context.empty<T>(x.shape());
   std::vector<float> scale(static_cast<std::size_t>(channels)), shift(scale.size());
   for (Index n = 0; n < batch && rows > 0; ++n) {
-    const float* image = x.data() + n * rows * channels;
+    const From* image = x.data() + n * rows * channels;
     const auto moments = channel_moments(context, image, rows, channels);
     const auto extra = [&](const Tensor<float>* tensor, Index c) {
       return tensor == nullptr ? 0.0 : static_cast<double>(tensor->data()[n * channels + c]);
@@ -110,8 +111,14 @@ Tensor<T> group_norm(const Context& context, const Tensor<float>& x, const Tenso
     }
     parallel_for(context.threads, rows, 16, [&](Index begin, Index end) {
       const Index offset = begin * channels;
-      kernels::active().of<T>().scale_shift(image + offset, y.data() + n * rows * channels + offset,
-                                            end - begin, channels, scale.data(), shift.data(), activation);
+      const auto& kernel = kernels::active().of<T>();
+      T* const out = y.data() + n * rows * channels + offset;
+      if constexpr (std::is_same_v<From, float>)
+        kernel.scale_shift(image + offset, out, end - begin, channels, scale.data(), shift.data(),
+                           activation);
+      else
+        kernel.scale_shift_rounded(image + offset, out, end - begin, channels, scale.data(), shift.data(),
+                                   activation);
     });
   }
   return y;
@@ -136,6 +143,8 @@ Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tenso
 template Tensor<float> group_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
                                   const Tensor<float>&, int, float, Activation, const GroupNormExtras&);
 template Tensor<bfloat16> group_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
+                                     const Tensor<float>&, int, float, Activation, const GroupNormExtras&);
+template Tensor<bfloat16> group_norm(const Context&, const Tensor<bfloat16>&, const Tensor<float>&,
                                      const Tensor<float>&, int, float, Activation, const GroupNormExtras&);
 template Tensor<float> layer_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
                                   const Tensor<float>&, float);

@@ -122,17 +122,36 @@ class OneDnnConv2d final : public PackedConv2d<T> {
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                            const Tensor<float>* residual) const override {
-    auto y = context.empty<float>(conv_output_shape(x.shape(), shape_, geometry_));
+    return convolve<float>(context, x, residual);
+  }
+  Tensor<T> rounded(const Context& context, const Tensor<T>& x) const override {
+    return convolve<T>(context, x, nullptr);
+  }
+
+ private:
+  struct Key {
+    Index batch, height, width;
+    bool residual;
+    bool rounded;  ///< to T, else float32
+    int threads;
+    auto operator<=>(const Key&) const = default;
+  };
+
+  template <class Out>
+  Tensor<Out> convolve(const Context& context, const Tensor<T>& x, const Tensor<float>* residual) const {
+    auto y = context.empty<Out>(conv_output_shape(x.shape(), shape_, geometry_));
     check_residual(y.shape(), residual, "conv2d");
     if (y.empty()) return y;
     // Accumulating onto a copy of the residual: as a separate summand it would take oneDNN's slower kernels.
-    if (residual != nullptr)
-      parallel_for(context.threads, y.size(), 65536, [&](Index begin, Index end) {
-        std::copy(residual->data() + begin, residual->data() + end, y.data() + begin);
-      });
+    if constexpr (std::is_same_v<Out, float>)
+      if (residual != nullptr)
+        parallel_for(context.threads, y.size(), 65536, [&](Index begin, Index end) {
+          std::copy(residual->data() + begin, residual->data() + end, y.data() + begin);
+        });
     const ThreadLimit limit(context.threads);
     translated("conv2d", [&] {
-      const Key key{x.dim(0), x.dim(1), x.dim(2), residual != nullptr, context.threads};
+      const Key key{x.dim(0),       x.dim(1), x.dim(2), residual != nullptr, std::is_same_v<Out, T>,
+                    context.threads};
       const auto prepared = cache_.get(key, [&] {
         const auto d = desc(key);
         return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(d.weights_desc()));
@@ -142,17 +161,9 @@ class OneDnnConv2d final : public PackedConv2d<T> {
     return y;
   }
 
- private:
-  struct Key {
-    Index batch, height, width;
-    bool residual;
-    int threads;
-    auto operator<=>(const Key&) const = default;
-  };
-
   static memory::dims dims(const Shape& shape) { return {shape.begin(), shape.end()}; }
   Key typical() const {
-    return {2, std::max<Index>(32, shape_[2]), std::max<Index>(32, shape_[3]), false, 0};
+    return {2, std::max<Index>(32, shape_[2]), std::max<Index>(32, shape_[3]), false, false, 0};
   }
   memory::desc bias_desc() const {
     return bias_.empty() ? memory::desc() : memory::desc({shape_[0]}, Type::f32, Tag::a);
@@ -162,11 +173,12 @@ class OneDnnConv2d final : public PackedConv2d<T> {
     const Shape output = conv_output_shape(input, shape_, geometry_);
     dnnl::post_ops operations;
     if (key.residual) operations.append_sum(1.0f);
-    return convolution_desc(engine_, {{input[0], input[3], input[1], input[2]}, type_of<T>, Tag::nhwc},
-                            {dims(shape_), type_of<T>, Tag::any}, bias_desc(),
-                            {{output[0], output[3], output[1], output[2]}, Type::f32, Tag::nhwc},
-                            {geometry_.stride, geometry_.stride}, {geometry_.pad_top, geometry_.pad_left},
-                            {geometry_.pad_bottom, geometry_.pad_right}, attributes_with(operations));
+    return convolution_desc(
+        engine_, {{input[0], input[3], input[1], input[2]}, type_of<T>, Tag::nhwc},
+        {dims(shape_), type_of<T>, Tag::any}, bias_desc(),
+        {{output[0], output[3], output[1], output[2]}, key.rounded ? type_of<T> : Type::f32, Tag::nhwc},
+        {geometry_.stride, geometry_.stride}, {geometry_.pad_top, geometry_.pad_left},
+        {geometry_.pad_bottom, geometry_.pad_right}, attributes_with(operations));
   }
 
   dnnl::engine engine_;

@@ -55,7 +55,8 @@ inline dnnl::primitive_attr attributes_with(const dnnl::post_ops& operations) {
 class PackedWeights {
  public:
   /// Packs `values`, which lie as `plain` says, into `packed`, the layout for a typical input.
-  PackedWeights(const dnnl::engine& engine, const memory::desc& plain, const Tensor<float>& values,
+  template <class Value>
+  PackedWeights(const dnnl::engine& engine, const memory::desc& plain, const Tensor<Value>& values,
                 const memory::desc& packed)
       : engine_(engine) {
     auto source = borrow(plain, engine_, values.data());

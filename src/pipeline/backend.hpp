@@ -50,7 +50,7 @@ class Backend {
 struct BackendSource {
   std::filesystem::path folder;
   std::shared_ptr<const ops::Engine> engine;
-  bool bfloat16_weights = false;
+  Precision precision = Precision::float32;  ///< not automatic
   bool allow_trailing_bytes = false;
   WarningSink warn;
 };

@@ -98,13 +98,13 @@ class DDPMBackend final : public Backend {
 }  // namespace
 
 std::unique_ptr<const Backend> load_dit_backend(const BackendSource& source) {
-  return std::make_unique<DiTBackend>(DiTPipeline::load(source.folder, source.engine, source.bfloat16_weights,
+  return std::make_unique<DiTBackend>(DiTPipeline::load(source.folder, source.engine, source.precision,
                                                         source.allow_trailing_bytes, source.warn));
 }
 
 std::unique_ptr<const Backend> load_ddpm_backend(const BackendSource& source) {
-  return std::make_unique<DDPMBackend>(DDPMPipeline::load(
-      source.folder, source.engine, source.bfloat16_weights, source.allow_trailing_bytes, source.warn));
+  return std::make_unique<DDPMBackend>(DDPMPipeline::load(source.folder, source.engine, source.precision,
+                                                          source.allow_trailing_bytes, source.warn));
 }
 
 }  // namespace daguerre

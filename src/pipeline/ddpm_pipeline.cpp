@@ -32,11 +32,12 @@ DDPMPipeline::DDPMPipeline(DDPMNetwork network) : network_(std::move(network)) {
 }
 
 DDPMPipeline DDPMPipeline::load(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
-                                bool bfloat16_weights, bool allow_trailing_bytes,
+                                Precision precision, bool allow_trailing_bytes,
                                 const std::function<void(const std::string&)>& warn) {
-  const LoadContext context{engine, allow_trailing_bytes, warn};
-  return DDPMPipeline(bfloat16_weights ? load_as<bfloat16>(folder, context)
-                                       : load_as<float>(folder, context));
+  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, warn},
+                        [&]<class T, class D>(const LoadContext&, const LoadContext& denoiser) {
+                          return DDPMPipeline(load_as<D>(folder, denoiser));
+                        });
 }
 
 void DDPMPipeline::check(const DDPMTask& task) const {

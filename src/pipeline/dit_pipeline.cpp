@@ -22,10 +22,11 @@ Tensor<float> first_channels(const Tensor<float>& x, Index channels) {
   return result;
 }
 
-template <class T>
-DiTNetworks load_as(const fs::path& folder, const LoadContext& context) {
-  auto transformer = std::make_shared<const models::DiT<T>>(
-      load_component<models::DiT<T>, models::DiTConfig>(folder / "transformer", context));
+/// T is what the autoencoder multiplies, D what the transformer does.
+template <class T, class D>
+DiTNetworks load_as(const fs::path& folder, const LoadContext& context, const LoadContext& denoiser) {
+  auto transformer = std::make_shared<const models::DiT<D>>(
+      load_component<models::DiT<D>, models::DiTConfig>(folder / "transformer", denoiser));
   auto vae = std::make_shared<const models::AutoencoderKl<T>>(
       load_component<models::AutoencoderKl<T>, models::AutoencoderKlConfig>(folder / "vae", context));
   return {transformer->config(), vae->config(),
@@ -50,13 +51,15 @@ DiTPipeline::DiTPipeline(DiTNetworks networks, ClassNames class_names)
 }
 
 DiTPipeline DiTPipeline::load(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
-                              bool bfloat16_weights, bool allow_trailing_bytes,
+                              Precision precision, bool allow_trailing_bytes,
                               const std::function<void(const std::string&)>& warn) {
   const auto index = weights::Config::load(folder / "model_index.json");
   const auto labels = index.json("id2label");
-  const LoadContext context{engine, allow_trailing_bytes, warn};
-  return DiTPipeline(bfloat16_weights ? load_as<bfloat16>(folder, context) : load_as<float>(folder, context),
-                     labels ? ClassNames::parse(*labels, index.source()) : ClassNames());
+  auto names = labels ? ClassNames::parse(*labels, index.source()) : ClassNames();
+  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, warn},
+                        [&]<class T, class D>(const LoadContext& context, const LoadContext& denoiser) {
+                          return DiTPipeline(load_as<T, D>(folder, context, denoiser), std::move(names));
+                        });
 }
 
 void DiTPipeline::check(const DiTTask& task) const {

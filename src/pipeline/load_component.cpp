@@ -21,4 +21,10 @@ void report_unused(const weights::StateDict& state, const LoadContext& context) 
                  " tensors are not part of the model: " + names + (count > 3 ? ", …" : ""));
 }
 
+Precision resolved(Precision precision, const ops::Engine& engine) {
+  if (precision != Precision::automatic) return precision;
+  // The Eigen engine widens bfloat16 to multiply it: nothing is gained there.
+  return ops::has_native_bfloat16() && engine.name() == "onednn" ? Precision::bfloat16 : Precision::float32;
+}
+
 }  // namespace daguerre

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daguerre/nn/loader.hpp"
+#include "daguerre/pipeline/precision.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace daguerre {
@@ -21,6 +22,28 @@ struct LoadContext {
 weights::StateDict load_weights(const std::filesystem::path& folder, const LoadContext& context);
 /// Warns of what nothing asked for.
 void report_unused(const weights::StateDict& state, const LoadContext& context);
+
+/// `precision`, or what `automatic` means with that engine.
+Precision resolved(Precision precision, const ops::Engine& engine);
+
+/// Calls load<T, D>(context, denoiser_context) for the types that the networks multiply in `precision`: D is
+/// the denoiser's, T that of the others. Throws ArgumentError where `context.engine` cannot do it.
+template <class Load>
+auto with_precision(Precision precision, const LoadContext& context, const Load& load) {
+  switch (resolved(precision, *context.engine)) {
+    case Precision::bfloat16:
+      return load.template operator()<bfloat16, bfloat16>(context, context);
+    case Precision::int8: {
+      auto denoiser = context;
+      denoiser.engine = ops::make_int8_engine(context.engine);
+      return resolved(Precision::automatic, *context.engine) == Precision::bfloat16
+                 ? load.template operator()<bfloat16, bfloat16>(context, denoiser)
+                 : load.template operator()<float, bfloat16>(context, denoiser);
+    }
+    default:
+      return load.template operator()<float, float>(context, context);
+  }
+}
 
 /// A network from its folder: config.json and weights beside it.
 template <class Model, class Config>

@@ -10,18 +10,13 @@
 #include "daguerre/weights/config.hpp"
 #include "daguerre/weights/state_dict.hpp"
 #include "pipeline/backend.hpp"
+#include "pipeline/load_component.hpp"
 
 namespace daguerre {
 namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* who = "pipeline";
-
-bool use_bfloat16(Precision precision, const ops::Engine& engine) {
-  if (precision != Precision::automatic) return precision == Precision::bfloat16;
-  // The Eigen engine widens bfloat16 to multiply it: nothing is gained there.
-  return ops::has_native_bfloat16() && engine.name() == "onednn";
-}
 
 /// A pipeline class of model_index.json: what loads it, and what diffusers' pipeline does to a scheduler that
 /// it is given.
@@ -76,7 +71,7 @@ struct Pipeline::State {
   fs::path folder;
   std::shared_ptr<const ops::Engine> engine;
   std::string engine_name;
-  bool is_bfloat16;
+  Precision precision;
   int threads;
   WarningSink on_warning;
   samplers::SamplerRegistry registry;
@@ -103,13 +98,13 @@ Pipeline Pipeline::load(const fs::path& folder, const LoadOptions& options) {
       weights::Config::load(folder / "scheduler" / "scheduler_config.json").with(kind.scheduler_overrides);
   auto own_sampler = registry.make(scheduler);
   auto engine = ops::make_engine(options.engine);
-  const bool is_bfloat16 = use_bfloat16(options.precision, *engine);
+  const Precision precision = resolved(options.precision, *engine);
   const int threads = options.threads == 0 ? available_threads() : options.threads;
   const ThreadLimit limit(threads);
-  auto backend = kind.load({folder, engine, is_bfloat16, options.allow_trailing_bytes, options.on_warning});
+  auto backend = kind.load({folder, engine, precision, options.allow_trailing_bytes, options.on_warning});
   std::string engine_name(engine->name());
   return Pipeline(std::make_shared<const State>(
-      State{folder, std::move(engine), std::move(engine_name), is_bfloat16, threads, options.on_warning,
+      State{folder, std::move(engine), std::move(engine_name), precision, threads, options.on_warning,
             std::move(registry), std::move(scheduler), std::move(own_sampler), std::move(backend)}));
 }
 
@@ -203,7 +198,7 @@ std::int32_t Pipeline::class_id(std::string_view name) const {
   return state_->backend->class_names().find(name);
 }
 Precision Pipeline::precision() const noexcept {
-  return state_->is_bfloat16 ? Precision::bfloat16 : Precision::float32;
+  return state_->precision;
 }
 const std::string& Pipeline::engine() const noexcept {
   return state_->engine_name;

@@ -7,10 +7,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-template <class T>
+/// T is what the text encoder and the autoencoder multiply, D what the U-Net does.
+template <class T, class D>
 class Networks final : public StableDiffusionNetworks {
  public:
-  Networks(models::ClipText<T> text_encoder, models::UNet2DCondition<T> unet, models::AutoencoderKl<T> vae)
+  Networks(models::ClipText<T> text_encoder, models::UNet2DCondition<D> unet, models::AutoencoderKl<T> vae)
       : text_encoder_(std::move(text_encoder)), unet_(std::move(unet)), vae_(std::move(vae)) {}
 
   Tensor<float> encode_text(const ops::Context& context, const Tensor<std::int32_t>& input_ids,
@@ -41,32 +42,35 @@ class Networks final : public StableDiffusionNetworks {
 
  private:
   models::ClipText<T> text_encoder_;
-  models::UNet2DCondition<T> unet_;
+  models::UNet2DCondition<D> unet_;
   models::AutoencoderKl<T> vae_;
 };
 
-template <class T>
-std::shared_ptr<const StableDiffusionNetworks> load_as(const fs::path& folder, const LoadContext& context) {
+template <class T, class D>
+std::shared_ptr<const StableDiffusionNetworks> load_as(const fs::path& folder, const LoadContext& context,
+                                                       const LoadContext& denoiser) {
   auto text_encoder =
       load_component<models::ClipText<T>, models::ClipTextConfig>(folder / "text_encoder", context);
   auto vae = load_component<models::AutoencoderKl<T>, models::AutoencoderKlConfig>(folder / "vae", context);
   auto unet =
-      load_component<models::UNet2DCondition<T>, models::UNet2DConditionConfig>(folder / "unet", context);
+      load_component<models::UNet2DCondition<D>, models::UNet2DConditionConfig>(folder / "unet", denoiser);
   const Index states = text_encoder.config().hidden_size;
   if (states != unet.config().cross_attention_dim())
     throw ConfigError("pipeline", folder.string() + ": the text encoder gives states of " +
                                       std::to_string(states) + ", the U-Net's cross_attention_dim is " +
                                       std::to_string(unet.config().cross_attention_dim()));
-  return std::make_shared<Networks<T>>(std::move(text_encoder), std::move(unet), std::move(vae));
+  return std::make_shared<Networks<T, D>>(std::move(text_encoder), std::move(unet), std::move(vae));
 }
 
 }  // namespace
 
 std::shared_ptr<const StableDiffusionNetworks> load_stable_diffusion_networks(
-    const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine, bool bfloat16_weights,
+    const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine, Precision precision,
     bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn) {
-  const LoadContext context{engine, allow_trailing_bytes, warn};
-  return bfloat16_weights ? load_as<bfloat16>(folder, context) : load_as<float>(folder, context);
+  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, warn},
+                        [&]<class T, class D>(const LoadContext& context, const LoadContext& denoiser) {
+                          return load_as<T, D>(folder, context, denoiser);
+                        });
 }
 
 }  // namespace daguerre

@@ -1,6 +1,7 @@
 #include "daguerre/tensor/memory.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <limits>
 #include <map>
@@ -20,6 +21,7 @@ namespace daguerre {
 namespace {
 
 constexpr std::align_val_t alignment{64};
+constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 // Large blocks are mapped: the allocator behind operator new keeps some of them for itself, and what a model no
 // longer needs is to go back to the system.
@@ -52,6 +54,26 @@ Block new_block(std::size_t size) {
   }
 #endif
   return Block(static_cast<std::byte*>(::operator new(size, alignment)), FreeBlock{size});
+}
+
+/// A block for a pool, on huge pages where the system has them: pieces that are used again and again spread over
+/// fewer entries of the page table, and lie in one piece in the caches. What is written once, as weights are,
+/// gains nothing and is slower to come by.
+Block new_slab(std::size_t size) {
+#if DAGUERRE_HAS_MMAP && defined(MADV_HUGEPAGE)
+  // Aligned as huge pages are: more than enough is mapped, and the ends given back.
+  auto block = new_block(size + huge_page);
+  if (block.get_deleter().size < smallest_mapped) return block;
+  std::byte* const mapped = block.release();
+  const auto misaligned = reinterpret_cast<std::uintptr_t>(mapped) % huge_page;
+  const std::size_t before = misaligned == 0 ? 0 : huge_page - misaligned;
+  if (before > 0) ::munmap(mapped, before);
+  if (before < huge_page) ::munmap(mapped + before + size, huge_page - before);
+  ::madvise(mapped + before, size, MADV_HUGEPAGE);  // a refusal changes nothing
+  return Block(mapped + before, FreeBlock{size});
+#else
+  return new_block(size);
+#endif
 }
 
 }  // namespace
@@ -108,7 +130,7 @@ struct MemoryPool::State {
   }
 
   void add_slab(std::size_t size) {
-    auto block = new_block(size);
+    auto block = new_slab(size);
     std::byte* const begin = block.get();
     slabs.emplace(begin, Slab{std::move(block), size});
     idle.emplace(begin, size);
@@ -132,7 +154,7 @@ struct MemoryPool::State {
 MemoryPool::MemoryPool() : state_(std::make_shared<State>()) {}
 
 std::shared_ptr<std::byte> MemoryPool::allocate(std::size_t bytes) const {
-  constexpr std::size_t granule = 4096, slab_size = std::size_t{16} << 20;
+  constexpr std::size_t granule = 4096, slab_size = 8 * huge_page;
   const std::size_t size = (bytes / granule + 1) * granule;
   std::byte* begin = nullptr;
   {
@@ -142,7 +164,7 @@ std::shared_ptr<std::byte> MemoryPool::allocate(std::size_t bytes) const {
       // What lies idle in smaller slabs will find room in a large one.
       if (size > slab_size) state_->trim();
       try {
-        state_->add_slab(std::max(size, slab_size));
+        state_->add_slab((std::max(size, slab_size) + huge_page - 1) / huge_page * huge_page);
       } catch (const std::bad_alloc&) {
         state_->trim();
         state_->add_slab(size);

@@ -292,10 +292,8 @@ std::optional<Result> run_block(const std::filesystem::path& folder, const Confi
   if (config.class_name() == "get_timestep_embedding") return run_sinusoid(folder);
   if (config.class_name() == "get_2d_sincos_pos_embed") return run_sincos_2d(folder, config);
   if (config.class_name() == "AdaLayerNormZero")
-    return options.bfloat16 ? run_ada_layer_norm_zero<bfloat16>(folder, config, options)
-                            : run_ada_layer_norm_zero<float>(folder, config, options);
-  return options.bfloat16 ? run_as<bfloat16>(folder, config, options)
-                          : run_as<float>(folder, config, options);
+    return options.with_type([&]<class T>() { return run_ada_layer_norm_zero<T>(folder, config, options); });
+  return options.with_type([&]<class T>() { return run_as<T>(folder, config, options); });
 }
 
 }  // namespace daguerre::conformance

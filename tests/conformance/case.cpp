@@ -11,6 +11,7 @@ namespace fs = std::filesystem;
 ops::Context Options::context() const {
   ops::Context result;
   result.engine = ops::make_engine(engine);
+  if (precision == Precision::int8) result.engine = ops::make_int8_engine(result.engine);
   result.threads = threads;
   return result;
 }
@@ -60,13 +61,21 @@ std::string case_name(const fs::path& folder) {
   return (whole.parent_path().filename() / whole.filename()).string();
 }
 
+/// The bounds of networks are stated for bfloat16; 8 bits have one of their own.
+Result with_bounds(Result result, const Options& options) {
+  if (options.precision == Precision::int8)
+    for (auto& check : result.checks)
+      if (check.bound == bounds::bfloat16_network) check.bound = bounds::int8_network;
+  return result;
+}
+
 Result run_case(const fs::path& folder, const Options& options) {
   const auto config = weights::Config::load(folder / "config.json");
   if (auto result = run_random(folder, config)) return *result;
   if (auto result = run_sampler(folder, config)) return *result;
   if (auto result = run_metric(folder, config, options)) return *result;
-  if (auto result = run_block(folder, config, options)) return *result;
-  if (auto result = run_model(folder, config, options)) return *result;
+  if (auto result = run_block(folder, config, options)) return with_bounds(*result, options);
+  if (auto result = run_model(folder, config, options)) return with_bounds(*result, options);
   Result result;
   result.unsupported = "class " + (config.class_name().empty() ? "unnamed" : config.class_name());
   return result;

@@ -9,8 +9,8 @@ void check_area(const std::string& area, const conformance::Options& options) {
   const auto results = conformance::run_below(test::golden(area), options);
   REQUIRE_FALSE(results.empty());
   for (const auto& result : results) {
-    INFO(result.name << " on " << options.engine << (options.bfloat16 ? " in bfloat16" : " in float32"));
-    if (options.bfloat16 && area == "pipelines") continue;
+    INFO(result.name << " on " << options.engine << " in " << short_name(options.precision));
+    if (options.precision != Precision::float32 && area == "pipelines") continue;
     CHECK(result.unsupported.value_or("") == "");
     for (const auto& check : result.checks) {
       INFO(check.name << ": max abs " << check.difference.max_abs << ", relative L2 "
@@ -34,8 +34,15 @@ TEST_CASE("recorded networks agree in bfloat16", "[golden]") {
   for (const auto& engine : ops::engine_names())
     for (const auto* area : {"blocks", "unet", "dit", "vae", "text"})
       SECTION(engine + ", bfloat16, " + area) {
-        check_area(area, {.engine = engine, .bfloat16 = true});
+        check_area(area, {.engine = engine, .precision = Precision::bfloat16});
       }
+}
+
+TEST_CASE("recorded networks agree in 8 bits", "[golden][int8]") {
+  if (ops::engine_names().front() != "onednn") return;
+  for (const auto* area : {"blocks", "unet", "dit"}) SECTION(std::string("int8, ") + area) {
+      check_area(area, {.engine = "onednn", .precision = Precision::int8});
+    }
 }
 
 TEST_CASE("recorded random numbers, samplers and metrics agree with the reference", "[golden]") {

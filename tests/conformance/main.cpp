@@ -4,7 +4,7 @@
 
 #include "conformance/case.hpp"
 
-/// Holds the library against recorded cases: conformance DIR… [--engine NAME] [--precision f32|bf16]
+/// Holds the library against recorded cases: conformance DIR… [--engine NAME] [--precision f32|bf16|int8]
 /// [--threads N] [--verbose]
 ///
 /// One line a case: `pass|FAIL|unsupported  area/case  max_abs  rel_l2  bound`, the figures being those of
@@ -15,10 +15,11 @@ namespace {
 using namespace daguerre;
 
 int usage(const std::string& problem) {
-  std::fprintf(stderr,
-               "conformance: %s\n"
-               "usage: conformance DIR… [--engine NAME] [--precision f32|bf16] [--threads N] [--verbose]\n",
-               problem.c_str());
+  std::fprintf(
+      stderr,
+      "conformance: %s\n"
+      "usage: conformance DIR… [--engine NAME] [--precision f32|bf16|int8] [--threads N] [--verbose]\n",
+      problem.c_str());
   return 2;
 }
 
@@ -39,9 +40,13 @@ int main(int argc, char** argv) {
     if (argument == "--engine") {
       options.engine = value();
     } else if (argument == "--precision") {
-      const auto precision = value();
-      if (precision != "f32" && precision != "bf16") return usage("--precision is f32 or bf16");
-      options.bfloat16 = precision == "bf16";
+      try {
+        options.precision = precision_called(value());
+      } catch (const ArgumentError& error) {
+        return usage(error.what());
+      }
+      if (options.precision == Precision::automatic)
+        return usage("--precision auto is not one to be compared");
     } else if (argument == "--threads") {
       options.threads = std::atoi(value().c_str());
       if (options.threads < 1) return usage("--threads is a number above 0");

@@ -170,8 +170,7 @@ std::optional<Result> run_as(const fs::path& folder, const weights::Config& conf
 
 std::optional<Result> run_model(const fs::path& folder, const weights::Config& config,
                                 const Options& options) {
-  return options.bfloat16 ? run_as<bfloat16>(folder, config, options.context())
-                          : run_as<float>(folder, config, options.context());
+  return options.with_type([&]<class T>() { return run_as<T>(folder, config, options.context()); });
 }
 
 }  // namespace daguerre::conformance

@@ -155,8 +155,9 @@ StableDiffusionTask task_for(const weights::Config& config, const Recorded& run)
 using Runner = std::function<Result(const ops::Context&, const weights::Config& config, const Recorded& run)>;
 
 Runner stable_diffusion(const fs::path& folder, const ops::Context& context) {
-  const StableDiffusion model(load_stable_diffusion_networks(folder, context.engine, false, false, {}),
-                              text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai));
+  const StableDiffusion model(
+      load_stable_diffusion_networks(folder, context.engine, Precision::float32, false, {}),
+      text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai));
   return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
     auto task = task_for(config, run);
     task.sampler = sampler_of(config);
@@ -175,7 +176,7 @@ Runner stable_diffusion(const fs::path& folder, const ops::Context& context) {
 }
 
 Runner dit(const fs::path& folder, const ops::Context& context) {
-  const auto model = DiTPipeline::load(folder, context.engine, false, false, {});
+  const auto model = DiTPipeline::load(folder, context.engine, Precision::float32, false, {});
   return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
     const auto arguments =
         arguments_of(config, {"DiTPipeline"}, {"class_labels", "guidance_scale", "num_inference_steps"});
@@ -196,7 +197,7 @@ Runner dit(const fs::path& folder, const ops::Context& context) {
 }
 
 Runner ddpm(const fs::path& folder, const ops::Context& context) {
-  const auto model = DDPMPipeline::load(folder, context.engine, false, false, {});
+  const auto model = DDPMPipeline::load(folder, context.engine, Precision::float32, false, {});
   return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
     const auto arguments =
         arguments_of(config, {"DDPMPipeline", "DDIMPipeline"},
@@ -238,7 +239,10 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
   std::vector<Result> results;
   const auto context = options.context();
   Runner runner;
-  std::string unsupported = options.bfloat16 ? "no bound is defined for whole pipelines in bfloat16" : "";
+  std::string unsupported =
+      options.precision == Precision::float32
+          ? ""
+          : "no bound is defined for whole pipelines in " + std::string(short_name(options.precision));
   for (const auto& file : files) {
     const auto name = area + file.stem().string();
     Result result;

@@ -13,8 +13,8 @@
 #include "daguerre/weights/safetensors.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
-#include "support/golden.hpp"
 #include "support/files.hpp"
+#include "support/golden.hpp"
 
 using namespace daguerre;
 using namespace daguerre::test;
@@ -325,4 +325,29 @@ TEST_CASE("bfloat16 stays near float32", "[pipeline]") {
     CHECK(difference(narrow.decoded, wide.decoded).rel_l2 < 4e-2);
     CHECK(difference(narrow.decoded, wide.decoded).rel_l2 > 1e-5);
   }
+}
+
+TEST_CASE("8 bits stay near float32", "[pipeline][int8]") {
+  expect_error<ArgumentError>([] { load_tiny({.precision = Precision::int8, .engine = "eigen"}); },
+                              {"8-bit", "onednn", "eigen"});
+  if (ops::engine_names().front() != "onednn") return;
+  auto order = small_order();
+  order.sampler = "ddim";
+  order.guidance_scale = 1.0f;
+  const auto wide = load_tiny({.engine = "onednn"}).generate(order);
+  const auto pipe = load_tiny({.precision = Precision::int8, .engine = "onednn"});
+  CHECK(pipe.precision() == Precision::int8);
+  const auto narrow = pipe.generate(order);
+  // As with bfloat16: each step may be off by the bound of recorded networks, which they are far below.
+  CHECK(difference(narrow.decoded, wide.decoded).rel_l2 < 1e-1);
+  CHECK(difference(narrow.decoded, wide.decoded).rel_l2 > 1e-4);
+  const auto threads = load_tiny({.precision = Precision::int8, .engine = "onednn", .threads = 2});
+  CHECK(equal(threads.generate(order).latents, narrow.latents));
+}
+
+TEST_CASE("precisions have short names", "[pipeline]") {
+  for (const auto precision :
+       {Precision::automatic, Precision::float32, Precision::bfloat16, Precision::int8})
+    CHECK(precision_called(short_name(precision)) == precision);
+  expect_error<ArgumentError>([] { precision_called("f8"); }, {"\"f8\"", "auto, f32, bf16, int8"});
 }

@@ -158,9 +158,11 @@ Tensor<float> UNet2DBody<T, Attention>::operator()(const ops::Context& context, 
   if (sample.rank() != 4 || sample.dim(3) != shape_.in_channels || sample.empty())
     throw ArgumentError("unet", "sample " + to_string(sample.shape()) + ", expected [N, H, W, " +
                                     std::to_string(shape_.in_channels) + "]");
-  const auto run = [&](const Layer& layer, Tensor<float> x) {
-    const auto hidden = layer.resnet(context, std::move(x), &temb);
+  const auto attended = [&](const Layer& layer, Tensor<float> hidden) {
     return layer.attention ? attend(*layer.attention, hidden) : hidden;
+  };
+  const auto run = [&](const Layer& layer, Tensor<float> x) {
+    return attended(layer, layer.resnet(context, std::move(x), &temb));
   };
   auto x = conv_in_(context, sample);
   std::vector<Tensor<float>> skips{x};
@@ -171,9 +173,13 @@ Tensor<float> UNet2DBody<T, Attention>::operator()(const ops::Context& context, 
   for (const auto& layer : mid_block_) x = run(layer, std::move(x));
   for (const auto& block : up_blocks_) {
     for (const auto& layer : block.layers) {
-      x = ops::concat_channels(context, x, skips.back());
+      const auto skip = std::move(skips.back());
       skips.pop_back();
-      x = run(layer, std::move(x));
+      if (layer.resnet.takes_rounded())
+        x = attended(layer,
+                     layer.resnet.of_rounded(context, ops::concat_channels<T>(context, x, skip), &temb));
+      else
+        x = run(layer, ops::concat_channels(context, x, skip));
     }
     // To the size of the next skip connection: double, or one less where the way down rounded up.
     if (block.upsampler) x = (*block.upsampler)(context, x, skips.back().dim(1), skips.back().dim(2));

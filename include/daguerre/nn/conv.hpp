@@ -21,6 +21,13 @@ class Conv2d {
     scope.add_flops(2 * y.size() * window_);
     return y;
   }
+  /// The same, rounded to T; see ops::PackedConv2d.
+  Tensor<T> rounded(const ops::Context& context, const Tensor<T>& x) const {
+    ops::Profile::Scope scope(context, ops::OpKind::conv2d);
+    auto y = packed_->rounded(context, x);
+    scope.add_flops(2 * y.size() * window_);
+    return y;
+  }
 
  private:
   std::shared_ptr<const ops::PackedConv2d<T>> packed_;
@@ -52,6 +59,8 @@ class Upsample2D {
   }
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, Index height,
                            Index width) const;
+  /// Doubled, the result rounded to T; see ops::PackedConv2d.
+  Tensor<T> rounded(const ops::Context& context, const Tensor<float>& x) const;
 
  private:
   Conv2d<T> conv_;

@@ -13,9 +13,9 @@ class GroupNorm {
   GroupNorm(const Loader& loader, Index channels, int groups, float epsilon,
             ops::Activation activation = ops::Activation::none);
 
-  /// `[N, ..., C]` to the same shape, rounded to T.
-  template <class T>
-  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x,
+  /// `[N, ..., C]`, float32 or rounded, to the same shape, rounded to T.
+  template <class T, class From>
+  Tensor<T> apply(const ops::Context& context, const Tensor<From>& x,
                   const ops::GroupNormExtras& extras = {}) const {
     return ops::group_norm<T>(context, x, gamma_, beta_, groups_, epsilon_, activation_, extras);
   }

@@ -29,14 +29,27 @@ class ResnetBlock2D {
  public:
   ResnetBlock2D(const Loader& loader, const ResnetOptions& options);
 
-  /// `x[N, H, W, in_channels]`, `temb[N, temb_channels]` where the block has a time embedding.
-  /// An x that is given away is freed as soon as it has been read.
+  /// `x[N, H, W, in_channels]`, `temb[N, temb_channels]` where the block has a time embedding. An x that is
+  /// given away is freed as soon as it has been read.
   Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
                            const Tensor<float>* temb = nullptr) const;
 
+  /// Whether the block may be given an x that is rounded to T: nothing of it is summed, only multiplied and
+  /// normalised, since a convolution stands in its shortcut.
+  bool takes_rounded() const noexcept {
+    return conv_shortcut_.has_value() && options_.resize == ResnetOptions::Resize::none;
+  }
+  /// The same for such an x. Throws ArgumentError where the block does not take it.
+  Tensor<float> of_rounded(const ops::Context& context, Tensor<T> x,
+                           const Tensor<float>* temb = nullptr) const;
+
  private:
-  /// act(norm2(conv1(act(norm1(x))) + time embedding)): what conv2 is given.
-  Tensor<T> first_half(const ops::Context& context, Tensor<float> x, const Tensor<float>* temb) const;
+  /// All that follows conv1, for h = act(norm1(x)).
+  Tensor<float> finish(const ops::Context& context, Tensor<T> normed, const Tensor<float>& shortcut,
+                       const Tensor<float>* temb) const;
+  /// act(norm2(conv1(h) + time embedding)): what conv2 is given.
+  Tensor<T> first_half(const ops::Context& context, Tensor<T> normed, const Tensor<float>* temb) const;
+  void check(const ops::Context& context, const Tensor<float>* temb) const;
   Tensor<float> resized(const ops::Context& context, const Tensor<float>& x) const;
 
   ResnetOptions options_;

@@ -8,7 +8,8 @@ namespace daguerre::ops {
 Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<float>& b, float scale = 1.0f);
 
 /// `[..., A]` and `[..., B]` joined to `[..., A + B]`; the other axes must agree.
-Tensor<float> concat_channels(const Context& context, const Tensor<float>& a, const Tensor<float>& b);
+template <class T = float>
+Tensor<T> concat_channels(const Context& context, const Tensor<float>& a, const Tensor<float>& b);
 
 /// Elements converted to another type, on the context's threads.
 template <class To, class From>

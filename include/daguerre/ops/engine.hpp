@@ -47,6 +47,8 @@ class PackedConv2d {
   /// threads.
   virtual Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                                    const Tensor<float>* residual = nullptr) const = 0;
+  /// The same, rounded to T, for what is only read by norms and products: half the memory.
+  virtual Tensor<T> rounded(const Context& context, const Tensor<T>& x) const;
 };
 
 /// `width` neighbouring columns of a `[batch, length, stride]` tensor, borrowed: how one wide product's
@@ -126,6 +128,12 @@ std::shared_ptr<const Engine> make_engine(std::string_view name = "auto");
 std::string engine_version(std::string_view name);
 /// The instruction set that this library's own kernels use here: "avx512", "avx2", "baseline".
 std::string_view instruction_set() noexcept;
+
+/// `engine` with 8-bit layers in the place of those for bfloat16: weights of 8 bits with a scale for each
+/// output channel; what they are multiplied with is rounded to 8 bits at each call, rows of linear layers and
+/// whole images of convolutions having a scale and a zero point of their own. Attention and the float layers
+/// stay as they are. Throws ArgumentError unless `engine` is "onednn".
+std::shared_ptr<const Engine> make_int8_engine(std::shared_ptr<const Engine> engine);
 
 /// True where the processor multiplies bfloat16 natively (AVX512-BF16 or AMX), so that it is faster than
 /// float32.

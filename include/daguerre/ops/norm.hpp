@@ -12,14 +12,14 @@ namespace daguerre::ops {
 /// `channel_bias[N, C]`, when given, is added to x first; it costs nothing, being folded into the statistics
 /// and the shift. That is how a residual block adds its time embedding. `channel_scale` and `channel_shift`
 /// [N, C], when given, modulate the normalised value: y * (1 + scale) + shift (diffusers'
-/// time_embedding_norm="scale_shift").
+/// time_embedding_norm="scale_shift"). x is float32, or already rounded to T.
 struct GroupNormExtras {
   const Tensor<float>* channel_bias = nullptr;
   const Tensor<float>* channel_scale = nullptr;
   const Tensor<float>* channel_shift = nullptr;
 };
-template <class T>
-Tensor<T> group_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+template <class T, class From>
+Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, int groups, float epsilon,
                      Activation activation = Activation::none, const GroupNormExtras& extras = {});
 

@@ -10,6 +10,7 @@
 
 #include "daguerre/models/unet_2d.hpp"
 #include "daguerre/pipeline/denoising.hpp"
+#include "daguerre/pipeline/precision.hpp"
 
 namespace daguerre {
 
@@ -41,9 +42,9 @@ class DDPMPipeline {
  public:
   /// Throws ConfigError for channels that are not a picture's.
   explicit DDPMPipeline(DDPMNetwork network);
-  /// Loads `unet` below `folder` in bfloat16 or float32. `warn` is told of tensors that nothing asked for.
+  /// Loads `unet` below `folder` in `precision`. `warn` is told of tensors that nothing asked for.
   static DDPMPipeline load(const std::filesystem::path& folder,
-                           const std::shared_ptr<const ops::Engine>& engine, bool bfloat16_weights,
+                           const std::shared_ptr<const ops::Engine>& engine, Precision precision,
                            bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn);
 
   /// Pictures `[N, H, W, C]`, about [-1, 1]. Throws ArgumentError for a task that is not possible,

@@ -12,6 +12,7 @@
 #include "daguerre/models/dit.hpp"
 #include "daguerre/pipeline/class_names.hpp"
 #include "daguerre/pipeline/denoising.hpp"
+#include "daguerre/pipeline/precision.hpp"
 
 namespace daguerre {
 
@@ -46,10 +47,10 @@ class DiTPipeline {
   /// Throws ConfigError when the transformer's channels are not the autoencoder's latents, or twice as many
   /// out.
   DiTPipeline(DiTNetworks networks, ClassNames class_names);
-  /// Loads the model below `folder` (`transformer`, `vae`, model_index.json) in bfloat16 or float32, the
+  /// Loads the model below `folder` (`transformer`, `vae`, model_index.json) in `precision`, the
   /// transformer in diffusers' layout or the original's. `warn` is told of tensors that nothing asked for.
   static DiTPipeline load(const std::filesystem::path& folder,
-                          const std::shared_ptr<const ops::Engine>& engine, bool bfloat16_weights,
+                          const std::shared_ptr<const ops::Engine>& engine, Precision precision,
                           bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn);
 
   struct Result {

@@ -12,6 +12,7 @@
 
 #include "daguerre/error.hpp"
 #include "daguerre/pipeline/image.hpp"
+#include "daguerre/pipeline/precision.hpp"
 #include "daguerre/tensor/tensor.hpp"
 
 namespace daguerre {
@@ -22,10 +23,6 @@ class Profile;
 namespace samplers {
 class SamplerRegistry;
 }
-
-/// What the networks compute in. `automatic` is bfloat16 where the processor multiplies it natively, else
-/// float32.
-enum class Precision { automatic, float32, bfloat16 };
 
 /// Receives warnings: tensors nobody asked for, prompts that were cut. Called from the thread that loads or
 /// generates.

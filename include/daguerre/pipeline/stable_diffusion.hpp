@@ -9,6 +9,7 @@
 #include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
 #include "daguerre/pipeline/denoising.hpp"
+#include "daguerre/pipeline/precision.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 
 namespace daguerre {
@@ -89,10 +90,10 @@ class StableDiffusion {
   text::ClipTokenizer tokenizer_;
 };
 
-/// Loads the networks below `folder` (`text_encoder`, `unet`, `vae`) in bfloat16 or float32. `warn` is told
+/// Loads the networks below `folder` (`text_encoder`, `unet`, `vae`) in `precision`. `warn` is told
 /// of tensors that nothing asked for. Throws what the loaders throw.
 std::shared_ptr<const StableDiffusionNetworks> load_stable_diffusion_networks(
     const std::filesystem::path& folder, const std::shared_ptr<const ops::Engine>& engine,
-    bool bfloat16_weights, bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn);
+    Precision precision, bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn);
 
 }  // namespace daguerre
