@@ -138,15 +138,13 @@ void logits_tile(const float* tile, const float* queries, Index depth, Index fir
 template <class T, int Rows>
 void values_tile(const float* tile, const float* weights, Index depth, const QueryLanes& correction,
                  float* accumulator) {
+  // Summed by itself first: over thousands of keys one long sum in float32 would lose digits.
   Vector low[Rows], high[Rows];
-  for (int r = 0; r < Rows; ++r) {
-    low[r] = load(accumulator + r * query_lanes) * correction.low;
-    high[r] = load(accumulator + r * query_lanes + lanes) * correction.high;
-  }
+  for (int r = 0; r < Rows; ++r) low[r] = high[r] = Vector{};
   multiply_tile<T, Rows>(tile, weights, depth, low, high);
-  for (int r = 0; r < Rows; ++r) {
-    store(accumulator + r * query_lanes, low[r]);
-    store(accumulator + r * query_lanes + lanes, high[r]);
+  for (int r = 0; r < Rows; ++r, accumulator += query_lanes) {
+    store(accumulator, load(accumulator) * correction.low + low[r]);
+    store(accumulator + lanes, load(accumulator + lanes) * correction.high + high[r]);
   }
 }
 
@@ -279,8 +277,9 @@ void attend(const AttentionHead<T>& head, const T* query, Index query_stride, In
     });
     const QueryLanes correction{exp2_of<T>((before.low - maximum.low) * scale),
                                 exp2_of<T>((before.high - maximum.high) * scale)};
-    sum = {sum.low * correction.low, sum.high * correction.high};
-    exponentials<T>(logits, keys, scale, maximum, sum);
+    QueryLanes block_sum{Vector{}, Vector{}};
+    exponentials<T>(logits, keys, scale, maximum, block_sum);
+    sum = {sum.low * correction.low + block_sum.low, sum.high * correction.high + block_sum.high};
     packed += keys * depth;
     const Index value_depth = units<T>(keys);
     in_tiles(head.value_width, [&]<int Rows>(Index channel) {
