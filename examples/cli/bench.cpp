@@ -74,9 +74,9 @@ std::shared_ptr<ops::Profile> run(const Order& order, const Interrupt& interrupt
   const auto whole = Clock::now();
   const auto made = pipeline.generate(options);
   report.whole.push_back(seconds_since(whole));
-  if (first) report.load_to_first_step.push_back(*first);
 
   const auto steps = options.profile->spans(ops::Stage::step);
+  if (first) report.load_to_first_step.push_back(*first - steps.front());
   report.first_step.push_back(steps.front());
   // The first one also finds its memory and makes its primitives; it counts only where there is no other.
   report.step.insert(report.step.end(), steps.begin() + (steps.size() > 1 ? 1 : 0), steps.end());

@@ -53,7 +53,7 @@ std::array<Timing, 7> timings(const BenchReport& report) {
   return {{{"load", "load", report.load},
            {"text_encoder", "text encoder", report.text_encoder},
            {"first_step", "first step", report.first_step},
-           {"load_to_first_step", "load to end of first step", report.load_to_first_step},
+           {"load_to_first_step", "load to first step", report.load_to_first_step},
            {"step", "step", report.step},
            {"decoder", "decoder", report.decoder},
            {"whole", "whole picture, loaded", report.whole}}};

@@ -36,10 +36,9 @@ Tensor<float> ResnetBlock2D<T>::resized(const ops::Context& context, const Tenso
 }
 
 template <class T>
-Tensor<T> ResnetBlock2D<T>::first_half(const ops::Context& context, Tensor<T> normed,
-                                       const Tensor<float>* temb) const {
-  const auto hidden = conv1_(context, normed);
-  normed = {};
+template <class From>
+Tensor<T> ResnetBlock2D<T>::normed_again(const ops::Context& context, const Tensor<From>& hidden,
+                                         const Tensor<float>* temb) const {
   if (temb == nullptr) return norm2_.template apply<T>(context, hidden);
 
   const auto projected = (*time_emb_proj_)(context, ops::activate(context, *temb, options_.non_linearity));
@@ -62,8 +61,12 @@ void ResnetBlock2D<T>::check(const ops::Context& context, const Tensor<float>* t
   context.check_stop();
 }
 
-// The shortcut comes before the rest: x, the largest of all in a decoder, then need not outlive the first
-// norm.
+template <class T>
+Tensor<float> ResnetBlock2D<T>::sum(const ops::Context& context, const Tensor<T>& normed,
+                                    const Tensor<float>& shortcut) const {
+  if (options_.output_scale_factor == 1.0f) return conv2_(context, normed, &shortcut);
+  return ops::add(context, conv2_(context, normed), shortcut, 1.0f / options_.output_scale_factor);
+}
 
 template <class T>
 Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, Tensor<float> x,
@@ -75,26 +78,28 @@ Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, Tensor<f
                     ? norm1_.template apply<T>(context, x)
                     : ops::cast<T>(context, resized(context, norm1_.template apply<float>(context, x)));
   x = {};
-  return finish(context, std::move(normed), shortcut, temb);
+  auto hidden = conv1_(context, normed);
+  normed = {};
+  normed = normed_again(context, hidden, temb);
+  hidden = {};
+  return sum(context, normed, shortcut);
 }
 
+// Such blocks see the largest maps of all: what is not summed is kept in half the memory, and no longer than
+// needed.
 template <class T>
 Tensor<float> ResnetBlock2D<T>::of_rounded(const ops::Context& context, Tensor<T> x,
                                            const Tensor<float>* temb) const {
   check(context, temb);
   if (!takes_rounded()) throw ArgumentError("resnet", "this block sums its input, which must be float32");
-  const auto shortcut = conv_shortcut_->accumulate(context, x);
   auto normed = norm1_.template apply<T>(context, x);
+  auto hidden = conv1_.rounded(context, normed);
+  normed = {};
+  normed = normed_again(context, hidden, temb);
+  hidden = {};
+  const auto shortcut = conv_shortcut_->accumulate(context, x);
   x = {};
-  return finish(context, std::move(normed), shortcut, temb);
-}
-
-template <class T>
-Tensor<float> ResnetBlock2D<T>::finish(const ops::Context& context, Tensor<T> normed,
-                                       const Tensor<float>& shortcut, const Tensor<float>* temb) const {
-  const auto second = first_half(context, std::move(normed), temb);
-  if (options_.output_scale_factor == 1.0f) return conv2_(context, second, &shortcut);
-  return ops::add(context, conv2_(context, second), shortcut, 1.0f / options_.output_scale_factor);
+  return sum(context, normed, shortcut);
 }
 
 template class ResnetBlock2D<float>;

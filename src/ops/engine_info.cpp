@@ -32,12 +32,7 @@ std::string engine_version(std::string_view name) {
 }
 
 std::string_view instruction_set() noexcept {
-  const auto* active = &kernels::active();
-#ifdef DAGUERRE_X86_KERNELS
-  if (active == &kernels::avx512) return "avx512";
-  if (active == &kernels::avx2) return "avx2";
-#endif
-  return active == &kernels::baseline ? "baseline" : "unknown";
+  return kernels::active().instruction_set;
 }
 
 }  // namespace daguerre::ops

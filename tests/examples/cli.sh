@@ -231,7 +231,7 @@ section_bench() {
     run "$expected" daguerre bench --steps 2 --runs 2 --threads 1 --quiet "$@"
   }
   bench 0 --model "$sd1" --width 24 --height 16 --profile --json a.json
-  for line in '24 x 16, 2 steps, 2 runs' 'text encoder' 'load to end of first step' 'peak memory' 'conv2d' \
+  for line in '24 x 16, 2 steps, 2 runs' 'text encoder' 'load to first step' 'peak memory' 'conv2d' \
     'neither convolution nor matrix product nor attention'; do
     out_has "$line"
   done

@@ -44,11 +44,13 @@ class ResnetBlock2D {
                            const Tensor<float>* temb = nullptr) const;
 
  private:
-  /// All that follows conv1, for h = act(norm1(x)).
-  Tensor<float> finish(const ops::Context& context, Tensor<T> normed, const Tensor<float>& shortcut,
-                       const Tensor<float>* temb) const;
-  /// act(norm2(conv1(h) + time embedding)): what conv2 is given.
-  Tensor<T> first_half(const ops::Context& context, Tensor<T> normed, const Tensor<float>* temb) const;
+  /// act(norm2(hidden + time embedding)): what conv2 is given.
+  template <class From>
+  Tensor<T> normed_again(const ops::Context& context, const Tensor<From>& hidden,
+                         const Tensor<float>* temb) const;
+  /// (conv2(normed) + shortcut) / scale
+  Tensor<float> sum(const ops::Context& context, const Tensor<T>& normed,
+                    const Tensor<float>& shortcut) const;
   void check(const ops::Context& context, const Tensor<float>* temb) const;
   Tensor<float> resized(const ops::Context& context, const Tensor<float>& x) const;
 

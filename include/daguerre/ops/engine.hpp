@@ -126,7 +126,7 @@ std::shared_ptr<const Engine> make_engine(std::string_view name = "auto");
 /// The version of the library that the engine of that name multiplies with: "3.4.0". Throws ArgumentError as
 /// `make_engine` does.
 std::string engine_version(std::string_view name);
-/// The instruction set that this library's own kernels use here: "avx512", "avx2", "baseline".
+/// The instruction set that this library's own kernels use here: "avx512_bf16", "avx512", "avx2", "baseline".
 std::string_view instruction_set() noexcept;
 
 /// `engine` with 8-bit layers in the place of those for bfloat16: weights of 8 bits with a scale for each
