@@ -63,8 +63,8 @@ void ResnetBlock2D<T>::check(const ops::Context& context, const Tensor<float>* t
 
 template <class T>
 Tensor<float> ResnetBlock2D<T>::sum(const ops::Context& context, const Tensor<T>& normed,
-                                    const Tensor<float>& shortcut) const {
-  if (options_.output_scale_factor == 1.0f) return conv2_(context, normed, &shortcut);
+                                    Tensor<float> shortcut) const {
+  if (options_.output_scale_factor == 1.0f) return conv2_(context, normed, std::move(shortcut));
   return ops::add(context, conv2_(context, normed), shortcut, 1.0f / options_.output_scale_factor);
 }
 
@@ -82,7 +82,7 @@ Tensor<float> ResnetBlock2D<T>::operator()(const ops::Context& context, Tensor<f
   normed = {};
   normed = normed_again(context, hidden, temb);
   hidden = {};
-  return sum(context, normed, shortcut);
+  return sum(context, normed, std::move(shortcut));
 }
 
 // Such blocks see the largest maps of all: what is not summed is kept in half the memory, and no longer than
@@ -97,9 +97,9 @@ Tensor<float> ResnetBlock2D<T>::of_rounded(const ops::Context& context, Tensor<T
   normed = {};
   normed = normed_again(context, hidden, temb);
   hidden = {};
-  const auto shortcut = conv_shortcut_->accumulate(context, x);
+  auto shortcut = conv_shortcut_->accumulate(context, x);
   x = {};
-  return sum(context, normed, shortcut);
+  return sum(context, normed, std::move(shortcut));
 }
 
 template class ResnetBlock2D<float>;

@@ -141,9 +141,11 @@ class EigenConv2d final : public PackedConv2d<T> {
         geometry_(geometry) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
-                           const Tensor<float>* residual) const override {
-    auto y = context.empty<float>(conv_output_shape(x.shape(), shape_, geometry_));
-    check_residual(y.shape(), residual, "conv2d");
+                           Tensor<float> residual) const override {
+    const auto shape = conv_output_shape(x.shape(), shape_, geometry_);
+    check_residual(shape, residual.empty() ? nullptr : &residual, "conv2d");
+    // Each element is read before it is written, so the result may take the residual's place.
+    auto y = residual.is_unique() ? residual : context.empty<float>(shape);
     const Index in = shape_[1], kernel_width = shape_[3];
     const Index height = x.dim(1), width = x.dim(2), out_height = y.dim(1), out_width = y.dim(2);
     const auto row_of = [&](Index pixel, int tap) {
@@ -154,7 +156,7 @@ class EigenConv2d final : public PackedConv2d<T> {
       return outside ? zeros_.data() : x.data() + ((n * height + row) * width + column) * in;
     };
     const Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), Activation::none,
-                            residual == nullptr ? nullptr : residual->data()};
+                            residual.empty() ? nullptr : residual.data()};
     multiply_taps<T>(context, y.size() / y.dim(3), static_cast<int>(shape_[2] * kernel_width), in, row_of,
                      weights_, epilogue, y.data());
     return y;

@@ -82,6 +82,15 @@ Shape conv_output_shape(const Shape& input, const Shape& weight, const ConvGeome
           geometry.output_size(input[2], weight[3], false), weight[0]};
 }
 
+Tensor<float> destination(const Context& context, const Shape& shape, Tensor<float> residual) {
+  if (residual.is_unique()) return residual;
+  auto y = context.empty<float>(shape);
+  parallel_for(context.threads, residual.size(), 65536, [&](Index begin, Index end) {
+    std::copy(residual.data() + begin, residual.data() + end, y.data() + begin);
+  });
+  return y;
+}
+
 void check_residual(const Shape& result, const Tensor<float>* residual, std::string_view who) {
   if (residual != nullptr && !(residual->shape() == result))
     throw ArgumentError(who,

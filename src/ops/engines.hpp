@@ -23,6 +23,9 @@ void check_linear_shapes(const Tensor<float>& weight, const Tensor<float>& bias)
 void check_conv_shapes(const Tensor<float>& weight, const Tensor<float>& bias);
 Shape linear_output_shape(const Shape& input, Index in, Index out);
 Shape conv_output_shape(const Shape& input, const Shape& weight, const ConvGeometry& geometry);
+/// The tensor that a result of `shape` is written to or, where there is a residual, added to: the residual
+/// itself where nobody shares it, else a copy.
+Tensor<float> destination(const Context& context, const Shape& shape, Tensor<float> residual);
 void check_residual(const Shape& result, const Tensor<float>* residual, std::string_view who);
 template <class T>
 void check_attention(const AttentionArguments<T>& arguments);

@@ -121,11 +121,11 @@ class OneDnnConv2d final : public PackedConv2d<T> {
         weights_(engine_, {dims(shape_), Type::f32, Tag::oihw}, weight, desc(typical()).weights_desc()) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
-                           const Tensor<float>* residual) const override {
-    return convolve<float>(context, x, residual);
+                           Tensor<float> residual) const override {
+    return convolve<float>(context, x, std::move(residual));
   }
   Tensor<T> rounded(const Context& context, const Tensor<T>& x) const override {
-    return convolve<T>(context, x, nullptr);
+    return convolve<T>(context, x, {});
   }
 
  private:
@@ -138,20 +138,20 @@ class OneDnnConv2d final : public PackedConv2d<T> {
   };
 
   template <class Out>
-  Tensor<Out> convolve(const Context& context, const Tensor<T>& x, const Tensor<float>* residual) const {
-    auto y = context.empty<Out>(conv_output_shape(x.shape(), shape_, geometry_));
-    check_residual(y.shape(), residual, "conv2d");
-    if (y.empty()) return y;
-    // Accumulating onto a copy of the residual: as a separate summand it would take oneDNN's slower kernels.
+  Tensor<Out> convolve(const Context& context, const Tensor<T>& x, Tensor<float> residual) const {
+    const auto shape = conv_output_shape(x.shape(), shape_, geometry_);
+    const bool accumulates = !residual.empty();
+    check_residual(shape, accumulates ? &residual : nullptr, "conv2d");
+    // Onto the residual: as a separate summand it would take oneDNN's slower kernels.
+    Tensor<Out> y;
     if constexpr (std::is_same_v<Out, float>)
-      if (residual != nullptr)
-        parallel_for(context.threads, y.size(), 65536, [&](Index begin, Index end) {
-          std::copy(residual->data() + begin, residual->data() + end, y.data() + begin);
-        });
+      y = destination(context, shape, std::move(residual));
+    else
+      y = context.empty<Out>(shape);
+    if (y.empty()) return y;
     const ThreadLimit limit(context.threads);
     translated("conv2d", [&] {
-      const Key key{x.dim(0),       x.dim(1), x.dim(2), residual != nullptr, std::is_same_v<Out, T>,
-                    context.threads};
+      const Key key{x.dim(0), x.dim(1), x.dim(2), accumulates, std::is_same_v<Out, T>, context.threads};
       const auto prepared = cache_.get(key, [&] {
         const auto d = desc(key);
         return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(d.weights_desc()));

@@ -180,9 +180,11 @@ class Int8Conv2d final : public PackedConv2d<T> {
       : Int8Conv2d(Int8Weights(weight), bias, geometry) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
-                           const Tensor<float>* residual) const override {
-    auto y = context.empty<float>(conv_output_shape(x.shape(), shape_, geometry_));
-    check_residual(y.shape(), residual, "conv2d");
+                           Tensor<float> residual) const override {
+    const auto shape = conv_output_shape(x.shape(), shape_, geometry_);
+    const bool accumulates = !residual.empty();
+    check_residual(shape, accumulates ? &residual : nullptr, "conv2d");
+    auto y = destination(context, shape, std::move(residual));
     if (y.empty()) return y;
     const Index height = x.dim(1) + geometry_.pad_top + geometry_.pad_bottom,
                 width = x.dim(2) + geometry_.pad_left + geometry_.pad_right;
@@ -191,7 +193,7 @@ class Int8Conv2d final : public PackedConv2d<T> {
     const Index image_in = x.size() / x.dim(0), image_out = y.size() / y.dim(0);
     const ThreadLimit limit(context.threads);
     translated("conv2d", [&] {
-      const Key key{height, width, residual != nullptr, context.threads};
+      const Key key{height, width, accumulates, context.threads};
       const auto prepared = cache_.get(key, [&] {
         const auto d = desc(key);
         return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(d.weights_desc()));
@@ -206,11 +208,6 @@ class Int8Conv2d final : public PackedConv2d<T> {
                               quantization.scale * (quantization.zero_point * scaled_sums_[i]);
         }
         float* out = y.data() + n * image_out;
-        if (residual != nullptr)
-          parallel_for(context.threads, image_out, 65536, [&](Index begin, Index end) {
-            std::copy(residual->data() + n * image_out + begin, residual->data() + n * image_out + end,
-                      out + begin);
-          });
         execute(context, prepared, engine_,
                 {{DNNL_ARG_SRC, borrow(prepared.source, engine_, padded.data())},
                  {DNNL_ARG_WEIGHTS, prepared.weights},

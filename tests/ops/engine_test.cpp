@@ -158,10 +158,19 @@ void test_conv2d(const Context& context) {
     const auto layer = context.engine->as<T>().pack_conv2d(w, bias, c.geometry);
     const auto plain = naive_conv2d(rounded<T>(x), rounded<T>(w), bias, c.geometry, nullptr);
     const auto residual = random_tensor(plain.shape(), seed++);
-    const auto y = (*layer)(context, x.template to<T>(), c.residual ? &residual : nullptr);
+    const auto y = (*layer)(context, x.template to<T>(), c.residual ? residual : Tensor<float>());
     const auto expected =
         c.residual ? naive_conv2d(rounded<T>(x), rounded<T>(w), bias, c.geometry, &residual) : plain;
     CHECK(difference(y, expected).rel_l2 < bound<float>);
+    if (c.residual) {  // one given away is used up, and the result the same
+      auto given = residual.clone();
+      const float* const storage = given.data();
+      const auto in_place = (*layer)(context, x.template to<T>(), std::move(given));
+      CHECK(in_place.data() == storage);
+      CHECK(difference(in_place, y).max_abs == 0.0);
+    }
+    CHECK(difference(layer->rounded(context, x.template to<T>()).template to<float>(), plain).rel_l2 <
+          bound<T>);
   }
 }
 

@@ -269,8 +269,8 @@ TEST_CASE("8-bit convolutions are as exact as their rounding", "[ops][int8]") {
     const auto wide = exact->as<float>().pack_conv2d(weight, bias, c.geometry);
     const auto same_rounding = exact->as<float>().pack_conv2d(rounded_weights(weight), bias, c.geometry);
     const auto context = context_for("eigen", 1);
-    const auto residual = random_tensor((*wide)(context, x, nullptr).shape(), 16);
-    for (const auto* added : {static_cast<const Tensor<float>*>(nullptr), &residual}) {
+    const auto residual = random_tensor((*wide)(context, x, {}).shape(), 16);
+    for (const auto& added : {Tensor<float>(), residual}) {
       const auto y = same_for_any_threads(
           [&](int threads) { return (*layer)(context_for("onednn", threads), input, added); });
       CHECK(difference(y, (*same_rounding)(context, x_rounded, added)).rel_l2 < 1e-3);

@@ -13,11 +13,11 @@ class Conv2d {
   /// Reads `weight[out, in, kernel, kernel]` and `bias[out]`. Throws WeightError.
   Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry);
 
-  /// `residual`, of the result's shape, is added last.
+  /// `residual`, of the result's shape or empty, is added last; one that is given away becomes the result.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
-                           const Tensor<float>* residual = nullptr) const {
+                           Tensor<float> residual = {}) const {
     ops::Profile::Scope scope(context, ops::OpKind::conv2d);
-    auto y = (*packed_)(context, x, residual);
+    auto y = (*packed_)(context, x, std::move(residual));
     scope.add_flops(2 * y.size() * window_);
     return y;
   }

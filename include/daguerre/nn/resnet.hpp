@@ -49,8 +49,7 @@ class ResnetBlock2D {
   Tensor<T> normed_again(const ops::Context& context, const Tensor<From>& hidden,
                          const Tensor<float>* temb) const;
   /// (conv2(normed) + shortcut) / scale
-  Tensor<float> sum(const ops::Context& context, const Tensor<T>& normed,
-                    const Tensor<float>& shortcut) const;
+  Tensor<float> sum(const ops::Context& context, const Tensor<T>& normed, Tensor<float> shortcut) const;
   void check(const ops::Context& context, const Tensor<float>* temb) const;
   Tensor<float> resized(const ops::Context& context, const Tensor<float>& x) const;
 

@@ -43,10 +43,10 @@ template <class T>
 class PackedConv2d {
  public:
   virtual ~PackedConv2d() = default;
-  /// `[N, H, W, in]` to `[N, H', W', out]`. `residual`, of the result's shape, is added last. Safe from many
-  /// threads.
+  /// `[N, H, W, in]` to `[N, H', W', out]`. `residual`, of the result's shape or empty, is added last; one
+  /// that is given away becomes the result. Safe from many threads.
   virtual Tensor<float> operator()(const Context& context, const Tensor<T>& x,
-                                   const Tensor<float>* residual = nullptr) const = 0;
+                                   Tensor<float> residual = {}) const = 0;
   /// The same, rounded to T, for what is only read by norms and products: half the memory.
   virtual Tensor<T> rounded(const Context& context, const Tensor<T>& x) const;
 };

@@ -60,6 +60,8 @@ class Tensor {
   Index dim(int axis) const { return shape_[axis]; }
   Index size() const noexcept { return shape_.size(); }
   bool empty() const noexcept { return size() == 0; }
+  /// Whether no other tensor shares the storage, so that a function given this one may write into it.
+  bool is_unique() const noexcept { return data_.use_count() == 1; }
 
   T* data() noexcept { return data_.get(); }
   const T* data() const noexcept { return data_.get(); }
