@@ -95,10 +95,10 @@ Tensor<float> ResnetBlock2D<T>::of_rounded(const ops::Context& context, Tensor<T
   auto normed = norm1_.template apply<T>(context, x);
   auto hidden = conv1_.rounded(context, normed);
   normed = {};
-  normed = normed_again(context, hidden, temb);
-  hidden = {};
   auto shortcut = conv_shortcut_->accumulate(context, x);
   x = {};
+  normed = normed_again(context, hidden, temb);
+  hidden = {};
   return sum(context, normed, std::move(shortcut));
 }
 
