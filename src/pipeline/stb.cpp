@@ -42,8 +42,14 @@ void stb_write_check(bool holds) {
   if (!holds) throw std::bad_alloc();
 }
 
+// stb copies nothing to nowhere when a chunk is empty, which memcpy does not permit.
+void* stb_copy(void* to, const void* from, std::size_t bytes) {
+  return bytes == 0 ? to : std::memcpy(to, from, bytes);
+}
+
 }  // namespace
 
+#define memcpy(to, from, bytes) stb_copy(to, from, bytes)
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_NO_STDIO
@@ -69,6 +75,7 @@ void stb_write_check(bool holds) {
 #endif
 #include <stb_image.h>
 #include <stb_image_write.h>
+#undef memcpy
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif
