@@ -4,8 +4,9 @@
 #include <string>
 #include <string_view>
 
-/// Every failure the library reports is a `daguerre::Error`. The text says who speaks, what was expected and
-/// what was found: `[safetensors] unet/model.safetensors: tensor "conv_in.weight" has shape …`.
+/// Every failure the library reports is a `daguerre::Error`, but for memory that ran out, which is
+/// std::bad_alloc, as everywhere in C++. The text, of at most 3000 bytes, says who speaks, what was expected
+/// and what was found: `[safetensors] unet/model.safetensors: tensor "conv_in.weight" has shape …`.
 namespace daguerre {
 
 /// Root of all exceptions thrown by the library.

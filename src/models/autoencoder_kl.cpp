@@ -81,10 +81,12 @@ AutoencoderKlConfig AutoencoderKlConfig::from(const weights::Config& config) {
   const bool possible = result.in_channels > 0 && result.out_channels > 0 && result.latent_channels > 0 &&
                         !channels.empty() && channels.size() < 16 && result.layers_per_block > 0 &&
                         result.sample_size > 0 && result.scaling_factor != 0.0f &&
+                        std::isfinite(result.scaling_factor) && std::isfinite(result.shift_factor) &&
                         std::all_of(channels.begin(), channels.end(), [](int c) { return c > 0; });
   if (!possible)
-    throw ConfigError(
-        who, config.source() + ": channels, layers and sizes must be positive, scaling_factor not 0");
+    throw ConfigError(who, config.source() +
+                               ": channels, layers and sizes must be positive, scaling_factor and "
+                               "shift_factor finite, the former not 0");
   return result;
 }
 

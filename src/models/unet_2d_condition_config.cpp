@@ -82,7 +82,7 @@ UNet2DConditionConfig UNet2DConditionConfig::from(const weights::Config& config)
                              transformer_layers[i], cross_attention_dims[i]});
   }
   result.mid_attention_heads = heads.back();
-  result.time_embedding_dim = config.get("time_embedding_dim", 4 * channels.front());
+  result.time_embedding_dim = config.optional_int("time_embedding_dim").value_or(Index{4} * channels.front());
   if (result.in_channels < 1 || result.out_channels < 1 || result.time_embedding_dim < 1 ||
       result.downsample_padding < 0 || result.downsample_padding > 1 || result.sample_size < 1)
     throw ConfigError(

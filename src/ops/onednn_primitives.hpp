@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daguerre/ops/context.hpp"
+#include "ops/headroom.hpp"
 #include "ops/onednn_compat.hpp"
 
 /// What every oneDNN operation of the engine is made of: weights in the layouts that were asked for, and
@@ -22,9 +23,14 @@ using Type = memory::data_type;
 template <class T>
 constexpr Type type_of = std::is_same_v<T, float> ? Type::f32 : Type::bf16;
 
+/// oneDNN 2.x follows null pointers when memory runs out while it makes a primitive; with this much left it
+/// was not seen to.
+constexpr std::size_t onednn_headroom = std::size_t{192} << 20;
+
 /// Turns oneDNN's exceptions into the library's.
 template <class F>
 auto translated(const char* who, F&& action) {
+  require_headroom(onednn_headroom);
   try {
     return action();
   } catch (const dnnl::error& error) {

@@ -56,8 +56,12 @@ Image Image::decode(std::span<const std::byte> file, std::string_view name) {
   if (!info) throw fail("is not a PNG, JPEG or BMP picture with a valid header");
   if (!is_permitted(info->width, info->height))
     throw fail("the picture is " + size_text(info->width, info->height) + ", " + limit_text());
-  Image image(info->width, info->height, info->channels == 2 ? 4 : info->channels);
-  const std::string problem = stb::decode_image(file, static_cast<int>(image.channels()), image.pixels());
+  const int channels = info->channels == 2 ? 4 : info->channels;
+  Image image;
+  const std::string problem = stb::decode_image(file, *info, channels, [&] {
+    image = Image(info->width, info->height, channels);
+    return image.pixels();
+  });
   if (!problem.empty()) throw fail("cannot be decoded: " + problem);
   return image;
 }

@@ -37,9 +37,10 @@ constexpr Kind kinds[] = {
     {"DDIMPipeline", load_ddpm_backend, "{}"}};
 
 const Kind& kind_of(const fs::path& folder) {
-  if (!fs::is_directory(folder)) throw FileError(who, folder.string() + " is not a folder");
+  std::error_code error;  // a path too long and links in a circle are "no" as well
+  if (!fs::is_directory(folder, error)) throw FileError(who, folder.string() + " is not a folder");
   const fs::path file = folder / "model_index.json";
-  if (!fs::exists(file))
+  if (!fs::exists(file, error))
     throw FileError(
         who, folder.string() + " has no model_index.json: expected a model folder in diffusers' layout");
   const std::string name = weights::Config::load(file).class_name();

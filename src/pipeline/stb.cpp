@@ -10,9 +10,19 @@
 
 namespace {
 
-// A compressed file may claim to hold far more than its picture needs; no single buffer of a permitted
-// picture comes near this.
-constexpr std::size_t allocation_limit = std::size_t{1} << 30;
+// No single buffer of a permitted picture comes near this.
+constexpr std::size_t largest_allocation = std::size_t{1} << 30;
+// A compressed file may hold far more than its picture needs, so the limit follows the picture's size. stb's
+// allocator takes no argument that could carry it; the thread that decodes sets it and sets it back.
+thread_local std::size_t allocation_limit = largest_allocation;
+
+class AllocationLimit {
+ public:
+  explicit AllocationLimit(std::size_t bytes) { allocation_limit = std::min(bytes, largest_allocation); }
+  AllocationLimit(const AllocationLimit&) = delete;
+  AllocationLimit& operator=(const AllocationLimit&) = delete;
+  ~AllocationLimit() { allocation_limit = largest_allocation; }
+};
 
 // Zeroed, because stb's JPEG decoder reads tables that a malformed file never defined.
 void* stb_allocate(std::size_t bytes) {
@@ -32,8 +42,14 @@ void stb_write_check(bool holds) {
   if (!holds) throw std::bad_alloc();
 }
 
+// stb copies nothing to nowhere when a chunk is empty, which memcpy does not permit.
+void* stb_copy(void* to, const void* from, std::size_t bytes) {
+  return bytes == 0 ? to : std::memcpy(to, from, bytes);
+}
+
 }  // namespace
 
+#define memcpy(to, from, bytes) stb_copy(to, from, bytes)
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_NO_STDIO
@@ -59,6 +75,7 @@ void stb_write_check(bool holds) {
 #endif
 #include <stb_image.h>
 #include <stb_image_write.h>
+#undef memcpy
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif
@@ -113,14 +130,26 @@ std::optional<ImageInfo> image_info(std::span<const std::byte> file) {
   return ImageInfo{width, height < 0 ? -Index{height} : Index{height}, channels};
 }
 
-std::string decode_image(std::span<const std::byte> file, int channels, std::span<std::uint8_t> pixels) {
+std::string decode_image(std::span<const std::byte> file, const ImageInfo& info, int channels,
+                         const std::function<std::span<std::uint8_t>()>& pixels) {
+  // Four channels of 16 bits, twice as much where a buffer grows by doubling, and as much again; sides are
+  // rounded up to a JPEG file's blocks. What is fixed in size is below 64 KiB.
+  const AllocationLimit limit((std::size_t{64} << 10) + std::size_t{32} *
+                                                            static_cast<std::size_t>(info.width + 64) *
+                                                            static_cast<std::size_t>(info.height + 64));
   int width = 0, height = 0, file_channels = 0;
   const Buffer decoded(stbi_load_from_memory(as_uc(file), static_cast<int>(file.size()), &width, &height,
                                              &file_channels, channels));
-  if (!decoded) return stbi_failure_reason();
+  if (!decoded) {
+    const std::string reason = stbi_failure_reason();
+    // It begins with the four bytes that name the chunk, whatever they are.
+    if (reason.empty() || reason.ends_with("PNG chunk not known")) return "a PNG chunk that is not known";
+    return reason;
+  }
   const Index size = checked_multiply(checked_multiply(width, height), channels);
-  if (size != static_cast<Index>(pixels.size())) return "the size in the header is not that of the picture";
-  std::memcpy(pixels.data(), decoded.get(), pixels.size());
+  const auto room = pixels();
+  if (size != static_cast<Index>(room.size())) return "the size in the header is not that of the picture";
+  std::memcpy(room.data(), decoded.get(), room.size());
   return {};
 }
 

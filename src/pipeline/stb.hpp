@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,9 +29,11 @@ bool huffman_tables_fit(std::span<const std::byte> file);
 /// The header of a PNG, JPEG or BMP file of at most 2 GiB; nothing when it is none of them.
 std::optional<ImageInfo> image_info(std::span<const std::byte> file);
 
-/// The file's pixels with `channels` (1, 3 or 4) channels; check `image_info` first. Returns what is wrong
-/// with the file, empty when nothing is. `pixels` must have the right size.
-std::string decode_image(std::span<const std::byte> file, int channels, std::span<std::uint8_t> pixels);
+/// The file's pixels with `channels` (1, 3 or 4) channels; `info` is what `image_info` says. Returns what is
+/// wrong with the file, empty when nothing is. `pixels` is asked for room of the right size once the picture
+/// is decoded. No more memory is taken than a picture of that size can need.
+std::string decode_image(std::span<const std::byte> file, const ImageInfo& info, int channels,
+                         const std::function<std::span<std::uint8_t>()>& pixels);
 
 /// A PNG file without text. Throws std::bad_alloc.
 std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, Index width, Index height,

@@ -61,9 +61,10 @@ Block new_block(std::size_t size) {
 /// gains nothing and is slower to come by.
 Block new_slab(std::size_t size) {
 #if DAGUERRE_HAS_MMAP && defined(MADV_HUGEPAGE)
+  // The size decides how a block is freed, so a small one must not become part of a mapping.
+  if (size < smallest_mapped) return new_block(size);
   // Aligned as huge pages are: more than enough is mapped, and the ends given back.
   auto block = new_block(size + huge_page);
-  if (block.get_deleter().size < smallest_mapped) return block;
   std::byte* const mapped = block.release();
   const auto misaligned = reinterpret_cast<std::uintptr_t>(mapped) % huge_page;
   const std::size_t before = misaligned == 0 ? 0 : huge_page - misaligned;

@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "daguerre/error.hpp"
@@ -15,7 +16,9 @@ namespace {
 using nlohmann::json;
 using weights::in_quotes;
 
-constexpr std::size_t max_file_bytes = std::size_t{64} << 20;
+// Ten times CLIP's vocab.json and merges.txt, and five times their entries.
+constexpr std::size_t max_file_bytes = std::size_t{8} << 20;
+constexpr std::size_t max_tokens = std::size_t{1} << 18;
 constexpr Index default_length = 77;
 // Above this a model_max_length says "no limit", as Hugging Face's 1e30 does.
 constexpr double max_length = 1e6;
@@ -25,15 +28,17 @@ constexpr double max_length = 1e6;
 }
 
 json read_object(const std::filesystem::path& path) {
-  json value = weights::parse_json(weights::read_text_file(path, max_file_bytes), path.string());
+  json value = weights::parse_json(weights::read_text_file(path, weights::max_config_bytes), path.string());
   if (!value.is_object())
     malformed(path.string(), std::string("expected a JSON object, found ") + value.type_name());
   return value;
 }
 
-/// An empty object when there is no such file.
+/// An empty object when there is no such file. What is there and cannot be looked at, as links in a circle,
+/// is left to the reader, which says what is wrong with it.
 json read_optional_object(const std::filesystem::path& path) {
-  return std::filesystem::exists(path) ? read_object(path) : json::object();
+  std::error_code error;
+  return std::filesystem::exists(path, error) || error ? read_object(path) : json::object();
 }
 
 constexpr std::uint64_t max_id = std::numeric_limits<std::int32_t>::max();
@@ -58,6 +63,8 @@ class VocabularyReader final : public weights::StrictSax {
   bool number_unsigned(std::uint64_t value) override {
     if (value > max_id) return refuse(std::to_string(value));
     check_inside();
+    if (vocabulary_.size() == max_tokens)
+      malformed(source_, "more than " + std::to_string(max_tokens) + " tokens");
     vocabulary_.emplace(std::move(token_), static_cast<std::int32_t>(value));
     return true;
   }
@@ -182,6 +189,7 @@ std::vector<BytePairEncoder::Merge> read_merges(const std::filesystem::path& pat
       if (at == vocabulary.end()) fail("piece " + in_quotes(piece) + " is not in the vocabulary");
       return at->second;
     };
+    if (merges.size() == max_tokens) fail("more than " + std::to_string(max_tokens) + " merges");
     left = line.substr(0, space);
     right = line.substr(space + 1);
     const std::int32_t left_id = id_of(left), right_id = id_of(right);

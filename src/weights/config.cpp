@@ -107,9 +107,16 @@ const std::string& Config::source() const noexcept {
 }
 
 std::string Config::class_name() const {
-  if (const Json* name = state_->read("_class_name")) return state_->to_string("_class_name", *name);
+  constexpr std::size_t longest = 120;  // it goes into messages
+  if (const Json* name = state_->read("_class_name")) {
+    auto text = state_->to_string("_class_name", *name);
+    if (text.size() > longest) throw state_->wrong("_class_name", "the name of a class", *name);
+    return text;
+  }
   if (const Json* names = state_->read("architectures")) {
     const auto list = state_->to_list("architectures", *names, &State::to_string);
+    if (!list.empty() && list.front().size() > longest)
+      throw state_->wrong("architectures", "names of classes", *names);
     if (!list.empty()) return list.front();
   }
   return {};

@@ -20,7 +20,8 @@ std::string to_text(const nlohmann::json& value);
 /// The whole of a text file. Throws FileError when it cannot be read or is larger than `max_bytes`.
 std::string read_text_file(const std::filesystem::path& path, std::size_t max_bytes);
 
-/// Largest configuration or index file that is read, in bytes.
-inline constexpr std::size_t max_config_bytes = 64 << 20;
+/// Largest configuration or index file that is read, in bytes; a document takes up to forty times as much
+/// memory.
+inline constexpr std::size_t max_config_bytes = 2 << 20;
 
 }  // namespace daguerre::weights

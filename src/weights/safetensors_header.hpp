@@ -11,8 +11,9 @@
 
 namespace daguerre::weights {
 
-/// Longest header the format allows, in bytes.
-inline constexpr std::size_t max_header_bytes = 100'000'000;
+/// Longest header that is read or written, in bytes. The format allows ten times as much, but a header of
+/// that size takes hundreds of megabytes to read, and those of published models have less than two.
+inline constexpr std::size_t max_header_bytes = 10'000'000;
 
 /// The key of a header that holds texts, not a tensor.
 inline constexpr std::string_view metadata_key = "__metadata__";

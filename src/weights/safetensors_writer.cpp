@@ -87,7 +87,7 @@ std::vector<std::byte> SafetensorsWriter::to_bytes() const {
   text.resize((text.size() + 7) / 8 * 8, ' ');
   if (text.size() > max_header_bytes)
     throw ArgumentError(who, "the header would take " + std::to_string(text.size()) +
-                                 " bytes, the format allows " + std::to_string(max_header_bytes));
+                                 " bytes, the limit is " + std::to_string(max_header_bytes));
 
   std::vector<std::byte> bytes(8 + text.size() + end);
   for (std::size_t i = 0; i < 8; ++i)

@@ -101,8 +101,9 @@ std::vector<SafetensorsFile> open_shards(const fs::path& index_path, const Safet
 }  // namespace
 
 bool is_plain_name(std::string_view name) {
-  // Separators and drive letters of any system, so that a folder means the same everywhere.
-  return !name.empty() && name != "." && name != ".." &&
+  // Separators and drive letters of any system, so that a folder means the same everywhere; no system takes
+  // names of more than 255 bytes.
+  return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
          name.find_first_of(std::string_view("/\\:\0", 4)) == std::string_view::npos;
 }
 

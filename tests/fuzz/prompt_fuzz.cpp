@@ -1,0 +1,52 @@
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include <unistd.h>
+
+#include "daguerre/pipeline/infotext.hpp"
+#include "daguerre/text/clip_tokenizer.hpp"
+
+namespace {
+
+/// A tokenizer of all bytes and a few pairs.
+daguerre::text::ClipTokenizer make_tokenizer(daguerre::text::ClipDialect dialect) {
+  namespace fs = std::filesystem;
+  const auto folder = fs::temp_directory_path() / ("daguerre-fuzz-" + std::to_string(::getpid()));
+  fs::create_directories(folder);
+  std::string tokens;
+  int id = 0;
+  const auto add = [&](const std::string& token) {
+    tokens += (tokens.empty() ? "{\"" : ",\"") + token + "\":" + std::to_string(id++);
+  };
+  for (const auto* suffix : {"", "</w>"}) {
+    for (char letter = 'a'; letter <= 'z'; ++letter) add(letter + std::string(suffix));
+    for (char digit = '0'; digit <= '9'; ++digit) add(digit + std::string(suffix));
+  }
+  for (const auto* token : {"ca", "cat</w>", "aa", "aaa", "<|startoftext|>", "<|endoftext|>"}) add(token);
+  std::ofstream(folder / "vocab.json") << tokens << "}";
+  std::ofstream(folder / "merges.txt") << "#version: 0.2\nc a\nca t</w>\na a\naa a\n";
+  auto tokenizer = daguerre::text::ClipTokenizer::load(folder, dialect);
+  fs::remove_all(folder);
+  return tokenizer;
+}
+
+}  // namespace
+
+// A prompt, or the settings that a picture holds: no text is refused.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using daguerre::text::ClipDialect;
+  static const auto huggingface = make_tokenizer(ClipDialect::huggingface);
+  static const auto openai = make_tokenizer(ClipDialect::openai);
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  for (const auto* tokenizer : {&huggingface, &openai}) {
+    const auto window = tokenizer->window(text);
+    if (window.ids.size() != 77) __builtin_trap();
+    (void)tokenizer->decode(tokenizer->encode(text));
+  }
+  const auto infotext = daguerre::parse_infotext(text);
+  (void)daguerre::to_string(infotext);
+  return 0;
+}

@@ -1,0 +1,35 @@
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include <unistd.h>
+
+#include "daguerre/error.hpp"
+#include "daguerre/text/clip_tokenizer.hpp"
+
+// The files vocab.json, merges.txt, tokenizer_config.json and special_tokens_map.json, with a byte 0x1E
+// between them; what loads must encode and decode.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  namespace fs = std::filesystem;
+  static const fs::path folder = [] {
+    auto path = fs::temp_directory_path() / ("daguerre-fuzz-" + std::to_string(::getpid()));
+    fs::create_directories(path);
+    return path;
+  }();
+  std::string_view rest(reinterpret_cast<const char*>(data), size);
+  for (const auto* name : {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"}) {
+    const auto end = rest.find('\x1E');
+    std::ofstream(folder / name, std::ios::binary) << (rest.empty() ? "{}" : rest.substr(0, end));
+    rest = end == rest.npos ? std::string_view() : rest.substr(end + 1);
+  }
+  try {
+    const auto tokenizer = daguerre::text::ClipTokenizer::load(folder);
+    const auto window = tokenizer.window("a cat, 2 dogs <|endoftext|> \xC3\xA9");
+    if (static_cast<daguerre::Index>(window.ids.size()) != tokenizer.length()) __builtin_trap();
+    (void)tokenizer.decode(window.ids);
+  } catch (const daguerre::Error&) {
+  }
+  return 0;
+}

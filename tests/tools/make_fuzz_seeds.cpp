@@ -1,0 +1,94 @@
+// Writes the corpora that the programs of tests/fuzz begin with: one folder for each, of valid and hostile
+// files.
+//
+//     make_fuzz_seeds FOLDER
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "daguerre/pipeline/image.hpp"
+#include "support/files.hpp"
+#include "support/golden.hpp"
+#include "support/hostile.hpp"
+
+namespace fs = std::filesystem;
+using namespace daguerre::test;
+
+namespace {
+
+/// Larger ones only slow a fuzzer down.
+constexpr std::size_t largest_seed = 1 << 14;
+
+class Corpus {
+ public:
+  explicit Corpus(fs::path folder) : folder_(std::move(folder)) { fs::create_directories(folder_); }
+  void add(const std::string& content) {
+    if (content.size() > largest_seed) return;
+    std::ofstream file(folder_ / std::to_string(count_++), std::ios::binary);
+    file << content;
+    if (!file.flush()) throw std::runtime_error("cannot write into " + folder_.string());
+  }
+
+ private:
+  fs::path folder_;
+  int count_ = 0;
+};
+
+void make_seeds(const fs::path& folder) {
+  const fs::path model = golden("pipelines/sd1");
+  Corpus safetensors(folder / "safetensors_fuzz");
+  for (const auto& file : hostile_safetensors(model))
+    for (const char options : {'\0', '\1'}) safetensors.add(options + file.content);
+  safetensors.add(
+      '\0' +
+      safetensors_text(R"({"__metadata__":{"a":"b"},"x":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]}})",
+                       "1234"));
+
+  Corpus configs(folder / "config_fuzz"), schedulers(folder / "scheduler_fuzz");
+  for (const auto& file : hostile_configs(model))
+    (file.path.starts_with("scheduler") ? schedulers : configs).add(file.content);
+  for (const auto* name : {"unet", "vae", "text_encoder"})
+    configs.add(read_file(model / name / "config.json"));
+  schedulers.add(read_file(model / "scheduler/scheduler_config.json"));
+  for (const auto& scheduler : golden_cases("schedulers"))
+    if (fs::exists(scheduler / "scheduler_config.json"))
+      schedulers.add(read_file(scheduler / "scheduler_config.json"));
+
+  Corpus tokenizers(folder / "tokenizer_fuzz");
+  const std::string separator(1, '\x1E');
+  for (const std::string config : {"{}", R"({"model_max_length":8,"pad_token":"a"})",
+                                   R"({"added_tokens_decoder":{"5":{"content":"new"}}})"})
+    tokenizers.add(R"({"a":0,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4})" + separator +
+                   "#version: 0.2\na b</w>\n" + separator + config + separator + R"({"unk_token":"a"})");
+
+  Corpus prompts(folder / "prompt_fuzz");
+  for (const auto* text :
+       {"a cat", "", "<|endoftext|>a<|startoftext|>", "&amp;lt; \xC3\xA9\xCC\x81 \xF0\x9F\x98\x80",
+        "it's 12 o'clock\xFF",
+        "a cat\nNegative prompt: blurry\nSteps: 20, Sampler: \"Euler a, b\", Seed: 1, Size: 8x8"})
+    prompts.add(text);
+
+  Corpus pictures(folder / "png_fuzz");
+  for (const auto& file : hostile_pictures()) pictures.add(file.content);
+  for (const auto& file : hostile_png_text()) pictures.add(file.content);
+  const auto png = daguerre::Image(3, 2, 4).encode_png({{"parameters", "a cat"}, {"other", "\u65e5"}});
+  pictures.add({reinterpret_cast<const char*>(png.data()), png.size()});
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 2) {
+    std::fputs("usage: make_fuzz_seeds FOLDER\n", stderr);
+    return 2;
+  }
+  try {
+    make_seeds(arguments[1]);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
