@@ -12,3 +12,17 @@ function(daguerre_target_defaults target)
     target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-Werror>)
   endif()
 endfunction()
+
+# A shared library exports what is in namespace daguerre and nothing else: no Eigen, JSON, stb, nor instantiations of
+# the standard library's templates, which could be mixed up with the host's. (The pattern is in the mangled names, where
+# a return type cannot be taken for a namespace.) No effect on a static library.
+function(daguerre_export_own_symbols target)
+  include(CheckLinkerFlag)
+  set(script "${PROJECT_SOURCE_DIR}/cmake/exports.map")
+  check_linker_flag(CXX "-Wl,--version-script=${script}" DAGUERRE_HAS_VERSION_SCRIPT)
+  get_target_property(type ${target} TYPE)
+  if(DAGUERRE_HAS_VERSION_SCRIPT AND type STREQUAL "SHARED_LIBRARY")
+    target_link_options(${target} PRIVATE "-Wl,--version-script=${script}")
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS "${script}")
+  endif()
+endfunction()
