@@ -1,5 +1,6 @@
 """What each stage of train_emoji.py does."""
 
+import json
 import os
 
 import numpy as np
@@ -39,7 +40,7 @@ def reconstruction_loss(output, target):
     """Absolute differences of pixels and of their neighbours' differences (edges), on three scales."""
     loss = 0.0
     for scale in range(3):
-        loss = loss + F.l1_loss(output, target) * (1.0 if scale == 0 else 0.25)
+        loss = loss + F.l1_loss(output, target)
         for axis in (2, 3):
             loss = loss + F.l1_loss(output.diff(dim=axis), target.diff(dim=axis)) * 0.5**scale
         output, target = F.avg_pool2d(output, 2), F.avg_pool2d(target, 2)
@@ -48,7 +49,7 @@ def reconstruction_loss(output, target):
 
 def train_autoencoder(options):
     pictures = to_unit(data.load(options)[0])
-    share_size = 8
+    share_size = 4  # many small steps help more here than few large ones
 
     def loss_of(module, share, generator):
         chosen = torch.randint(len(pictures), (share_size,), generator=generator)
@@ -85,7 +86,7 @@ def train_decoder(options):
     """Decoder alone, with noise on the latents that grows it a tolerance for the denoiser's errors."""
     module, latents = normalised_autoencoder(options)
     pictures = to_unit(data.load(options)[0])
-    share_size, noise_level = 8, 0.05
+    share_size, noise_level = 4, 0.05
 
     def loss_of(module, share, generator):
         chosen = torch.randint(len(latents), (share_size,), generator=generator)
@@ -107,8 +108,14 @@ def psnr(output, target):
 
 
 def make_tokenizer(emojis, options):
-    texts = [emoji.name for emoji in emojis] * 3 + [word for emoji in emojis for word in emoji.keywords]
-    return Tokenizer(learn_merges(texts, options.merges), text_model.CONFIG["max_position_embeddings"])
+    """Merges are learnt once and kept in the working folder."""
+    kept = path(options, f"merges_{options.merges}.json")
+    if not os.path.exists(kept):
+        texts = [emoji.name for emoji in emojis] * 3 + [word for emoji in emojis for word in emoji.keywords]
+        files.write_json(kept, learn_merges(texts, options.merges))
+    with open(kept, encoding="utf-8") as file:
+        merges = [tuple(pair) for pair in json.load(file)]
+    return Tokenizer(merges, text_model.CONFIG["max_position_embeddings"])
 
 
 class TextTeacher(nn.Module):
@@ -147,7 +154,7 @@ def train_text(options):
     ids = caption_ids(emojis, tokenizer, 24, options.seed)
     empty = torch.tensor(tokenizer.window(""))
     targets = picture_components(pictures, 160)
-    share_size = 64
+    share_size = 32
 
     def loss_of(module, share, generator):
         chosen = torch.randint(len(ids), (share_size,), generator=generator)
@@ -205,7 +212,7 @@ def train_unet(options):
         return F.mse_loss(module(noisy, times, context.to(module.dtype)).float(), target)
 
     trainer = Trainer(
-        unet.UNet(), loss_of, options, shares=4, learning_rate=options.learning_rate, ema=0.9985
+        unet.UNet(), loss_of, options, shares=2, learning_rate=options.learning_rate, ema=0.9985
     )
     trainer.run(path(options, "unet.pt"))
 

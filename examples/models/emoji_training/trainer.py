@@ -6,6 +6,7 @@ the order of the shares: the outcome is the same however many workers there are.
 
 import math
 import os
+import signal
 import time
 
 import torch
@@ -128,15 +129,19 @@ class Trainer:
         self.flat.vector.copy_(self.master)
 
     def run(self, checkpoint, report=lambda: ""):
-        """Trains up to options.steps, going on from `checkpoint` where there is one."""
+        """Trains up to options.steps, going on from `checkpoint` where there is one. SIGTERM and SIGINT end
+        it after the step in progress; the checkpoint is written in any case."""
         if os.path.exists(checkpoint):
             self.load(checkpoint)
         torch.set_num_threads(1 if self.device == "cpu" else torch.get_num_threads())
         for _ in range(self.workers - 1):
             multiprocessing.get_context("fork").Process(target=self._worker, daemon=True).start()
+        stopping = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.append(True))
         began = saved = told = time.time()
         first, total, count = self.step, 0.0, 0
-        while self.step < self.options.steps:
+        while self.step < self.options.steps and not stopping:
             self.ticket[0], self.ticket[1] = self.step, 0
             for _ in range(self.workers - 1):
                 self.go.release()
@@ -155,9 +160,10 @@ class Trainer:
                     flush=True,
                 )
                 told, total, count = now, 0.0, 0
-            if now - saved > self.options.save_every or self.step == self.options.steps:
+            if now - saved > self.options.save_every:
                 self.save(checkpoint)
                 saved = now
+        self.save(checkpoint)
 
     @torch.no_grad()
     def averaged(self):

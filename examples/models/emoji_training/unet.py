@@ -139,6 +139,7 @@ class UNet(nn.Module):
             self.up_blocks.append(block)
         self.conv_norm_out = GroupNorm(config["norm_num_groups"], widths[0], config["norm_eps"])
         self.conv_out = Conv3x3(widths[0], config["out_channels"])
+        nn.init.zeros_(self.conv_out.weight), nn.init.zeros_(self.conv_out.bias)
 
     def forward(self, x, timesteps, context):
         time = timestep_embedding(timesteps, self.time_channels).to(x.dtype)
