@@ -3,8 +3,6 @@
 import torch
 from torch import nn
 
-from .layers import Attention
-
 CONFIG = {
     "architectures": ["CLIPTextModel"],
     "model_type": "clip_text_model",

@@ -96,7 +96,7 @@ class Block(nn.Module):
             ResnetBlock(a, b, config["norm_num_groups"], config["norm_eps"], time_channels) for a, b in widths
         )
         if attends:
-            self.attentions = nn.ModuleList(Transformer2D(b, config) for _, b in widths[: attends]) 
+            self.attentions = nn.ModuleList(Transformer2D(b, config) for _, b in widths[:attends])
 
     def pair(self, i, x, time, context):
         x = self.resnets[i](x, time)
