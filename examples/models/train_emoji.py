@@ -24,7 +24,7 @@ STAGES = {
     "vae": (stages.train_autoencoder, 3000, 2e-3, 50),
     "decoder": (stages.train_decoder, 1500, 1e-3, 50),
     "text": (stages.train_text, 3000, 1.5e-3, 100),
-    "unet": (stages.train_unet, 5200, 1.5e-3, 200),
+    "unet": (stages.train_unet, 3300, 1.5e-3, 200),
     "dit": (stages.train_dit, 4000, 1e-3, 200),
     "export": (stages.export, 0, 0, 0),
     "export-dit": (stages.export_dit, 0, 0, 0),
