@@ -3,8 +3,12 @@
 #include "daguerre/pipeline/image.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/png_chunks.hpp"
 
 using namespace daguerre;
+using daguerre::test::big_endian;
+using daguerre::test::chunk;
+using daguerre::test::crc32;
 using daguerre::test::expect_error;
 
 namespace {
@@ -14,26 +18,6 @@ using Bytes = std::vector<std::byte>;
 void append(Bytes& bytes, std::string_view text) {
   const auto more = std::as_bytes(std::span(text));
   bytes.insert(bytes.end(), more.begin(), more.end());
-}
-
-std::string big_endian(std::uint32_t value) {
-  std::string text;
-  for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(value >> shift & 0xFF);
-  return text;
-}
-
-/// CRC-32 bit by bit, as ISO 3309 defines it.
-std::uint32_t crc32(std::string_view text) {
-  std::uint32_t crc = 0xFFFFFFFFu;
-  for (const char c : text) {
-    crc ^= static_cast<unsigned char>(c);
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xEDB88320u : 0u);
-  }
-  return ~crc;
-}
-
-std::string chunk(const std::string& type, const std::string& data) {
-  return big_endian(static_cast<std::uint32_t>(data.size())) + type + data + big_endian(crc32(type + data));
 }
 
 Bytes png_with(const std::string& chunks) {
