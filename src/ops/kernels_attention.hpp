@@ -37,7 +37,7 @@ inline float unit_of(const bfloat16* first, const bfloat16* second) {
 /// acc += a * b, unit by unit.
 template <class T>
 inline Vector multiply_add(Vector accumulator, Vector a, Vector b) {
-#ifdef __AVX512BF16__
+#if DAGUERRE_AVX512_BF16
   if constexpr (per_unit<T> == 2)
     return std::bit_cast<Vector>(_mm512_dpbf16_ps(std::bit_cast<__m512>(accumulator),
                                                   std::bit_cast<__m512bh>(a), std::bit_cast<__m512bh>(b)));
@@ -92,7 +92,7 @@ struct QueryLanes {
 
 /// The larger of each lane, or the one on the right where either is NaN.
 inline Vector larger(Vector a, Vector b) {
-#ifdef __AVX512F__
+#if DAGUERRE_AVX512
   return std::bit_cast<Vector>(_mm512_max_ps(std::bit_cast<__m512>(a), std::bit_cast<__m512>(b)));
 #else
   return a > b ? a : b;
@@ -168,7 +168,7 @@ using Bits = std::int32_t __attribute__((vector_size(DAGUERRE_VECTOR_BYTES)));
 /// where the result will be rounded to bfloat16 (4e-3).
 template <class T>
 inline Vector exp2_of(Vector x) {
-#ifdef __AVX512DQ__
+#if DAGUERRE_AVX512
   constexpr int below = 1;  // what remains above the next integer below
   const auto f = std::bit_cast<Vector>(_mm512_reduce_ps(std::bit_cast<__m512>(x), below));
 #else
@@ -185,7 +185,7 @@ inline Vector exp2_of(Vector x) {
     p = (((1.867130150e-3f * f + 9.017030101e-3f) * f + 5.579991332e-2f) * f + 2.401644501e-1f) * f +
         6.931513118e-1f;
   p = p * f + 1.0f;
-#ifdef __AVX512DQ__
+#if DAGUERRE_AVX512
   return std::bit_cast<Vector>(_mm512_scalef_ps(std::bit_cast<__m512>(p), std::bit_cast<__m512>(x)));
 #else
   return std::bit_cast<Vector>(std::bit_cast<Bits>(p) + (std::bit_cast<Bits>(rounded) << 23));
@@ -194,7 +194,7 @@ inline Vector exp2_of(Vector x) {
 
 /// Two rows of weights as one row of units: even key in the lower half.
 inline Vector paired([[maybe_unused]] Vector even, [[maybe_unused]] Vector odd) {
-#ifdef __AVX512BF16__
+#if DAGUERRE_AVX512_BF16
   alignas(64) static constexpr std::uint16_t interleave[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
                                                                21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
                                                                11, 27, 12, 28, 13, 29, 14, 30, 15, 31};

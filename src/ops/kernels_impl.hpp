@@ -14,7 +14,15 @@
 #include <unsupported/Eigen/SpecialFunctions>
 
 #include <Eigen/Core>
-#if defined(__AVX512F__) || defined(__F16C__)
+// What the file was made for decides, not only what the compiler may use: with -march=native it may use
+// everything in all of them.
+#define DAGUERRE_AVX512 (DAGUERRE_VECTOR_BYTES == 64)  // with its parts F, BW, VL and DQ
+#ifdef __AVX512BF16__
+#define DAGUERRE_AVX512_BF16 DAGUERRE_AVX512
+#else
+#define DAGUERRE_AVX512_BF16 0
+#endif
+#if DAGUERRE_AVX512 || defined(__F16C__)
 #include <immintrin.h>
 #endif
 
@@ -29,11 +37,7 @@ constexpr Index lanes = DAGUERRE_VECTOR_BYTES / sizeof(float);
 constexpr Index panel_width = 2 * lanes;
 constexpr int row_block = DAGUERRE_VECTOR_BYTES == 64 ? 12 : 6;
 using Vector = float __attribute__((vector_size(DAGUERRE_VECTOR_BYTES)));
-#ifdef __AVX512BF16__
-constexpr bool native_bfloat16 = true;
-#else
-constexpr bool native_bfloat16 = false;
-#endif
+constexpr bool native_bfloat16 = DAGUERRE_AVX512_BF16;
 
 /// A vector from or to floats of any alignment; compiles to one unaligned move.
 inline Vector load(const float* from) {
@@ -139,7 +143,7 @@ inline void to_float(const bfloat16* x, float* y, Index count) {
 }
 inline void from_float(const float* x, bfloat16* y, Index count) {
   Index i = 0;
-#ifdef __AVX512BF16__
+#if DAGUERRE_AVX512_BF16
   for (; i + lanes <= count; i += lanes) {
     const auto rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(x + i));
     __builtin_memcpy(static_cast<void*>(y + i), &rounded, sizeof rounded);
