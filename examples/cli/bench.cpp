@@ -112,9 +112,9 @@ void carry_out(Request request) {
   progress.stage("warming up");
   {
     BenchReport warm_up;
-    order.load.on_warning = [&](const std::string& text) { progress.warning(text); };
+    order.load.log = progress.warnings();
     run(order, interrupt, warm_up);
-    order.load.on_warning = {};  // once is enough
+    order.load.log = {};  // once is enough
     // As a program that makes one picture: what freed models leave in the heap is not counted.
     report.peak_memory = peak_memory();
   }

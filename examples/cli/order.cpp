@@ -240,7 +240,7 @@ void carry_out(Order order) {
   const Interrupt interrupt;
   Progress progress(order.quiet);
   order.load.precision = precision_called(order.precision);
-  order.load.on_warning = [&](const std::string& text) { progress.warning(text); };
+  order.load.log = progress.warnings();
   read_inputs(order);
   check_outputs(order);
 

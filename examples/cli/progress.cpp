@@ -28,9 +28,12 @@ void Progress::note(std::string_view line) {
   std::fprintf(stderr, "%s\n", one_line(line).c_str());
 }
 
-void Progress::warning(std::string_view text) {
-  end_line();
-  std::fprintf(stderr, "warning: %s\n", one_line(text).c_str());
+LogSink Progress::warnings() {
+  return [this](LogLevel level, std::string_view text) {
+    if (level != LogLevel::warning) return;
+    end_line();
+    std::fprintf(stderr, "warning: %s\n", one_line(text).c_str());
+  };
 }
 
 void Progress::loaded() {

@@ -19,7 +19,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void note(std::string_view line);
-  void warning(std::string_view text);
+  /// For LoadOptions::log: shows warnings and nothing else. Valid as long as this object is.
+  LogSink warnings();
   /// What is being done, on a terminal, until the next line.
   void stage(std::string_view text);
   /// Takes that back.

@@ -1,6 +1,6 @@
 #include "pipeline/backend.hpp"
 
-#include <cstdio>
+#include <charconv>
 
 namespace daguerre {
 namespace {
@@ -41,9 +41,9 @@ std::pair<Index, Index> size_of(const GenerateOptions& options, Index downscale,
 }
 
 std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
+  char text[32];  // not printf: its decimal point is the host's locale's
+  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::general, 6).ptr;
+  return {text, end};
 }
 
 }  // namespace daguerre

@@ -52,7 +52,7 @@ struct BackendSource {
   std::shared_ptr<const ops::Engine> engine;
   Precision precision = Precision::float32;  ///< not automatic
   bool allow_trailing_bytes = false;
-  WarningSink warn;
+  LogSink log;
 };
 std::unique_ptr<const Backend> load_stable_diffusion_backend(const BackendSource& source);
 std::unique_ptr<const Backend> load_dit_backend(const BackendSource& source);

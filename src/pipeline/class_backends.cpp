@@ -99,12 +99,12 @@ class DDPMBackend final : public Backend {
 
 std::unique_ptr<const Backend> load_dit_backend(const BackendSource& source) {
   return std::make_unique<DiTBackend>(DiTPipeline::load(source.folder, source.engine, source.precision,
-                                                        source.allow_trailing_bytes, source.warn));
+                                                        source.allow_trailing_bytes, source.log));
 }
 
 std::unique_ptr<const Backend> load_ddpm_backend(const BackendSource& source) {
   return std::make_unique<DDPMBackend>(DDPMPipeline::load(source.folder, source.engine, source.precision,
-                                                          source.allow_trailing_bytes, source.warn));
+                                                          source.allow_trailing_bytes, source.log));
 }
 
 }  // namespace daguerre

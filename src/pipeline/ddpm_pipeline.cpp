@@ -32,9 +32,8 @@ DDPMPipeline::DDPMPipeline(DDPMNetwork network) : network_(std::move(network)) {
 }
 
 DDPMPipeline DDPMPipeline::load(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
-                                Precision precision, bool allow_trailing_bytes,
-                                const std::function<void(const std::string&)>& warn) {
-  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, warn},
+                                Precision precision, bool allow_trailing_bytes, const LogSink& log) {
+  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, log},
                         [&]<class T, class D>(const LoadContext&, const LoadContext& denoiser) {
                           return DDPMPipeline(load_as<D>(folder, denoiser));
                         });
@@ -70,8 +69,10 @@ Tensor<float> DDPMPipeline::run(const ops::Context& context, const DDPMTask& tas
   const auto start = initial_noise(
       task.latents, {task.batch, task.height, task.width, network_.unet.shape.in_channels}, noise);
   DenoisingLoop loop;
-  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
-    return network_.denoise(context, x, timestep, task.class_labels);
+  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index image) {
+    const auto labels = std::span(task.class_labels);
+    return network_.denoise(context, x, timestep,
+                            labels.empty() ? labels : labels.subspan(static_cast<std::size_t>(image), 1));
   };
   loop.on_step = on_step;
   return loop(context, *run, 0, affine(start, run->init_noise_sigma(), 0.0f), noise);

@@ -5,6 +5,7 @@
 
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "pipeline/latents.hpp"
 
 namespace daguerre {
 
@@ -18,7 +19,9 @@ Tensor<float> DenoisingLoop::operator()(const ops::Context& context, samplers::S
     std::optional<ops::Profile::Span> span(std::in_place, context, ops::Stage::step);
     const float timestep = timesteps[static_cast<std::size_t>(i)];
     latents = run.perturb(latents, i, step_noise);
-    const auto output = denoiser(run.scale_model_input(latents, i), timestep);
+    const auto output =
+        image_by_image(run.scale_model_input(latents, i),
+                       [&](const Tensor<float>& x, Index image) { return denoiser(x, timestep, image); });
     ops::check_finite(output, component);
     const auto stepped = run.step(output, i, latents, step_noise);
     latents = revise ? revise(stepped, i + 1) : stepped;

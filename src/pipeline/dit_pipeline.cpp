@@ -51,12 +51,11 @@ DiTPipeline::DiTPipeline(DiTNetworks networks, ClassNames class_names)
 }
 
 DiTPipeline DiTPipeline::load(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
-                              Precision precision, bool allow_trailing_bytes,
-                              const std::function<void(const std::string&)>& warn) {
+                              Precision precision, bool allow_trailing_bytes, const LogSink& log) {
   const auto index = weights::Config::load(folder / "model_index.json");
   const auto labels = index.json("id2label");
   auto names = labels ? ClassNames::parse(*labels, index.source()) : ClassNames();
-  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, warn},
+  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, log},
                         [&]<class T, class D>(const LoadContext& context, const LoadContext& denoiser) {
                           return DiTPipeline(load_as<T, D>(folder, context, denoiser), std::move(names));
                         });
@@ -85,8 +84,6 @@ DiTPipeline::Result DiTPipeline::run(const ops::Context& context, const DiTTask&
   const auto batch = static_cast<Index>(task.class_labels.size());
   auto guidance = task.guidance;
   guidance.channels = transformer.guided_channels;
-  auto labels = task.class_labels;
-  if (guidance.is_on()) labels.resize(2 * labels.size(), transformer.null_class());
 
   samplers::RunOptions options;
   options.steps = task.steps;
@@ -96,7 +93,9 @@ DiTPipeline::Result DiTPipeline::run(const ops::Context& context, const DiTTask&
       initial_noise(task.latents, {batch, task.height / downscale, task.width / downscale, latent}, noise);
   DenoisingLoop loop;
   loop.component = "transformer";
-  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index image) {
+    std::vector<std::int32_t> labels{task.class_labels[static_cast<std::size_t>(image)]};
+    if (guidance.is_on()) labels.push_back(transformer.null_class());
     return guided_prediction(x, guidance, ConditionedHalf::first, [&](const Tensor<float>& both) {
       return first_channels(networks_.denoise(context, both, timestep, labels), latent);
     });

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
@@ -52,9 +51,7 @@ Tensor<float> decode_pictures(const ops::Context& context, const Tensor<float>& 
                               const std::function<Tensor<float>(const Tensor<float>&)>& decode) {
   const ops::Profile::Span span(context, ops::Stage::decoder);
   const auto unscaled = affine(latents, 1.0f / config.scaling_factor, config.shift_factor);
-  std::vector<Tensor<float>> pictures;
-  for (Index n = 0; n < latents.dim(0); ++n) pictures.push_back(decode(unscaled.slice(n, n + 1)));
-  auto decoded = pictures.size() == 1 ? pictures.front() : concat_leading<float>(pictures);
+  auto decoded = image_by_image(unscaled, [&](const Tensor<float>& x, Index) { return decode(x); });
   ops::check_finite(decoded, "vae");
   return decoded;
 }

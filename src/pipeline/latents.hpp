@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/pipeline/guidance.hpp"
@@ -21,6 +22,15 @@ void check_run(int steps, const Guidance& guidance, const samplers::Sampler* sam
 /// `given`, which must be of that shape, or, where it is empty, noise drawn from `noise`. Throws
 /// ArgumentError.
 Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise);
+
+/// What `f(image, n)` makes of each image `[1, ...]` of `batch[N, ...]`, joined again. Engines may split
+/// their sums differently for another batch size; called for one image at a time they cannot.
+template <class T, class F>
+Tensor<float> image_by_image(const Tensor<T>& batch, const F& f) {
+  std::vector<Tensor<float>> results;
+  for (Index n = 0; n < batch.dim(0); ++n) results.push_back(f(batch.slice(n, n + 1), n));
+  return results.size() == 1 ? results.front() : concat_leading<float>(results);
+}
 
 /// Pictures from scaled latents, one image at a time; `decode` is the autoencoder. Throws NumericError.
 Tensor<float> decode_pictures(const ops::Context& context, const Tensor<float>& latents,

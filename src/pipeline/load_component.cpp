@@ -9,16 +9,20 @@ weights::StateDict load_weights(const std::filesystem::path& folder, const LoadC
       weights::StateDict::load(folder, {.allow_trailing_bytes = context.allow_trailing_bytes}));
 }
 
-void report_unused(const weights::StateDict& state, const LoadContext& context) {
+void report(const weights::StateDict& state, const LoadContext& context) {
+  if (!context.log) return;
+  const std::string tensors = std::to_string(state.names().size()) + " tensors";
+  context.log(LogLevel::info, "[weights] " + state.source() + ": " + tensors);
   std::string names;
   int count = 0;
   for (const auto& name : state.unused()) {
     if (name.ends_with("position_ids")) continue;  // constant indices that older files carry along
     if (++count <= 3) names += (names.empty() ? "" : ", ") + name;
   }
-  if (count > 0 && context.warn)
-    context.warn("[weights] " + state.source() + ": " + std::to_string(count) +
-                 " tensors are not part of the model: " + names + (count > 3 ? ", …" : ""));
+  if (count > 0)
+    context.log(LogLevel::warning, "[weights] " + state.source() + ": " + std::to_string(count) + " of " +
+                                       tensors + " are not part of the model: " + names +
+                                       (count > 3 ? ", …" : ""));
 }
 
 Precision resolved(Precision precision, const ops::Engine& engine) {

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
+#include "daguerre/log.hpp"
 #include "daguerre/nn/loader.hpp"
 #include "daguerre/pipeline/precision.hpp"
 #include "daguerre/weights/config.hpp"
@@ -15,13 +15,13 @@ namespace daguerre {
 struct LoadContext {
   std::shared_ptr<const ops::Engine> engine;
   bool allow_trailing_bytes = false;
-  std::function<void(const std::string&)> warn;  ///< told of tensors that nothing asked for
+  LogSink log;
 };
 
 /// The weights of a network in `folder`, under diffusers' names.
 weights::StateDict load_weights(const std::filesystem::path& folder, const LoadContext& context);
-/// Warns of what nothing asked for.
-void report_unused(const weights::StateDict& state, const LoadContext& context);
+/// Tells the log what was read, and warns of what nothing asked for.
+void report(const weights::StateDict& state, const LoadContext& context);
 
 /// `precision`, or what `automatic` means with that engine.
 Precision resolved(Precision precision, const ops::Engine& engine);
@@ -51,7 +51,7 @@ Model load_component(const std::filesystem::path& folder, const LoadContext& con
   const auto config = Config::from(weights::Config::load(folder / "config.json"));
   const auto state = load_weights(folder, context);
   Model model(config, nn::Loader{weights::Scope(state), context.engine});
-  report_unused(state, context);
+  report(state, context);
   return model;
 }
 

@@ -66,6 +66,10 @@ std::string faulty_weights(const fs::path& component) {
   return {};
 }
 
+std::string size_text(const Backend::Plan& plan) {
+  return std::to_string(plan.width) + "x" + std::to_string(plan.height);
+}
+
 }  // namespace
 
 struct Pipeline::State {
@@ -74,7 +78,7 @@ struct Pipeline::State {
   std::string engine_name;
   Precision precision;
   int threads;
-  WarningSink on_warning;
+  LogSink log;
   samplers::SamplerRegistry registry;
   weights::Config scheduler_config;
   std::shared_ptr<const samplers::Sampler> own_sampler;
@@ -87,6 +91,9 @@ struct Pipeline::State {
     result.stop = options.stop;
     result.profile = options.profile;
     return result;
+  }
+  std::string sampler_name(const GenerateOptions& options) const {
+    return options.sampler.empty() ? scheduler_config.class_name() : options.sampler;
   }
   std::string infotext(const GenerateOptions& options, const Backend::Plan& plan, std::uint64_t seed) const;
 };
@@ -102,10 +109,16 @@ Pipeline Pipeline::load(const fs::path& folder, const LoadOptions& options) {
   const Precision precision = resolved(options.precision, *engine);
   const int threads = options.threads == 0 ? available_threads() : options.threads;
   const ThreadLimit limit(threads);
-  auto backend = kind.load({folder, engine, precision, options.allow_trailing_bytes, options.on_warning});
   std::string engine_name(engine->name());
+  if (options.log)
+    options.log(LogLevel::info, "[pipeline] " + folder.string() + ": " + kind.class_name + ", engine " +
+                                    engine_name + " " + ops::engine_version(engine_name) + ", " +
+                                    std::string(ops::instruction_set()) + ", precision " +
+                                    std::string(short_name(precision)) + ", threads " +
+                                    std::to_string(threads));
+  auto backend = kind.load({folder, engine, precision, options.allow_trailing_bytes, options.log});
   return Pipeline(std::make_shared<const State>(
-      State{folder, std::move(engine), std::move(engine_name), precision, threads, options.on_warning,
+      State{folder, std::move(engine), std::move(engine_name), precision, threads, options.log,
             std::move(registry), std::move(scheduler), std::move(own_sampler), std::move(backend)}));
 }
 
@@ -116,10 +129,10 @@ std::string Pipeline::State::infotext(const GenerateOptions& options, const Back
     text.parameters.emplace_back(key, std::move(value));
   };
   add("Steps", std::to_string(options.steps));
-  add("Sampler", options.sampler.empty() ? scheduler_config.class_name() : options.sampler);
+  add("Sampler", sampler_name(options));
   if (plan.guidance) add("CFG scale", number(static_cast<double>(*plan.guidance)));
   add("Seed", std::to_string(seed));
-  add("Size", std::to_string(plan.width) + "x" + std::to_string(plan.height));
+  add("Size", size_text(plan));
   add("Model", fs::absolute(folder).lexically_normal().filename().string());
   text.parameters.insert(text.parameters.end(), plan.parameters.begin(), plan.parameters.end());
   if (options.guidance_rescale > 0)
@@ -143,8 +156,12 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
     result.infotexts.push_back(state_->infotext(options, plan, result.seeds.back()));
   }
   result.warnings = plan.warnings;
-  if (state_->on_warning)
-    for (const auto& warning : result.warnings) state_->on_warning(warning);
+  if (state_->log) {
+    state_->log(LogLevel::info, "[pipeline] pictures: " + std::to_string(options.count) + ", " +
+                                    size_text(plan) + ", " + std::to_string(options.steps) + " steps of " +
+                                    state_->sampler_name(options) + ", seed " + std::to_string(options.seed));
+    for (const auto& warning : result.warnings) state_->log(LogLevel::warning, warning);
+  }
 
   const auto context = state_->context(options);
   SeededNoise noise(options.generator, result.seeds);

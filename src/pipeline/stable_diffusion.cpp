@@ -80,15 +80,19 @@ struct StableDiffusion::Start {
 Tensor<float> StableDiffusion::encode_prompts(const ops::Context& context,
                                               const std::vector<std::string>& prompts, int clip_skip) const {
   const ops::Profile::Span span(context, ops::Stage::text_encoder);
-  Tensor<std::int32_t> ids({static_cast<Index>(prompts.size()), tokenizer_.length()});
-  std::int32_t* out = ids.data();
-  for (const auto& prompt : prompts) {
-    const auto window = tokenizer_.window(prompt);
-    out = std::copy(window.ids.begin(), window.ids.end(), out);
+  std::vector<Tensor<float>> states;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    if (i > 0 && prompts[i] == prompts[i - 1]) {
+      states.push_back(states.back());
+      continue;
+    }
+    Tensor<std::int32_t> ids({1, tokenizer_.length()});
+    const auto window = tokenizer_.window(prompts[i]);
+    std::copy(window.ids.begin(), window.ids.end(), ids.data());
+    states.push_back(networks_->encode_text(context, ids, clip_skip));
+    ops::check_finite(states.back(), "text_encoder");
   }
-  auto states = networks_->encode_text(context, ids, clip_skip);
-  ops::check_finite(states, "text_encoder");
-  return states;
+  return concat_leading<float>(states);
 }
 
 Tensor<float> StableDiffusion::decode(const ops::Context& context, const Tensor<float>& latents) const {
@@ -100,8 +104,14 @@ Tensor<float> StableDiffusion::encode_image(const ops::Context& context, const T
                                             Index batch, NoiseStreams& noise) const {
   const ops::Profile::Span span(context, ops::Stage::image_encoder);
   const auto& config = networks_->autoencoder_config();
-  auto distribution = networks_->encode_image(context, image);
-  distribution = {repeated(distribution.mean, batch), repeated(distribution.logvar, batch)};
+  std::vector<Tensor<float>> means, logvars;
+  for (Index n = 0; n < image.dim(0); ++n) {
+    auto encoded = networks_->encode_image(context, image.slice(n, n + 1));
+    means.push_back(std::move(encoded.mean));
+    logvars.push_back(std::move(encoded.logvar));
+  }
+  const models::LatentDistribution distribution{repeated(concat_leading<float>(means), batch),
+                                                repeated(concat_leading<float>(logvars), batch)};
   const auto drawn = noise.draw(NoiseStreams::Use::autoencoder, distribution.mean.shape());
   auto latents =
       affine(distribution.sample(drawn), config.scaling_factor, -config.shift_factor * config.scaling_factor);
@@ -149,13 +159,14 @@ StableDiffusion::Result StableDiffusion::run(const ops::Context& context, const 
                                              NoiseStreams& noise, const StepObserver& on_step) const {
   check(task, *networks_);
   const bool guided = task.guidance.is_on();
-  auto states = encode_prompts(context, task.prompts, task.clip_skip);
-  if (guided) {
+  const auto prompts = encode_prompts(context, task.prompts, task.clip_skip);
+  Tensor<float> negative;
+  if (guided)
     // Skipping the text encoder's last layers concerns the prompt alone, as in the reference.
-    const auto negative =
-        task.negative_prompts.empty() ? std::vector<std::string>(task.prompts.size()) : task.negative_prompts;
-    states = concat_leading<float>(std::array{encode_prompts(context, negative, 0), states});
-  }
+    negative = encode_prompts(
+        context,
+        task.negative_prompts.empty() ? std::vector<std::string>(task.prompts.size()) : task.negative_prompts,
+        0);
 
   samplers::RunOptions options;
   options.steps = task.steps;
@@ -171,11 +182,14 @@ StableDiffusion::Result StableDiffusion::run(const ops::Context& context, const 
   const auto start = prepare(context, task, *run, options.first_call, noise);
   const bool nine_channels = !start.masked_latents.empty();
   DenoisingLoop loop;
-  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index image) {
+    const auto own = [image](const Tensor<float>& batch) { return batch.slice(image, image + 1); };
     const auto input = nine_channels
-                           ? ops::concat_channels(context, ops::concat_channels(context, x, start.mask),
-                                                  start.masked_latents)
+                           ? ops::concat_channels(context, ops::concat_channels(context, x, own(start.mask)),
+                                                  own(start.masked_latents))
                            : x;
+    const auto states =
+        guided ? concat_leading<float>(std::array{own(negative), own(prompts)}) : own(prompts);
     return guided_prediction(input, task.guidance, ConditionedHalf::second, [&](const Tensor<float>& batch) {
       return networks_->denoise(context, batch, timestep, states);
     });

@@ -66,8 +66,8 @@ std::shared_ptr<const StableDiffusionNetworks> load_as(const fs::path& folder, c
 
 std::shared_ptr<const StableDiffusionNetworks> load_stable_diffusion_networks(
     const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine, Precision precision,
-    bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn) {
-  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, warn},
+    bool allow_trailing_bytes, const LogSink& log) {
+  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, log},
                         [&]<class T, class D>(const LoadContext& context, const LoadContext& denoiser) {
                           return load_as<T, D>(folder, context, denoiser);
                         });

@@ -74,4 +74,22 @@ no_global_constructors() {
   [ -z "$found" ] || fail "these have constructors that run before main:" "$found"
 }
 
+# Every statement of docs/embedding.md (a line that begins with *) names a test, and every test named there exists.
+embedding_statements() {
+  local document=$1 build=$2 ctest=$3 known named unknown without
+  known=$("$ctest" --test-dir "$build" -N | sed -nE 's/^ *Test +#[0-9]+: //p')
+  [ -n "$known" ] || fail "no tests in $build"
+  grep -q '^\* ' "$document" || fail "no statements in $document"
+  without=$(awk '
+    function done() { if (statement != "" && statement !~ /`test: [^`]+`/) print statement; statement = "" }
+    /^(\*|#|$)/ { done() }
+    /^\* / { statement = $0; next }
+    statement != "" { statement = statement " " $0 }
+    END { done() }' "$document")
+  [ -z "$without" ] || fail "these name no test:" "$without"
+  named=$(tr -s ' \n' ' ' <"$document" | grep -oE '`test: [^`]+`' | sed -E 's/^`test: (.*)`$/\1/' | sort -u)
+  unknown=$(comm -23 <(echo "$named") <(sort -u <<<"$known"))
+  [ -z "$unknown" ] || fail "there are no tests of these names:" "$unknown"
+}
+
 "$@"

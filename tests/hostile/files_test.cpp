@@ -19,18 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Sanitizers slow everything down and keep freed memory for a while.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool is_instrumented = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool is_instrumented = true;
-#else
-constexpr bool is_instrumented = false;
-#endif
-#else
-constexpr bool is_instrumented = false;
-#endif
 constexpr double most_seconds = is_instrumented ? 20.0 : 1.0;
 constexpr double most_megabytes = is_instrumented ? 2000.0 : 100.0;
 

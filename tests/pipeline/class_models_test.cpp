@@ -100,11 +100,13 @@ TEST_CASE("a folder may hold the original DiT as its transformer", "[pipeline][d
   fs::copy(original / "config.json", folder / "transformer/config.json");
   fs::copy(original / "weights.safetensors", folder / "transformer/weights.safetensors");
   std::vector<std::string> warnings;
-  const auto pipe = Pipeline::load(
-      folder.path(), {.precision = Precision::float32,
-                      .engine = "eigen",
-                      .threads = 1,
-                      .on_warning = [&](const std::string& text) { warnings.push_back(text); }});
+  const auto pipe = Pipeline::load(folder.path(), {.precision = Precision::float32,
+                                                   .engine = "eigen",
+                                                   .threads = 1,
+                                                   .log = [&](LogLevel level, std::string_view text) {
+                                                     if (level == LogLevel::warning)
+                                                       warnings.emplace_back(text);
+                                                   }});
   CHECK(warnings.empty());
   // One DDIM step from noise is linear in the prediction: the fourth channel must not know of guidance.
   const auto run = [&](float scale) {
@@ -129,8 +131,6 @@ TEST_CASE("DDPM makes pictures without an autoencoder", "[pipeline][ddpm]") {
   REQUIRE(made.images.size() == 2);
   CHECK(made.latents.shape() == Shape{2, 16, 16, 3});
   CHECK_FALSE(same_pixels(made.images[0], made.images[1]));
-  const auto second = pipe.generate({.steps = 4, .seed = 4});
-  CHECK(test::difference(made.decoded.slice(1, 2), second.decoded).rel_l2 < 1e-6);
   CHECK(setting(made, "CFG scale").empty());
   CHECK(setting(made, "Class").empty());
   CHECK(setting(made, "Sampler") == "DDPMScheduler");

@@ -58,7 +58,7 @@ TEST_CASE("the loop visits every timestep, shows each step and lets steps be rev
   std::vector<float> asked, shown;
   std::vector<Index> revised;
   DenoisingLoop loop;
-  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index) {
     asked.push_back(timestep);
     return x;
   };
@@ -94,7 +94,7 @@ TEST_CASE("the loop stops at NaN and on request", "[pipeline][denoising]") {
   const auto start = test::random_tensor({1, 2, 2, 3}, 5);
   DenoisingLoop loop;
   loop.component = "transformer";
-  loop.denoiser = [](const Tensor<float>& x, float) {
+  loop.denoiser = [](const Tensor<float>& x, float, Index) {
     return Tensor<float>::full(x.shape(), std::numeric_limits<float>::quiet_NaN());
   };
   test::expect_error<NumericError>([&] { loop(context, *ddim_run(3), 0, start, noise); },
@@ -102,7 +102,7 @@ TEST_CASE("the loop stops at NaN and on request", "[pipeline][denoising]") {
   std::stop_source source;
   context.stop = source.get_token();
   int calls = 0;
-  loop.denoiser = [&](const Tensor<float>& x, float) {
+  loop.denoiser = [&](const Tensor<float>& x, float, Index) {
     if (++calls == 2) source.request_stop();
     return x;
   };

@@ -69,42 +69,6 @@ TEST_CASE("the same order gives the same picture, another seed another", "[pipel
   CHECK_FALSE(equal(first.decoded, pipe.generate(other).decoded));
 }
 
-TEST_CASE("an image of a batch is the one its seed gives alone", "[pipeline]") {
-  for (const auto& engine : ops::engine_names())
-    for (const auto* sampler : {"ddim", "euler-a"}) {
-      INFO(engine << ", " << sampler);
-      const auto pipe = load_tiny({.engine = engine});
-      auto order = small_order();
-      order.sampler = sampler;
-      order.count = 3;
-      const auto batch = pipe.generate(order);
-      CHECK(batch.seeds == std::vector<std::uint64_t>{7, 8, 9});
-      order.count = 1;
-      order.seed = 8;
-      const auto single = pipe.generate(order);
-      // Another batch size may split oneDNN's sums differently.
-      CHECK(difference(batch.latents.slice(1, 2), single.latents).rel_l2 < 1e-5);
-      CHECK(difference(batch.decoded.slice(1, 2), single.decoded).rel_l2 < 1e-5);
-    }
-}
-
-TEST_CASE("one pipeline serves several threads", "[pipeline]") {
-  const auto pipe = load_tiny();
-  std::vector<Generated> expected(4), actual(4);
-  const auto order = [](std::size_t i) {
-    auto options = small_order();
-    options.seed = i;
-    options.prompt = "picture number " + std::to_string(i);
-    return options;
-  };
-  for (std::size_t i = 0; i < 4; ++i) expected[i] = pipe.generate(order(i));
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < 4; ++i) threads.emplace_back([&, i] { actual[i] = pipe.generate(order(i)); });
-  }
-  for (std::size_t i = 0; i < 4; ++i) CHECK(equal(expected[i].decoded, actual[i].decoded));
-}
-
 TEST_CASE("the step callback sees every step, previews, and stops the run", "[pipeline]") {
   const auto pipe = load_tiny();
   auto order = small_order();
@@ -227,15 +191,13 @@ TEST_CASE("options that are not possible are refused", "[pipeline]") {
 }
 
 TEST_CASE("a prompt that is too long is cut and the words lost are named", "[pipeline]") {
-  std::vector<std::string> warnings;
-  const auto pipe = load_tiny({.on_warning = [&](const std::string& text) { warnings.push_back(text); }});
+  const auto pipe = load_tiny();
   auto order = small_order();
   order.prompt.clear();
   for (int i = 0; i < 3000; ++i) order.prompt += "cat ";
   order.prompt += "zebra";
   const auto made = pipe.generate(order);
   REQUIRE(made.warnings.size() == 1);
-  CHECK(made.warnings == warnings);
   CHECK(made.warnings[0].find("zebra") != std::string::npos);
 }
 
@@ -262,31 +224,6 @@ TEST_CASE("the PNG tells how it was made", "[pipeline]") {
   CHECK(has("Seed", "7"));
   CHECK(has("Size", "24x16"));
   CHECK(has("CFG scale", "7.5"));
-}
-
-TEST_CASE("weights that are not finite are named", "[pipeline]") {
-  const TempFolder folder;
-  const auto model = folder.path() / "model";
-  fs::copy(tiny_model(), model, fs::copy_options::recursive);
-  const auto file = model / "unet" / "diffusion_pytorch_model.safetensors";
-  const std::string spoiled = "mid_block.resnets.0.conv1.weight";
-  weights::SafetensorsWriter writer;
-  {
-    const auto original = weights::SafetensorsFile::open(file);
-    for (const auto& info : original.tensors()) {
-      auto tensor = original.read<float>(info.name);
-      if (info.name == spoiled) tensor.data()[3] = std::numeric_limits<float>::quiet_NaN();
-      writer.add(info.name, tensor);
-    }
-  }
-  writer.save(file);
-  for (const auto& engine : ops::engine_names())
-    expect_error<NumericError>(
-        [&] {
-          Pipeline::load(model, {.precision = Precision::float32, .engine = engine, .threads = 1})
-              .generate(small_order());
-        },
-        {"[unet]", spoiled, "NaN", (model / "unet").string()});
 }
 
 TEST_CASE("models that are not complete are refused", "[pipeline]") {

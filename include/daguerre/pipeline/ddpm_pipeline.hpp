@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/log.hpp"
 #include "daguerre/models/unet_2d.hpp"
 #include "daguerre/pipeline/denoising.hpp"
 #include "daguerre/pipeline/precision.hpp"
@@ -42,10 +43,10 @@ class DDPMPipeline {
  public:
   /// Throws ConfigError for channels that are not a picture's.
   explicit DDPMPipeline(DDPMNetwork network);
-  /// Loads `unet` below `folder` in `precision`. `warn` is told of tensors that nothing asked for.
+  /// Loads `unet` below `folder` in `precision`. `log` is told of tensors that nothing asked for.
   static DDPMPipeline load(const std::filesystem::path& folder,
                            const std::shared_ptr<const ops::Engine>& engine, Precision precision,
-                           bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn);
+                           bool allow_trailing_bytes, const LogSink& log);
 
   /// Pictures `[N, H, W, C]`, about [-1, 1]. Throws ArgumentError for a task that is not possible,
   /// NumericError when the network's result is not finite, Cancelled, and whatever `on_step` throws.

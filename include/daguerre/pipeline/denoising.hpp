@@ -23,11 +23,12 @@ struct DenoisingStep {
 };
 using StepObserver = std::function<void(const DenoisingStep&)>;
 
-/// A model with all that steers it settled: the prediction (after guidance) for `x`, scaled as the sampler
-/// wants it, at a timestep.
-using Denoiser = std::function<Tensor<float>(const Tensor<float>& x, float timestep)>;
+/// A model with all that steers it settled: the prediction (after guidance) for image number `image` of the
+/// batch, `x[1, ...]`, scaled as the sampler wants it, at a timestep.
+using Denoiser = std::function<Tensor<float>(const Tensor<float>& x, float timestep, Index image)>;
 
-/// The loop that every pipeline runs.
+/// The loop that every pipeline runs. The denoiser is called for one image at a time, so that an image cannot
+/// depend on the batch it is in.
 struct DenoisingLoop {
   Denoiser denoiser;
   std::string_view component = "unet";  ///< who speaks when a prediction is not finite

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/log.hpp"
 #include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/models/dit.hpp"
 #include "daguerre/pipeline/class_names.hpp"
@@ -48,10 +49,10 @@ class DiTPipeline {
   /// out.
   DiTPipeline(DiTNetworks networks, ClassNames class_names);
   /// Loads the model below `folder` (`transformer`, `vae`, model_index.json) in `precision`, the
-  /// transformer in diffusers' layout or the original's. `warn` is told of tensors that nothing asked for.
+  /// transformer in diffusers' layout or the original's. `log` is told of tensors that nothing asked for.
   static DiTPipeline load(const std::filesystem::path& folder,
                           const std::shared_ptr<const ops::Engine>& engine, Precision precision,
-                          bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn);
+                          bool allow_trailing_bytes, const LogSink& log);
 
   struct Result {
     Tensor<float> latents;  ///< `[N, h, w, C]`, scaled as the transformer sees them

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daguerre/error.hpp"
+#include "daguerre/log.hpp"
 #include "daguerre/pipeline/image.hpp"
 #include "daguerre/pipeline/precision.hpp"
 #include "daguerre/tensor/tensor.hpp"
@@ -24,10 +25,6 @@ namespace samplers {
 class SamplerRegistry;
 }
 
-/// Receives warnings: tensors nobody asked for, prompts that were cut. Called from the thread that loads or
-/// generates.
-using WarningSink = std::function<void(const std::string&)>;
-
 struct LoadOptions {
   Precision precision = Precision::automatic;
   std::string engine = "auto";  ///< "onednn", "eigen", or the best there is
@@ -37,7 +34,8 @@ struct LoadOptions {
   /// Samplers the model's scheduler_config.json and GenerateOptions::sampler may name; nullptr: the library's
   /// own.
   std::shared_ptr<const samplers::SamplerRegistry> samplers{};
-  WarningSink on_warning{};
+  /// Told of what was decided and of what looks wrong, at load and in every run; empty: silence.
+  LogSink log{};
 };
 
 /// What `GenerateOptions::on_step` is shown after each step. Valid only during the call.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/log.hpp"
 #include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
 #include "daguerre/pipeline/denoising.hpp"
@@ -90,10 +91,10 @@ class StableDiffusion {
   text::ClipTokenizer tokenizer_;
 };
 
-/// Loads the networks below `folder` (`text_encoder`, `unet`, `vae`) in `precision`. `warn` is told
+/// Loads the networks below `folder` (`text_encoder`, `unet`, `vae`) in `precision`. `log` is told
 /// of tensors that nothing asked for. Throws what the loaders throw.
 std::shared_ptr<const StableDiffusionNetworks> load_stable_diffusion_networks(
     const std::filesystem::path& folder, const std::shared_ptr<const ops::Engine>& engine,
-    Precision precision, bool allow_trailing_bytes, const std::function<void(const std::string&)>& warn);
+    Precision precision, bool allow_trailing_bytes, const LogSink& log);
 
 }  // namespace daguerre

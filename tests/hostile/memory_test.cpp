@@ -1,0 +1,115 @@
+// Memory is given back, and too little of it is an error.
+#include <cstdio>
+#include <new>
+#include <optional>
+
+#include "daguerre/ops/engine.hpp"
+#include "support/catch.hpp"
+#include "support/guest.hpp"
+#include "support/process.hpp"
+
+#if DAGUERRE_TEST_HAS_FORK
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
+
+using namespace daguerre;
+using namespace daguerre::test;
+
+TEST_CASE("a result outlives its pipeline and the buffers of its order", "[guest][memory]") {
+  const auto make = [](bool careless) {
+    auto pipe = std::make_optional(load_tiny());
+    auto order = small_order();
+    order.latents = Tensor<float>::full({1, 8, 12, 4}, 0.5f);
+    order.init_image = Image(24, 16, 3);
+    order.mask_image = Image(24, 16, 1);
+    order.mask_image.pixels()[5] = 255;
+    auto made = pipe->generate(order);
+    if (careless) {
+      order.latents.span()[0] = 9.0f;
+      order.init_image.pixels()[0] = 255;
+      pipe.reset();
+    }
+    return made;
+  };
+  CHECK(equal(make(true), make(false)));
+}
+
+TEST_CASE("fifty pictures take no more memory than ten", "[guest][memory]") {
+  const auto pipe = load_tiny();
+  double after_ten = 0;
+  for (int i = 0; i < 60; ++i) {
+    if (i == 10) after_ten = resident_megabytes();
+    auto order = small_order();
+    order.seed = static_cast<std::uint64_t>(i);
+    order.prompt = "picture number " + std::to_string(i);
+    (void)pipe.generate(order);
+  }
+  CHECK(resident_megabytes() < after_ten + 4);
+}
+
+TEST_CASE("fifty stopped runs take no more memory than ten", "[guest][memory][cancel]") {
+  const auto pipe = load_tiny();
+  double after_ten = 0;
+  for (int i = 0; i < 60; ++i) {
+    if (i == 10) after_ten = resident_megabytes();
+    std::stop_source source;
+    auto order = small_order();
+    order.stop = source.get_token();
+    order.on_step = [&](const Step& step) {
+      if (step.index == i % 3) source.request_stop();  // seen in the next step, or in the decoder
+      return true;
+    };
+    CHECK_THROWS_AS(pipe.generate(order), Cancelled);
+  }
+  CHECK(resident_megabytes() < after_ten + 4);
+}
+
+// Sanitizers reserve more address space than any limit leaves.
+#if DAGUERRE_TEST_HAS_FORK
+namespace {
+
+/// The size of this process's address space, in bytes.
+rlim_t address_space() {
+  long pages = 0;
+  if (std::FILE* const file = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(file, "%ld", &pages) != 1) pages = 0;
+    std::fclose(file);
+  }
+  return static_cast<rlim_t>(pages) * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+TEST_CASE("too little memory is an error", "[guest][memory]") {
+  if (is_instrumented) return;
+  enum Outcome { done = 0, no_memory = 1, error = 2, other = 3 };
+  for (const auto& engine : ops::engine_names()) {
+    int refused = 0;
+    for (const rlim_t megabytes : {0, 1, 4, 16, 32, 64, 128, 256, 320, 4096}) {
+      const int status = in_child([&] {
+        const rlim_t limit = address_space() + (megabytes << 20);
+        const rlimit limits{limit, limit};
+        ::setrlimit(RLIMIT_AS, &limits);
+        try {
+          auto order = small_order();
+          order.width = order.height = 128;
+          (void)load_tiny(engine).generate(order);
+          return done;
+        } catch (const std::bad_alloc&) {
+          return no_memory;
+        } catch (const Error&) {
+          return error;
+        } catch (...) {
+          return other;
+        }
+      });
+      INFO(engine << ", " << megabytes << " MB more");
+      CHECK((status == done || status == no_memory || status == error));
+      if (megabytes == 4096) CHECK(status == done);
+      refused += status != done ? 1 : 0;
+    }
+    CHECK(refused >= 3);
+  }
+}
+#endif

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include "daguerre/pipeline/pipeline.hpp"
+#include "support/golden.hpp"
+
+namespace daguerre::test {
+
+inline Pipeline load_tiny(const std::string& engine = "auto", int threads = 1,
+                          Precision precision = Precision::float32) {
+  return Pipeline::load(golden("pipelines/sd1"),
+                        {.precision = precision, .engine = engine, .threads = threads});
+}
+
+inline GenerateOptions small_order() {
+  GenerateOptions options;
+  options.prompt = "a cat on a red carpet";
+  options.width = 24;
+  options.height = 16;
+  options.steps = 3;
+  options.seed = 7;
+  options.sampler = "ddim";
+  return options;
+}
+
+/// Bit for bit.
+inline bool equal(const Tensor<float>& a, const Tensor<float>& b) {
+  return a.shape() == b.shape() && std::equal(a.data(), a.data() + a.size(), b.data());
+}
+inline bool equal(const Generated& a, const Generated& b) {
+  return equal(a.latents, b.latents) && equal(a.decoded, b.decoded) && a.infotexts == b.infotexts;
+}
+
+}  // namespace daguerre::test
