@@ -88,6 +88,25 @@ TEST_CASE("the loop visits every timestep, shows each step and lets steps be rev
   CHECK(end.data()[0] == 4.0f);
 }
 
+TEST_CASE("the denoiser is given one image at a time", "[pipeline][denoising]") {
+  const auto context = test::context_for("eigen");
+  SeededNoise noise("torch-cpu", {1, 2, 3});
+  std::vector<Index> asked;
+  DenoisingLoop loop;
+  loop.denoiser = [&](const Tensor<float>& x, float, Index image) {
+    CHECK(x.shape() == Shape{1, 2, 2, 3});
+    asked.push_back(image);
+    return Tensor<float>::full(x.shape(), static_cast<float>(image));
+  };
+  loop.on_step = [&](const DenoisingStep& step) {
+    REQUIRE(step.model_output.shape() == Shape{3, 2, 2, 3});
+    for (Index n = 0; n < 3; ++n)
+      for (const float value : step.model_output[n].span()) CHECK(value == static_cast<float>(n));
+  };
+  loop(context, *ddim_run(2), 0, test::random_tensor({3, 2, 2, 3}, 5), noise);
+  CHECK(asked == std::vector<Index>{0, 1, 2, 0, 1, 2});
+}
+
 TEST_CASE("the loop stops at NaN and on request", "[pipeline][denoising]") {
   auto context = test::context_for("eigen");
   SeededNoise noise("torch-cpu", {1});
