@@ -35,6 +35,35 @@ class FirstException {
   std::exception_ptr first_;
 };
 
+/// Starts up to `count` threads that do `work`, fewer where the system refuses more, and returns how many
+/// there are.
+template <class Work>
+std::size_t start_threads(std::vector<std::jthread>& threads, std::size_t count, const Work& work) noexcept {
+  try {
+    threads.reserve(count);
+    while (threads.size() < count) threads.emplace_back(work);
+  } catch (...) {  // no memory, or a limit on threads: those there are must do
+  }
+  return threads.size();
+}
+
+#ifdef _OPENMP
+/// How many threads, of `wanted`, an OpenMP region of the calling thread can have. OpenMP's library ends the
+/// process when it cannot start one, so as many are started here before a team grows; the system keeps their
+/// stacks for the next ones.
+int possible_threads(int wanted) noexcept {
+  static thread_local int proven = 1;
+  if (wanted <= proven) return wanted;
+  std::atomic<bool> done = false;
+  std::vector<std::jthread> threads;
+  const auto started =
+      start_threads(threads, static_cast<std::size_t>(wanted - 1), [&] { done.wait(false); });
+  done = true;
+  done.notify_all();
+  return proven = static_cast<int>(started) + 1;
+}
+#endif
+
 }  // namespace
 
 void parallel_for(int threads, Index count, Index grain, RangeFunction body) {
@@ -49,7 +78,9 @@ void parallel_for(int threads, Index count, Index grain, RangeFunction body) {
     exception.guard([&] { body(count * piece / pieces, count * (piece + 1) / pieces); });
   };
 #ifdef _OPENMP
-#pragma omp parallel for num_threads(static_cast <int>(workers)) schedule(dynamic, 1)
+  // Always all of them: teams of changing size would end threads and start new ones.
+  const int team = possible_threads(threads);
+#pragma omp parallel for num_threads(team) schedule(dynamic, 1)
   for (Index piece = 0; piece < pieces; ++piece) run(piece);
 #else
   std::atomic<Index> next{0};
@@ -57,7 +88,7 @@ void parallel_for(int threads, Index count, Index grain, RangeFunction body) {
     for (Index piece; (piece = next.fetch_add(1)) < pieces;) run(piece);
   };
   std::vector<std::jthread> helpers;
-  for (Index i = 1; i < workers; ++i) helpers.emplace_back(work);
+  start_threads(helpers, static_cast<std::size_t>(workers - 1), work);
   work();
   helpers.clear();
 #endif
@@ -82,7 +113,7 @@ int current_thread_limit() noexcept {
 
 #ifdef _OPENMP
 ThreadLimit::ThreadLimit(int threads) noexcept : before_(omp_get_max_threads()) {
-  omp_set_num_threads(std::max(threads, 1));
+  omp_set_num_threads(possible_threads(std::max(threads, 1)));
 }
 ThreadLimit::~ThreadLimit() {
   omp_set_num_threads(before_);

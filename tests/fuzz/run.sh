@@ -11,7 +11,7 @@ fuzz() {
   local program=$1 name
   name=$(basename "$program")
   mkdir -p "$work/$name/corpus"
-  if "$program" "$work/$name/corpus" "build/fuzz/seeds/$name" -max_total_time="$seconds" -max_len=16384 -timeout=10 \
+  if "$program" "$work/$name/corpus" "build/fuzz/seeds/$name" -max_total_time="$seconds" -max_len=16384 -timeout=30 \
     -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$work/$name/" >"$work/$name/log" 2>&1; then
     echo "$name: $(grep '^Done ' "$work/$name/log")"
   else

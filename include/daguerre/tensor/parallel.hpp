@@ -27,7 +27,7 @@ class RangeFunction {
 
 /// Calls `body(begin, end)` on pieces that together cover [0, count), on up to `threads` threads, and waits
 /// for all. A piece has at least `grain` elements; which thread works on which is left open. The first
-/// exception thrown by a piece reaches the caller.
+/// exception thrown by a piece reaches the caller. Where the system refuses threads, fewer do the work.
 void parallel_for(int threads, Index count, Index grain, RangeFunction body);
 
 /// The number of processors this process may run on; at least 1.
@@ -41,6 +41,7 @@ int current_thread_limit() noexcept;
 /// afterwards the thread's setting is as it was found. Other threads are not touched.
 class ThreadLimit {
  public:
+  /// Fewer where the system refuses threads.
   explicit ThreadLimit(int threads) noexcept;
   ~ThreadLimit();
   ThreadLimit(const ThreadLimit&) = delete;
