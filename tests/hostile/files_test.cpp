@@ -75,6 +75,17 @@ class Model {
 
 }  // namespace
 
+TEST_CASE("there are many malformed files", "[hostile]") {
+  const auto model = Model::original();
+  std::size_t count = 0;
+  for (const auto& files : {hostile_safetensors(model), hostile_configs(model), hostile_tokenizers(model),
+                            hostile_indexes(), hostile_pictures(), hostile_png_text()}) {
+    CHECK(files.size() >= 20);
+    count += files.size();
+  }
+  CHECK(count >= 1000);
+}
+
 TEST_CASE("malformed safetensors files are refused at once", "[hostile]") {
   const Model model;
   const auto files = hostile_safetensors(Model::original());
