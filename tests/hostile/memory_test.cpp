@@ -17,6 +17,13 @@
 using namespace daguerre;
 using namespace daguerre::test;
 
+namespace {
+
+/// In MB. AddressSanitizer keeps 256 MB of freed memory; what leaks it tells at the end.
+constexpr double most_growth = is_instrumented ? 400.0 : 4.0;
+
+}  // namespace
+
 TEST_CASE("a result outlives its pipeline and the buffers of its order", "[guest][memory]") {
   const auto make = [](bool careless) {
     auto pipe = std::make_optional(load_tiny());
@@ -46,7 +53,7 @@ TEST_CASE("fifty pictures take no more memory than ten", "[guest][memory]") {
     order.prompt = "picture number " + std::to_string(i);
     (void)pipe.generate(order);
   }
-  CHECK(resident_megabytes() < after_ten + 4);
+  CHECK(resident_megabytes() < after_ten + most_growth);
 }
 
 TEST_CASE("fifty stopped runs take no more memory than ten", "[guest][memory][cancel]") {
@@ -63,7 +70,7 @@ TEST_CASE("fifty stopped runs take no more memory than ten", "[guest][memory][ca
     };
     CHECK_THROWS_AS(pipe.generate(order), Cancelled);
   }
-  CHECK(resident_megabytes() < after_ten + 4);
+  CHECK(resident_megabytes() < after_ten + most_growth);
 }
 
 // Sanitizers reserve more address space than any limit leaves.
