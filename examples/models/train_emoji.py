@@ -8,6 +8,7 @@
     dit      a class-conditional denoiser on the same latents
     export, export-dit   write the model folders
     eval     generates pictures of 100 names and counts the right ones
+    pictures writes the training set as PNG files, for examples/study
 
 Each stage goes on from its checkpoint in --work-dir; a longer --steps extends a finished one."""
 
@@ -29,6 +30,7 @@ STAGES = {
     "export": (stages.export, 0, 0, 0),
     "export-dit": (stages.export_dit, 0, 0, 0),
     "eval": (stages.evaluate, 0, 0, 0),
+    "pictures": (stages.write_pictures, 0, 0, 0),
 }
 
 

@@ -32,6 +32,18 @@ def load(options, name, module, weights="ema"):
     return load_averaged(module, torch.load(path(options, name), map_location="cpu")[weights])
 
 
+def write_pictures(options):
+    """The training set as files: names.txt, a name on each line, and 0000.png, 0001.png, ... in that order."""
+    pictures, emojis = data.load(options)
+    folder = path(options, "pictures")
+    os.makedirs(folder, exist_ok=True)
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(os.path.join(folder, f"{i:04d}.png"))
+    with open(os.path.join(folder, "names.txt"), "w", encoding="utf-8") as file:
+        file.writelines(emoji.name + "\n" for emoji in emojis)
+    print(f"{folder}: {len(emojis)} pictures")
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Autoencoder
 

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""Draws and prints what `emoji_study samplers` and `emoji_study convergence` measured. Needs Debian's python3-matplotlib.
+
+    plot_samplers.py --out samplers.png --table RESULTS.json ["title of the panel=RESULTS.json" ...]
+
+A panel for each file: steps against distance, both logarithmic, with 95 % intervals where there are any."""
+
+import argparse
+import json
+
+import matplotlib
+import matplotlib.ticker
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as pyplot
+
+LABELS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm++2m": "DPM-Solver++ (2M)"}
+REFERENCES = {"training pictures": "training pictures", "reconstructed pictures": "decoded from their latents"}
+STYLES = {"ddpm": ("#c44e52", "s"), "ddim": ("#4c72b0", "o"), "dpm++2m": ("#55a868", "^")}
+
+
+def read(argument):
+    title, _, name = argument.rpartition("=")
+    with open(name, encoding="utf-8") as file:
+        return title, json.load(file)
+
+
+def cells_of(results, sampler):
+    return sorted((cell for cell in results["cells"] if cell["sampler"] == sampler), key=lambda cell: cell["steps"])
+
+
+def draw(panel, title, results):
+    for sampler, (colour, marker) in STYLES.items():
+        cells = cells_of(results, sampler)
+        if not cells:
+            continue
+        steps, values = [cell["steps"] for cell in cells], [cell["distance"] for cell in cells]
+        below = [cell["distance"] - cell["low"] for cell in cells]
+        above = [cell["high"] - cell["distance"] for cell in cells]
+        # a little beside each other, so that intervals do not cover one another
+        shift = {"ddpm": 0.96, "ddim": 1.0, "dpm++2m": 1.04}[sampler]
+        panel.errorbar(
+            [step * shift for step in steps], values, [below, above],
+            color=colour, marker=marker, markersize=5, capsize=3, linewidth=1.4, label=LABELS[sampler],
+        )
+    for name, label in REFERENCES.items():
+        for cell in cells_of(results, name):
+            style = "--" if name == "training pictures" else ":"
+            panel.axhline(cell["distance"], color="grey", linestyle=style, linewidth=1, label=label)
+    every = sorted({cell["steps"] for cell in results["cells"] if cell["steps"] > 0})
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    panel.set_xticks(every, [str(step) for step in every])
+    panel.minorticks_off()
+    ticks = matplotlib.ticker.LogLocator(subs=(1, 2, 5))
+    panel.yaxis.set_major_locator(ticks)
+    panel.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    panel.set_xlabel("steps (model evaluations)")
+    panel.set_ylabel(results["measure"], fontsize=8)
+    panel.set_title(title, fontsize=10)
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8)
+
+
+def table(results):
+    """Steps by sampler, as Markdown."""
+    samplers = [name for name in STYLES if cells_of(results, name)]
+    print("| steps | " + " | ".join(LABELS[name] for name in samplers) + " |")
+    print("|---|" + "---|" * len(samplers))
+    for step in sorted({cell["steps"] for cell in results["cells"] if cell["steps"] > 0}):
+        found = []
+        for name in samplers:
+            cell = next((cell for cell in cells_of(results, name) if cell["steps"] == step), None)
+            found.append(f"{cell['distance']:.3f} ± {(cell['high'] - cell['distance']):.3f}" if cell else "")
+        print(f"| {step} | " + " | ".join(found) + " |")
+    for name in REFERENCES:
+        for cell in cells_of(results, name):
+            print(f"{name}: {cell['distance']:.3f} ± {(cell['high'] - cell['distance']):.3f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="+", help="title=FILE.json")
+    parser.add_argument("--out", help="PNG file to write")
+    parser.add_argument("--table", action="store_true", help="print a table in Markdown of each file")
+    options = parser.parse_args()
+    panels = [read(argument) for argument in options.results]
+    if options.table:
+        for title, results in panels:
+            print(title)
+            table(results)
+    if options.out:
+        figure, axes = pyplot.subplots(1, len(panels), figsize=(5.6 * len(panels), 4.4), squeeze=False)
+        for axis, (title, results) in zip(axes[0], panels):
+            draw(axis, title, results)
+        figure.tight_layout()
+        figure.savefig(options.out, dpi=100)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+#include "sampler_run.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <numeric>
+
+#include <CLI/CLI.hpp>
+
+#include <daguerre/ops/engine.hpp>
+#include <daguerre/pipeline/denoising.hpp>
+#include <daguerre/samplers/registry.hpp>
+#include <daguerre/tensor/parallel.hpp>
+
+namespace daguerre::study {
+namespace {
+
+/// What Pipeline sets for Stable Diffusion: its latents are not confined to [-1, 1], timesteps count from 1.
+weights::Config scheduler_of(const LatentMaker::Options& options) {
+  return weights::Config::load(options.model / "scheduler" / "scheduler_config.json")
+      .with(R"({"steps_offset": 1, "clip_sample": false, "timestep_spacing": ")" + options.spacing + "\"}");
+}
+
+Tensor<float> repeated(const Tensor<float>& one, Index count) {
+  return concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(count), one));
+}
+
+/// A checksum (FNV-1a, 64 bits) of the weights of a model's denoiser and autoencoder, in hexadecimal.
+std::string fingerprint(const std::filesystem::path& model) {
+  std::uint64_t sum = 14695981039346656037u;
+  for (const auto* part : {"unet", "vae"}) {
+    const auto path = model / part / "diffusion_pytorch_model.safetensors";
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw FileError("study", path.string() + " cannot be read");
+    for (auto byte = std::istreambuf_iterator<char>(file); byte != std::istreambuf_iterator<char>(); ++byte)
+      sum = (sum ^ static_cast<unsigned char>(*byte)) * 1099511628211u;
+  }
+  std::array<char, 17> text{};
+  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(sum));
+  return text.data();
+}
+
+}  // namespace
+
+LatentMaker::LatentMaker(const Options& options, const std::vector<std::string>& prompts)
+    : options_(options), scheduler_(scheduler_of(options)) {
+  context_.engine = ops::make_engine();
+  context_.threads = options.threads > 0 ? options.threads : available_threads();
+  const ThreadLimit limit(context_.threads);
+  networks_ = load_stable_diffusion_networks(options.model, context_.engine, options.precision, false, {});
+  const StableDiffusion model(networks_, text::ClipTokenizer::load(options.model / "tokenizer"));
+  states_ = model.encode_prompts(context_, prompts, 0);
+  no_states_ = model.encode_prompts(context_, {""}, 0);
+}
+
+Tensor<float> LatentMaker::make(const std::string& sampler, int steps,
+                                const std::function<void(Index)>& progress) const {
+  const ThreadLimit limit(context_.threads);
+  const auto method = samplers::SamplerRegistry::standard().make(sampler, scheduler_);
+  std::vector<Tensor<float>> parts;
+  for (Index begin = 0; begin < states_.dim(0); begin += options_.batch) {
+    const Index end = std::min(begin + options_.batch, states_.dim(0));
+    parts.push_back(make_some(*method, steps, begin, end));
+    progress(end);
+  }
+  return concat_leading<float>(parts);
+}
+
+Tensor<float> LatentMaker::make_some(const samplers::Sampler& sampler, int steps, Index begin,
+                                     Index end) const {
+  samplers::RunOptions run_options;
+  run_options.steps = steps;
+  const auto run = sampler.start(run_options);
+  const Guidance guidance{options_.guidance};
+  auto states = states_.slice(begin, end);
+  if (guidance.is_on()) states = concat_leading<float>(std::array{repeated(no_states_, end - begin), states});
+
+  std::vector<std::uint64_t> seeds(static_cast<std::size_t>(end - begin));
+  std::iota(seeds.begin(), seeds.end(), options_.seed + static_cast<std::uint64_t>(begin));
+  SeededNoise noise("torch-cpu", seeds);
+  const Index side = networks_->unet_config().sample_size;
+  auto latents = noise.draw(NoiseStreams::Use::initial,
+                            {end - begin, side, side, networks_->autoencoder_config().latent_channels});
+  for (float& value : latents.span()) value *= run->init_noise_sigma();
+
+  DenoisingLoop loop;
+  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+    return guided_prediction(x, guidance, ConditionedHalf::second, [&](const Tensor<float>& input) {
+      return networks_->denoise(context_, input, timestep, states);
+    });
+  };
+  return loop(context_, *run, 0, latents, noise);
+}
+
+void add_sampling_options(CLI::App& app, LatentMaker::Options& make, std::string& precision,
+                          bool& unconditional) {
+  app.add_option("--model", make.model, "Model folder")->required();
+  app.add_flag("--unconditional", unconditional, "The empty prompt instead of names");
+  app.add_option("--guidance", make.guidance, "Guidance scale")->capture_default_str();
+  app.add_option("--spacing", make.spacing, "Of the timesteps")
+      ->check(CLI::IsMember({"trailing", "linspace", "leading"}))
+      ->capture_default_str();
+  app.add_option("--seed", make.seed, "Of the names and of the first picture")->capture_default_str();
+  app.add_option("--batch", make.batch, "Pictures at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--precision", precision, "Of the denoiser: f32 or bf16")->capture_default_str();
+  app.add_option("--threads", make.threads, "0: as many as processors")->capture_default_str();
+}
+
+Json settings_of(const LatentMaker::Options& make, const std::string& precision, bool unconditional,
+                 std::size_t samples) {
+  return {{"weights", fingerprint(make.model)},
+          {"samples", samples},
+          {"seed", make.seed},
+          {"prompts", unconditional ? "empty" : "names"},
+          {"guidance", make.guidance},
+          {"spacing", make.spacing},
+          {"precision", precision}};
+}
+
+}  // namespace daguerre::study
