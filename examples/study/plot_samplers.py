@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Draws and prints what `emoji_study samplers` and `emoji_study convergence` measured. Needs Debian's python3-matplotlib.
 
-    plot_samplers.py --out samplers.png --table RESULTS.json ["title of the panel=RESULTS.json" ...]
+    plot_samplers.py --out samplers.png --table "title of a panel=RESULTS.json[,RESULTS.json ...]" ...
 
-A panel for each file: steps against distance, both logarithmic, with 95 % intervals where there are any."""
+A panel for each title: steps against distance, both logarithmic, with 95 % intervals."""
 
 import argparse
 import json
@@ -14,15 +14,32 @@ import matplotlib.ticker
 matplotlib.use("Agg")
 import matplotlib.pyplot as pyplot
 
-LABELS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm++2m": "DPM-Solver++ (2M)"}
+LABELS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm++2m": "DPM-Solver++ (2M)", "dpm++2m-karras": "… with Karras' noise levels"}
 REFERENCES = {"training pictures": "training pictures", "reconstructed pictures": "decoded from their latents"}
-STYLES = {"ddpm": ("#c44e52", "s"), "ddim": ("#4c72b0", "o"), "dpm++2m": ("#55a868", "^")}
+# colour, marker, and a shift to the side, so that intervals do not cover one another
+STYLES = {
+    "ddpm": ("#c44e52", "s", 0.95),
+    "ddim": ("#4c72b0", "o", 1.0),
+    "dpm++2m": ("#55a868", "^", 1.05),
+    "dpm++2m-karras": ("#8172b2", "v", 1.0),
+}
 
 
 def read(argument):
-    title, _, name = argument.rpartition("=")
-    with open(name, encoding="utf-8") as file:
-        return title, json.load(file)
+    """The title and the results; those of several files must be of the same settings."""
+    title, _, names = argument.rpartition("=")
+    joined = None
+    for name in names.split(","):
+        with open(name, encoding="utf-8") as file:
+            results = json.load(file)
+        if joined is None:
+            joined = results
+            continue
+        if results["settings"] != joined["settings"] or results["measure"] != joined["measure"]:
+            raise SystemExit(f"{name} has other settings than the files before it")
+        known = {(cell["sampler"], cell["steps"]) for cell in joined["cells"]}
+        joined["cells"] += [cell for cell in results["cells"] if (cell["sampler"], cell["steps"]) not in known]
+    return title, joined
 
 
 def cells_of(results, sampler):
@@ -30,15 +47,13 @@ def cells_of(results, sampler):
 
 
 def draw(panel, title, results):
-    for sampler, (colour, marker) in STYLES.items():
+    for sampler, (colour, marker, shift) in STYLES.items():
         cells = cells_of(results, sampler)
         if not cells:
             continue
         steps, values = [cell["steps"] for cell in cells], [cell["distance"] for cell in cells]
         below = [cell["distance"] - cell["low"] for cell in cells]
         above = [cell["high"] - cell["distance"] for cell in cells]
-        # a little beside each other, so that intervals do not cover one another
-        shift = {"ddpm": 0.96, "ddim": 1.0, "dpm++2m": 1.04}[sampler]
         panel.errorbar(
             [step * shift for step in steps], values, [below, above],
             color=colour, marker=marker, markersize=5, capsize=3, linewidth=1.4, label=LABELS[sampler],
@@ -62,6 +77,10 @@ def draw(panel, title, results):
     panel.legend(fontsize=8)
 
 
+def interval(cell):
+    return f"{cell['distance']:.3f} ({cell['low']:.3f} to {cell['high']:.3f})"
+
+
 def table(results):
     """Steps by sampler, as Markdown."""
     samplers = [name for name in STYLES if cells_of(results, name)]
@@ -71,11 +90,11 @@ def table(results):
         found = []
         for name in samplers:
             cell = next((cell for cell in cells_of(results, name) if cell["steps"] == step), None)
-            found.append(f"{cell['distance']:.3f} ± {(cell['high'] - cell['distance']):.3f}" if cell else "")
+            found.append(interval(cell) if cell else "")
         print(f"| {step} | " + " | ".join(found) + " |")
     for name in REFERENCES:
         for cell in cells_of(results, name):
-            print(f"{name}: {cell['distance']:.3f} ± {(cell['high'] - cell['distance']):.3f}")
+            print(f"{name}: {interval(cell)}")
 
 
 def main():
