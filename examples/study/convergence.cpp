@@ -20,7 +20,7 @@ constexpr const char* measure_name = "relative L2 error of the latents";
 
 struct Order {
   LatentMaker::Options make;
-  std::string pictures, out, precision = "f32", reference = "dpm++2m:250";
+  std::string pictures, out, precision = "f32", reference = "dpm++2m-karras:100";
   bool unconditional = false;
   std::size_t samples = 50;
   std::vector<std::string> cells{"dpm++2m:5", "ddim:5",     "dpm++2m:10", "ddim:10",     "dpm++2m:20",

@@ -407,6 +407,36 @@ section_hello() {
   run 2 hello
 }
 
+section_emoji_study() {
+  local emoji=$models/../../../../examples/models/emoji number=0 name
+  mkdir pictures
+  for name in "red apple" house fox; do
+    echo "$name" >>pictures/names.txt
+    run 0 daguerre txt2img --model "$emoji" --prompt "$name" --steps 5 --guidance 1 --threads 1 --out pictures/000$number.png
+    number=$((number + 1))
+  done
+  local common="--model $emoji --pictures pictures --guidance 1 --threads 1"
+  # shellcheck disable=SC2086
+  {
+    run 0 emoji_study nearest $common --prompts 3 --steps 5
+    out_has "3 of 3"
+    run 1 emoji_study nearest $common --prompts 4
+    err_has "cannot draw 4 of 3"
+    run 0 emoji_study samplers $common --samples 50 --cells ddim:2 --out cells.json
+    out_has '"training pictures"'
+    run 0 emoji_study samplers $common --samples 50 --cells ddim:2 ddpm:2 --out cells.json
+    out_has '"ddpm"'
+    if grep -q '"ddim"' out; then fail "a finished cell was made again"; fi
+    run 1 emoji_study samplers $common --samples 51 --cells ddim:2 --out cells.json
+    err_has "other settings"
+    run 2 emoji_study samplers $common --cells ddim --out cells.json
+    run 0 emoji_study convergence $common --samples 2 --cells ddim:2 --reference ddim:4 --out errors.json
+    out_has '"distance"'
+  }
+  run 0 emoji_study sheet --model "$emoji" --prompts house fox --steps 2 --threads 1 --out sheet.png
+  there sheet.png
+}
+
 section_custom_sampler() {
   run 0 custom_sampler "$sd1" a.png
   out_has 'timestep 999'
