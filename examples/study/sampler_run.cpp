@@ -23,10 +23,6 @@ weights::Config scheduler_of(const LatentMaker::Options& options) {
       .with(R"({"steps_offset": 1, "clip_sample": false, "timestep_spacing": ")" + options.spacing + "\"}");
 }
 
-Tensor<float> repeated(const Tensor<float>& one, Index count) {
-  return concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(count), one));
-}
-
 /// A checksum (FNV-1a, 64 bits) of the weights of a model's denoiser and autoencoder, in hexadecimal.
 std::string fingerprint(const std::filesystem::path& model) {
   std::uint64_t sum = 14695981039346656037u;
@@ -74,8 +70,6 @@ Tensor<float> LatentMaker::make_some(const samplers::Sampler& sampler, int steps
   run_options.steps = steps;
   const auto run = sampler.start(run_options);
   const Guidance guidance{options_.guidance};
-  auto states = states_.slice(begin, end);
-  if (guidance.is_on()) states = concat_leading<float>(std::array{repeated(no_states_, end - begin), states});
 
   std::vector<std::uint64_t> seeds(static_cast<std::size_t>(end - begin));
   std::iota(seeds.begin(), seeds.end(), options_.seed + static_cast<std::uint64_t>(begin));
@@ -86,7 +80,9 @@ Tensor<float> LatentMaker::make_some(const samplers::Sampler& sampler, int steps
   for (float& value : latents.span()) value *= run->init_noise_sigma();
 
   DenoisingLoop loop;
-  loop.denoiser = [&](const Tensor<float>& x, float timestep) {
+  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index image) {
+    auto states = states_.slice(begin + image, begin + image + 1);
+    if (guidance.is_on()) states = concat_leading<float>(std::array{no_states_, states});
     return guided_prediction(x, guidance, ConditionedHalf::second, [&](const Tensor<float>& input) {
       return networks_->denoise(context_, input, timestep, states);
     });
