@@ -62,7 +62,7 @@ AutoencoderKlConfig AutoencoderKlConfig::from(const weights::Config& config) {
   result.norm_num_groups = config.get("norm_num_groups", 32);
   result.sample_size = config.get("sample_size", 32);
   result.scaling_factor = static_cast<float>(config.get("scaling_factor", 0.18215));
-  result.shift_factor = static_cast<float>(config.get("shift_factor", 0.0));
+  result.shift_factor = static_cast<float>(config.optional_double("shift_factor").value_or(0.0));
   result.use_quant_conv = config.get("use_quant_conv", true);
   result.use_post_quant_conv = config.get("use_post_quant_conv", true);
   result.mid_block_add_attention = config.get("mid_block_add_attention", true);

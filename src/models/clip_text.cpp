@@ -25,9 +25,9 @@ ClipTextConfig ClipTextConfig::from(const weights::Config& config) {
   result.hidden_act = ops::parse_activation(config.get("hidden_act", "quick_gelu"), config.source());
   result.layer_norm_eps = static_cast<float>(config.get("layer_norm_eps", 1e-5));
   result.eos_token_id = config.get("eos_token_id", 2);
-  const int projection_dim = config.get("projection_dim", 512);
+  const int projection_dim = config.optional_int("projection_dim").value_or(512);
   if (class_name == "CLIPTextModelWithProjection") result.projection_dim = projection_dim;
-  config.expect("model_type", {"\"clip_text_model\""});
+  config.expect("model_type", {"\"clip_text_model\"", "null"});
   config.ignore({"architectures", "attention_dropout", "dropout", "bos_token_id", "pad_token_id",
                  "initializer_factor", "initializer_range", "torch_dtype", "dtype", "transformers_version"});
   config.finish();

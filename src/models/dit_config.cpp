@@ -14,7 +14,7 @@ DiTConfig from_diffusers(const weights::Config& config) {
   result.num_attention_heads = config.get("num_attention_heads", 16);
   result.attention_head_dim = config.get("attention_head_dim", 72);
   result.in_channels = config.get("in_channels", 4);
-  result.out_channels = config.get("out_channels", static_cast<int>(result.in_channels));
+  result.out_channels = config.optional_int("out_channels").value_or(result.in_channels);
   result.num_layers = config.get("num_layers", 28);
   result.sample_size = config.get("sample_size", 32);
   result.patch_size = config.get("patch_size", 2);

@@ -30,9 +30,9 @@ UNet2DConfig UNet2DConfig::from(const weights::Config& config) {
   shape.resnet.scale_shift = std::string(config.get("resnet_time_scale_shift", "default")) == "scale_shift";
   result.sample_size = config.get("sample_size", 32);
   result.mid_attention = config.get("add_attention", true);
-  result.mid_attention_groups =
-      config.get("attn_norm_num_groups", shape.resnet.scale_shift ? 0 : shape.resnet.groups);
-  result.num_class_embeds = config.get("num_class_embeds", 0);
+  result.mid_attention_groups = config.optional_int("attn_norm_num_groups")
+                                    .value_or(shape.resnet.scale_shift ? 0 : shape.resnet.groups);
+  result.num_class_embeds = config.optional_int("num_class_embeds").value_or(0);
 
   const auto channels = config.require_ints("block_out_channels");
   const auto down = attention_in_blocks(config, "down_block_types", "AttnDownBlock2D", "DownBlock2D");
@@ -45,7 +45,7 @@ UNet2DConfig UNet2DConfig::from(const weights::Config& config) {
   const int layers = config.get("layers_per_block", 2);
   // Here it is what it says; null means one head. An absent key means 8.
   const bool one_head = config.is_null("attention_head_dim");
-  const int head_dim = config.get("attention_head_dim", 8);
+  const int head_dim = one_head ? 8 : config.get("attention_head_dim", 8);
   for (std::size_t i = 0; i < count; ++i) {
     const bool attends = down[i] || up[count - 1 - i] || (result.mid_attention && i + 1 == count);
     const bool possible = channels[i] > 0 && layers > 0 && head_dim > 0 &&

@@ -9,6 +9,14 @@ weights::StateDict load_weights(const std::filesystem::path& folder, const LoadC
       weights::StateDict::load(folder, {.allow_trailing_bytes = context.allow_trailing_bytes}));
 }
 
+void report_leftovers(const weights::Config& config, const LoadContext& context) {
+  std::string names;
+  for (const auto& key : config.leftover_keys()) names += (names.empty() ? "" : ", ") + key;
+  if (!names.empty() && context.log)
+    context.log(LogLevel::warning, "[config] " + config.source() +
+                                       ": left there by training code, and without effect: " + names);
+}
+
 void report(const weights::StateDict& state, const LoadContext& context) {
   if (!context.log) return;
   const std::string tensors = std::to_string(state.names().size()) + " tensors";

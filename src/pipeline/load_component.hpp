@@ -20,6 +20,8 @@ struct LoadContext {
 
 /// The weights of a network in `folder`, under diffusers' names.
 weights::StateDict load_weights(const std::filesystem::path& folder, const LoadContext& context);
+/// Warns of what training code left in a configuration.
+void report_leftovers(const weights::Config& config, const LoadContext& context);
 /// Tells the log what was read, and warns of what nothing asked for.
 void report(const weights::StateDict& state, const LoadContext& context);
 
@@ -48,7 +50,9 @@ auto with_precision(Precision precision, const LoadContext& context, const Load&
 /// A network from its folder: config.json and weights beside it.
 template <class Model, class Config>
 Model load_component(const std::filesystem::path& folder, const LoadContext& context) {
-  const auto config = Config::from(weights::Config::load(folder / "config.json"));
+  const auto file = weights::Config::load(folder / "config.json");
+  const auto config = Config::from(file);
+  report_leftovers(file, context);
   const auto state = load_weights(folder, context);
   Model model(config, nn::Loader{weights::Scope(state), context.engine});
   report(state, context);

@@ -56,7 +56,7 @@ class IpndmRun final : public SamplerRun {
 IpndmConfig IpndmConfig::from(const weights::Config& config) {
   IpndmConfig result;
   result.num_train_timesteps = config.get("num_train_timesteps", result.num_train_timesteps);
-  config.expect("trained_betas", {});
+  config.expect("trained_betas", {"null"});
   return result;
 }
 

@@ -37,9 +37,7 @@ std::string joined(const std::vector<std::string>& words) {
 /// own defaults for them.
 weights::Config without_default_values(const weights::Config& config) {
   if (!config.has("_use_default_values")) return config;
-  nlohmann::json nulls = nlohmann::json::object();
-  for (const auto& key : config.require_strings("_use_default_values")) nulls[key] = nullptr;
-  return config.with(nulls.dump());
+  return config.without(config.require_strings("_use_default_values"));
 }
 
 /// The keys of diffusers' scheduler classes. A configuration may hold those of a class it was changed from.

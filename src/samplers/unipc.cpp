@@ -134,7 +134,7 @@ UniPcConfig UniPcConfig::from(const weights::Config& config) {
                                     {"logrho", UniPcSolver::bh2}});
   result.lower_order_final = config.get("lower_order_final", result.lower_order_final);
   if (config.has("disable_corrector")) result.disable_corrector = config.require_ints("disable_corrector");
-  config.expect("solver_p", {});
+  config.expect("solver_p", {"null"});
   result.sigma_spacing = read_sigma_spacing(config, false);
   result.final_sigma = read_final_sigma(config);
   result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);

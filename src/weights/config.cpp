@@ -1,5 +1,7 @@
 #include "daguerre/weights/config.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -20,6 +22,15 @@ std::string shown(const Json& value) {
   std::string text = to_text(value);
   constexpr std::size_t limit = 120;
   return text.size() <= limit ? text : text.substr(0, limit) + "…";
+}
+
+// What diffusers' EMAModel.save_pretrained enters in the configuration of the network whose average it is.
+constexpr std::array<std::string_view, 8> average_keys{
+    "decay",          "min_decay", "optimization_step", "update_after_step",
+    "use_ema_warmup", "power",     "collected_params",  "inv_gamma"};
+
+bool is_left_by_training(std::string_view key) {
+  return std::find(average_keys.begin(), average_keys.end(), key) != average_keys.end();
 }
 
 }  // namespace
@@ -51,6 +62,14 @@ struct Config::State {
   const Json* read(std::string_view key) {
     mark(key);
     return find(key);
+  }
+  // nullptr when the key is absent.
+  const Json* read_value(std::string_view key) {
+    mark(key);
+    const auto found = root.find(key);
+    if (found == root.end()) return nullptr;
+    if (found->is_null()) throw error(key, "is null, which is no value for it; leave it out for the default");
+    return &*found;
   }
   const Json& require(std::string_view key) {
     if (const Json* value = read(key)) return *value;
@@ -131,21 +150,29 @@ bool Config::is_null(std::string_view key) const {
   return found != state_->root.end() && found->is_null();
 }
 
+bool Config::is_list(std::string_view key) const {
+  const Json* value = state_->find(key);
+  return value != nullptr && value->is_array();
+}
+
 bool Config::get(std::string_view key, bool fallback) const {
   const Json* value = state_->read(key);
-  return value ? state_->to_bool(key, *value) : fallback;
+  return value ? state_->to_bool(key, *value) : fallback && !is_null(key);
 }
 
 int Config::get(std::string_view key, int fallback) const {
-  return optional_int(key).value_or(fallback);
+  const Json* value = state_->read_value(key);
+  return value ? state_->to_int(key, *value) : fallback;
 }
 
 double Config::get(std::string_view key, double fallback) const {
-  return optional_double(key).value_or(fallback);
+  const Json* value = state_->read_value(key);
+  return value ? state_->to_double(key, *value) : fallback;
 }
 
 std::string Config::get(std::string_view key, const char* fallback) const {
-  return optional_string(key).value_or(fallback);
+  const Json* value = state_->read_value(key);
+  return value ? state_->to_string(key, *value) : fallback;
 }
 
 std::optional<int> Config::optional_int(std::string_view key) const {
@@ -176,13 +203,45 @@ std::vector<std::string> Config::require_strings(std::string_view key) const {
 }
 
 std::vector<int> Config::int_or_list(std::string_view key, std::size_t count, int fallback) const {
-  const Json* value = state_->read(key);
+  const Json* value = state_->read_value(key);
   if (!value) return std::vector<int>(count, fallback);
   if (!value->is_array()) return std::vector<int>(count, state_->to_int(key, *value));
   auto items = state_->to_list(key, *value, &State::to_int);
   if (items.size() != count)
     throw state_->wrong(key, "an integer or a list of " + std::to_string(count), *value);
   return items;
+}
+
+std::vector<std::vector<int>> Config::int_or_lists(std::string_view key, std::size_t count,
+                                                   int fallback) const {
+  const Json* value = state_->read_value(key);
+  if (!value || !value->is_array())
+    return std::vector<std::vector<int>>(count, {value ? state_->to_int(key, *value) : fallback});
+  std::vector<std::vector<int>> items;
+  for (const auto& item : *value)
+    items.push_back(item.is_array() ? state_->to_list(key, item, &State::to_int)
+                                    : std::vector<int>{state_->to_int(key, item)});
+  if (items.size() != count)
+    throw state_->wrong(key, "an integer or a list of " + std::to_string(count), *value);
+  return items;
+}
+
+std::vector<bool> Config::bool_or_list(std::string_view key, std::size_t count, bool fallback) const {
+  const Json* value = state_->read(key);
+  if (!value || !value->is_array()) return std::vector<bool>(count, get(key, fallback));
+  auto items = state_->to_list(key, *value, &State::to_bool);
+  if (items.size() != count)
+    throw state_->wrong(key, "true, false or a list of " + std::to_string(count), *value);
+  return items;
+}
+
+std::optional<std::pair<int, int>> Config::int_or_pair(std::string_view key) const {
+  const Json* value = state_->read(key);
+  if (!value) return std::nullopt;
+  if (!value->is_array()) return std::pair(state_->to_int(key, *value), state_->to_int(key, *value));
+  const auto items = state_->to_list(key, *value, &State::to_int);
+  if (items.size() != 2) throw state_->wrong(key, "an integer or a pair of them", *value);
+  return std::pair(items[0], items[1]);
 }
 
 std::vector<double> Config::doubles(std::string_view key) const {
@@ -198,11 +257,13 @@ std::optional<std::string> Config::json(std::string_view key) const {
 }
 
 void Config::expect(std::string_view key, std::initializer_list<std::string_view> allowed) const {
-  const Json* value = state_->read(key);
-  if (!value) return;
+  state_->mark(key);
+  const auto value = state_->root.find(key);
+  if (value == state_->root.end()) return;
   std::string choices;
   for (const auto literal : allowed) {
-    if (parse_json(literal, "allowed value") == *value) return;
+    const Json possible = parse_json(literal, "allowed value");
+    if (possible == *value || (value->is_null() && possible == false)) return;
     choices.append(choices.empty() ? "" : ", ").append(literal);
   }
   throw state_->error(key, "is " + shown(*value) + ", supported: " + choices);
@@ -216,13 +277,29 @@ void Config::finish() const {
   const std::lock_guard lock(state_->mutex);
   std::string unknown;
   for (const auto& [key, value] : state_->root.items()) {
-    if (key.starts_with('_') || value.is_null() || value == false || state_->seen.contains(key)) continue;
+    if (key.starts_with('_') || value.is_null() || value == false || state_->seen.contains(key) ||
+        is_left_by_training(key))
+      continue;
     unknown += (unknown.empty() ? "" : ", ") + in_quotes(key) + ": " + shown(value);
   }
   if (!unknown.empty())
     throw ConfigError(
         "config",
         state_->source + ": options that are not known here, and may change the result: " + unknown);
+}
+
+std::vector<std::string> Config::leftover_keys() const {
+  const std::lock_guard lock(state_->mutex);
+  std::vector<std::string> result;
+  for (const auto& [key, value] : state_->root.items())
+    if (is_left_by_training(key) && !state_->seen.contains(key)) result.push_back(key);
+  return result;
+}
+
+Config Config::without(const std::vector<std::string>& keys) const {
+  Json root = state_->root;
+  for (const auto& key : keys) root.erase(key);
+  return Config(std::make_shared<State>(std::move(root), state_->source));
 }
 
 Config Config::with(std::string_view overrides) const {

@@ -60,24 +60,67 @@ TEST_CASE("a config hands out typed values", "[weights][config]") {
   config.ignore({"f"});
   config.finish();
 
-  SECTION("null is as good as absent") {
+  SECTION("an absent key has its default") {
+    CHECK(config.get("absent", true));
+    CHECK(config.get("absent", 5) == 5);
+    CHECK(config.get("absent", 0.5) == 0.5);
+    CHECK(config.get("absent", "x") == "x");
+    CHECK(config.int_or_list("absent", 2, 7) == std::vector<int>{7, 7});
+    CHECK_FALSE(config.is_null("absent"));
+    config.expect("absent", {"true"});
+  }
+  SECTION("null is None: off, no value, or wrong") {
+    CHECK(config.is_null("f"));
+    CHECK_FALSE(config.get("f", true));
+    CHECK_FALSE(config.get("f", false));
+    refused([&] { config.get("f", 5); }, {"\"f\" is null"});
+    refused([&] { config.get("f", 0.5); }, {"\"f\" is null"});
+    refused([&] { config.get("f", "x"); }, {"\"f\" is null"});
+    refused([&] { config.int_or_list("f", 2, 7); }, {"\"f\" is null"});
+    config.expect("f", {"null"});
+    config.expect("f", {"\"x\"", "false"});
+    refused([&] { config.expect("f", {"true", "3"}); }, {"\"f\" is null, supported: true, 3"});
+  }
+  SECTION("what is optional may be either") {
     for (const std::string key : {"f", "absent"}) {
       CHECK_FALSE(config.has(key));
-      CHECK(config.get(key, true));
-      CHECK(config.get(key, 5) == 5);
-      CHECK(config.get(key, 0.5) == 0.5);
-      CHECK(config.get(key, "x") == "x");
-      CHECK(config.int_or_list(key, 2, 7) == std::vector<int>{7, 7});
       CHECK(config.doubles(key).empty());
       CHECK_FALSE(config.json(key).has_value());
       CHECK_FALSE(config.optional_int(key).has_value());
       CHECK_FALSE(config.optional_double(key).has_value());
       CHECK_FALSE(config.optional_string(key).has_value());
+      CHECK_FALSE(config.int_or_pair(key).has_value());
       refused([&] { config.require_int(key); }, {key, "is missing"});
       refused([&] { config.require_ints(key); }, {key, "is missing"});
       refused([&] { config.require_strings(key); }, {key, "is missing"});
     }
     CHECK(config.has("d"));
+  }
+  SECTION("one value or a list, also of lists") {
+    const auto lists = parse(R"({"a": [1, [2, 3]], "b": 4, "c": [true, false], "d": true, "e": null})");
+    using Lists = std::vector<std::vector<int>>;
+    CHECK(lists.int_or_lists("a", 2, 7) == Lists{{1}, {2, 3}});
+    CHECK(lists.int_or_lists("b", 2, 7) == Lists{{4}, {4}});
+    CHECK(lists.int_or_lists("absent", 3, 7) == Lists{{7}, {7}, {7}});
+    refused([&] { lists.int_or_lists("a", 3, 7); }, {"a list of 3"});
+    refused([&] { lists.int_or_lists("d", 1, 7); }, {"an integer"});
+    refused([&] { lists.int_or_lists("e", 1, 7); }, {"\"e\" is null"});
+    CHECK(lists.bool_or_list("c", 2, true) == std::vector<bool>{true, false});
+    CHECK(lists.bool_or_list("d", 2, false) == std::vector<bool>{true, true});
+    CHECK(lists.bool_or_list("e", 2, true) == std::vector<bool>{false, false});
+    CHECK(lists.bool_or_list("absent", 1, true) == std::vector<bool>{true});
+    refused([&] { lists.bool_or_list("c", 3, true); }, {"a list of 3"});
+    CHECK(lists.is_list("a"));
+    CHECK_FALSE(lists.is_list("b"));
+    CHECK_FALSE(lists.is_list("absent"));
+  }
+  SECTION("one number or a pair") {
+    CHECK(config.int_or_pair("a") == std::pair(8, 8));
+    CHECK(config.int_or_pair("g") == std::pair(1, 2));
+    refused([&] { parse(R"({"s": [8]})").int_or_pair("s"); }, {"an integer or a pair", "[8]"});
+    refused([&] { parse(R"({"s": [8, 8, 8]})").int_or_pair("s"); }, {"an integer or a pair"});
+    refused([&] { parse(R"({"s": [8, "8"]})").int_or_pair("s"); }, {"must be an integer"});
+    refused([&] { parse(R"({"s": "8"})").int_or_pair("s"); }, {"must be an integer"});
   }
 }
 
@@ -181,13 +224,19 @@ TEST_CASE("a config is read completely or refused", "[weights][config]") {
   SECTION("expected values") {
     config.expect("known", {"1.0"});
     config.expect("absent", {"1"});
-    config.expect("none", {"1"});
+    config.expect("none", {"null"});
     refused(
         [&] {
           config.expect("mode", {"\"default\"", "null"});
         },
         {"\"mode\" is \"x\"", "supported: \"default\", null"});
     refused([&] { config.expect("known", {"true", "2"}); }, {"\"known\" is 1"});
+  }
+  SECTION("keys can be taken out") {
+    const auto changed = config.without({"known", "flag", "dropout", "not_there"});
+    CHECK(changed.get("known", 7) == 7);
+    refused([&] { changed.finish(); }, {": \"mode\": \"x\""});
+    config.finish();
   }
   SECTION("an override counts as unread again") {
     const auto changed = config.with(R"({"known": 2, "new": 3, "flag": null})");
@@ -198,6 +247,21 @@ TEST_CASE("a config is read completely or refused", "[weights][config]") {
     test::expect_error<FormatError>([&] { config.with("[1]"); }, {"config.json (overrides)"});
     CHECK(config.with(R"({"known": Infinity})").get("known", 0.0) == std::numeric_limits<double>::infinity());
   }
+}
+
+TEST_CASE("what training code leaves in a config has no effect", "[weights][config]") {
+  const auto config =
+      parse(R"({"decay": 0.9999, "inv_gamma": 1.0, "min_decay": 0.0, "optimization_step": 15000,
+      "power": 0.6666666666666666, "update_after_step": 0, "use_ema_warmup": true, "layers": 2})");
+  CHECK(config.get("layers", 0) == 2);
+  config.finish();
+  CHECK(config.leftover_keys() == std::vector<std::string>{"decay", "inv_gamma", "min_decay",
+                                                           "optimization_step", "power", "update_after_step",
+                                                           "use_ema_warmup"});
+  // A class that has such an option reads it.
+  CHECK(config.get("power", 1.0) < 0.7);
+  CHECK(config.leftover_keys().size() == 6);
+  CHECK(parse(R"({"layers": 2})").leftover_keys().empty());
 }
 
 TEST_CASE("copies of a config may be read from several threads", "[weights][config]") {
