@@ -26,11 +26,10 @@ double squared_distance(std::span<const float> a, std::span<const float> b) {
 PictureFeatures::PictureFeatures(const std::filesystem::path& folder, int threads) {
   context_.engine = ops::make_engine();
   context_.threads = threads > 0 ? threads : available_threads();
-  networks_ = load_stable_diffusion_networks(folder, context_.engine, Precision::float32, false, {});
+  networks_ = load_stable_diffusion_networks(folder, context_, Precision::float32, false, {});
 }
 
 Tensor<float> PictureFeatures::of(std::span<const Image> pictures) const {
-  const ThreadLimit limit(context_.threads);
   std::vector<Tensor<float>> parts;
   for (std::size_t begin = 0; begin < pictures.size(); begin += batch) {
     std::vector<Tensor<float>> some;
@@ -53,7 +52,6 @@ std::vector<Image> PictureFeatures::reconstructed(std::span<const Image> picture
 }
 
 std::vector<Image> PictureFeatures::decode_unscaled(const Tensor<float>& latents) const {
-  const ThreadLimit limit(context_.threads);
   std::vector<Image> result;
   for (Index begin = 0; begin < latents.dim(0); begin += batch) {
     const auto some = latents.slice(begin, std::min(begin + batch, latents.dim(0)));

@@ -44,8 +44,7 @@ LatentMaker::LatentMaker(const Options& options, const std::vector<std::string>&
     : options_(options), scheduler_(scheduler_of(options)) {
   context_.engine = ops::make_engine();
   context_.threads = options.threads > 0 ? options.threads : available_threads();
-  const ThreadLimit limit(context_.threads);
-  networks_ = load_stable_diffusion_networks(options.model, context_.engine, options.precision, false, {});
+  networks_ = load_stable_diffusion_networks(options.model, context_, options.precision, false, {});
   const StableDiffusion model(networks_, text::ClipTokenizer::load(options.model / "tokenizer"));
   states_ = model.encode_prompts(context_, prompts, 0);
   no_states_ = model.encode_prompts(context_, {""}, 0);
@@ -53,7 +52,6 @@ LatentMaker::LatentMaker(const Options& options, const std::vector<std::string>&
 
 Tensor<float> LatentMaker::make(const std::string& sampler, int steps,
                                 const std::function<void(Index)>& progress) const {
-  const ThreadLimit limit(context_.threads);
   const auto method = samplers::SamplerRegistry::standard().make(sampler, scheduler_);
   std::vector<Tensor<float>> parts;
   for (Index begin = 0; begin < states_.dim(0); begin += options_.batch) {

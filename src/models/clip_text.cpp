@@ -46,7 +46,7 @@ ClipTextConfig ClipTextConfig::from(const weights::Config& config) {
 template <class T>
 ClipText<T>::ClipText(const ClipTextConfig& config, const nn::Loader& root)
     : config_(config),
-      engine_(root.engine),
+      engine_(root.context.engine),
       token_embedding_(root.sub("text_model.embeddings.token_embedding")
                            .to_be_packed("weight", {config.vocab_size, config.hidden_size})
                            .template to<T>()),

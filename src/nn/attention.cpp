@@ -10,7 +10,7 @@ namespace daguerre::nn {
 
 template <class T>
 Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
-    : options_(options), engine_(loader.engine) {
+    : options_(options), engine_(loader.context.engine) {
   if (options.heads < 1 || options.head_dim < 1)
     throw ConfigError("attention", loader.scope.prefix() + ": " + std::to_string(options.heads) +
                                        " heads of " + std::to_string(options.head_dim) + " are not possible");

@@ -27,10 +27,11 @@ Linear<T> Linear<T>::side_by_side(std::span<const Loader> loaders, Index in, Ind
   }
   const auto join = [&](const std::vector<Tensor<float>>& parts) {
     if (parts.empty()) return Tensor<float>();
-    return parts.size() == 1 ? parts.front() : concat_leading<float>(parts, &loaders.front().scratch);
+    return parts.size() == 1 ? parts.front() : concat_leading<float>(parts, &loaders.front().context.pool);
   };
   const auto weight = join(weights);
-  return Linear(loaders.front().engine->as<T>().pack_linear(weight, join(biases), options.activation),
+  const auto& context = loaders.front().context;
+  return Linear(context.engine->as<T>().pack_linear(context, weight, join(biases), options.activation),
                 weight.dim(0));
 }
 

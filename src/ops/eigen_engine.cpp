@@ -173,12 +173,14 @@ class EigenConv2d final : public PackedConv2d<T> {
 template <class T>
 class EigenEngineFor : public virtual EngineFor<T> {
  public:
-  std::unique_ptr<const PackedLinear<T>> pack_linear(const Tensor<float>& weight, const Tensor<float>& bias,
+  std::unique_ptr<const PackedLinear<T>> pack_linear(const Context&, const Tensor<float>& weight,
+                                                     const Tensor<float>& bias,
                                                      Activation activation) const override {
     check_linear_shapes(weight, bias);
     return std::make_unique<EigenLinear<T>>(weight, bias, activation);
   }
-  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Tensor<float>& weight, const Tensor<float>& bias,
+  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context&, const Tensor<float>& weight,
+                                                     const Tensor<float>& bias,
                                                      const ConvGeometry& geometry) const override {
     check_conv_shapes(weight, bias);
     return std::make_unique<EigenConv2d<T>>(weight, bias, geometry);

@@ -11,10 +11,12 @@ std::shared_ptr<const Engine> make_onednn_engine();
 
 /// Layers of 8 bits; to be called only where there is the engine "onednn". Arguments as those of EngineFor,
 /// checked.
-std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Tensor<float>& weight,
+std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context& context,
+                                                               const Tensor<float>& weight,
                                                                const Tensor<float>& bias,
                                                                Activation activation);
-std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Tensor<float>& weight,
+std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context& context,
+                                                               const Tensor<float>& weight,
                                                                const Tensor<float>& bias,
                                                                const ConvGeometry& geometry);
 

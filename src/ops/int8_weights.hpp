@@ -3,9 +3,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "daguerre/tensor/parallel.hpp"
 #include "daguerre/tensor/tensor.hpp"
 
 namespace daguerre::ops {
+
+/// The greatest 8-bit activation. Where there is no VNNI, oneDNN adds pairs of products in 16 bits with
+/// saturation; half the range keeps them exact.
+float int8_activation_levels() noexcept;
 
 /// A layer's weights rounded to -127..127, with a scale for each output channel: the first axis.
 struct Int8Weights {
@@ -13,7 +18,7 @@ struct Int8Weights {
   std::vector<float> scales;       ///< one a channel
   std::vector<float> scaled_sums;  ///< scale times the sum of the channel's values
 
-  explicit Int8Weights(const Tensor<float>& weights);
+  Int8Weights(const Threads& threads, const Tensor<float>& weights);
 };
 
 }  // namespace daguerre::ops

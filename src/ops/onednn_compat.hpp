@@ -2,8 +2,37 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
+#include <omp.h>
+#endif
+
 /// The one place that knows how oneDNN 2.x and 3.x differ.
 namespace daguerre::ops::onednn {
+
+/// While it lives, primitives that this thread makes, and runs, divide no work: the tiles do. What the
+/// thread's own OpenMP regions may use is put back afterwards, and other threads are not touched.
+class OneThread {
+ public:
+#if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
+  OneThread() noexcept : before_(omp_get_max_threads()) {
+    if (before_ != 1) omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    if (before_ != 1) omp_set_num_threads(before_);
+  }
+
+ private:
+  int before_;
+
+ public:
+#elif DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_SEQ
+  OneThread() noexcept {}
+#else
+#error "oneDNN must be built with OpenMP or without threads: others cannot be told to use one thread"
+#endif
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+};
 
 inline void append_eltwise(dnnl::post_ops& operations, dnnl::algorithm algorithm, float alpha) {
 #if DNNL_VERSION_MAJOR >= 3

@@ -11,8 +11,10 @@ std::shared_ptr<const Engine> make_onednn_engine() {
 #else
 
 #include <algorithm>
+#include <string_view>
 
 #include "ops/onednn_primitives.hpp"
+#include "ops/work_tiles.hpp"
 
 // The engine built on oneDNN. Weights are packed at load into the layout that oneDNN prefers for a typical
 // shape; the primitive for each shape that is met is built once and kept. Should another shape prefer another
@@ -38,17 +40,19 @@ void append_activation(dnnl::post_ops& operations, Activation activation) {
   }
 }
 
+/// Columns are divided where the weights lie as a plain matrix, of which some columns are one, too.
 template <class T>
 class OneDnnLinear final : public PackedLinear<T> {
  public:
-  OneDnnLinear(const Tensor<float>& weight, const Tensor<float>& bias, Activation activation)
+  OneDnnLinear(const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
+               Activation activation)
       : engine_(cpu()),
         in_(weight.dim(1)),
         out_(weight.dim(0)),
         bias_(bias),
         activation_(activation),
-        weights_(engine_, {{in_, out_}, Type::f32, Tag::ba}, weight,
-                 desc({1024, false, true, 0}).weights_desc()) {}
+        weights_(context.threads, engine_, {{in_, out_}, Type::f32, Tag::ba}, weight,
+                 desc({1024, out_, false, true}).weights_desc(), 1) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
     return multiply<T>(context, x, nullptr);
@@ -59,13 +63,18 @@ class OneDnnLinear final : public PackedLinear<T> {
   }
 
  private:
-  /// The number of threads is part of it: a primitive divides its work when it is made.
+  /// Of a tile.
   struct Key {
-    Index rows;
+    Index rows, columns;
     bool residual;
     bool rounded;  ///< to T, else float32
-    int threads;
     auto operator<=>(const Key&) const = default;
+  };
+  template <class Out>
+  struct Operands {
+    const T* x;
+    const float* residual;
+    Out* y;
   };
 
   template <class Out>
@@ -73,33 +82,95 @@ class OneDnnLinear final : public PackedLinear<T> {
     auto y = context.empty<Out>(linear_output_shape(x.shape(), in_, out_));
     check_residual(y.shape(), residual, "linear");
     if (y.empty()) return y;
-    const ThreadLimit limit(context.threads);
+    const Operands<Out> operands{x.data(), residual == nullptr ? nullptr : residual->data(), y.data()};
     translated("linear", [&] {
-      const Key key{y.size() / out_, residual != nullptr, std::is_same_v<Out, T>, context.threads};
-      const auto prepared = cache_.get(key, [&] {
-        const auto d = desc(key);
-        return Prepared::from(d, dnnl::matmul(d), weights_.get(d.weights_desc()));
+      const Index rows = y.size() / out_;
+      auto tiles = ProductTiles::of(rows, in_, out_, true);
+      auto prepared = prepared_tiles<Out>(context, rows, tiles, residual != nullptr);
+      if (!prepared.are_fast) {
+        tiles = ProductTiles::of(rows, in_, out_, false);
+        prepared = prepared_tiles<Out>(context, rows, tiles, residual != nullptr);
+      }
+      parallel_for(context.threads, tiles.row_tiles * tiles.column_tiles, 1, [&](Index begin, Index end) {
+        const OneThread one;
+        for (Index tile = begin; tile < end; ++tile)
+          run_tile(context, prepared, tiles, tile / tiles.column_tiles, tile % tiles.column_tiles, operands);
       });
-      Arguments extra;
-      if (residual != nullptr)
-        extra.emplace(
-            DNNL_ARG_ATTR_MULTIPLE_POST_OP(activation_ == Activation::none ? 0 : 1) | DNNL_ARG_SRC_1,
-            borrow(prepared.destination, engine_, residual->data()));
-      execute_layer(context, prepared, engine_, x, y, bias_, bias_desc(), std::move(extra));
     });
     return y;
   }
 
-  memory::desc bias_desc() const {
-    return bias_.empty() ? memory::desc() : memory::desc({1, out_}, Type::f32, Tag::ab);
+  /// Primitives for the tiles in the middle, and for those at the ends, which may be smaller.
+  struct PreparedTiles {
+    Prepared of[2][2];  ///< [last row][last column]
+    bool are_fast = true;
+  };
+  template <class Out>
+  PreparedTiles prepared_tiles(const Context& context, Index rows, const ProductTiles& tiles,
+                               bool residual) const {
+    PreparedTiles result;
+    const Index heights[] = {tiles.rows, rows - (tiles.row_tiles - 1) * tiles.rows};
+    const Index widths[] = {tiles.columns, out_ - (tiles.column_tiles - 1) * tiles.columns};
+    for (int i = 0; i < 2; ++i)
+      for (int j = 0; j < 2; ++j) {
+        const Key key{heights[i], widths[j], residual, std::is_same_v<Out, T>};
+        auto& prepared = result.of[i][j] = cache_.get(key, [&] { return prepare(context, key); });
+        result.are_fast &= prepared.is_fast;
+      }
+    return result;
+  }
+  Prepared prepare(const Context& context, const Key& key) const {
+    const auto d = desc(key);
+    if (key.columns == out_)
+      return Prepared::from(d, dnnl::matmul(d), weights_.get(context.threads, d.weights_desc()));
+    // Some of the columns that are packed: the whole's layout, where oneDNN multiplies with that.
+    const auto whole = desc({key.rows, out_, key.residual, key.rounded}).weights_desc();
+    auto prepared = Prepared::from(d, dnnl::matmul(d), weights_.get(context.threads, whole));
+    prepared.is_fast = whole == memory::desc({in_, out_}, type_of<T>, Tag::ab) &&
+                       std::string_view(d.impl_info_str()).find("ref") == std::string_view::npos;
+    return prepared;
+  }
+
+  template <class Out>
+  void run_tile(const Context& context, const PreparedTiles& all, const ProductTiles& tiles, Index row_tile,
+                Index column_tile, const Operands<Out>& operands) const {
+    const auto& prepared = all.of[row_tile + 1 == tiles.row_tiles][column_tile + 1 == tiles.column_tiles];
+    const Index row = row_tile * tiles.rows, column = column_tile * tiles.columns;
+    const Index at = row * out_ + column;
+    Arguments arguments{{DNNL_ARG_SRC, borrow(prepared.source, engine_, operands.x + row * in_)},
+                        {DNNL_ARG_DST, borrow(prepared.destination, engine_, operands.y + at)}};
+    if (tiles.column_tiles == 1)
+      arguments.emplace(DNNL_ARG_WEIGHTS, prepared.weights);
+    else
+      arguments.emplace(DNNL_ARG_WEIGHTS,
+                        borrow(prepared.weights_layout, engine_,
+                               static_cast<const T*>(prepared.weights.get_data_handle()) + column));
+    if (!bias_.empty())
+      arguments.emplace(DNNL_ARG_BIAS,
+                        borrow(bias_desc(prepared.destination.dims()[1]), engine_, bias_.data() + column));
+    if (operands.residual != nullptr)
+      arguments.emplace(
+          DNNL_ARG_ATTR_MULTIPLE_POST_OP(activation_ == Activation::none ? 0 : 1) | DNNL_ARG_SRC_1,
+          borrow(prepared.destination, engine_, operands.residual + at));
+    execute(context, prepared, engine_, std::move(arguments));
+  }
+
+  memory::desc bias_desc(Index columns) const {
+    return bias_.empty() ? memory::desc() : memory::desc({1, columns}, Type::f32, Tag::ab);
+  }
+  /// `columns` neighbouring ones of a matrix that has as many as the layer.
+  memory::desc within(Index rows, Index columns, Type type) const {
+    return {{rows, columns}, type, memory::dims{out_, 1}};
   }
   dnnl::matmul::primitive_desc desc(const Key& key) const {
-    const memory::desc result({key.rows, out_}, key.rounded ? type_of<T> : Type::f32, Tag::ab);
+    const auto result = within(key.rows, key.columns, key.rounded ? type_of<T> : Type::f32);
     dnnl::post_ops operations;
     append_activation(operations, activation_);
     if (key.residual) operations.append_binary(dnnl::algorithm::binary_add, result);
-    return matmul_desc(engine_, {{key.rows, in_}, type_of<T>, Tag::ab}, {{in_, out_}, type_of<T>, Tag::any},
-                       bias_desc(), result, attributes_with(operations));
+    const auto weights = key.columns == out_ ? memory::desc({in_, out_}, type_of<T>, Tag::any)
+                                             : within(in_, key.columns, type_of<T>);
+    return matmul_desc(engine_, {{key.rows, in_}, type_of<T>, Tag::ab}, weights, bias_desc(key.columns),
+                       result, attributes_with(operations));
   }
 
   dnnl::engine engine_;
@@ -113,12 +184,14 @@ class OneDnnLinear final : public PackedLinear<T> {
 template <class T>
 class OneDnnConv2d final : public PackedConv2d<T> {
  public:
-  OneDnnConv2d(const Tensor<float>& weight, const Tensor<float>& bias, const ConvGeometry& geometry)
+  OneDnnConv2d(const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
+               const ConvGeometry& geometry)
       : engine_(cpu()),
         shape_(weight.shape()),
         bias_(bias),
         geometry_(geometry),
-        weights_(engine_, {dims(shape_), Type::f32, Tag::oihw}, weight, desc(typical()).weights_desc()) {}
+        weights_(context.threads, engine_, {dims(shape_), Type::f32, Tag::oihw}, weight,
+                 desc(typical()).weights_desc(), 0) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                            Tensor<float> residual) const override {
@@ -129,11 +202,12 @@ class OneDnnConv2d final : public PackedConv2d<T> {
   }
 
  private:
+  /// Of a tile.
   struct Key {
     Index batch, height, width;
+    int pad_top, pad_bottom;
     bool residual;
     bool rounded;  ///< to T, else float32
-    int threads;
     auto operator<=>(const Key&) const = default;
   };
 
@@ -149,36 +223,76 @@ class OneDnnConv2d final : public PackedConv2d<T> {
     else
       y = context.empty<Out>(shape);
     if (y.empty()) return y;
-    const ThreadLimit limit(context.threads);
+    const auto tiles = RowTiles::of(shape, shape_);
+    const Index images = tiles.joined ? 1 : x.dim(0);
+    const Index row_in = x.dim(2) * x.dim(3), row_out = y.dim(2) * y.dim(3);
     translated("conv2d", [&] {
-      const Key key{x.dim(0), x.dim(1), x.dim(2), accumulates, std::is_same_v<Out, T>, context.threads};
-      const auto prepared = cache_.get(key, [&] {
-        const auto d = desc(key);
-        return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(d.weights_desc()));
+      std::vector<Tile> prepared;
+      for (Index i = 0; i < tiles.count; ++i)
+        prepared.push_back(
+            prepare(context, tiles, i, x.shape(), shape[1], accumulates, std::is_same_v<Out, T>));
+      parallel_for(context.threads, images * tiles.count, 1, [&](Index begin, Index end) {
+        const OneThread one;
+        for (Index i = begin; i < end; ++i) {
+          const auto& [window, primitive] = prepared[static_cast<std::size_t>(i % tiles.count)];
+          const Index image = i / tiles.count;
+          Arguments arguments{
+              {DNNL_ARG_SRC, borrow(primitive.source, engine_,
+                                    x.data() + (image * x.dim(1) + window.first_input) * row_in)},
+              {DNNL_ARG_WEIGHTS, primitive.weights},
+              {DNNL_ARG_DST, borrow(primitive.destination, engine_,
+                                    y.data() + (image * y.dim(1) + window.first_output) * row_out)}};
+          if (!bias_.empty()) arguments.emplace(DNNL_ARG_BIAS, borrow(bias_desc(), engine_, bias_.data()));
+          execute(context, primitive, engine_, std::move(arguments));
+        }
       });
-      execute_layer(context, prepared, engine_, x, y, bias_, bias_desc());
     });
     return y;
   }
 
+  struct Tile {
+    RowWindow window;
+    Prepared primitive;
+  };
+  Tile prepare(const Context& context, const RowTiles& tiles, Index index, const Shape& input,
+               Index output_height, bool residual, bool rounded) const {
+    const auto window = RowWindow::of(tiles, index, input[1], output_height, shape_[2], geometry_);
+    const Key key{tiles.joined ? input[0] : 1, window.inputs, input[2], window.pad_top,
+                  window.pad_bottom,           residual,      rounded};
+    return {window, cache_.get(key, [&] {
+              const auto d = desc(key);
+              return Prepared::from(d, dnnl::convolution_forward(d),
+                                    weights_.get(context.threads, d.weights_desc()));
+            })};
+  }
+
   static memory::dims dims(const Shape& shape) { return {shape.begin(), shape.end()}; }
   Key typical() const {
-    return {2, std::max<Index>(32, shape_[2]), std::max<Index>(32, shape_[3]), false, false, 0};
+    return {1,
+            std::max<Index>(8, shape_[2]),
+            std::max<Index>(32, shape_[3]),
+            geometry_.pad_top,
+            geometry_.pad_bottom,
+            false,
+            false};
   }
   memory::desc bias_desc() const {
     return bias_.empty() ? memory::desc() : memory::desc({shape_[0]}, Type::f32, Tag::a);
   }
   dnnl::convolution_forward::primitive_desc desc(const Key& key) const {
     const Shape input{key.batch, key.height, key.width, shape_[1]};
-    const Shape output = conv_output_shape(input, shape_, geometry_);
+    ConvGeometry geometry = geometry_;
+    geometry.pad_top = key.pad_top;
+    geometry.pad_bottom = key.pad_bottom;
+    const Shape output = conv_output_shape(input, shape_, geometry);
     dnnl::post_ops operations;
     if (key.residual) operations.append_sum(1.0f);
     return convolution_desc(
         engine_, {{input[0], input[3], input[1], input[2]}, type_of<T>, Tag::nhwc},
         {dims(shape_), type_of<T>, Tag::any}, bias_desc(),
         {{output[0], output[3], output[1], output[2]}, key.rounded ? type_of<T> : Type::f32, Tag::nhwc},
-        {geometry_.stride, geometry_.stride}, {geometry_.pad_top, geometry_.pad_left},
-        {geometry_.pad_bottom, geometry_.pad_right}, attributes_with(operations));
+        {geometry.stride, geometry.stride}, {geometry.pad_top, geometry.pad_left},
+        {geometry.pad_bottom, geometry.pad_right}, attributes_with(operations));
   }
 
   dnnl::engine engine_;
@@ -189,23 +303,45 @@ class OneDnnConv2d final : public PackedConv2d<T> {
   mutable PrimitiveCache<Key> cache_;
 };
 
+/// Whether oneDNN multiplies T here: for bfloat16 it wants AVX-512.
+template <class T>
+bool multiplies() {
+  try {
+    const memory::desc square({16, 16}, type_of<T>, Tag::ab);
+    (void)matmul_desc(cpu(), square, square, {}, square, {});
+    return true;
+  } catch (const dnnl::error&) {
+    return false;
+  }
+}
+
 template <class T>
 class OneDnnEngineFor : public virtual EngineFor<T> {
  public:
-  std::unique_ptr<const PackedLinear<T>> pack_linear(const Tensor<float>& weight, const Tensor<float>& bias,
+  std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Tensor<float>& weight,
+                                                     const Tensor<float>& bias,
                                                      Activation activation) const override {
+    if (own_ != nullptr) return own_->as<T>().pack_linear(context, weight, bias, activation);
     check_linear_shapes(weight, bias);
-    return translated("linear", [&] { return std::make_unique<OneDnnLinear<T>>(weight, bias, activation); });
+    return translated("linear",
+                      [&] { return std::make_unique<OneDnnLinear<T>>(context, weight, bias, activation); });
   }
-  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Tensor<float>& weight, const Tensor<float>& bias,
+  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Tensor<float>& weight,
+                                                     const Tensor<float>& bias,
                                                      const ConvGeometry& geometry) const override {
+    if (own_ != nullptr) return own_->as<T>().pack_conv2d(context, weight, bias, geometry);
     check_conv_shapes(weight, bias);
-    return translated("conv2d", [&] { return std::make_unique<OneDnnConv2d<T>>(weight, bias, geometry); });
+    return translated("conv2d",
+                      [&] { return std::make_unique<OneDnnConv2d<T>>(context, weight, bias, geometry); });
   }
 
   Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
     return blockwise_attention(context, a);
   }
+
+ private:
+  /// Our own kernels, where oneDNN has none for T.
+  std::shared_ptr<const Engine> own_ = multiplies<T>() ? nullptr : make_eigen_engine();
 };
 
 class OneDnnEngine final : public Engine, OneDnnEngineFor<float>, OneDnnEngineFor<bfloat16> {

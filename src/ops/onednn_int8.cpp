@@ -3,12 +3,12 @@
 #ifndef DAGUERRE_HAS_ONEDNN
 
 namespace daguerre::ops {
-std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Tensor<float>&, const Tensor<float>&,
-                                                               Activation) {
+std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context&, const Tensor<float>&,
+                                                               const Tensor<float>&, Activation) {
   throw ArgumentError("linear", "this build has no oneDNN, which 8-bit layers need");
 }
-std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Tensor<float>&, const Tensor<float>&,
-                                                               const ConvGeometry&) {
+std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context&, const Tensor<float>&,
+                                                               const Tensor<float>&, const ConvGeometry&) {
   throw ArgumentError("conv2d", "this build has no oneDNN, which 8-bit layers need");
 }
 }  // namespace daguerre::ops
@@ -23,6 +23,7 @@ std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Tensor<floa
 #include "ops/int8_kernels.hpp"
 #include "ops/int8_weights.hpp"
 #include "ops/onednn_primitives.hpp"
+#include "ops/work_tiles.hpp"
 
 // Layers that multiply unsigned 8-bit activations by signed 8-bit weights. The sums are exact, so that
 // results depend neither on the threads nor on how the work is cut.
@@ -32,16 +33,6 @@ namespace {
 using namespace onednn;
 using T = bfloat16;
 
-/// The greatest 8-bit activation. Where there is no VNNI, oneDNN adds pairs of products in 16 bits with
-/// saturation; half the range keeps them exact.
-float activation_levels() noexcept {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512vnni") ? 255.0f : 127.0f;
-#else
-  return 255.0f;
-#endif
-}
-
 Index round_up(Index value, Index multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
@@ -50,8 +41,9 @@ Index round_up(Index value, Index multiple) {
 /// finished while it is in the second-level cache.
 class Int8Linear final : public PackedLinear<T> {
  public:
-  Int8Linear(const Tensor<float>& weight, const Tensor<float>& bias, Activation activation)
-      : Int8Linear(Int8Weights(weight), bias, activation) {}
+  Int8Linear(const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
+             Activation activation)
+      : Int8Linear(context, Int8Weights(context.threads, weight), bias, activation) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
     return multiply<T>(context, x, nullptr);
@@ -62,7 +54,7 @@ class Int8Linear final : public PackedLinear<T> {
   }
 
  private:
-  Int8Linear(Int8Weights weights, const Tensor<float>& bias, Activation activation)
+  Int8Linear(const Context& context, Int8Weights weights, const Tensor<float>& bias, Activation activation)
       : engine_(cpu()),
         in_(weights.values.dim(1)),
         out_(weights.values.dim(0)),
@@ -70,20 +62,22 @@ class Int8Linear final : public PackedLinear<T> {
         activation_(activation),
         scales_(std::move(weights.scales)),
         scaled_sums_(std::move(weights.scaled_sums)),
-        weights_(engine_, {{in_, out_}, Type::s8, Tag::ba}, weights.values,
-                 desc(row_multiple).weights_desc()) {}
+        weights_(context.threads, engine_, {{in_, out_}, Type::s8, Tag::ba}, weights.values,
+                 desc(row_multiple).weights_desc(), 1) {}
 
   static constexpr Index row_multiple = 64;  ///< fewer rows cost oneDNN's kernels a few per cent
   static constexpr Index most_rows = 256;
   static constexpr Index block_bytes = 384 * 1024;  ///< of sums and rounded rows, to stay in the cache
 
-  /// Rows of a block: as many as fit, but so that all threads have the same share.
-  Index block_rows(Index rows, int threads) const {
+  static constexpr Index wanted_blocks = 8;
+
+  /// Rows of a block: as many as fit, but so that there are some for every thread.
+  Index block_rows(Index rows) const {
     const Index fitting = block_bytes / (4 * out_ + in_) / row_multiple * row_multiple;
     const Index most = std::clamp(fitting, row_multiple, most_rows);
-    const Index share = (rows + threads - 1) / threads;
-    const Index blocks = (share + most - 1) / most;
-    return std::min(rows, round_up((share + blocks - 1) / blocks, 16));
+    const Index wanted = std::max((rows + wanted_blocks - 1) / wanted_blocks, row_multiple);
+    const Index blocks = (rows + std::min(most, wanted) - 1) / std::min(most, wanted);
+    return std::min(rows, round_up((rows + blocks - 1) / blocks, 16));
   }
 
   memory::desc sums_desc(Index rows) const { return {{rows, out_}, Type::s32, Tag::ab}; }
@@ -91,10 +85,10 @@ class Int8Linear final : public PackedLinear<T> {
     return matmul_desc(engine_, {{rows, in_}, Type::u8, Tag::ab}, {{in_, out_}, Type::s8, Tag::any}, {},
                        sums_desc(rows), attributes_with({}));
   }
-  Prepared prepared(Index rows) const {
+  Prepared prepared(const Threads& threads, Index rows) const {
     return cache_.get(rows, [&] {
       const auto d = desc(rows);
-      return Prepared::from(d, dnnl::matmul(d), weights_.get(d.weights_desc()));
+      return Prepared::from(d, dnnl::matmul(d), weights_.get(threads, d.weights_desc()));
     });
   }
 
@@ -103,13 +97,13 @@ class Int8Linear final : public PackedLinear<T> {
     auto y = context.empty<Out>(linear_output_shape(x.shape(), in_, out_));
     check_residual(y.shape(), residual, "linear");
     if (y.empty()) return y;
-    const Index rows = y.size() / out_, block = block_rows(rows, context.threads);
+    const Index rows = y.size() / out_, block = block_rows(rows);
     const Index blocks = (rows + block - 1) / block, last = rows - (blocks - 1) * block;
     translated("linear", [&] {
-      const ThreadLimit outer(1);  // primitives divide their work when they are made
-      const Prepared full = prepared(block), rest = last == block ? full : prepared(last);
+      const Prepared full = prepared(context.threads, block),
+                     rest = last == block ? full : prepared(context.threads, last);
       parallel_for(context.threads, blocks, 1, [&](Index begin, Index end) {
-        const ThreadLimit inner(1);
+        const OneThread one;
         Worker worker(context, *this, block);
         for (Index b = begin; b < end; ++b) {
           const Index first = b * block;
@@ -166,7 +160,7 @@ class Int8Linear final : public PackedLinear<T> {
   Index in_, out_;
   Tensor<float> bias_;
   Activation activation_;
-  float levels_ = activation_levels();
+  float levels_ = int8_activation_levels();
   std::vector<float> scales_, scaled_sums_;
   mutable PackedWeights weights_;
   mutable PrimitiveCache<Index> cache_;
@@ -176,8 +170,9 @@ class Int8Linear final : public PackedLinear<T> {
 /// padding around it, so that the zero point costs nothing but another bias.
 class Int8Conv2d final : public PackedConv2d<T> {
  public:
-  Int8Conv2d(const Tensor<float>& weight, const Tensor<float>& bias, const ConvGeometry& geometry)
-      : Int8Conv2d(Int8Weights(weight), bias, geometry) {}
+  Int8Conv2d(const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
+             const ConvGeometry& geometry)
+      : Int8Conv2d(context, Int8Weights(context.threads, weight), bias, geometry) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                            Tensor<float> residual) const override {
@@ -191,13 +186,16 @@ class Int8Conv2d final : public PackedConv2d<T> {
     auto padded = context.empty<std::uint8_t>({height, width, x.dim(3)});
     Tensor<float> factors({shape_[0]}), offsets({shape_[0]});
     const Index image_in = x.size() / x.dim(0), image_out = y.size() / y.dim(0);
-    const ThreadLimit limit(context.threads);
+    const ConvGeometry unpadded{.stride = geometry_.stride};
+    const auto tiles = RowTiles::of(shape.with(0, 1), shape_);
+    const auto window = [&](Index i) {
+      return RowWindow::of(tiles, i, height, shape[1], shape_[2], unpadded);
+    };
+    const Index row_in = width * x.dim(3), row_out = y.dim(2) * y.dim(3);
     translated("conv2d", [&] {
-      const Key key{height, width, accumulates, context.threads};
-      const auto prepared = cache_.get(key, [&] {
-        const auto d = desc(key);
-        return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(d.weights_desc()));
-      });
+      std::vector<Prepared> prepared;
+      for (Index i = 0; i < tiles.count; ++i)
+        prepared.push_back(prepare(context.threads, {window(i).inputs, width, accumulates}));
       for (Index n = 0; n < x.dim(0); ++n) {
         context.check_stop();
         const auto quantization = rounded(context, x.data() + n * image_in, x.dim(1), x.dim(2), padded);
@@ -207,41 +205,55 @@ class Int8Conv2d final : public PackedConv2d<T> {
           offsets.data()[c] = (bias_.empty() ? 0.0f : bias_.data()[c]) -
                               quantization.scale * (quantization.zero_point * scaled_sums_[i]);
         }
-        float* out = y.data() + n * image_out;
-        execute(context, prepared, engine_,
-                {{DNNL_ARG_SRC, borrow(prepared.source, engine_, padded.data())},
-                 {DNNL_ARG_WEIGHTS, prepared.weights},
-                 {DNNL_ARG_DST, borrow(prepared.destination, engine_, out)},
+        float* const out = y.data() + n * image_out;
+        parallel_for(context.threads, tiles.count, 1, [&](Index begin, Index end) {
+          const OneThread one;
+          for (Index i = begin; i < end; ++i) {
+            const auto& primitive = prepared[static_cast<std::size_t>(i)];
+            const auto rows = window(i);
+            execute(
+                context, primitive, engine_,
+                {{DNNL_ARG_SRC, borrow(primitive.source, engine_, padded.data() + rows.first_input * row_in)},
+                 {DNNL_ARG_WEIGHTS, primitive.weights},
+                 {DNNL_ARG_DST, borrow(primitive.destination, engine_, out + rows.first_output * row_out)},
                  {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
                   borrow(channel_desc(), engine_, factors.data())},
                  {DNNL_ARG_ATTR_MULTIPLE_POST_OP(1) | DNNL_ARG_SRC_1,
                   borrow(channel_desc(), engine_, offsets.data())}});
+          }
+        });
       }
     });
     return y;
   }
 
  private:
-  /// Of the padded image.
+  /// Of a tile's rows of the padded image.
   struct Key {
     Index height, width;
     bool residual;
-    int threads;
     auto operator<=>(const Key&) const = default;
   };
 
-  Int8Conv2d(Int8Weights weights, const Tensor<float>& bias, const ConvGeometry& geometry)
+  Int8Conv2d(const Context& context, Int8Weights weights, const Tensor<float>& bias,
+             const ConvGeometry& geometry)
       : engine_(cpu()),
         shape_(weights.values.shape()),
         bias_(bias),
         geometry_(geometry),
         scales_(std::move(weights.scales)),
         scaled_sums_(std::move(weights.scaled_sums)),
-        weights_(engine_, {dims(shape_), Type::s8, Tag::oihw}, weights.values,
-                 desc(typical()).weights_desc()) {}
+        weights_(context.threads, engine_, {dims(shape_), Type::s8, Tag::oihw}, weights.values,
+                 desc(typical()).weights_desc(), 0) {}
 
+  Prepared prepare(const Threads& threads, const Key& key) const {
+    return cache_.get(key, [&] {
+      const auto d = desc(key);
+      return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(threads, d.weights_desc()));
+    });
+  }
   static memory::dims dims(const Shape& shape) { return {shape.begin(), shape.end()}; }
-  Key typical() const { return {std::max<Index>(34, shape_[2]), std::max<Index>(34, shape_[3]), false, 0}; }
+  Key typical() const { return {std::max<Index>(10, shape_[2]), std::max<Index>(34, shape_[3]), false}; }
   memory::desc channel_desc() const { return {{1, shape_[0], 1, 1}, Type::f32, Tag::nhwc}; }
 
   dnnl::convolution_forward::primitive_desc desc(const Key& key) const {
@@ -298,7 +310,7 @@ class Int8Conv2d final : public PackedConv2d<T> {
   Shape shape_;
   Tensor<float> bias_;
   ConvGeometry geometry_;
-  float levels_ = activation_levels();
+  float levels_ = int8_activation_levels();
   std::vector<float> scales_, scaled_sums_;
   mutable PackedWeights weights_;
   mutable PrimitiveCache<Key> cache_;
@@ -306,15 +318,16 @@ class Int8Conv2d final : public PackedConv2d<T> {
 
 }  // namespace
 
-std::unique_ptr<const PackedLinear<T>> make_int8_linear(const Tensor<float>& weight,
+std::unique_ptr<const PackedLinear<T>> make_int8_linear(const Context& context, const Tensor<float>& weight,
                                                         const Tensor<float>& bias, Activation activation) {
-  return translated("linear", [&] { return std::make_unique<Int8Linear>(weight, bias, activation); });
+  return translated("linear",
+                    [&] { return std::make_unique<Int8Linear>(context, weight, bias, activation); });
 }
 
-std::unique_ptr<const PackedConv2d<T>> make_int8_conv2d(const Tensor<float>& weight,
+std::unique_ptr<const PackedConv2d<T>> make_int8_conv2d(const Context& context, const Tensor<float>& weight,
                                                         const Tensor<float>& bias,
                                                         const ConvGeometry& geometry) {
-  return translated("conv2d", [&] { return std::make_unique<Int8Conv2d>(weight, bias, geometry); });
+  return translated("conv2d", [&] { return std::make_unique<Int8Conv2d>(context, weight, bias, geometry); });
 }
 
 }  // namespace daguerre::ops

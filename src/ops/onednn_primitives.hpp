@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <mutex>
 #include <new>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daguerre/ops/context.hpp"
@@ -27,10 +29,11 @@ constexpr Type type_of = std::is_same_v<T, float> ? Type::f32 : Type::bf16;
 /// was not seen to.
 constexpr std::size_t onednn_headroom = std::size_t{192} << 20;
 
-/// Turns oneDNN's exceptions into the library's.
+/// Turns oneDNN's exceptions into the library's, and keeps oneDNN to the calling thread.
 template <class F>
 auto translated(const char* who, F&& action) {
   require_headroom(onednn_headroom);
+  const OneThread one;
   try {
     return action();
   } catch (const dnnl::error& error) {
@@ -60,21 +63,21 @@ inline dnnl::primitive_attr attributes_with(const dnnl::post_ops& operations) {
 /// once.
 class PackedWeights {
  public:
-  /// Packs `values`, which lie as `plain` says, into `packed`, the layout for a typical input.
+  /// Packs `values`, which lie as `plain` says, into `packed`, the layout for a typical input. `axis` is the
+  /// output channels'.
   template <class Value>
-  PackedWeights(const dnnl::engine& engine, const memory::desc& plain, const Tensor<Value>& values,
-                const memory::desc& packed)
-      : engine_(engine) {
-    auto source = borrow(plain, engine_, values.data());
-    layouts_.push_back(reordered(source, packed));
+  PackedWeights(const Threads& threads, const dnnl::engine& engine, const memory::desc& plain,
+                const Tensor<Value>& values, const memory::desc& packed, int axis)
+      : engine_(engine), axis_(axis) {
+    layouts_.push_back(reordered(threads, borrow(plain, engine_, values.data()), packed));
   }
 
   /// The weights in `layout`. A layout that turns out to be wanted from the first input on replaces the one
   /// packed at load, so that a model run at one size has its weights once.
-  memory get(const memory::desc& layout) {
+  memory get(const Threads& threads, const memory::desc& layout) {
     for (const auto& each : layouts_)
       if (each.view.get_desc() == layout) return is_used_ = true, each.view;
-    auto packed = reordered(layouts_.front().view, layout);
+    auto packed = reordered(threads, layouts_.front().view, layout);
     if (!is_used_) layouts_.clear();
     is_used_ = true;
     return layouts_.emplace_back(std::move(packed)).view;
@@ -85,15 +88,54 @@ class PackedWeights {
     std::shared_ptr<std::byte> bytes;
     memory view;
   };
-  Packed reordered(memory& source, const memory::desc& layout) const {
+  Packed reordered(const Threads& threads, memory source, const memory::desc& layout) const {
     Packed packed{allocate_bytes(layout.get_size()), {}};
     packed.view = memory(layout, engine_, packed.bytes.get());
-    dnnl::stream stream(engine_);
-    dnnl::reorder(source, packed.view).execute(stream, source, packed.view);
-    stream.wait();
+    if (!reorder_in_parts(threads, source, packed.view)) reorder(source, packed.view);
     return packed;
   }
+
+  /// Groups of output channels, each in one thread; false where the layouts cannot be divided.
+  bool reorder_in_parts(const Threads& threads, const memory& source, const memory& packed) const {
+    auto dims = packed.get_desc().dims();
+    const auto channels = dims[static_cast<std::size_t>(axis_)];
+    const memory::dim part = 64;  // whole blocks of every layout
+    if (threads.count() == 1 || channels < 2 * part || packed.get_desc().get_size() < smallest_divided)
+      return false;
+    memory::dims offsets(dims.size(), 0);
+    const auto parts_of = [&](const memory& whole, memory::dim first, memory::dim count) {
+      offsets[static_cast<std::size_t>(axis_)] = first;
+      dims[static_cast<std::size_t>(axis_)] = count;
+      return memory(whole.get_desc().submemory_desc(dims, offsets), engine_, whole.get_data_handle());
+    };
+    std::vector<std::pair<memory, memory>> parts;
+    try {
+      for (memory::dim first = 0; first < channels; first += part) {
+        const auto count = std::min(part, channels - first);
+        parts.emplace_back(parts_of(source, first, count), parts_of(packed, first, count));
+      }
+    } catch (const dnnl::error&) {  // blocks that are not whole, or sums that belong to all channels
+      return false;
+    }
+    parallel_for(threads, static_cast<Index>(parts.size()), 1, [&](Index begin, Index end) {
+      const OneThread one;
+      for (Index i = begin; i < end; ++i) {
+        auto& [from, to] = parts[static_cast<std::size_t>(i)];
+        reorder(from, to);
+      }
+    });
+    return true;
+  }
+
+  void reorder(memory& source, memory& packed) const {
+    dnnl::stream stream(engine_);
+    dnnl::reorder(source, packed).execute(stream, source, packed);
+    stream.wait();
+  }
+
+  static constexpr std::size_t smallest_divided = std::size_t{1} << 20;
   dnnl::engine engine_;
+  int axis_;
   std::vector<Packed> layouts_;
   bool is_used_ = false;
 };
@@ -102,7 +144,8 @@ class PackedWeights {
 struct Prepared {
   dnnl::primitive primitive;
   memory::desc source, destination, scratchpad, weights_layout;
-  memory weights;  ///< empty where they are given at each call
+  memory weights;       ///< empty where they are given at each call
+  bool is_fast = true;  ///< by one of oneDNN's kernels, with the weights as they are packed
 
   template <class PrimitiveDesc>
   static Prepared from(const PrimitiveDesc& desc, const dnnl::primitive& primitive, memory weights = {}) {
@@ -141,19 +184,6 @@ inline void execute(const Context& context, const Prepared& prepared, const dnnl
   dnnl::stream stream(engine);
   prepared.primitive.execute(stream, arguments);
   stream.wait();
-}
-
-/// Runs a layer: y from x and the packed weights, with `bias` (which may be empty) laid out as `bias_desc`,
-/// and whatever else its post-operations need.
-template <class T, class Out>
-void execute_layer(const Context& context, const Prepared& prepared, const dnnl::engine& engine,
-                   const Tensor<T>& x, Tensor<Out>& y, const Tensor<float>& bias,
-                   const memory::desc& bias_desc, Arguments extra = {}) {
-  extra.emplace(DNNL_ARG_SRC, borrow(prepared.source, engine, x.data()));
-  extra.emplace(DNNL_ARG_WEIGHTS, prepared.weights);
-  extra.emplace(DNNL_ARG_DST, borrow(prepared.destination, engine, y.data()));
-  if (!bias.empty()) extra.emplace(DNNL_ARG_BIAS, borrow(bias_desc, engine, bias.data()));
-  execute(context, prepared, engine, std::move(extra));
 }
 
 }  // namespace daguerre::ops::onednn

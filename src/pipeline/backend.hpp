@@ -49,7 +49,7 @@ class Backend {
 /// What a backend is loaded from.
 struct BackendSource {
   std::filesystem::path folder;
-  std::shared_ptr<const ops::Engine> engine;
+  ops::Context compute;  ///< packs the weights
   Precision precision = Precision::float32;  ///< not automatic
   bool allow_trailing_bytes = false;
   LogSink log;

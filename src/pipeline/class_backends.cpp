@@ -98,12 +98,12 @@ class DDPMBackend final : public Backend {
 }  // namespace
 
 std::unique_ptr<const Backend> load_dit_backend(const BackendSource& source) {
-  return std::make_unique<DiTBackend>(DiTPipeline::load(source.folder, source.engine, source.precision,
+  return std::make_unique<DiTBackend>(DiTPipeline::load(source.folder, source.compute, source.precision,
                                                         source.allow_trailing_bytes, source.log));
 }
 
 std::unique_ptr<const Backend> load_ddpm_backend(const BackendSource& source) {
-  return std::make_unique<DDPMBackend>(DDPMPipeline::load(source.folder, source.engine, source.precision,
+  return std::make_unique<DDPMBackend>(DDPMPipeline::load(source.folder, source.compute, source.precision,
                                                           source.allow_trailing_bytes, source.log));
 }
 

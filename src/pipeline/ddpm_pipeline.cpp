@@ -31,9 +31,9 @@ DDPMPipeline::DDPMPipeline(DDPMNetwork network) : network_(std::move(network)) {
                                "out where the model predicts a variance");
 }
 
-DDPMPipeline DDPMPipeline::load(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
+DDPMPipeline DDPMPipeline::load(const fs::path& folder, const ops::Context& compute,
                                 Precision precision, bool allow_trailing_bytes, const LogSink& log) {
-  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, log},
+  return with_precision(precision, LoadContext{compute, allow_trailing_bytes, log},
                         [&]<class T, class D>(const LoadContext&, const LoadContext& denoiser) {
                           return DDPMPipeline(load_as<D>(folder, denoiser));
                         });

@@ -50,12 +50,12 @@ DiTPipeline::DiTPipeline(DiTNetworks networks, ClassNames class_names)
                                ", the autoencoder's latents have " + std::to_string(latent));
 }
 
-DiTPipeline DiTPipeline::load(const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine,
+DiTPipeline DiTPipeline::load(const fs::path& folder, const ops::Context& compute,
                               Precision precision, bool allow_trailing_bytes, const LogSink& log) {
   const auto index = weights::Config::load(folder / "model_index.json");
   const auto labels = index.json("id2label");
   auto names = labels ? ClassNames::parse(*labels, index.source()) : ClassNames();
-  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, log},
+  return with_precision(precision, LoadContext{compute, allow_trailing_bytes, log},
                         [&]<class T, class D>(const LoadContext& context, const LoadContext& denoiser) {
                           return DiTPipeline(load_as<T, D>(folder, context, denoiser), std::move(names));
                         });

@@ -5,8 +5,8 @@
 namespace daguerre {
 
 weights::StateDict load_weights(const std::filesystem::path& folder, const LoadContext& context) {
-  return weights::with_diffusers_names(
-      weights::StateDict::load(folder, {.allow_trailing_bytes = context.allow_trailing_bytes}));
+  return weights::with_diffusers_names(weights::StateDict::load(
+      folder, {.allow_trailing_bytes = context.allow_trailing_bytes, .threads = context.compute.threads}));
 }
 
 void report_leftovers(const weights::Config& config, const LoadContext& context) {

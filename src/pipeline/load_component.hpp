@@ -13,7 +13,7 @@ namespace daguerre {
 
 /// What every network of a pipeline is loaded with.
 struct LoadContext {
-  std::shared_ptr<const ops::Engine> engine;
+  ops::Context compute;  ///< packs the weights
   bool allow_trailing_bytes = false;
   LogSink log;
 };
@@ -29,16 +29,16 @@ void report(const weights::StateDict& state, const LoadContext& context);
 Precision resolved(Precision precision, const ops::Engine& engine);
 
 /// Calls load<T, D>(context, denoiser_context) for the types that the networks multiply in `precision`: D is
-/// the denoiser's, T that of the others. Throws ArgumentError where `context.engine` cannot do it.
+/// the denoiser's, T that of the others. Throws ArgumentError where `context.compute.engine` cannot do it.
 template <class Load>
 auto with_precision(Precision precision, const LoadContext& context, const Load& load) {
-  switch (resolved(precision, *context.engine)) {
+  switch (resolved(precision, *context.compute.engine)) {
     case Precision::bfloat16:
       return load.template operator()<bfloat16, bfloat16>(context, context);
     case Precision::int8: {
       auto denoiser = context;
-      denoiser.engine = ops::make_int8_engine(context.engine);
-      return resolved(Precision::automatic, *context.engine) == Precision::bfloat16
+      denoiser.compute.engine = ops::make_int8_engine(context.compute.engine);
+      return resolved(Precision::automatic, *context.compute.engine) == Precision::bfloat16
                  ? load.template operator()<bfloat16, bfloat16>(context, denoiser)
                  : load.template operator()<float, bfloat16>(context, denoiser);
     }
@@ -54,7 +54,7 @@ Model load_component(const std::filesystem::path& folder, const LoadContext& con
   const auto config = Config::from(file);
   report_leftovers(file, context);
   const auto state = load_weights(folder, context);
-  Model model(config, nn::Loader{weights::Scope(state), context.engine});
+  Model model(config, nn::Loader{weights::Scope(state), context.compute});
   report(state, context);
   return model;
 }

@@ -77,7 +77,7 @@ struct Pipeline::State {
   std::shared_ptr<const ops::Engine> engine;
   std::string engine_name;
   Precision precision;
-  int threads;
+  Threads threads;
   LogSink log;
   samplers::SamplerRegistry registry;
   weights::Config scheduler_config;
@@ -85,12 +85,8 @@ struct Pipeline::State {
   std::unique_ptr<const Backend> backend;
 
   ops::Context context(const GenerateOptions& options) const {
-    ops::Context result;
-    result.engine = engine;
-    result.threads = threads;
-    result.stop = options.stop;
-    result.profile = options.profile;
-    return result;
+    return {
+        .engine = engine, .threads = threads, .pool = {}, .stop = options.stop, .profile = options.profile};
   }
   std::string sampler_name(const GenerateOptions& options) const {
     return options.sampler.empty() ? scheduler_config.class_name() : options.sampler;
@@ -107,16 +103,16 @@ Pipeline Pipeline::load(const fs::path& folder, const LoadOptions& options) {
   auto own_sampler = registry.make(scheduler);
   auto engine = ops::make_engine(options.engine);
   const Precision precision = resolved(options.precision, *engine);
-  const int threads = options.threads == 0 ? available_threads() : options.threads;
-  const ThreadLimit limit(threads);
+  const Threads threads(options.threads == 0 ? available_threads() : options.threads);
   std::string engine_name(engine->name());
   if (options.log)
     options.log(LogLevel::info, "[pipeline] " + folder.string() + ": " + kind.class_name + ", engine " +
                                     engine_name + " " + ops::engine_version(engine_name) + ", " +
                                     std::string(ops::instruction_set()) + ", precision " +
                                     std::string(short_name(precision)) + ", threads " +
-                                    std::to_string(threads));
-  auto backend = kind.load({folder, engine, precision, options.allow_trailing_bytes, options.log});
+                                    std::to_string(threads.count()));
+  const ops::Context compute{.engine = engine, .threads = threads, .pool = {}, .stop = {}, .profile = {}};
+  auto backend = kind.load({folder, compute, precision, options.allow_trailing_bytes, options.log});
   return Pipeline(std::make_shared<const State>(
       State{folder, std::move(engine), std::move(engine_name), precision, threads, options.log,
             std::move(registry), std::move(scheduler), std::move(own_sampler), std::move(backend)}));
@@ -222,7 +218,7 @@ const std::string& Pipeline::engine() const noexcept {
   return state_->engine_name;
 }
 int Pipeline::threads() const noexcept {
-  return state_->threads;
+  return state_->threads.count();
 }
 std::vector<std::string> Pipeline::sampler_names() const {
   return state_->registry.names();

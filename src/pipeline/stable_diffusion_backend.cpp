@@ -87,7 +87,7 @@ class StableDiffusionBackend final : public Backend {
 
 std::unique_ptr<const Backend> load_stable_diffusion_backend(const BackendSource& source) {
   auto tokenizer = text::ClipTokenizer::load(source.folder / "tokenizer");
-  auto networks = load_stable_diffusion_networks(source.folder, source.engine, source.precision,
+  auto networks = load_stable_diffusion_networks(source.folder, source.compute, source.precision,
                                                  source.allow_trailing_bytes, source.log);
   return std::make_unique<StableDiffusionBackend>(StableDiffusion(std::move(networks), std::move(tokenizer)));
 }

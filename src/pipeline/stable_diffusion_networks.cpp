@@ -65,9 +65,9 @@ std::shared_ptr<const StableDiffusionNetworks> load_as(const fs::path& folder, c
 }  // namespace
 
 std::shared_ptr<const StableDiffusionNetworks> load_stable_diffusion_networks(
-    const fs::path& folder, const std::shared_ptr<const ops::Engine>& engine, Precision precision,
+    const fs::path& folder, const ops::Context& compute, Precision precision,
     bool allow_trailing_bytes, const LogSink& log) {
-  return with_precision(precision, LoadContext{engine, allow_trailing_bytes, log},
+  return with_precision(precision, LoadContext{compute, allow_trailing_bytes, log},
                         [&]<class T, class D>(const LoadContext& context, const LoadContext& denoiser) {
                           return load_as<T, D>(folder, context, denoiser);
                         });

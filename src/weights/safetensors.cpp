@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "daguerre/error.hpp"
-#include "daguerre/tensor/parallel.hpp"
 #include "ops/kernels.hpp"
 #include "weights/file_bytes.hpp"
 #include "weights/safetensors_header.hpp"
@@ -177,10 +176,14 @@ struct SafetensorsFile::State {
   std::string name;
   FileBytes file;
   SafetensorsHeader header;
+  Threads threads;
   std::unordered_map<std::string_view, const TensorInfo*> by_name;
 
   State(std::string file_name, FileBytes content, const SafetensorsOptions& options)
-      : name(std::move(file_name)), file(std::move(content)), header(read_header(file.bytes, name, options)) {
+      : name(std::move(file_name)),
+        file(std::move(content)),
+        header(read_header(file.bytes, name, options)),
+        threads(options.threads) {
     by_name.reserve(header.tensors.size());
     for (const auto& info : header.tensors) by_name.emplace(info.name, &info);
   }
@@ -238,7 +241,7 @@ Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) 
   const std::byte* const from = bytes(info).data();
   const auto width = static_cast<Index>(size_of(info.dtype));
   std::atomic<bool> all_fit{true};
-  parallel_for(current_thread_limit(), result.size(), elements_per_piece, [&](Index begin, Index end) {
+  parallel_for(state_->threads, result.size(), elements_per_piece, [&](Index begin, Index end) {
     if (!convert_from(info.dtype, from + begin * width, result.data() + begin,
                       static_cast<std::size_t>(end - begin)))
       all_fit = false;

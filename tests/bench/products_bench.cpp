@@ -51,7 +51,7 @@ Prepared linear(const LinearShape& shape, const ops::Context& context) {
   const auto weight = random_tensor({shape.out, shape.in});
   const auto x = random_tensor_as<T>({shape.tokens, shape.in});
   const auto y = Tensor<T>({shape.tokens, shape.out});
-  std::shared_ptr packed = context.engine->as<T>().pack_linear(weight, random_tensor({shape.out}));
+  std::shared_ptr packed = context.engine->as<T>().pack_linear(context, weight, random_tensor({shape.out}));
   const double weights = static_cast<double>(weight.size() * static_cast<Index>(sizeof(T)));
   return {[=] { benchmark::DoNotOptimize((*packed)(context, x).data()); },
           {bytes_of(x, y) + weights, 2.0 * static_cast<double>(x.size() * shape.out)}};
@@ -62,8 +62,9 @@ Prepared conv2d(const ConvShape& shape, const ops::Context& context) {
   const auto weight = random_tensor({shape.out, shape.in, shape.kernel, shape.kernel});
   const auto x = random_tensor_as<T>({shape.batch, shape.side, shape.side, shape.in});
   const auto y = Tensor<float>({shape.batch, shape.side, shape.side, shape.out});
-  std::shared_ptr packed = context.engine->as<T>().pack_conv2d(
-      weight, random_tensor({shape.out}), ops::ConvGeometry::same(static_cast<int>(shape.kernel / 2)));
+  std::shared_ptr packed =
+      context.engine->as<T>().pack_conv2d(context, weight, random_tensor({shape.out}),
+                                          ops::ConvGeometry::same(static_cast<int>(shape.kernel / 2)));
   const double weights = static_cast<double>(weight.size() * static_cast<Index>(sizeof(T)));
   return {[=] { benchmark::DoNotOptimize((*packed)(context, x).data()); },
           {bytes_of(x, y) + weights,

@@ -156,7 +156,7 @@ using Runner = std::function<Result(const ops::Context&, const weights::Config& 
 
 Runner stable_diffusion(const fs::path& folder, const ops::Context& context) {
   const StableDiffusion model(
-      load_stable_diffusion_networks(folder, context.engine, Precision::float32, false, {}),
+      load_stable_diffusion_networks(folder, context, Precision::float32, false, {}),
       text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai));
   return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
     auto task = task_for(config, run);
@@ -176,7 +176,7 @@ Runner stable_diffusion(const fs::path& folder, const ops::Context& context) {
 }
 
 Runner dit(const fs::path& folder, const ops::Context& context) {
-  const auto model = DiTPipeline::load(folder, context.engine, Precision::float32, false, {});
+  const auto model = DiTPipeline::load(folder, context, Precision::float32, false, {});
   return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
     const auto arguments =
         arguments_of(config, {"DiTPipeline"}, {"class_labels", "guidance_scale", "num_inference_steps"});
@@ -197,7 +197,7 @@ Runner dit(const fs::path& folder, const ops::Context& context) {
 }
 
 Runner ddpm(const fs::path& folder, const ops::Context& context) {
-  const auto model = DDPMPipeline::load(folder, context.engine, Precision::float32, false, {});
+  const auto model = DDPMPipeline::load(folder, context, Precision::float32, false, {});
   return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
     const auto arguments =
         arguments_of(config, {"DDPMPipeline", "DDIMPipeline"},

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <new>
 #include <optional>
-#include <thread>
 
 #include "daguerre/ops/engine.hpp"
 #include "support/catch.hpp"
@@ -111,15 +110,10 @@ TEST_CASE("too little memory is an error", "[guest][memory]") {
       int refused = 0;
       for (const rlim_t megabytes : {0, 1, 4, 16, 20, 24, 32, 64, 128, 256, 320, 4096}) {
         const int status = in_child([&] {
-          int result = other;
-          // A thread of its own, since OpenMP's do not survive the fork.
-          std::thread([&] {
-            const rlim_t limit = address_space() + (megabytes << 20);
-            const rlimit limits{limit, limit};
-            ::setrlimit(RLIMIT_AS, &limits);
-            result = outcome(engine, threads);
-          }).join();
-          return result;
+          const rlim_t limit = address_space() + (megabytes << 20);
+          const rlimit limits{limit, limit};
+          ::setrlimit(RLIMIT_AS, &limits);
+          return static_cast<int>(outcome(engine, threads));
         });
         INFO(engine << ", " << threads << " threads, " << megabytes << " MB more");
         CHECK((status == done || status == no_memory || status == error));

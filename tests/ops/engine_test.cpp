@@ -109,11 +109,17 @@ void test_linear(const Context& context) {
     bool bias, residual;
     Activation activation;
   };
-  const std::vector<Case> cases{
-      {1, 1, 1, true, false, Activation::none},           {2, 320, 1280, true, false, Activation::silu},
-      {5, 17, 33, false, true, Activation::none},         {77, 24, 24, true, true, Activation::gelu},
-      {130, 40, 70, true, false, Activation::quick_gelu}, {121, 600, 513, true, true, Activation::gelu_tanh},
-      {3, 1030, 5, true, false, Activation::none}};
+  const std::vector<Case> cases{{1, 1, 1, true, false, Activation::none},
+                                {2, 320, 1280, true, false, Activation::silu},
+                                {5, 17, 33, false, true, Activation::none},
+                                {77, 24, 24, true, true, Activation::gelu},
+                                {130, 40, 70, true, false, Activation::quick_gelu},
+                                {121, 600, 513, true, true, Activation::gelu_tanh},
+                                {3, 1030, 5, true, false, Activation::none},
+                                // Divided into tiles, by rows and by columns.
+                                {200, 96, 2600, true, true, Activation::none},
+                                {600, 80, 90, true, true, Activation::silu},
+                                {5, 640, 700, true, false, Activation::none}};
   unsigned seed = 1;
   for (const auto& c : cases) {
     INFO("rows " << c.rows << " in " << c.in << " out " << c.out << " seed " << seed);
@@ -121,7 +127,7 @@ void test_linear(const Context& context) {
     const auto w = random_tensor({c.out, c.in}, seed++, 1.0f / std::sqrt(static_cast<float>(c.in)));
     const auto bias = c.bias ? random_tensor({c.out}, seed++) : Tensor<float>();
     const auto residual = random_tensor({c.rows, c.out}, seed++);
-    const auto layer = context.engine->as<T>().pack_linear(w, bias, c.activation);
+    const auto layer = context.engine->as<T>().pack_linear(context, w, bias, c.activation);
     const auto narrow = x.template to<T>();
     const auto sums = layer->accumulate(context, narrow, c.residual ? &residual : nullptr);
     const auto expected =
@@ -146,7 +152,12 @@ void test_conv2d(const Context& context) {
                                 {1, 8, 10, 8, 16, 3, {2, 0, 0, 1, 1}, true, false},
                                 {2, 7, 9, 16, 5, 1, ConvGeometry::same(0), false, false},
                                 {1, 33, 20, 70, 40, 3, ConvGeometry::same(1), true, true},
-                                {1, 6, 6, 3, 64, 5, ConvGeometry::same(2), true, false}};
+                                {1, 6, 6, 3, 64, 5, ConvGeometry::same(2), true, false},
+                                // Divided into tiles of rows.
+                                {2, 41, 24, 24, 40, 3, ConvGeometry::same(1), true, true},
+                                {1, 65, 32, 32, 48, 3, ConvGeometry::same(1, 2), true, false},
+                                {1, 64, 33, 40, 32, 3, {2, 0, 0, 1, 1}, true, true},
+                                {1, 50, 50, 30, 32, 5, ConvGeometry::same(2), false, true}};
   unsigned seed = 100;
   for (const auto& c : cases) {
     INFO("input " << c.batch << " x " << c.height << " x " << c.width << " x " << c.in << " out " << c.out
@@ -155,7 +166,7 @@ void test_conv2d(const Context& context) {
     const auto w = random_tensor({c.out, c.in, c.kernel, c.kernel}, seed++,
                                  1.0f / std::sqrt(static_cast<float>(c.in * c.kernel * c.kernel)));
     const auto bias = c.bias ? random_tensor({c.out}, seed++) : Tensor<float>();
-    const auto layer = context.engine->as<T>().pack_conv2d(w, bias, c.geometry);
+    const auto layer = context.engine->as<T>().pack_conv2d(context, w, bias, c.geometry);
     const auto plain = naive_conv2d(rounded<T>(x), rounded<T>(w), bias, c.geometry, nullptr);
     const auto residual = random_tensor(plain.shape(), seed++);
     const auto y = (*layer)(context, x.template to<T>(), c.residual ? residual : Tensor<float>());
@@ -238,20 +249,27 @@ TEST_CASE("results do not depend on the number of threads", "[ops][engine]") {
     INFO("engine " << name);
     const auto x = random_tensor({1, 24, 24, 32}, 7);
     const auto tokens = x.reshape({1, 576, 32});
+    const auto large = random_tensor({1, 40, 40, 64}, 11);
     const auto run = [&](int threads) {
       const auto context = context_for(name, threads);
       const auto& engine = context.engine->as<float>();
-      const auto conv = (*engine.pack_conv2d(random_tensor({48, 32, 3, 3}, 8), random_tensor({48}, 9),
-                                             ConvGeometry::same(1)))(context, x);
-      const auto linear = (*engine.pack_linear(random_tensor({96, 32}, 10), {}))(context, tokens);
+      const auto conv = (*engine.pack_conv2d(context, random_tensor({48, 32, 3, 3}, 8),
+                                             random_tensor({48}, 9), ConvGeometry::same(1)))(context, x);
+      const auto linear = (*engine.pack_linear(context, random_tensor({96, 32}, 10), {}))(context, tokens);
       const auto attention = engine.attention(
           context, {TokenView<float>::columns(linear, 0, 32), TokenView<float>::columns(linear, 32, 32),
                     TokenView<float>::columns(linear, 64, 32), 4, 0.3f});
-      return std::array{conv, linear, attention};
+      const auto tiled = (*engine.pack_conv2d(context, random_tensor({80, 64, 3, 3}, 12), {},
+                                              ConvGeometry::same(1)))(context, large);
+      const auto wide = (*engine.pack_linear(context, random_tensor({2600, 64}, 13), {}))(
+          context, large.reshape({1600, 64}));
+      return std::array{conv, linear, attention, tiled, wide};
     };
-    const auto one = run(1), three = run(3);
-    for (std::size_t i = 0; i < one.size(); ++i)
+    const auto one = run(1), three = run(3), sixteen = run(16);
+    for (std::size_t i = 0; i < one.size(); ++i) {
       CHECK(std::equal(one[i].data(), one[i].data() + one[i].size(), three[i].data()));
+      CHECK(std::equal(one[i].data(), one[i].data() + one[i].size(), sixteen[i].data()));
+    }
   }
 }
 
@@ -260,12 +278,12 @@ TEST_CASE("one packed layer serves several threads at once", "[ops][engine]") {
     INFO("engine " << name);
     const auto context = context_for(name, 1);
     const auto layer =
-        context.engine->as<float>().pack_linear(random_tensor({40, 30}, 1), random_tensor({40}, 2));
+        context.engine->as<float>().pack_linear(context, random_tensor({40, 30}, 1), random_tensor({40}, 2));
     std::vector<Tensor<float>> expected;
     for (Index rows = 1; rows <= 8; ++rows)
       expected.push_back((*layer)(context, random_tensor({rows, 30}, 3)));
     const auto fresh =
-        context.engine->as<float>().pack_linear(random_tensor({40, 30}, 1), random_tensor({40}, 2));
+        context.engine->as<float>().pack_linear(context, random_tensor({40, 30}, 1), random_tensor({40}, 2));
     std::vector<Tensor<float>> actual(expected.size());
     {
       std::vector<std::jthread> threads;
@@ -284,7 +302,7 @@ TEST_CASE("engines refuse what does not fit", "[ops][engine]") {
   for (const auto& name : engine_names()) {
     const auto context = context_for(name);
     const auto& engine = context.engine->as<float>();
-    const auto linear = engine.pack_linear(random_tensor({4, 3}, 1), {});
+    const auto linear = engine.pack_linear(context, random_tensor({4, 3}, 1), {});
     expect_error<ArgumentError>(
         [&] {
           (*linear)(context, random_tensor({2, 5}, 1));
@@ -298,10 +316,10 @@ TEST_CASE("engines refuse what does not fit", "[ops][engine]") {
         {"residual [2, 3]", "[2, 4]"});
     expect_error<ArgumentError>(
         [&] {
-          engine.pack_linear(random_tensor({4, 3}, 1), random_tensor({3}, 1));
+          engine.pack_linear(context, random_tensor({4, 3}, 1), random_tensor({3}, 1));
         },
         {"bias [3]"});
-    const auto conv = engine.pack_conv2d(random_tensor({4, 3, 3, 3}, 1), {}, ConvGeometry::same(0));
+    const auto conv = engine.pack_conv2d(context, random_tensor({4, 3, 3, 3}, 1), {}, ConvGeometry::same(0));
     expect_error<ArgumentError>([&] { (*conv)(context, random_tensor({1, 2, 9, 3}, 1)); }, {"kernel of 3"});
     expect_error<ArgumentError>([&] { (*conv)(context, random_tensor({1, 9, 9, 4}, 1)); }, {"[1, 9, 9, 4]"});
     const auto q = random_tensor({1, 4, 6}, 1);

@@ -1,27 +1,26 @@
 #pragma once
 
-#include <memory>
-
+#include "daguerre/ops/context.hpp"
 #include "daguerre/ops/engine.hpp"
 #include "daguerre/weights/state_dict.hpp"
 
 namespace daguerre::nn {
 
-/// What a layer is made from: its place in the weights and the engine that packs them.
+/// What a layer is made from: its place in the weights, and the context that packs them, whose pool holds
+/// what is packed and then forgotten.
 struct Loader {
   weights::Scope scope;
-  std::shared_ptr<const ops::Engine> engine;
-  MemoryPool scratch = {};  ///< for what is packed and then forgotten
+  ops::Context context;
 
   /// The loader of a child module: `loader.sub("attn1")`, `loader.sub("blocks", 3)`.
-  Loader sub(std::string_view child) const { return {scope.sub(child), engine, scratch}; }
-  Loader sub(std::string_view list, int index) const { return {scope.sub(list).sub(index), engine, scratch}; }
+  Loader sub(std::string_view child) const { return {scope.sub(child), context}; }
+  Loader sub(std::string_view list, int index) const { return {scope.sub(list).sub(index), context}; }
 
   /// What a module keeps.
   Tensor<float> tensor(std::string_view name, const Shape& shape) const { return scope.tensor(name, shape); }
   /// What the engine packs.
   Tensor<float> to_be_packed(std::string_view name, const Shape& shape) const {
-    return scope.tensor(name, shape, &scratch);
+    return scope.tensor(name, shape, &context.pool);
   }
 };
 

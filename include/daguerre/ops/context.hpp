@@ -11,12 +11,12 @@ namespace daguerre::ops {
 class Engine;
 class Profile;
 
-/// What a computation runs with: the engine, the number of threads, the pool that intermediate tensors come
-/// from, the caller's wish to stop, and what collects times. One per run; networks are `const` and take it as
-/// their first argument.
+/// What a computation runs with: the engine, the threads, the pool that intermediate tensors come from, the
+/// caller's wish to stop, and what collects times. One per run; networks are `const` and take it as their first
+/// argument. Layers are packed with one, too.
 struct Context {
   std::shared_ptr<const Engine> engine;
-  int threads = available_threads();
+  Threads threads;
   MemoryPool pool;
   std::stop_token stop;
   std::shared_ptr<Profile> profile;  ///< nullptr: nothing is timed

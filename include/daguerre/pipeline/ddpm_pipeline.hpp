@@ -45,7 +45,7 @@ class DDPMPipeline {
   explicit DDPMPipeline(DDPMNetwork network);
   /// Loads `unet` below `folder` in `precision`. `log` is told of tensors that nothing asked for.
   static DDPMPipeline load(const std::filesystem::path& folder,
-                           const std::shared_ptr<const ops::Engine>& engine, Precision precision,
+                           const ops::Context& compute, Precision precision,
                            bool allow_trailing_bytes, const LogSink& log);
 
   /// Pictures `[N, H, W, C]`, about [-1, 1]. Throws ArgumentError for a task that is not possible,

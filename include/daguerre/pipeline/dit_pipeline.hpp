@@ -51,7 +51,7 @@ class DiTPipeline {
   /// Loads the model below `folder` (`transformer`, `vae`, model_index.json) in `precision`, the
   /// transformer in diffusers' layout or the original's. `log` is told of tensors that nothing asked for.
   static DiTPipeline load(const std::filesystem::path& folder,
-                          const std::shared_ptr<const ops::Engine>& engine, Precision precision,
+                          const ops::Context& compute, Precision precision,
                           bool allow_trailing_bytes, const LogSink& log);
 
   struct Result {

@@ -94,7 +94,7 @@ class StableDiffusion {
 /// Loads the networks below `folder` (`text_encoder`, `unet`, `vae`) in `precision`. `log` is told
 /// of tensors that nothing asked for. Throws what the loaders throw.
 std::shared_ptr<const StableDiffusionNetworks> load_stable_diffusion_networks(
-    const std::filesystem::path& folder, const std::shared_ptr<const ops::Engine>& engine,
+    const std::filesystem::path& folder, const ops::Context& compute,
     Precision precision, bool allow_trailing_bytes, const LogSink& log);
 
 }  // namespace daguerre

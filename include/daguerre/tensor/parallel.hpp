@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "daguerre/tensor/processors.hpp"
 #include "daguerre/tensor/shape.hpp"
 
 namespace daguerre {
@@ -25,30 +26,31 @@ class RangeFunction {
   void (*call_)(void*, Index, Index);
 };
 
-/// Calls `body(begin, end)` on pieces that together cover [0, count), on up to `threads` threads, and waits
-/// for all. A piece has at least `grain` elements; which thread works on which is left open. The first
-/// exception thrown by a piece reaches the caller. Where the system refuses threads, fewer do the work.
-void parallel_for(int threads, Index count, Index grain, RangeFunction body);
+class ThreadPool;
 
-/// The number of processors this process may run on; at least 1.
-int available_threads() noexcept;
-
-/// The number of threads that an OpenMP region opened by this thread would use: what ThreadLimit sets, or the
-/// host's own setting. Without OpenMP, available_threads().
-int current_thread_limit() noexcept;
-
-/// While it lives, OpenMP regions that this thread opens (oneDNN's among them) use `threads` threads;
-/// afterwards the thread's setting is as it was found. Other threads are not touched.
-class ThreadLimit {
+/// How many threads work on a computation, and the threads themselves: a handle whose copies share one pool.
+/// The pool's threads are started by the first work that is worth dividing, and end with the last copy. They
+/// wait for work spinning for some microseconds at most, then asleep, so that a program beside others takes
+/// its share of the processors and no more.
+class Threads {
  public:
-  /// Fewer where the system refuses threads.
-  explicit ThreadLimit(int threads) noexcept;
-  ~ThreadLimit();
-  ThreadLimit(const ThreadLimit&) = delete;
-  ThreadLimit& operator=(const ThreadLimit&) = delete;
+  /// As many as `available_threads()`.
+  Threads() : Threads(available_threads()) {}
+  /// `count` threads, the caller among them; below 1 counts as 1.
+  Threads(int count);  // NOLINT(google-explicit-constructor): a number of threads is what people write
+  int count() const noexcept { return count_; }
 
  private:
-  int before_;
+  friend void parallel_for(const Threads& threads, Index count, Index grain, RangeFunction body);
+  int count_;
+  std::shared_ptr<ThreadPool> pool_;  ///< nullptr: the caller works alone
 };
+
+/// Calls `body(begin, end)` on pieces that together cover [0, count), on up to `threads.count()` threads, and
+/// waits for all. The caller works, too, and waits for no thread that has not begun: when other programs hold
+/// the processors it does all the work itself. A piece has at least `grain` elements; which thread works on
+/// which is left open. The first exception thrown by a piece reaches the caller. Where the system refuses
+/// threads, fewer do the work. May be called from many threads at once, and from within a piece.
+void parallel_for(const Threads& threads, Index count, Index grain, RangeFunction body);
 
 }  // namespace daguerre

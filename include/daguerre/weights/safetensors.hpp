@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daguerre/tensor/parallel.hpp"
 #include "daguerre/tensor/tensor.hpp"
 
 namespace daguerre::weights {
@@ -35,6 +36,8 @@ struct SafetensorsOptions {
   /// Accept bytes behind the last tensor, as some published files have. Off: they are an error, because a
   /// file that is two things at once is a classic way past a scanner.
   bool allow_trailing_bytes = false;
+  /// That convert what is read.
+  Threads threads = 1;
 };
 
 /// A safetensors file, memory-mapped or in a buffer, its header fully checked before anything else is done
