@@ -4,9 +4,14 @@
 #include <limits>
 
 #include "daguerre/weights/key_map.hpp"
+#include "ops/int8_weights.hpp"
 
 namespace daguerre::conformance {
 namespace fs = std::filesystem;
+
+double bounds::int8_network() noexcept {
+  return 6e-2 * 255.0 / static_cast<double>(ops::int8_activation_levels());
+}
 
 ops::Context Options::context() const {
   ops::Context result;
@@ -65,7 +70,7 @@ std::string case_name(const fs::path& folder) {
 Result with_bounds(Result result, const Options& options) {
   if (options.precision == Precision::int8)
     for (auto& check : result.checks)
-      if (check.bound == bounds::bfloat16_network) check.bound = bounds::int8_network;
+      if (check.bound == bounds::bfloat16_network) check.bound = bounds::int8_network();
   return result;
 }
 

@@ -28,7 +28,7 @@ class SamplerRegistry;
 struct LoadOptions {
   Precision precision = Precision::automatic;
   std::string engine = "auto";  ///< "onednn", "eigen", or the best there is
-  int threads = 0;              ///< for every run of this pipeline; 0: as many as there are processors
+  int threads = 0;              ///< for every run of this pipeline; 0: `available_threads()`
   /// Accept weight files with bytes behind their last tensor; see weights::SafetensorsOptions.
   bool allow_trailing_bytes = false;
   /// Samplers the model's scheduler_config.json and GenerateOptions::sampler may name; nullptr: the library's
