@@ -40,7 +40,8 @@ void append_activation(dnnl::post_ops& operations, Activation activation) {
   }
 }
 
-/// Columns are divided where the weights lie as a plain matrix, of which some columns are one, too.
+/// Where oneDNN asks for a plain matrix, the weights stay as files have them, `[out, in]`: its kernels copy
+/// that at least as fast, and some of the columns are a matrix, too, so that they can be divided.
 template <class T>
 class OneDnnLinear final : public PackedLinear<T> {
  public:
@@ -51,8 +52,9 @@ class OneDnnLinear final : public PackedLinear<T> {
         out_(weight.dim(0)),
         bias_(bias),
         activation_(activation),
+        is_plain_(desc(typical(), any()).weights_desc() == memory::desc({in_, out_}, type_of<T>, Tag::ab)),
         weights_(context.threads, engine_, {{in_, out_}, Type::f32, Tag::ba}, weight,
-                 desc({1024, out_, false, true}).weights_desc(), 1) {}
+                 desc(typical(), is_plain_ ? columns(out_) : any()).weights_desc(), 1) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
     return multiply<T>(context, x, nullptr);
@@ -85,7 +87,7 @@ class OneDnnLinear final : public PackedLinear<T> {
     const Operands<Out> operands{x.data(), residual == nullptr ? nullptr : residual->data(), y.data()};
     translated("linear", [&] {
       const Index rows = y.size() / out_;
-      auto tiles = ProductTiles::of(rows, in_, out_, true);
+      auto tiles = ProductTiles::of(rows, in_, out_, is_plain_);
       auto prepared = prepared_tiles<Out>(context, rows, tiles, residual != nullptr);
       if (!prepared.are_fast) {
         tiles = ProductTiles::of(rows, in_, out_, false);
@@ -120,14 +122,10 @@ class OneDnnLinear final : public PackedLinear<T> {
     return result;
   }
   Prepared prepare(const Context& context, const Key& key) const {
-    const auto d = desc(key);
-    if (key.columns == out_)
-      return Prepared::from(d, dnnl::matmul(d), weights_.get(context.threads, d.weights_desc()));
-    // Some of the columns that are packed: the whole's layout, where oneDNN multiplies with that.
-    const auto whole = desc({key.rows, out_, key.residual, key.rounded}).weights_desc();
-    auto prepared = Prepared::from(d, dnnl::matmul(d), weights_.get(context.threads, whole));
-    prepared.is_fast = whole == memory::desc({in_, out_}, type_of<T>, Tag::ab) &&
-                       std::string_view(d.impl_info_str()).find("ref") == std::string_view::npos;
+    const auto d = desc(key, is_plain_ ? columns(key.columns) : any());
+    auto prepared = Prepared::from(
+        d, dnnl::matmul(d), weights_.get(context.threads, is_plain_ ? columns(out_) : d.weights_desc()));
+    prepared.is_fast = std::string_view(d.impl_info_str()).find("ref") == std::string_view::npos;
     return prepared;
   }
 
@@ -144,7 +142,7 @@ class OneDnnLinear final : public PackedLinear<T> {
     else
       arguments.emplace(DNNL_ARG_WEIGHTS,
                         borrow(prepared.weights_layout, engine_,
-                               static_cast<const T*>(prepared.weights.get_data_handle()) + column));
+                               static_cast<const T*>(prepared.weights.get_data_handle()) + column * in_));
     if (!bias_.empty())
       arguments.emplace(DNNL_ARG_BIAS,
                         borrow(bias_desc(prepared.destination.dims()[1]), engine_, bias_.data() + column));
@@ -158,17 +156,19 @@ class OneDnnLinear final : public PackedLinear<T> {
   memory::desc bias_desc(Index columns) const {
     return bias_.empty() ? memory::desc() : memory::desc({1, columns}, Type::f32, Tag::ab);
   }
-  /// `columns` neighbouring ones of a matrix that has as many as the layer.
+  /// Some neighbouring columns of a result that has as many as the layer.
   memory::desc within(Index rows, Index columns, Type type) const {
     return {{rows, columns}, type, memory::dims{out_, 1}};
   }
-  dnnl::matmul::primitive_desc desc(const Key& key) const {
+  /// As many columns of the plain weights.
+  memory::desc columns(Index count) const { return {{in_, count}, type_of<T>, memory::dims{1, in_}}; }
+  memory::desc any() const { return {{in_, out_}, type_of<T>, Tag::any}; }
+  Key typical() const { return {1024, out_, false, true}; }
+  dnnl::matmul::primitive_desc desc(const Key& key, const memory::desc& weights) const {
     const auto result = within(key.rows, key.columns, key.rounded ? type_of<T> : Type::f32);
     dnnl::post_ops operations;
     append_activation(operations, activation_);
     if (key.residual) operations.append_binary(dnnl::algorithm::binary_add, result);
-    const auto weights = key.columns == out_ ? memory::desc({in_, out_}, type_of<T>, Tag::any)
-                                             : within(in_, key.columns, type_of<T>);
     return matmul_desc(engine_, {{key.rows, in_}, type_of<T>, Tag::ab}, weights, bias_desc(key.columns),
                        result, attributes_with(operations));
   }
@@ -177,6 +177,7 @@ class OneDnnLinear final : public PackedLinear<T> {
   Index in_, out_;
   Tensor<float> bias_;
   Activation activation_;
+  bool is_plain_;
   mutable PackedWeights weights_;
   mutable PrimitiveCache<Key> cache_;
 };

@@ -1,6 +1,7 @@
 #include "ops/work_tiles.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace daguerre::ops {
 namespace {
@@ -14,10 +15,9 @@ constexpr Index wanted_tiles = 4;
 /// Neighbouring tiles both read the rows between them.
 constexpr Index fewest_rows = 4;
 
-constexpr Index most_columns = 2560;
-constexpr Index most_product_rows = 512;
-constexpr Index fewest_product_rows = 64;
-constexpr Index wanted_product_tiles = 8;
+constexpr Index large_product_flops = 1'000'000'000;
+constexpr Index wanted_large_tiles = 8;
+constexpr Index row_multiple = 16;
 constexpr Index column_multiple = 64;  ///< whole panels of every kernel that oneDNN has
 
 Index divided(Index value, Index by) {
@@ -59,21 +59,27 @@ RowWindow RowWindow::of(const RowTiles& tiles, Index index, Index height, Index 
 }
 
 ProductTiles ProductTiles::of(Index rows, Index depth, Index columns, bool divisible) {
-  ProductTiles tiles{rows, columns, 1, 1};
   const Index flops = 2 * rows * depth * columns;
-  const Index affordable = std::clamp<Index>(flops / least_tile_flops, 1, wanted_product_tiles);
-  if (divisible) {
-    // Few rows leave nothing else to divide; the widest layers would fill the caches with weights.
-    const Index few = rows < 2 * fewest_product_rows ? affordable : 1;
-    const Index parts = std::max(few, divided(columns, most_columns));
-    tiles.columns = std::min(columns, round_up(divided(columns, parts), column_multiple));
+  const Index wanted = std::clamp<Index>(flops / least_tile_flops, 1,
+                                         flops < large_product_flops ? wanted_tiles : wanted_large_tiles);
+  ProductTiles best{rows, columns, 1, 1};
+  double least_copied = std::numeric_limits<double>::infinity();
+  for (Index parts = 1; parts <= wanted; ++parts) {
+    ProductTiles tiles;
+    tiles.columns =
+        divisible ? std::min(columns, round_up(divided(columns, parts), column_multiple)) : columns;
     tiles.column_tiles = divided(columns, tiles.columns);
+    tiles.rows = std::min(rows, round_up(divided(rows, divided(wanted, tiles.column_tiles)), row_multiple));
+    tiles.row_tiles = divided(rows, tiles.rows);
+    // A tile copies its operands into the order that the kernels read: so much for each multiplication.
+    const double copied = 1.0 / static_cast<double>(tiles.rows) + 1.0 / static_cast<double>(tiles.columns);
+    const bool is_enough = tiles.row_tiles * tiles.column_tiles >= (wanted + 1) / 2;
+    if (is_enough && copied < least_copied) {
+      least_copied = copied;
+      best = tiles;
+    }
   }
-  const Index wanted = divided(affordable, tiles.column_tiles);
-  const Index share = round_up(divided(rows, wanted), fewest_product_rows);
-  tiles.rows = std::min(rows, std::min(share, most_product_rows));
-  tiles.row_tiles = divided(rows, tiles.rows);
-  return tiles;
+  return best;
 }
 
 }  // namespace daguerre::ops
