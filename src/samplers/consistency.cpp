@@ -1,5 +1,6 @@
 #include "daguerre/samplers/consistency.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -14,33 +15,58 @@ namespace {
 constexpr const char* lcm_name = "LCMScheduler";
 constexpr const char* tcd_name = "TCDScheduler";
 
-/// The run's timesteps, spread over those of the distillation.
-std::vector<double> timesteps_of(const ConsistencyConfig& config, const RunOptions& options) {
-  if (!options.timesteps.empty()) return options.timesteps;
-  const int stride = config.schedule.num_train_timesteps / config.original_inference_steps;
+/// The timesteps that a run chooses from: `count` evenly spaced ones, the noisiest being
+/// `count * stride - 1`.
+struct Distillation {
+  int count = 0, stride = 1;
+};
+
+/// The number of timesteps of the distillation. Throws ArgumentError for what a run asks for.
+int original_steps(const char* who, const ConsistencyConfig& config, const RunOptions& options) {
+  const int trained = config.schedule.num_train_timesteps;
+  const int original = options.original_inference_steps.value_or(config.original_inference_steps);
+  if (original < 1 || original > trained)
+    throw ArgumentError(who, "original_inference_steps is " + std::to_string(original) +
+                                 ", expected 1 to num_train_timesteps, " + std::to_string(trained));
+  if (!(options.strength > 0.0 && options.strength <= 1.0))
+    throw ArgumentError(who, "strength is " + std::to_string(options.strength) + ", expected above 0 to 1");
+  return original;
+}
+
+/// The run's timesteps, spread over those it may choose from.
+std::vector<double> timesteps_of(const char* who, const ConsistencyConfig& config, const RunOptions& options,
+                                 const Distillation& from) {
+  check_run(who, options, config.schedule.num_train_timesteps, {.timesteps = true});
+  if (!options.timesteps.empty()) {
+    if (options.strength < 1.0)
+      throw ArgumentError(who, "custom timesteps do not go together with a strength below 1");
+    return options.timesteps;
+  }
+  const int original = original_steps(who, config, options), most = std::min(original, from.count);
+  if (options.steps > most)
+    throw ArgumentError(who, "the number of steps is " + std::to_string(options.steps) +
+                                 ", expected at most original_inference_steps = " + std::to_string(original) +
+                                 (most < original ? " times strength" : ""));
   std::vector<double> result;
   for (int k = 0; k < options.steps; ++k) {
     // numpy.linspace without its end, rounded down.
-    const double step = static_cast<double>(config.original_inference_steps) / options.steps;
+    const double step = static_cast<double>(from.count) / options.steps;
     const int index = static_cast<int>(k * step);
-    result.push_back((config.original_inference_steps - index) * stride - 1);
+    result.push_back((from.count - index) * from.stride - 1);
   }
   return result;
-}
-
-void check_consistency_run(const char* who, const ConsistencyConfig& config, const RunOptions& options) {
-  check_run(who, options, config.schedule.num_train_timesteps, {.timesteps = true});
-  if (options.timesteps.empty() && options.steps > config.original_inference_steps)
-    throw ArgumentError(who, "the number of steps is " + std::to_string(options.steps) +
-                                 ", expected at most original_inference_steps = " +
-                                 std::to_string(config.original_inference_steps));
 }
 
 class LcmRun final : public DiscreteRun {
  public:
   LcmRun(const LcmConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
       : DiscreteRun(lcm_name, schedule), config_(config) {
-    prepare(timesteps_of(config, options), options.first_call, config.prediction_type, config.limits);
+    const int trained = config.schedule.num_train_timesteps,
+              original = original_steps(lcm_name, config, options);
+    const Distillation from{.count = static_cast<int>(original * options.strength),
+                            .stride = trained / original};
+    prepare(timesteps_of(lcm_name, config, options, from), options.first_call, config.prediction_type,
+            config.limits);
   }
 
  private:
@@ -68,7 +94,12 @@ class TcdRun final : public DiscreteRun {
  public:
   TcdRun(const TcdConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
       : DiscreteRun(tcd_name, schedule), config_(config), eta_(options.eta) {
-    prepare(timesteps_of(config, options), options.first_call, config.prediction_type);
+    const int trained = config.schedule.num_train_timesteps,
+              original = original_steps(tcd_name, config, options);
+    // A number that the run gives is not looked at but for its being there.
+    const int all = options.original_inference_steps ? trained : original;
+    const Distillation from{.count = static_cast<int>(all * options.strength), .stride = trained / all};
+    prepare(timesteps_of(tcd_name, config, options, from), options.first_call, config.prediction_type);
   }
 
  private:
@@ -127,7 +158,6 @@ LcmSampler::LcmSampler(const LcmConfig& config)
 }
 
 std::unique_ptr<SamplerRun> LcmSampler::start(const RunOptions& options) const {
-  check_consistency_run(lcm_name, config_, options);
   return std::make_unique<LcmRun>(config_, schedule_, options);
 }
 
@@ -143,7 +173,6 @@ TcdSampler::TcdSampler(const TcdConfig& config)
 }
 
 std::unique_ptr<SamplerRun> TcdSampler::start(const RunOptions& options) const {
-  check_consistency_run(tcd_name, config_, options);
   if (!(options.eta >= 0.0 && options.eta <= 1.0))
     throw ArgumentError(tcd_name, "eta is " + std::to_string(options.eta) + ", expected 0 to 1");
   return std::make_unique<TcdRun>(config_, schedule_, options);

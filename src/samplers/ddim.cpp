@@ -61,8 +61,7 @@ DdimConfig DdimConfig::from(const weights::Config& config) {
   result.schedule = read_noise_schedule(config, {.zero_snr = true});
   result.prediction_type = read_prediction_type(config);
   result.limits = read_limits(config, true);
-  result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);
-  result.steps_offset = config.get("steps_offset", result.steps_offset);
+  read_timesteps(config, result.timestep_spacing, result.steps_offset);
   result.set_alpha_to_one = config.get("set_alpha_to_one", result.set_alpha_to_one);
   return result;
 }

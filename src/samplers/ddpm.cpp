@@ -7,6 +7,7 @@
 #include "daguerre/tensor/eigen.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
+#include "samplers/scheduler_keys.hpp"
 
 namespace daguerre::samplers {
 namespace {
@@ -16,12 +17,14 @@ class DdpmRun final : public DiscreteRun {
   DdpmRun(const DdpmConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
       : DiscreteRun("DDPMScheduler", schedule),
         config_(config),
-        custom_(!options.timesteps.empty()),
-        stride_(custom_ ? 0 : schedule.num_train_timesteps() / options.steps) {
+        stride_(config.even_strides && options.timesteps.empty()
+                    ? schedule.num_train_timesteps() / options.steps
+                    : 0) {
     learned_variance_ =
         config.variance_type == VarianceType::learned || config.variance_type == VarianceType::learned_range;
-    prepare(custom_ ? options.timesteps
-                    : evenly_spaced(config.timestep_spacing, options.steps, config.steps_offset),
+    prepare(options.timesteps.empty()
+                ? evenly_spaced(config.timestep_spacing, options.steps, config.steps_offset)
+                : options.timesteps,
             options.first_call, config.prediction_type, config.limits);
     for (Index i = options.first_call; i < calls(); ++i)
       if (config.variance_type == VarianceType::fixed_large_log && timestep(i) > 0)
@@ -30,7 +33,7 @@ class DdpmRun final : public DiscreteRun {
 
  private:
   int previous_timestep(Index i) const {
-    if (!custom_) return timestep(i) - stride_;
+    if (stride_ > 0) return timestep(i) - stride_;
     return i + 1 < calls() ? timestep(i + 1) : -1;
   }
 
@@ -89,15 +92,14 @@ class DdpmRun final : public DiscreteRun {
   }
 
   DdpmConfig config_;
-  bool custom_;
-  int stride_;
+  int stride_;  ///< 0: from one of the timesteps to the next
 };
 
 }  // namespace
 
 DdpmConfig DdpmConfig::from(const weights::Config& config) {
   DdpmConfig result;
-  result.schedule = read_noise_schedule(config, {.sigmoid = true, .zero_snr = true});
+  result.schedule = read_noise_schedule(config, {.sigmoid = true, .laplace = true, .zero_snr = true});
   result.prediction_type = read_prediction_type(config);
   result.limits = read_limits(config, true);
   result.variance_type = read_choice(config, "variance_type", result.variance_type,
@@ -106,9 +108,10 @@ DdpmConfig DdpmConfig::from(const weights::Config& config) {
                                       {"fixed_large", VarianceType::fixed_large},
                                       {"fixed_large_log", VarianceType::fixed_large_log},
                                       {"learned", VarianceType::learned},
-                                      {"learned_range", VarianceType::learned_range}});
-  result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);
-  result.steps_offset = config.get("steps_offset", result.steps_offset);
+                                      {"learned_range", VarianceType::learned_range}},
+                                     std::optional(VarianceType::fixed_small));
+  read_timesteps(config, result.timestep_spacing, result.steps_offset);
+  result.even_strides = written_before(config, {0, 32});
   return result;
 }
 

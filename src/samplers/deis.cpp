@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daguerre/tensor/eigen.hpp"
+#include "samplers/lambda_levels.hpp"
 #include "samplers/multistep.hpp"
 #include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
@@ -12,7 +13,7 @@
 namespace daguerre::samplers {
 namespace {
 
-constexpr const char* class_name = "DEISMultistepScheduler";
+constexpr const char* deis_name = "DEISMultistepScheduler";
 
 /// The integral over rho in [from, to] of the polynomial in log rho that is 1 at log a and zero at log b.
 float lagrange_integral(float from, float to, float a, float b) {
@@ -38,15 +39,18 @@ float lagrange_integral(float from, float to, float a, float b, float c) {
 class DeisRun final : public LambdaRun {
  public:
   DeisRun(const DeisConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
-      : LambdaRun(class_name, 3), config_(config) {
-    set_levels(schedule,
-               spaced_timesteps({.spacing = config.timestep_spacing,
-                                 .num_train_timesteps = schedule.num_train_timesteps(),
-                                 .usable_timesteps = schedule.num_train_timesteps(),
-                                 .steps = options.steps,
-                                 .steps_offset = config.steps_offset,
-                                 .drop_smallest = true}),
-               config.sigma_spacing, FinalSigma::sigma_min, std::nullopt, std::nullopt, options.steps);
+      : LambdaRun(deis_name, 3), config_(config) {
+    const auto levels = lambda_levels(deis_name, schedule, config,
+                                      spaced_timesteps({.spacing = config.timestep_spacing,
+                                                        .num_train_timesteps = schedule.num_train_timesteps(),
+                                                        .usable_timesteps = schedule.num_train_timesteps(),
+                                                        .steps = options.steps,
+                                                        .steps_offset = config.steps_offset,
+                                                        .drop_smallest = true}),
+                                      options);
+    const bool repeated = config.sigma_spacing != SigmaSpacing::timesteps || config.flow.use;
+    set_levels(levels, repeated ? levels.sigmas.back() : static_cast<double>(schedule.sigmas().front()),
+               config.flow.use);
     begin_plan(options.first_call);
     for (Index i = options.first_call; i < calls(); ++i)
       plan(step_at(i, multistep_order(i, calls(), options.first_call, config.solver_order,
@@ -84,7 +88,7 @@ class DeisRun final : public LambdaRun {
 
   Tensor<float> advance(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
                         const NoiseSource&) override {
-    const Mixture at{.alpha = level(i).alpha, .sigma = level(i).sigma};
+    const Mixture at = mixture(config_.prediction_type, i);
     Tensor<float> original =
         limit_original(predict_original(config_.prediction_type, model_output, sample, at), config_.limits);
     history_.push(predict_epsilon(PredictionType::sample, original, sample, at));
@@ -99,30 +103,24 @@ class DeisRun final : public LambdaRun {
 
 DeisConfig DeisConfig::from(const weights::Config& config) {
   DeisConfig result;
-  result.schedule = read_noise_schedule(config, {});
-  result.prediction_type = read_prediction_type(config);
-  result.limits = read_limits(config, std::nullopt);
-  result.solver_order = config.get("solver_order", result.solver_order);
+  read_lambda_sampler(config, {}, false, result);
   // The names of other multistep samplers' forms are taken for its only one, as diffusers does when it
   // changes the class.
   read_choice(config, "algorithm_type", true, {{"deis", true}, {"dpmsolver", true}, {"dpmsolver++", true}});
   read_choice(config, "solver_type", true,
               {{"logrho", true}, {"midpoint", true}, {"heun", true}, {"bh1", true}, {"bh2", true}});
   result.lower_order_final = config.get("lower_order_final", result.lower_order_final);
-  result.sigma_spacing = read_sigma_spacing(config, false);
-  result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);
-  result.steps_offset = config.get("steps_offset", result.steps_offset);
+  read_timesteps(config, result.timestep_spacing, result.steps_offset);
   return result;
 }
 
 DeisSampler::DeisSampler(const DeisConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
-  check_solver_order(class_name, config.solver_order);
-  check_lambda_spacing(class_name, config.sigma_spacing, false);
+  check_lambda_sampler(deis_name, config);
 }
 
 std::unique_ptr<SamplerRun> DeisSampler::start(const RunOptions& options) const {
-  check_run(class_name, options, schedule_.num_train_timesteps());
+  check_run(deis_name, options, schedule_.num_train_timesteps());
   return std::make_unique<DeisRun>(config_, schedule_, options);
 }
 

@@ -20,6 +20,12 @@ DpmSolverRun::DpmSolverRun(std::string name, const DpmSolverConfig& config)
   learned_variance_ = config.learned_variance;
 }
 
+void DpmSolverRun::set_tables(const NoiseSchedule& schedule, const Levels& levels) {
+  const double final_sigma =
+      config_.final_sigma == FinalSigma::zero ? 0.0 : static_cast<double>(schedule.sigmas().front());
+  set_levels(levels, final_sigma, config_.flow.use);
+}
+
 int DpmSolverRun::usable_timesteps(const NoiseSchedule& schedule) const {
   const auto clipped = static_cast<float>(config_.lambda_min_clipped);
   const auto alphas = schedule.alphas_cumprod();
@@ -40,8 +46,11 @@ bool DpmSolverRun::stochastic() const {
 
 DpmCoefficients DpmSolverRun::coefficients(int order, const NoiseLevel& t, const NoiseLevel& s,
                                            DpmTerms terms) const {
-  if (order == 3 && stochastic())
-    throw ArgumentError(name(), "the SDE forms have no third-order step; set solver_order to 1 or 2");
+  if (order == 3 && config_.algorithm == DpmAlgorithm::sde_dpmsolver)
+    throw ArgumentError(
+        name(),
+        "algorithm_type sde-dpmsolver has no third-order step; set solver_order to 1 or 2, or "
+        "take sde-dpmsolver++");
   const float h = t.lambda - s.lambda;
   DpmCoefficients step;
   // The integrals of 1, of (lambda - lambda_s) / h and of its square against the exponential weight. The
@@ -72,6 +81,7 @@ DpmCoefficients DpmSolverRun::coefficients(int order, const NoiseLevel& t, const
       step.d0 = t.alpha * decay;
       midpoint = 0.5f * step.d0;
       derivative = t.alpha * (decay / (-2.0f * h) + 1.0f);
+      second_derivative = t.alpha * ((decay - 2.0f * h) / (4.0f * h * h) - 0.5f);
       step.noise = t.sigma * std::sqrt(decay);
       break;
     }
@@ -112,8 +122,7 @@ void DpmSolverRun::remember(const Tensor<float>& model_output, Index i, const Te
 
 Tensor<float> DpmSolverRun::original(const Tensor<float>& model_output, Index i,
                                      const Tensor<float>& sample) const {
-  return predict_original(config_.prediction_type, model_output, sample,
-                          {.alpha = level(i).alpha, .sigma = level(i).sigma});
+  return predict_original(config_.prediction_type, model_output, sample, mixture(config_.prediction_type, i));
 }
 
 Tensor<float> DpmSolverRun::apply(const LinearStep& step, const Tensor<float>& x,
@@ -161,8 +170,6 @@ Tensor<float> DpmMultistepRun::advance(const Tensor<float>& model_output, Index 
 }
 
 void read_dpm_method(const weights::Config& config, DpmSolverConfig& result) {
-  result.limits = read_limits(config, std::nullopt);
-  result.solver_order = config.get("solver_order", result.solver_order);
   // The names of other multistep samplers' forms are translated as diffusers does when it changes the class.
   result.algorithm = read_choice(config, "algorithm_type", result.algorithm,
                                  {{"dpmsolver++", DpmAlgorithm::dpmsolver_pp},
@@ -179,12 +186,10 @@ void read_dpm_method(const weights::Config& config, DpmSolverConfig& result) {
   result.final_sigma = read_final_sigma(config);
 }
 
-void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverConfig& result) {
-  result.prediction_type = read_prediction_type(config);
+void read_dpm_solver(const weights::Config& config, ScheduleKeys keys, bool lu_possible,
+                     DpmSolverConfig& result) {
+  read_lambda_sampler(config, keys, lu_possible, result);
   read_dpm_method(config, result);
-  result.sigma_spacing = read_sigma_spacing(config, lu_possible);
-  result.sigma_min = config.optional_double("sigma_min");
-  result.sigma_max = config.optional_double("sigma_max");
   result.lambda_min_clipped = config.get("lambda_min_clipped", result.lambda_min_clipped);
   result.learned_variance = read_choice(config, "variance_type", false,
                                         {{"learned", true},
@@ -192,18 +197,21 @@ void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverC
                                          {"fixed_small", false},
                                          {"fixed_small_log", false},
                                          {"fixed_large", false},
-                                         {"fixed_large_log", false}});
+                                         {"fixed_large_log", false}},
+                                        std::optional(false));
 }
 
 void check_dpm_solver(std::string_view who, const DpmSolverConfig& config, bool lu_possible) {
-  check_solver_order(who, config.solver_order);
-  check_lambda_spacing(who, config.sigma_spacing, lu_possible);
+  check_lambda_sampler(who, config, lu_possible);
+  if (!predicts_original(config.algorithm) && config.prediction_type == PredictionType::flow_prediction)
+    throw ConfigError(who,
+                      "algorithm_type dpmsolver and sde-dpmsolver do not take prediction_type "
+                      "flow_prediction; use dpmsolver++");
   if (!predicts_original(config.algorithm) && config.final_sigma == FinalSigma::zero)
     throw ConfigError(
         who,
         "final_sigmas_type zero is not possible with algorithm_type dpmsolver and sde-dpmsolver; "
         "use sigma_min");
-  for (const auto& end : {config.sigma_min, config.sigma_max}) check_sigma_end(who, end);
 }
 
 }  // namespace daguerre::samplers

@@ -7,6 +7,7 @@
 
 #include "daguerre/samplers/dpm_solver.hpp"
 #include "samplers/multistep.hpp"
+#include "samplers/read_config.hpp"
 
 namespace daguerre::samplers {
 
@@ -30,6 +31,8 @@ class DpmSolverRun : public LambdaRun {
  protected:
   DpmSolverRun(std::string name, const DpmSolverConfig& config);
 
+  /// Fills the tables, with the final level that the configuration has.
+  void set_tables(const NoiseSchedule& schedule, const Levels& levels);
   /// The training timesteps that lambda_min_clipped leaves.
   int usable_timesteps(const NoiseSchedule& schedule) const;
   /// For a step from `s` to `t`. Throws ArgumentError for an order that the equation has no step of.
@@ -66,7 +69,8 @@ class DpmMultistepRun : public DpmSolverRun {
 };
 
 /// The keys that both configurations have in common. Throws ConfigError.
-void read_dpm_solver(const weights::Config& config, bool lu_possible, DpmSolverConfig& result);
+void read_dpm_solver(const weights::Config& config, ScheduleKeys keys, bool lu_possible,
+                     DpmSolverConfig& result);
 /// What says how a step is made, also in EDM's class. Throws ConfigError.
 void read_dpm_method(const weights::Config& config, DpmSolverConfig& result);
 /// Throws ConfigError for what none of these samplers can do.

@@ -2,22 +2,21 @@
 
 #include "daguerre/samplers/dpm_solver.hpp"
 #include "samplers/dpm_solver_run.hpp"
+#include "samplers/lambda_levels.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
 
 namespace daguerre::samplers {
 namespace {
 
-constexpr const char* class_name = "DPMSolverSinglestepScheduler";
+constexpr const char* dpm_singlestep_name = "DPMSolverSinglestepScheduler";
 
-/// The order of every call: groups 1, 2, .. solver_order, and with `lower_order_final` shorter groups at the
-/// end, so that the last call has order 1 or, for solver order 3, at most 2.
-std::vector<int> call_orders(int steps, int solver_order, bool lower_order_final) {
+/// The order of every call: groups 1, 2, .. solver_order, the last one perhaps shorter. Its last call has
+/// order 1 with `first_order_last`, and with `lower_order_final` where the group is whole.
+std::vector<int> call_orders(int steps, int solver_order, bool lower_order_final, bool first_order_last) {
   std::vector<int> orders;
   for (int i = 0; i < steps; ++i) orders.push_back(i % solver_order + 1);
-  if (!lower_order_final) return orders;
-  if (solver_order == 3 && steps % 3 == 0) orders.back() = 1;
-  if (solver_order == 2 && steps % 2 == 0) orders.back() = 1;
+  if (first_order_last || (lower_order_final && steps % solver_order == 0)) orders.back() = 1;
   return orders;
 }
 
@@ -25,18 +24,19 @@ class DpmSinglestepRun final : public DpmSolverRun {
  public:
   DpmSinglestepRun(const DpmSinglestepConfig& config, const NoiseSchedule& schedule,
                    const RunOptions& options)
-      : DpmSolverRun(class_name, config), config_(config) {
-    set_levels(schedule,
-               spaced_timesteps({.spacing = TimestepSpacing::linspace,
-                                 .num_train_timesteps = schedule.num_train_timesteps(),
-                                 .usable_timesteps = usable_timesteps(schedule),
-                                 .steps = options.steps,
-                                 .drop_smallest = true}),
-               config.sigma_spacing, config.final_sigma, config.sigma_min, config.sigma_max, options.steps);
+      : DpmSolverRun(dpm_singlestep_name, config), config_(config) {
+    auto timesteps = !options.timesteps.empty()
+                         ? options.timesteps
+                         : spaced_timesteps({.spacing = TimestepSpacing::linspace,
+                                             .num_train_timesteps = schedule.num_train_timesteps(),
+                                             .usable_timesteps = usable_timesteps(schedule),
+                                             .steps = options.steps,
+                                             .drop_smallest = true});
+    set_tables(schedule, lambda_levels(dpm_singlestep_name, schedule, config, std::move(timesteps), options));
     begin_plan(options.first_call);
-    const bool lower_order_final = config.lower_order_final || options.steps % config.solver_order != 0 ||
-                                   config.final_sigma == FinalSigma::zero;
-    const auto orders = call_orders(options.steps, config.solver_order, lower_order_final);
+    const auto steps = static_cast<int>(calls());
+    const auto orders = call_orders(steps, config.solver_order, config.lower_order_final,
+                                    config.final_sigma == FinalSigma::zero);
     for (Index i = first_call(); i < calls(); ++i)
       // A run that begins within a group has fewer predictions than the group's order asks for.
       plan(step_at(
@@ -83,24 +83,24 @@ class DpmSinglestepRun final : public DpmSolverRun {
 
 DpmSinglestepConfig DpmSinglestepConfig::from(const weights::Config& config) {
   DpmSinglestepConfig result;
-  result.schedule = read_noise_schedule(config, {});
-  read_dpm_solver(config, false, result);
+  read_dpm_solver(config, {}, false, result);
   result.lower_order_final = config.get("lower_order_final", result.lower_order_final);
   return result;
 }
 
 DpmSinglestepSampler::DpmSinglestepSampler(const DpmSinglestepConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
-  check_dpm_solver(class_name, config, false);
+  check_dpm_solver(dpm_singlestep_name, config, false);
   if (config.algorithm == DpmAlgorithm::sde_dpmsolver)
-    throw ConfigError(class_name, "algorithm_type sde-dpmsolver is not possible; use sde-dpmsolver++");
+    throw ConfigError(dpm_singlestep_name,
+                      "algorithm_type sde-dpmsolver is not possible; use sde-dpmsolver++");
   if (config.algorithm == DpmAlgorithm::dpmsolver && config.limits.thresholding)
-    throw ConfigError(class_name,
+    throw ConfigError(dpm_singlestep_name,
                       "thresholding is not possible with algorithm_type dpmsolver; use dpmsolver++");
 }
 
 std::unique_ptr<SamplerRun> DpmSinglestepSampler::start(const RunOptions& options) const {
-  check_run(class_name, options, schedule_.num_train_timesteps());
+  check_run(dpm_singlestep_name, options, schedule_.num_train_timesteps(), {.timesteps = true});
   return std::make_unique<DpmSinglestepRun>(config_, schedule_, options);
 }
 

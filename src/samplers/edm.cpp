@@ -7,8 +7,10 @@
 
 #include "daguerre/tensor/eigen.hpp"
 #include "samplers/dpm_solver_run.hpp"
+#include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
+#include "samplers/scheduler_keys.hpp"
 
 namespace daguerre::samplers {
 
@@ -33,7 +35,7 @@ Tensor<float> EdmPreconditioning::denoised(const Tensor<float>& x, const Tensor<
 
 namespace {
 
-constexpr const char* euler_name = "EDMEulerScheduler";
+constexpr const char* edm_euler_name = "EDMEulerScheduler";
 constexpr const char* dpm_name = "EDMDPMSolverMultistepScheduler";
 constexpr const char* paper_name = "EDMSampler";
 
@@ -58,13 +60,28 @@ std::vector<float> noise_conditions(const EdmConfig& config, std::span<const flo
   return result;
 }
 
+/// The levels of Euler's method.
+std::vector<float> euler_sigmas(const EdmConfig& config, const RunOptions& options) {
+  const bool karras = config.sigma_spacing == SigmaSpacing::karras;
+  const int steps = options.sigmas.empty() ? options.steps : static_cast<int>(options.sigmas.size());
+  if (!karras || (options.sigmas.empty() && config.level_form == LevelForm::float32))
+    return level_sigmas(config, steps);
+  const auto places = options.sigmas.empty() ? numerics::numpy_linspace(0.0, 1.0, steps) : options.sigmas;
+  const double low = std::pow(config.sigma_min, 1.0 / config.rho);
+  const double high = std::pow(config.sigma_max, 1.0 / config.rho);
+  std::vector<float> result;
+  for (const double place : places)
+    result.push_back(static_cast<float>(std::pow(high + place * (low - high), config.rho)));
+  return result;
+}
+
 class EdmEulerRun final : public SigmaRun {
  public:
   EdmEulerRun(const EdmConfig& config, const RunOptions& options)
-      : SigmaRun(euler_name), config_(config), options_(options) {
-    sigmas_ = level_sigmas(config, options.steps);
+      : SigmaRun(edm_euler_name), config_(config), options_(options) {
+    sigmas_ = euler_sigmas(config, options);
     timesteps_ = noise_conditions(config, sigmas_);
-    sigmas_.push_back(0.0f);
+    sigmas_.push_back(config.final_sigma == FinalSigma::zero ? 0.0f : sigmas_.back());
     init_noise_sigma_ = init_sigma(config);
     begin(options.first_call);
   }
@@ -201,16 +218,27 @@ void check_edm(std::string_view who, const EdmConfig& config) {
 EdmConfig EdmConfig::from(const weights::Config& config) {
   EdmConfig result;
   read_edm(config, result);
-  result.preconditioning.prediction_type = read_prediction_type(config, false);
+  result.preconditioning.prediction_type = read_prediction_type(config, {.sample = false});
+  result.final_sigma = read_final_sigma(config);
+  result.level_form = written_before(config, {0, 34}) ? LevelForm::float32 : LevelForm::float64;
   return result;
 }
 
 EdmEulerSampler::EdmEulerSampler(const EdmConfig& config) : config_(config) {
-  check_edm(euler_name, config);
+  check_edm(edm_euler_name, config);
 }
 
 std::unique_ptr<SamplerRun> EdmEulerSampler::start(const RunOptions& options) const {
-  check_run(euler_name, options, config_.num_train_timesteps);
+  auto tables = options;
+  tables.sigmas.clear();
+  check_run(edm_euler_name, tables, config_.num_train_timesteps);
+  for (std::size_t k = 0; k < options.sigmas.size(); ++k) {
+    const double place = options.sigmas[k];
+    if (!(place >= 0.0 && place <= 1.0) || (k > 0 && place <= options.sigmas[k - 1]))
+      throw ArgumentError(edm_euler_name,
+                          "custom sigmas are places that ascend from at least 0 to at most 1; found " +
+                              std::to_string(place) + " at position " + std::to_string(k));
+  }
   return std::make_unique<EdmEulerRun>(config_, options);
 }
 
@@ -218,6 +246,8 @@ EdmDpmMultistepConfig EdmDpmMultistepConfig::from(const weights::Config& config)
   EdmDpmMultistepConfig result;
   result.edm = EdmConfig::from(config);
   read_dpm_method(config, result.method);
+  result.method.limits = read_limits(config, std::nullopt);
+  result.method.solver_order = config.get("solver_order", result.method.solver_order);
   result.method.lower_order_final = config.get("lower_order_final", result.method.lower_order_final);
   result.method.euler_at_final = config.get("euler_at_final", result.method.euler_at_final);
   return result;

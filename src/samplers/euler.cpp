@@ -18,8 +18,7 @@ class EulerRun final : public SigmaRun {
     if (options.sigmas.empty()) {
       Levels levels = evenly_spaced(schedule, log_sigmas);
       if (config.sigma_spacing != SigmaSpacing::timesteps)
-        space_sigmas(levels, schedule, config.sigma_spacing, config.sigma_min.value_or(levels.sigmas.back()),
-                     config.sigma_max.value_or(levels.sigmas.front()), options.steps);
+        space_sigmas(levels, schedule, config, options.steps);
       sigmas_ = with_final_sigma(levels.sigmas, config.final_sigma, schedule.sigmas().front());
       timesteps_.assign(levels.timesteps.begin(), levels.timesteps.end());
     } else {
@@ -71,22 +70,18 @@ class EulerRun final : public SigmaRun {
 
 EulerConfig EulerConfig::from(const weights::Config& config) {
   EulerConfig result;
-  read_sigma_sampler(config, {.zero_snr = true}, true, result);
+  read_sigma_sampler(config, {.zero_snr = true}, {}, result);
   result.log_linear =
       read_choice(config, "interpolation_type", false, {{"linear", false}, {"log_linear", true}});
-  result.sigma_min = config.optional_double("sigma_min");
-  result.sigma_max = config.optional_double("sigma_max");
-  result.continuous_timesteps =
-      read_choice(config, "timestep_type", false, {{"discrete", false}, {"continuous", true}});
+  result.continuous_timesteps = read_choice(
+      config, "timestep_type", false, {{"discrete", false}, {"continuous", true}}, std::optional(false));
   result.final_sigma = read_final_sigma(config);
   return result;
 }
 
 EulerSampler::EulerSampler(const EulerConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
-  if (config.sigma_spacing == SigmaSpacing::lu)
-    throw ConfigError("EulerDiscreteScheduler", "the sigma spacing of Lu is not possible");
-  for (const auto& end : {config.sigma_min, config.sigma_max}) check_sigma_end("EulerDiscreteScheduler", end);
+  check_sigma_sampler("EulerDiscreteScheduler", config);
 }
 
 std::unique_ptr<SamplerRun> EulerSampler::start(const RunOptions& options) const {

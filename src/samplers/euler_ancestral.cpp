@@ -47,9 +47,8 @@ class EulerAncestralRun final : public SigmaRun {
 EulerAncestralConfig EulerAncestralConfig::from(const weights::Config& config) {
   EulerAncestralConfig result;
   result.schedule = read_noise_schedule(config, {.zero_snr = true});
-  result.prediction_type = read_prediction_type(config, false);
-  result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);
-  result.steps_offset = config.get("steps_offset", result.steps_offset);
+  result.prediction_type = read_prediction_type(config, {.sample = false});
+  read_timesteps(config, result.timestep_spacing, result.steps_offset);
   return result;
 }
 

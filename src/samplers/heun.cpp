@@ -9,13 +9,13 @@
 namespace daguerre::samplers {
 namespace {
 
-constexpr const char* class_name = "HeunDiscreteScheduler";
+constexpr const char* heun_name = "HeunDiscreteScheduler";
 
 class HeunRun final : public SigmaRun {
  public:
   HeunRun(const HeunConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
-      : SigmaRun(class_name), config_(config) {
-    const Levels levels = sigma_levels(class_name, schedule, config, options);
+      : SigmaRun(heun_name), config_(config) {
+    const Levels levels = sigma_levels(heun_name, schedule, config, options);
     sigmas_ = repeat_inner(with_final_sigma(levels.sigmas, FinalSigma::zero, 0.0f));
     timesteps_ = repeat_later(levels.timesteps);
     set_init_noise_sigma(config.timestep_spacing == TimestepSpacing::leading);
@@ -43,18 +43,19 @@ class HeunRun final : public SigmaRun {
 
 HeunConfig HeunConfig::from(const weights::Config& config) {
   HeunConfig result;
-  read_sigma_sampler(config, {.exponential = true}, true, result);
-  result.limits.clip_sample = config.get("clip_sample", false);
-  result.limits.clip_sample_range = config.get("clip_sample_range", result.limits.clip_sample_range);
+  read_sigma_sampler(config, {.exponential = true}, {}, result);
+  read_clipping(config, false, result.limits);
   return result;
 }
 
 HeunSampler::HeunSampler(const HeunConfig& config)
-    : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {}
+    : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
+  check_sigma_sampler(heun_name, config);
+}
 
 std::unique_ptr<SamplerRun> HeunSampler::start(const RunOptions& options) const {
-  check_run(class_name, options, schedule_.num_train_timesteps(), {.timesteps = true});
-  check_two_stage_begin(class_name, options);
+  check_run(heun_name, options, schedule_.num_train_timesteps(), {.timesteps = true});
+  check_two_stage_begin(heun_name, options);
   return std::make_unique<HeunRun>(config_, schedule_, options);
 }
 

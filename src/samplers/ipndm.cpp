@@ -13,17 +13,22 @@
 namespace daguerre::samplers {
 namespace {
 
-constexpr const char* class_name = "IPNDMScheduler";
+constexpr const char* ipndm_name = "IPNDMScheduler";
 
 class IpndmRun final : public SamplerRun {
  public:
-  explicit IpndmRun(const RunOptions& options) : SamplerRun(class_name) {
+  IpndmRun(const IpndmConfig& config, const RunOptions& options) : SamplerRun(ipndm_name) {
     constexpr auto pi = static_cast<float>(std::numbers::pi);
-    for (const float t : numerics::torch_linspace(1.0, 0.0, options.steps + 1)) {
-      const float sine = std::sin(t * pi / 2.0f), sigma = sine * sine;
-      levels_.push_back({.alpha = std::sqrt(1.0f - sigma * sigma), .sigma = sigma});
+    std::vector<float> sigmas(config.trained_betas.begin(), config.trained_betas.end());
+    if (sigmas.empty()) {
+      for (const float t : numerics::torch_linspace(1.0, 0.0, options.steps + 1)) {
+        const float sine = std::sin(t * pi / 2.0f);
+        sigmas.push_back(sine * sine);
+      }
+      sigmas.back() = 0.0f;
     }
-    levels_.back() = {.alpha = 1.0f, .sigma = 0.0f};
+    for (const float sigma : sigmas)
+      levels_.push_back({.alpha = std::sqrt(1.0f - sigma * sigma), .sigma = sigma});
     for (std::size_t i = 0; i + 1 < levels_.size(); ++i)
       timesteps_.push_back(std::atan2(levels_[i].sigma, levels_[i].alpha) / pi * 2.0f);
     begin(options.first_call);
@@ -56,13 +61,27 @@ class IpndmRun final : public SamplerRun {
 IpndmConfig IpndmConfig::from(const weights::Config& config) {
   IpndmConfig result;
   result.num_train_timesteps = config.get("num_train_timesteps", result.num_train_timesteps);
-  config.expect("trained_betas", {"null"});
+  result.trained_betas = config.doubles("trained_betas");
   return result;
 }
 
+IpndmSampler::IpndmSampler(const IpndmConfig& config) : config_(config) {
+  for (const double sigma : config.trained_betas)
+    if (!(sigma >= 0.0 && sigma <= 1.0))
+      throw ConfigError(ipndm_name, "a level in trained_betas is " + std::to_string(sigma) +
+                                        ", expected a value in [0, 1]");
+  if (config.trained_betas.size() == 1)
+    throw ConfigError(ipndm_name, "trained_betas has one level, expected that of the finished sample too");
+}
+
 std::unique_ptr<SamplerRun> IpndmSampler::start(const RunOptions& options) const {
-  check_run(class_name, options, config_.num_train_timesteps);
-  return std::make_unique<IpndmRun>(options);
+  check_run(ipndm_name, options, config_.num_train_timesteps);
+  const auto levels = config_.trained_betas.size();
+  if (levels > 0 && static_cast<std::size_t>(options.steps) + 1 != levels)
+    throw ArgumentError(ipndm_name, "the number of steps is " + std::to_string(options.steps) +
+                                        ", but trained_betas has the levels of " +
+                                        std::to_string(levels - 1));
+  return std::make_unique<IpndmRun>(config_, options);
 }
 
 }  // namespace daguerre::samplers

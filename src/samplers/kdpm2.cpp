@@ -11,15 +11,15 @@
 namespace daguerre::samplers {
 namespace {
 
-const char* class_name(const Kdpm2Config& config) {
+const char* kdpm2_name(const Kdpm2Config& config) {
   return config.ancestral ? "KDPM2AncestralDiscreteScheduler" : "KDPM2DiscreteScheduler";
 }
 
 class Kdpm2Run final : public SigmaRun {
  public:
   Kdpm2Run(const Kdpm2Config& config, const NoiseSchedule& schedule, const RunOptions& options)
-      : SigmaRun(class_name(config)), config_(config) {
-    Levels levels = sigma_levels(class_name(config), schedule, config, options);
+      : SigmaRun(kdpm2_name(config)), config_(config) {
+    Levels levels = sigma_levels(kdpm2_name(config), schedule, config, options);
     if (config.sigma_spacing == SigmaSpacing::karras)
       for (double& t : levels.timesteps) t = std::nearbyint(t);
     const auto sigmas = with_final_sigma(levels.sigmas, FinalSigma::zero, 0.0f);
@@ -87,19 +87,20 @@ class Kdpm2Run final : public SigmaRun {
 Kdpm2Config Kdpm2Config::from(const weights::Config& config) {
   Kdpm2Config result;
   result.ancestral = config.class_name() == "KDPM2AncestralDiscreteScheduler";
-  read_sigma_sampler(config, {}, false, result);
+  read_sigma_sampler(config, {}, {.sample = false}, result);
   return result;
 }
 
 Kdpm2Sampler::Kdpm2Sampler(const Kdpm2Config& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
+  check_sigma_sampler(kdpm2_name(config), config);
   if (config.prediction_type == PredictionType::sample)
-    throw ConfigError(class_name(config), "prediction_type sample is not possible");
+    throw ConfigError(kdpm2_name(config), "prediction_type sample is not possible");
 }
 
 std::unique_ptr<SamplerRun> Kdpm2Sampler::start(const RunOptions& options) const {
-  check_run(class_name(config_), options, schedule_.num_train_timesteps());
-  check_two_stage_begin(class_name(config_), options);
+  check_run(kdpm2_name(config_), options, schedule_.num_train_timesteps());
+  check_two_stage_begin(kdpm2_name(config_), options);
   return std::make_unique<Kdpm2Run>(config_, schedule_, options);
 }
 

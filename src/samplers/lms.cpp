@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "daguerre/tensor/eigen.hpp"
@@ -13,22 +14,22 @@
 namespace daguerre::samplers {
 namespace {
 
-constexpr const char* class_name = "LMSDiscreteScheduler";
+constexpr const char* lms_name = "LMSDiscreteScheduler";
 constexpr Index max_order = 4;
 
 class LmsRun final : public SigmaRun {
  public:
   LmsRun(const LmsConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
-      : SigmaRun(class_name), config_(config), first_call_(options.first_call) {
-    const Levels levels = sigma_levels(class_name, schedule, config, options);
+      : SigmaRun(lms_name), config_(config), first_call_(options.first_call) {
+    const Levels levels = sigma_levels(lms_name, schedule, config, options);
     sigmas_ = with_final_sigma(levels.sigmas, FinalSigma::zero, 0.0f);
     timesteps_.assign(levels.timesteps.begin(), levels.timesteps.end());
     set_init_noise_sigma(config.timestep_spacing == TimestepSpacing::leading);
     begin(options.first_call);
     for (Index i = first_call_; i < calls(); ++i)
       if (!step_at(i).finite())
-        throw ArgumentError(class_name, "two of the noise levels before call " + std::to_string(i) +
-                                            " are equal; take another number of steps");
+        throw ArgumentError(lms_name, "two of the noise levels before call " + std::to_string(i) +
+                                          " are equal; take another number of steps");
   }
 
  private:
@@ -75,15 +76,19 @@ class LmsRun final : public SigmaRun {
 
 LmsConfig LmsConfig::from(const weights::Config& config) {
   LmsConfig result;
-  read_sigma_sampler(config, {}, true, result);
+  read_sigma_sampler(config, {}, {}, result);
+  // The only class whose Karras levels do not follow the ends that another class may have left.
+  if (result.sigma_spacing == SigmaSpacing::karras) result.sigma_min = result.sigma_max = std::nullopt;
   return result;
 }
 
 LmsSampler::LmsSampler(const LmsConfig& config)
-    : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {}
+    : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
+  check_sigma_sampler(lms_name, config);
+}
 
 std::unique_ptr<SamplerRun> LmsSampler::start(const RunOptions& options) const {
-  check_run(class_name, options, schedule_.num_train_timesteps());
+  check_run(lms_name, options, schedule_.num_train_timesteps());
   return std::make_unique<LmsRun>(config_, schedule_, options);
 }
 

@@ -54,24 +54,17 @@ int multistep_order(Index i, Index calls, Index first_call, int solver_order, bo
   return static_cast<int>(std::min<Index>(order, i - first_call + 1));
 }
 
-void LambdaRun::set_levels(const NoiseSchedule& schedule, std::vector<double> timesteps, SigmaSpacing spacing,
-                           FinalSigma final_sigma, std::optional<double> sigma_min,
-                           std::optional<double> sigma_max, int steps) {
-  const auto table = schedule.sigmas();
-  std::vector<double> sigmas;
-  if (spacing == SigmaSpacing::timesteps) {
-    sigmas = interpolate(timesteps, table);
-  } else {
-    const auto log_sigmas = log_sigma_table(table);
-    sigmas = spacing == SigmaSpacing::lu ? lu_sigmas(log_sigmas.front(), log_sigmas.back(), steps)
-                                         : spaced_sigmas(spacing, sigma_min.value_or(table.front()),
-                                                         sigma_max.value_or(table.back()), steps);
-    timesteps = sigmas_to_timesteps(sigmas, log_sigmas, spacing);
-    for (double& t : timesteps) t = std::nearbyint(t);
-  }
-  sigmas_ = with_final_sigma(sigmas, final_sigma, table.front());
-  timesteps_.assign(timesteps.begin(), timesteps.end());
-  for (const float sigma : sigmas_) levels_.emplace_back(sigma);
+void LambdaRun::set_levels(const Levels& levels, double final_sigma, bool straight) {
+  sigmas_.assign(levels.sigmas.begin(), levels.sigmas.end());
+  sigmas_.push_back(static_cast<float>(final_sigma));
+  timesteps_.assign(levels.timesteps.begin(), levels.timesteps.end());
+  for (const float sigma : sigmas_)
+    levels_.push_back(straight ? NoiseLevel(1.0f - sigma, sigma) : NoiseLevel(sigma));
+}
+
+Mixture LambdaRun::mixture(PredictionType type, Index i) const {
+  const bool flow = type == PredictionType::flow_prediction;
+  return {.alpha = level(i).alpha, .sigma = flow ? sigmas_[static_cast<std::size_t>(i)] : level(i).sigma};
 }
 
 void LambdaRun::begin_plan(Index first_call) {

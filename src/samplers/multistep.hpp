@@ -1,13 +1,14 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "daguerre/samplers/noise_schedule.hpp"
+#include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/sigma_schedule.hpp"
+#include "samplers/runs.hpp"
 
 namespace daguerre::samplers {
 
@@ -58,11 +59,12 @@ class LambdaRun : public SamplerRun {
  protected:
   LambdaRun(std::string name, std::size_t history) : SamplerRun(std::move(name)), history_(history) {}
 
-  /// The levels of the variance-preserving process at `timesteps` or, with a spacing of sigmas, evenly spaced
-  /// over the whole schedule or between the given ends, `steps` of them. Timesteps are then rounded.
-  void set_levels(const NoiseSchedule& schedule, std::vector<double> timesteps, SigmaSpacing spacing,
-                  FinalSigma final_sigma, std::optional<double> sigma_min, std::optional<double> sigma_max,
-                  int steps);
+  /// Fills the tables from levels of one step each and the final one, for samples of the variance-preserving
+  /// process or on straight paths.
+  void set_levels(const Levels& levels, double final_sigma, bool straight);
+  /// What the output of call `i` is read by. A velocity is multiplied by the table's level itself, whatever
+  /// process the samples follow.
+  Mixture mixture(PredictionType type, Index i) const;
   const NoiseLevel& level(Index i) const { return levels_[static_cast<std::size_t>(i)]; }
 
   /// The steps of the whole run, from the first call. Throws ArgumentError for one that divides by zero.

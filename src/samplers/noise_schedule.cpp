@@ -20,6 +20,14 @@ double exponential_alpha_bar(double t) {
   return std::exp(-12.0 * t);
 }
 
+/// The root of the cumulative product in place of itself, as diffusers has it.
+double laplace_alpha_bar(double t) {
+  const double half = 0.5 - t;
+  const double log_snr = -0.5 * std::copysign(1.0, half) * std::log(1.0 - 2.0 * std::abs(half) + 1e-6);
+  const double snr = std::exp(log_snr);
+  return std::sqrt(snr / (1.0 + snr));
+}
+
 /// The betas whose alphas_cumprod follows `alpha_bar` over [0, 1].
 std::vector<float> betas_for(double (*alpha_bar)(double), int count) {
   std::vector<float> betas;
@@ -31,6 +39,11 @@ std::vector<float> betas_for(double (*alpha_bar)(double), int count) {
 }
 
 }  // namespace
+
+bool has_ends(BetaSchedule schedule) {
+  return schedule == BetaSchedule::linear || schedule == BetaSchedule::scaled_linear ||
+         schedule == BetaSchedule::sigmoid;
+}
 
 std::vector<float> make_betas(const NoiseScheduleConfig& config) {
   constexpr const char* who = "noise schedule";
@@ -58,6 +71,9 @@ std::vector<float> make_betas(const NoiseScheduleConfig& config) {
         break;
       case BetaSchedule::exponential:
         betas = betas_for(exponential_alpha_bar, count);
+        break;
+      case BetaSchedule::laplace:
+        betas = betas_for(laplace_alpha_bar, count);
         break;
       case BetaSchedule::sigmoid:
         betas = numerics::torch_linspace(-6.0, 6.0, count);

@@ -9,24 +9,25 @@
 namespace daguerre::samplers {
 namespace {
 
-constexpr const char* who = "training objective";
+constexpr const char* objective_name = "training objective";
 
 void check_batch(const Tensor<float>& a, const Tensor<float>& b) {
   if (a.rank() == 0 || !(a.shape() == b.shape()))
-    throw ArgumentError(who, "the tensors have shapes " + to_string(a.shape()) + " and " +
-                                 to_string(b.shape()) + ", expected two batches of the same shape");
+    throw ArgumentError(objective_name, "the tensors have shapes " + to_string(a.shape()) + " and " +
+                                            to_string(b.shape()) +
+                                            ", expected two batches of the same shape");
 }
 
 void check_count(std::size_t found, const Tensor<float>& batch, const char* what) {
   if (static_cast<Index>(found) != batch.dim(0))
-    throw ArgumentError(who, std::to_string(found) + " " + what + " for a batch of " +
-                                 std::to_string(batch.dim(0)) + " samples");
+    throw ArgumentError(objective_name, std::to_string(found) + " " + what + " for a batch of " +
+                                            std::to_string(batch.dim(0)) + " samples");
 }
 
 float alpha_prod(const NoiseSchedule& schedule, int t) {
   if (t < 0 || t >= schedule.num_train_timesteps())
-    throw ArgumentError(who, "timestep " + std::to_string(t) + ", expected 0 to " +
-                                 std::to_string(schedule.num_train_timesteps() - 1));
+    throw ArgumentError(objective_name, "timestep " + std::to_string(t) + ", expected 0 to " +
+                                            std::to_string(schedule.num_train_timesteps() - 1));
   return schedule.alphas_cumprod()[static_cast<std::size_t>(t)];
 }
 
@@ -45,6 +46,12 @@ Tensor<float> for_each_sample(const Shape& shape, Function&& function) {
     array(one) = array(made);
   }
   return result;
+}
+
+/// The paths of a noise schedule are curved.
+void check_type(PredictionType type) {
+  if (type == PredictionType::flow_prediction)
+    throw ArgumentError(objective_name, "flow_prediction belongs to straight paths; see straight_velocity");
 }
 
 /// `function(a_n, b_n, mixture of timestep n)` for each sample.
@@ -76,6 +83,7 @@ Tensor<float> velocity(const NoiseSchedule& schedule, const Tensor<float>& origi
 Tensor<float> training_target(PredictionType type, const NoiseSchedule& schedule,
                               const Tensor<float>& original, const Tensor<float>& noise,
                               std::span<const int> timesteps) {
+  check_type(type);
   if (type == PredictionType::v_prediction) return velocity(schedule, original, noise, timesteps);
   check_batch(original, noise);
   check_count(timesteps.size(), original, "timesteps");
@@ -85,6 +93,8 @@ Tensor<float> training_target(PredictionType type, const NoiseSchedule& schedule
 Tensor<float> convert_prediction(PredictionType from, PredictionType to, const NoiseSchedule& schedule,
                                  const Tensor<float>& prediction, const Tensor<float>& noisy,
                                  std::span<const int> timesteps) {
+  check_type(from);
+  check_type(to);
   return combine(schedule, prediction, noisy, timesteps,
                  [&](const auto& output, const auto& x, Mixture at) -> Tensor<float> {
                    if (from == to) return output.clone();
@@ -121,6 +131,7 @@ std::vector<float> signal_to_noise(const NoiseSchedule& schedule, std::span<cons
 
 std::vector<float> min_snr_weights(PredictionType type, const NoiseSchedule& schedule,
                                    std::span<const int> timesteps, double gamma) {
+  check_type(type);
   auto weights = signal_to_noise(schedule, timesteps);
   for (float& weight : weights) {
     const float snr = weight;

@@ -122,9 +122,8 @@ class PndmRun final : public DiscreteRun {
 PndmConfig PndmConfig::from(const weights::Config& config) {
   PndmConfig result;
   result.schedule = read_noise_schedule(config, {});
-  result.prediction_type = read_prediction_type(config, false);
-  result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);
-  result.steps_offset = config.get("steps_offset", result.steps_offset);
+  result.prediction_type = read_prediction_type(config, {.sample = false});
+  read_timesteps(config, result.timestep_spacing, result.steps_offset);
   result.set_alpha_to_one = config.get("set_alpha_to_one", result.set_alpha_to_one);
   result.skip_prk_steps = config.get("skip_prk_steps", result.skip_prk_steps);
   return result;

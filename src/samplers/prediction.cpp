@@ -21,23 +21,41 @@ Tensor<float> velocity(const Tensor<float>& original, const Tensor<float>& noise
 
 Tensor<float> predict_original(PredictionType type, const Tensor<float>& model_output,
                                const Tensor<float>& sample, Mixture at) {
-  if (type == PredictionType::sample) return model_output.clone();
   Tensor<float> result(sample.shape());
-  if (type == PredictionType::epsilon)
-    array(result) = (array(sample) - at.sigma * array(model_output)) / at.alpha;
-  else
-    array(result) = at.alpha * array(sample) - at.sigma * array(model_output);
+  switch (type) {
+    case PredictionType::epsilon:
+      array(result) = (array(sample) - at.sigma * array(model_output)) / at.alpha;
+      break;
+    case PredictionType::sample:
+      array(result) = array(model_output);
+      break;
+    case PredictionType::v_prediction:
+      array(result) = at.alpha * array(sample) - at.sigma * array(model_output);
+      break;
+    case PredictionType::flow_prediction:
+      array(result) = array(sample) - at.sigma * array(model_output);
+      break;
+  }
   return result;
 }
 
 Tensor<float> predict_epsilon(PredictionType type, const Tensor<float>& model_output,
                               const Tensor<float>& sample, Mixture at) {
-  if (type == PredictionType::epsilon) return model_output.clone();
   Tensor<float> result(sample.shape());
-  if (type == PredictionType::sample)
-    array(result) = (array(sample) - at.alpha * array(model_output)) / at.sigma;
-  else
-    array(result) = at.alpha * array(model_output) + at.sigma * array(sample);
+  switch (type) {
+    case PredictionType::epsilon:
+      array(result) = array(model_output);
+      break;
+    case PredictionType::sample:
+      array(result) = (array(sample) - at.alpha * array(model_output)) / at.sigma;
+      break;
+    case PredictionType::v_prediction:
+      array(result) = at.alpha * array(model_output) + at.sigma * array(sample);
+      break;
+    case PredictionType::flow_prediction:
+      array(result) = array(sample) + at.alpha * array(model_output);
+      break;
+  }
   return result;
 }
 

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "daguerre/samplers/flow_sigmas.hpp"
+#include "daguerre/samplers/lambda_config.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sigma_config.hpp"
@@ -13,50 +15,85 @@
 #include "daguerre/samplers/timesteps.hpp"
 #include "daguerre/weights/config.hpp"
 
-/// The keys that several scheduler configurations have in common.
+/// The keys that several scheduler configurations have in common. As in Python, a number or a choice that
+/// nothing asks for (the ends of a schedule whose betas are given, a shift without flow levels) is not looked
+/// at, so that it may be null.
 namespace daguerre::samplers {
 
 /// Throws ConfigError: `key` is `found`, `expected` would be possible.
 [[noreturn]] void refuse_value(const weights::Config& config, std::string_view key, std::string_view found,
                                std::string_view expected);
 
-/// The value that the string at `key` names; `fallback` when the key is absent or null.
+/// The value that the string at `key` names; `fallback` when the key is absent, `if_null` when it is null and
+/// that means something.
 template <class T>
 T read_choice(const weights::Config& config, std::string_view key, T fallback,
-              std::initializer_list<std::pair<std::string_view, T>> choices) {
+              std::initializer_list<std::pair<std::string_view, T>> choices,
+              std::optional<T> if_null = std::nullopt) {
   const auto text = config.optional_string(key);
-  if (!text) return fallback;
+  if (!text && !config.is_null(key)) return fallback;
+  if (!text && if_null) return *if_null;
   std::string names;
   for (const auto& [name, value] : choices) {
-    if (*text == name) return value;
+    if (text && *text == name) return value;
     names += (names.empty() ? "" : ", ") + std::string(name);
   }
-  refuse_value(config, key, *text, names);
+  refuse_value(config, key, text.value_or("null"), names);
 }
 
 struct ScheduleKeys {
   bool sigmoid = false;      ///< the class knows beta_schedule "sigmoid"
   bool exponential = false;  ///< the class knows beta_schedule "exp"
+  bool laplace = false;      ///< the class knows beta_schedule "laplace"
   bool zero_snr = false;     ///< the class knows rescale_betas_zero_snr
 };
 /// `defaults` holds the class's own.
 NoiseScheduleConfig read_noise_schedule(const weights::Config& config, ScheduleKeys keys,
                                         const NoiseScheduleConfig& defaults = {});
-PredictionType read_prediction_type(const weights::Config& config, bool sample_possible = true);
+
+/// What a class can take beside epsilon and v_prediction.
+struct PredictionTypes {
+  bool sample = true;
+  bool flow = false;
+};
+PredictionType read_prediction_type(const weights::Config& config, PredictionTypes possible = {});
+
 /// `clip_by_default` has a value for the classes that know clip_sample.
 OriginalLimits read_limits(const weights::Config& config, std::optional<bool> clip_by_default);
-TimestepSpacing read_timestep_spacing(const weights::Config& config, TimestepSpacing fallback);
+/// clip_sample and clip_sample_range.
+void read_clipping(const weights::Config& config, bool clip_by_default, OriginalLimits& result);
+
+/// timestep_spacing and, where it counts, steps_offset; both hold the class's defaults before.
+void read_timesteps(const weights::Config& config, TimestepSpacing& spacing, int& steps_offset);
+
 /// use_karras_sigmas and its like, of which one may be true; Lu's only where the class knows it.
 SigmaSpacing read_sigma_spacing(const weights::Config& config, bool lu_possible);
+/// sigma_min and sigma_max, where the spacing has ends. Any class may have them: those that do not take them
+/// find them in what another class left.
+void read_sigma_ends(const weights::Config& config, SigmaSpacing spacing, std::optional<double>& sigma_min,
+                     std::optional<double>& sigma_max);
+LevelForm read_level_form(const weights::Config& config);
+TimeShift read_time_shift(const weights::Config& config);
+FinalSigma read_final_sigma(const weights::Config& config);
+
 /// All of SigmaSamplerConfig, whose defaults `result` holds.
-void read_sigma_sampler(const weights::Config& config, ScheduleKeys keys, bool sample_possible,
+void read_sigma_sampler(const weights::Config& config, ScheduleKeys keys, PredictionTypes possible,
                         SigmaSamplerConfig& result);
+/// All of LambdaSamplerConfig, whose defaults `result` holds.
+void read_lambda_sampler(const weights::Config& config, ScheduleKeys keys, bool lu_possible,
+                         LambdaSamplerConfig& result);
+
 /// sigma_min or sigma_max: positive and finite. Throws ConfigError.
 void check_sigma_end(std::string_view who, const std::optional<double>& end);
 /// The orders that the multistep solvers have. Throws ConfigError.
 void check_solver_order(std::string_view who, int solver_order);
-/// The spacings of sigmas that solvers in lambda can follow. Throws ConfigError.
-void check_lambda_spacing(std::string_view who, SigmaSpacing spacing, bool lu_possible);
-FinalSigma read_final_sigma(const weights::Config& config);
+/// What none of the samplers over noise levels can do. Throws ConfigError.
+void check_sigma_sampler(std::string_view who, const SigmaSamplerConfig& config);
+/// What none of the solvers in lambda can do. Throws ConfigError.
+void check_lambda_sampler(std::string_view who, const LambdaSamplerConfig& config, bool lu_possible = false);
+/// A shift of flow levels: positive and finite. Throws ConfigError.
+void check_flow_shift(std::string_view who, double shift);
+/// The last of stretched flow levels: from 0, which stretches nothing, to below 1. Throws ConfigError.
+void check_shift_terminal(std::string_view who, double terminal);
 
 }  // namespace daguerre::samplers

@@ -18,6 +18,7 @@
 #include "daguerre/samplers/lms.hpp"
 #include "daguerre/samplers/pndm.hpp"
 #include "daguerre/samplers/unipc.hpp"
+#include "samplers/scheduler_keys.hpp"
 
 namespace daguerre::samplers {
 namespace {
@@ -40,76 +41,21 @@ weights::Config without_default_values(const weights::Config& config) {
   return config.without(config.require_strings("_use_default_values"));
 }
 
-/// The keys of diffusers' scheduler classes. A configuration may hold those of a class it was changed from.
-void leave_other_classes_keys(const weights::Config& config) {
-  config.ignore({"algorithm_type",
-                 "base_image_seq_len",
-                 "base_shift",
-                 "beta_end",
-                 "beta_schedule",
-                 "beta_start",
-                 "clip_sample",
-                 "clip_sample_range",
-                 "correct_steps",
-                 "corrector_order",
-                 "denoise_to_zero",
-                 "disable_corrector",
-                 "dynamic_thresholding_ratio",
-                 "euler_at_final",
-                 "final_sigmas_type",
-                 "interpolation_type",
-                 "lambda_min_clipped",
-                 "lower_order_final",
-                 "max_image_seq_len",
-                 "max_shift",
-                 "noise_sampler_seed",
-                 "num_train_timesteps",
-                 "original_inference_steps",
-                 "predict_epsilon",
-                 "predict_x0",
-                 "prediction_type",
-                 "predictor_order",
-                 "rescale_betas_zero_snr",
-                 "rho",
-                 "s_churn",
-                 "s_max",
-                 "s_min",
-                 "s_noise",
-                 "s_tmax",
-                 "s_tmin",
-                 "sample_max_value",
-                 "sampling_eps",
-                 "set_alpha_to_one",
-                 "shift",
-                 "sigma_data",
-                 "sigma_max",
-                 "sigma_min",
-                 "sigma_schedule",
-                 "skip_prk_steps",
-                 "snr",
-                 "snr_shift_scale",
-                 "solver_order",
-                 "solver_p",
-                 "solver_type",
-                 "steps_offset",
-                 "tau_func",
-                 "tensor_format",
-                 "thresholding",
-                 "timestep_scaling",
-                 "timestep_spacing",
-                 "timestep_type",
-                 "timestep_values",
-                 "trained_betas",
-                 "use_beta_sigmas",
-                 "use_dynamic_shifting",
-                 "use_exponential_sigmas",
-                 "use_karras_sigmas",
-                 "use_lu_lambdas",
-                 "variance_type"});
-  // Later versions write these; anything but the default is a flow-matching schedule.
-  config.expect("use_flow_sigmas", {"false"});
-  config.ignore({"flow_shift"});
+/// The name without the prefix of diffusers' classes for JAX, whose configurations say the same.
+std::string_view plain_name(std::string_view class_name) {
+  constexpr std::string_view prefix = "Flax";
+  return class_name.starts_with(prefix) ? class_name.substr(prefix.size()) : class_name;
 }
+
+/// What a name sets where its class knows several spacings of noise levels: one of them, whatever the folder
+/// has. Flow levels belong to the model and stay.
+constexpr const char* timestep_levels =
+    R"({"use_karras_sigmas": false, "use_exponential_sigmas": false, "use_beta_sigmas": false,
+        "use_lu_lambdas": false})";
+constexpr const char* karras_levels =
+    R"({"use_karras_sigmas": true, "use_exponential_sigmas": false, "use_beta_sigmas": false,
+        "use_lu_lambdas": false})";
+constexpr const char* any_levels = "{}";
 
 }  // namespace
 
@@ -139,55 +85,60 @@ SamplerRegistry SamplerRegistry::standard() {
   registry.add("FlowMatchHeunDiscreteScheduler",
                make_sampler<FlowMatchHeunSampler, FlowMatchHeunSampler::Config>);
 
+  // The same steps, made for several of them at once.
+  registry.add("DDPMParallelScheduler", make_sampler<DdpmSampler, DdpmConfig>);
+  registry.add("DDIMParallelScheduler", make_sampler<DdimSampler, DdimConfig>);
+
   // A name fixes what it says, whatever the folder's configuration holds, and nothing else.
   struct Entry {
     const char* name;
     const char* class_name;
+    const char* levels;
     const char* overrides;
   };
+  constexpr const char* none = "{}";
+  constexpr const char* dpm_pp_2 = R"({"algorithm_type": "dpmsolver++", "solver_order": 2})";
+  constexpr const char* dpm_pp_3 = R"({"algorithm_type": "dpmsolver++", "solver_order": 3})";
+  constexpr const char* sde_2 = R"({"algorithm_type": "sde-dpmsolver++", "solver_order": 2})";
   constexpr Entry entries[] = {
-      {"ddpm", "DDPMScheduler", "{}"},
-      {"ddim", "DDIMScheduler", "{}"},
-      {"pndm", "PNDMScheduler", "{}"},
-      {"euler", "EulerDiscreteScheduler", R"({"use_karras_sigmas": false})"},
-      {"euler-karras", "EulerDiscreteScheduler", R"({"use_karras_sigmas": true})"},
-      {"euler-a", "EulerAncestralDiscreteScheduler", "{}"},
-      {"dpm++2m", "DPMSolverMultistepScheduler",
-       R"({"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": false})"},
-      {"dpm++2m-karras", "DPMSolverMultistepScheduler",
-       R"({"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": true})"},
-      {"dpm++2m-sde", "DPMSolverMultistepScheduler",
-       R"({"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "use_karras_sigmas": false})"},
-      {"dpm++2m-sde-karras", "DPMSolverMultistepScheduler",
-       R"({"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "use_karras_sigmas": true})"},
-      {"dpm++3m", "DPMSolverMultistepScheduler",
-       R"({"algorithm_type": "dpmsolver++", "solver_order": 3, "use_karras_sigmas": false})"},
-      {"dpm++2s", "DPMSolverSinglestepScheduler",
-       R"({"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": false})"},
-      {"heun", "HeunDiscreteScheduler", R"({"use_karras_sigmas": false})"},
-      {"heun-karras", "HeunDiscreteScheduler", R"({"use_karras_sigmas": true})"},
-      {"kdpm2", "KDPM2DiscreteScheduler", R"({"use_karras_sigmas": false})"},
-      {"kdpm2-karras", "KDPM2DiscreteScheduler", R"({"use_karras_sigmas": true})"},
-      {"kdpm2-a", "KDPM2AncestralDiscreteScheduler", R"({"use_karras_sigmas": false})"},
-      {"kdpm2-a-karras", "KDPM2AncestralDiscreteScheduler", R"({"use_karras_sigmas": true})"},
-      {"lms", "LMSDiscreteScheduler", R"({"use_karras_sigmas": false})"},
-      {"lms-karras", "LMSDiscreteScheduler", R"({"use_karras_sigmas": true})"},
-      {"deis", "DEISMultistepScheduler", "{}"},
-      {"unipc", "UniPCMultistepScheduler", R"({"use_karras_sigmas": false})"},
-      {"unipc-karras", "UniPCMultistepScheduler", R"({"use_karras_sigmas": true})"},
-      {"ipndm", "IPNDMScheduler", "{}"},
-      {"lcm", "LCMScheduler", "{}"},
-      {"tcd", "TCDScheduler", "{}"},
-      {"edm-euler", "EDMEulerScheduler", "{}"},
-      {"edm-dpm++2m", "EDMDPMSolverMultistepScheduler",
-       R"({"algorithm_type": "dpmsolver++", "solver_order": 2})"},
-      {"edm-dpm++2m-sde", "EDMDPMSolverMultistepScheduler",
-       R"({"algorithm_type": "sde-dpmsolver++", "solver_order": 2})"},
-      {"edm-heun", "EDMSampler", "{}"},
-      {"flow-euler", "FlowMatchEulerDiscreteScheduler", "{}"},
-      {"flow-heun", "FlowMatchHeunDiscreteScheduler", "{}"},
+      {"ddpm", "DDPMScheduler", any_levels, none},
+      {"ddim", "DDIMScheduler", any_levels, none},
+      {"pndm", "PNDMScheduler", any_levels, none},
+      {"euler", "EulerDiscreteScheduler", timestep_levels, none},
+      {"euler-karras", "EulerDiscreteScheduler", karras_levels, none},
+      {"euler-a", "EulerAncestralDiscreteScheduler", any_levels, none},
+      {"dpm++2m", "DPMSolverMultistepScheduler", timestep_levels, dpm_pp_2},
+      {"dpm++2m-karras", "DPMSolverMultistepScheduler", karras_levels, dpm_pp_2},
+      {"dpm++2m-sde", "DPMSolverMultistepScheduler", timestep_levels, sde_2},
+      {"dpm++2m-sde-karras", "DPMSolverMultistepScheduler", karras_levels, sde_2},
+      {"dpm++3m", "DPMSolverMultistepScheduler", timestep_levels, dpm_pp_3},
+      {"dpm++2s", "DPMSolverSinglestepScheduler", timestep_levels, dpm_pp_2},
+      {"heun", "HeunDiscreteScheduler", timestep_levels, none},
+      {"heun-karras", "HeunDiscreteScheduler", karras_levels, none},
+      {"kdpm2", "KDPM2DiscreteScheduler", timestep_levels, none},
+      {"kdpm2-karras", "KDPM2DiscreteScheduler", karras_levels, none},
+      {"kdpm2-a", "KDPM2AncestralDiscreteScheduler", timestep_levels, none},
+      {"kdpm2-a-karras", "KDPM2AncestralDiscreteScheduler", karras_levels, none},
+      {"lms", "LMSDiscreteScheduler", timestep_levels, none},
+      {"lms-karras", "LMSDiscreteScheduler", karras_levels, none},
+      {"deis", "DEISMultistepScheduler", any_levels, none},
+      {"unipc", "UniPCMultistepScheduler", timestep_levels, none},
+      {"unipc-karras", "UniPCMultistepScheduler", karras_levels, none},
+      {"ipndm", "IPNDMScheduler", any_levels, none},
+      {"lcm", "LCMScheduler", any_levels, none},
+      {"tcd", "TCDScheduler", any_levels, none},
+      {"edm-euler", "EDMEulerScheduler", any_levels, none},
+      {"edm-dpm++2m", "EDMDPMSolverMultistepScheduler", any_levels, dpm_pp_2},
+      {"edm-dpm++2m-sde", "EDMDPMSolverMultistepScheduler", any_levels, sde_2},
+      {"edm-heun", "EDMSampler", any_levels, none},
+      {"flow-euler", "FlowMatchEulerDiscreteScheduler", any_levels, none},
+      {"flow-heun", "FlowMatchHeunDiscreteScheduler", any_levels, none},
   };
-  for (const auto& entry : entries) registry.add_name(entry.name, entry.class_name, entry.overrides);
+  for (const auto& [name, class_name, levels, overrides] : entries) {
+    auto fixed = nlohmann::json::parse(levels);
+    fixed.update(nlohmann::json::parse(overrides));
+    registry.add_name(name, class_name, fixed.dump());
+  }
   return registry;
 }
 
@@ -200,13 +151,13 @@ void SamplerRegistry::add_name(std::string name, std::string class_name, std::st
 }
 
 std::shared_ptr<const Sampler> SamplerRegistry::make(const weights::Config& config) const {
-  const auto found = classes_.find(config.class_name());
+  const auto found = classes_.find(plain_name(config.class_name()));
   if (found == classes_.end())
     throw ConfigError("samplers", config.source() + ": unknown scheduler class \"" + config.class_name() +
                                       "\"; known are " + joined(class_names()));
   const weights::Config effective = without_default_values(config);
   auto sampler = found->second(effective);
-  leave_other_classes_keys(effective);
+  allow_scheduler_keys(effective);
   effective.finish();
   return sampler;
 }
@@ -217,9 +168,15 @@ std::shared_ptr<const Sampler> SamplerRegistry::make(std::string_view name,
   if (found == names_.end())
     throw ConfigError("samplers",
                       "unknown sampler \"" + std::string(name) + "\"; known are " + joined(names()));
-  const nlohmann::json class_change{{"_class_name", found->second.class_name},
-                                    {"_use_default_values", nullptr}};
-  return make(without_default_values(base).with(found->second.overrides).with(class_change.dump()));
+  const nlohmann::json class_change{{"_class_name", found->second.class_name}};
+  return make(without_default_values(base)
+                  .without({"_use_default_values"})
+                  .with(found->second.overrides)
+                  .with(class_change.dump()));
+}
+
+bool SamplerRegistry::knows_class(std::string_view class_name) const {
+  return classes_.find(plain_name(class_name)) != classes_.end();
 }
 
 std::vector<std::string> SamplerRegistry::names() const {

@@ -27,9 +27,15 @@ void check_run(std::string_view who, const RunOptions& options, int num_train_ti
     throw ArgumentError(who, "this sampler does not take custom timesteps");
   if (!options.sigmas.empty() && !custom.sigmas)
     throw ArgumentError(who, "this sampler does not take custom sigmas");
-  if (!options.timesteps.empty() && !options.sigmas.empty())
-    throw ArgumentError(who, "custom timesteps and custom sigmas were given; one of them decides");
-  check_descending(who, "timesteps", options.timesteps, num_train_timesteps - 1);
+  if (!options.timesteps.empty() && !options.sigmas.empty()) {
+    if (!custom.both)
+      throw ArgumentError(who, "custom timesteps and custom sigmas were given; one of them decides");
+    if (options.timesteps.size() != options.sigmas.size())
+      throw ArgumentError(who, std::to_string(options.timesteps.size()) + " custom timesteps and " +
+                                   std::to_string(options.sigmas.size()) + " custom sigmas were given");
+  }
+  check_descending(who, "timesteps", options.timesteps,
+                   custom.largest_timestep.value_or(num_train_timesteps - 1));
   check_descending(who, "sigmas", options.sigmas, std::numeric_limits<float>::max());
   if (options.timesteps.empty() && options.sigmas.empty())
     check_steps(who, options.steps, num_train_timesteps);
@@ -111,16 +117,17 @@ Levels sigma_levels(std::string_view who, const NoiseSchedule& schedule, const S
                                                                  options.steps, config.steps_offset)
                                                : options.timesteps;
   levels.sigmas = interpolate(levels.timesteps, schedule.sigmas());
-  if (spaced)
-    space_sigmas(levels, schedule, config.sigma_spacing, levels.sigmas.back(), levels.sigmas.front(),
-                 options.steps);
+  if (spaced) space_sigmas(levels, schedule, config, options.steps);
   return levels;
 }
 
-void space_sigmas(Levels& levels, const NoiseSchedule& schedule, SigmaSpacing spacing, double sigma_min,
-                  double sigma_max, int steps) {
-  levels.sigmas = spaced_sigmas(spacing, sigma_min, sigma_max, steps);
-  levels.timesteps = sigmas_to_timesteps(levels.sigmas, log_sigma_table(schedule.sigmas()), spacing);
+void space_sigmas(Levels& levels, const NoiseSchedule& schedule, const SigmaSamplerConfig& config,
+                  int steps) {
+  levels.sigmas =
+      spaced_sigmas(config.sigma_spacing, config.sigma_min.value_or(levels.sigmas.back()),
+                    config.sigma_max.value_or(levels.sigmas.front()), steps, 7.0, config.level_form);
+  levels.timesteps = sigmas_to_timesteps(levels.sigmas, log_sigma_table(schedule.sigmas()),
+                                         config.sigma_spacing, config.level_form);
 }
 
 AncestralSplit ancestral_split(float from, float to) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ namespace daguerre::samplers {
 struct CustomTables {
   bool timesteps = false;
   bool sigmas = false;
+  bool both = false;                         ///< together, for as many levels
+  std::optional<int> largest_timestep = {};  ///< otherwise the last one of the training
 };
 /// Throws ArgumentError for a number of steps outside 1 to `num_train_timesteps`, tables that the sampler
 /// cannot follow, and tables that are not descending or hold impossible values.
@@ -67,9 +70,8 @@ struct Levels {
 /// Throws ArgumentError when these are given together with a spacing of sigmas.
 Levels sigma_levels(std::string_view who, const NoiseSchedule& schedule, const SigmaSamplerConfig& config,
                     const RunOptions& options);
-/// Replaces evenly spaced levels by the configuration's spacing between `sigma_min` and `sigma_max`.
-void space_sigmas(Levels& levels, const NoiseSchedule& schedule, SigmaSpacing spacing, double sigma_min,
-                  double sigma_max, int steps);
+/// Replaces evenly spaced levels by the configuration's spacing between the same ends or those it names.
+void space_sigmas(Levels& levels, const NoiseSchedule& schedule, const SigmaSamplerConfig& config, int steps);
 
 /// Where an ancestral step goes without noise, and the standard deviation of the noise that then takes it to
 /// level `to`: down^2 + up^2 = to^2.

@@ -9,7 +9,7 @@
 namespace daguerre::samplers {
 
 std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps,
-                                  double rho) {
+                                  double rho, LevelForm form) {
   std::vector<double> result;
   switch (spacing) {
     case SigmaSpacing::karras: {
@@ -18,14 +18,21 @@ std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double
         result.push_back(std::pow(high + ramp * (low - high), rho));
       break;
     }
-    case SigmaSpacing::exponential:
-      for (const float log_sigma : numerics::torch_linspace(std::log(sigma_max), std::log(sigma_min), steps))
-        result.push_back(std::exp(log_sigma));
+    case SigmaSpacing::exponential: {
+      const double high = std::log(sigma_max), low = std::log(sigma_min);
+      if (form == LevelForm::float32)
+        for (const float log_sigma : numerics::torch_linspace(high, low, steps))
+          result.push_back(std::exp(log_sigma));
+      else
+        for (const double log_sigma : numerics::numpy_linspace(high, low, steps))
+          result.push_back(std::exp(log_sigma));
       break;
+    }
     case SigmaSpacing::beta:
       for (const double ramp : numerics::numpy_linspace(0.0, 1.0, steps)) {
         const double quantile = numerics::symmetric_beta_quantile(1.0 - ramp, 0.6);
-        result.push_back(static_cast<float>(sigma_min + quantile * (sigma_max - sigma_min)));
+        const double sigma = sigma_min + quantile * (sigma_max - sigma_min);
+        result.push_back(form == LevelForm::float32 ? static_cast<float>(sigma) : sigma);
       }
       break;
     case SigmaSpacing::timesteps:
@@ -103,8 +110,9 @@ double sigma_to_timestep(double sigma, std::span<const float> log_sigmas, Interp
 }
 
 std::vector<double> sigmas_to_timesteps(std::span<const double> sigmas, std::span<const float> log_sigmas,
-                                        SigmaSpacing spacing) {
-  const bool wide = spacing == SigmaSpacing::exponential || spacing == SigmaSpacing::beta;
+                                        SigmaSpacing spacing, LevelForm form) {
+  const bool wide =
+      form == LevelForm::float32 && (spacing == SigmaSpacing::exponential || spacing == SigmaSpacing::beta);
   std::vector<double> result;
   for (const double sigma : sigmas)
     result.push_back(sigma_to_timestep(

@@ -7,32 +7,94 @@
 #include <Eigen/LU>
 
 #include "daguerre/tensor/eigen.hpp"
+#include "samplers/flow_levels.hpp"
+#include "samplers/lambda_levels.hpp"
 #include "samplers/multistep.hpp"
+#include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
+#include "samplers/scheduler_keys.hpp"
 
 namespace daguerre::samplers {
 namespace {
 
-constexpr const char* class_name = "UniPCMultistepScheduler";
+constexpr const char* unipc_name = "UniPCMultistepScheduler";
+
+/// Flow levels of one step each, shifted: those given, or evenly spaced ones from 1.
+std::vector<double> shifted_levels(const UniPcConfig& config, const RunOptions& options) {
+  std::vector<double> levels = options.sigmas;
+  if (levels.empty()) {
+    const int count = config.schedule.num_train_timesteps;
+    levels = numerics::numpy_linspace(1.0, 1.0 / count, options.steps + 1);
+    levels.pop_back();
+  }
+  if (config.flow.dynamic && !options.mu)
+    throw ArgumentError(unipc_name, "use_dynamic_shifting is on and mu was not given");
+  for (double& level : levels)
+    level = config.flow.dynamic
+                ? time_shifted_sigma(level, time_shift_factor(config.flow.time_shift, *options.mu))
+                : shifted_sigma(level, config.flow.shift);
+  if (config.shift_terminal && *config.shift_terminal != 0.0)
+    stretch_to_terminal(unipc_name, levels, *config.shift_terminal);
+  // At 1 itself there is no log-SNR.
+  constexpr double epsilon = 1e-6;
+  if (std::abs(levels.front() - 1.0) < epsilon) levels.front() -= epsilon;
+  return levels;
+}
+
+/// Karras' levels are ratios of noise to sample; straight paths have sigma / (1 + sigma) there. Of given
+/// levels the reference takes the number and, where the configuration has no ends, the first one as the
+/// smallest and the last one as the largest.
+std::vector<double> straight_karras_levels(const UniPcConfig& config, const NoiseSchedule& schedule,
+                                           const RunOptions& options) {
+  const auto& given = options.sigmas;
+  const auto table = schedule.sigmas();
+  const double low = given.empty() ? table.front() : given.front();
+  const double high = given.empty() ? table.back() : given.back();
+  auto levels =
+      spaced_sigmas(SigmaSpacing::karras, config.sigma_min.value_or(low), config.sigma_max.value_or(high),
+                    given.empty() ? options.steps : static_cast<int>(given.size()));
+  for (double& level : levels) level /= level + 1.0;
+  return levels;
+}
+
+Levels levels_of(const UniPcConfig& config, const NoiseSchedule& schedule, const RunOptions& options) {
+  const bool plain = config.sigma_spacing == SigmaSpacing::timesteps;
+  const bool older = config.older_flow_levels && options.sigmas.empty();
+  if (!options.sigmas.empty() &&
+      !(config.flow.use && (plain || config.sigma_spacing == SigmaSpacing::karras)))
+    throw ArgumentError(unipc_name, "custom sigmas need use_flow_sigmas, without exponential or beta levels");
+  if (config.flow.use && !older && (plain || config.sigma_spacing == SigmaSpacing::karras)) {
+    Levels levels;
+    levels.sigmas =
+        plain ? shifted_levels(config, options) : straight_karras_levels(config, schedule, options);
+    levels.timesteps = flow_timesteps(levels.sigmas, schedule.num_train_timesteps());
+    check_flow_levels(unipc_name, levels.sigmas);
+    return levels;
+  }
+  return lambda_levels(unipc_name, schedule, config,
+                       spaced_timesteps({.spacing = config.timestep_spacing,
+                                         .num_train_timesteps = schedule.num_train_timesteps(),
+                                         .usable_timesteps = schedule.num_train_timesteps(),
+                                         .steps = options.steps,
+                                         .steps_offset = config.steps_offset,
+                                         .drop_smallest = true}),
+                       options);
+}
 
 class UniPcRun final : public LambdaRun {
  public:
   UniPcRun(const UniPcConfig& config, const NoiseSchedule& schedule, const RunOptions& options)
-      : LambdaRun(class_name, static_cast<std::size_t>(config.solver_order) + 1), config_(config) {
-    set_levels(schedule,
-               spaced_timesteps({.spacing = config.timestep_spacing,
-                                 .num_train_timesteps = schedule.num_train_timesteps(),
-                                 .usable_timesteps = schedule.num_train_timesteps(),
-                                 .steps = options.steps,
-                                 .steps_offset = config.steps_offset,
-                                 .drop_smallest = true}),
-               config.sigma_spacing, config.final_sigma, std::nullopt, std::nullopt, options.steps);
+      : LambdaRun(unipc_name, static_cast<std::size_t>(config.solver_order) + 1), config_(config) {
+    const Levels levels = levels_of(config, schedule, options);
+    const bool repeated = config.sigma_spacing != SigmaSpacing::timesteps || config.flow.use;
+    const double smallest = repeated ? levels.sigmas.back() : static_cast<double>(schedule.sigmas().front());
+    set_levels(levels, config.final_sigma == FinalSigma::zero ? 0.0 : smallest, config.flow.use);
     begin_plan(options.first_call);
     for (Index i = first_call(); i < calls(); ++i) plan(step(i, order_of(i), false));
     for (Index i = first_call() + 1; i < calls(); ++i)
       if (corrects(i) && !correction(i).finite())
-        throw ArgumentError(class_name, "the correction at call " + std::to_string(i) +
+        throw ArgumentError(unipc_name, "the correction at call " + std::to_string(i) +
                                             " divides by zero, because neighbouring noise levels are equal; "
                                             "take another number of steps");
   }
@@ -102,7 +164,7 @@ class UniPcRun final : public LambdaRun {
 
   Tensor<float> advance(const Tensor<float>& model_output, Index i, const Tensor<float>& sample,
                         const NoiseSource&) override {
-    const Mixture at{.alpha = level(i).alpha, .sigma = level(i).sigma};
+    const Mixture at = mixture(config_.prediction_type, i);
     Tensor<float> original = predict_original(config_.prediction_type, model_output, sample, at);
     if (config_.predict_x0) original = limit_original(std::move(original), config_.limits);
     history_.push(config_.predict_x0 ? original
@@ -120,10 +182,7 @@ class UniPcRun final : public LambdaRun {
 
 UniPcConfig UniPcConfig::from(const weights::Config& config) {
   UniPcConfig result;
-  result.schedule = read_noise_schedule(config, {.zero_snr = true});
-  result.prediction_type = read_prediction_type(config);
-  result.limits = read_limits(config, std::nullopt);
-  result.solver_order = config.get("solver_order", result.solver_order);
+  read_lambda_sampler(config, {.zero_snr = true}, false, result);
   result.predict_x0 = config.get("predict_x0", result.predict_x0);
   // The names of other multistep samplers' forms are translated as diffusers does when it changes the class.
   result.solver_type = read_choice(config, "solver_type", result.solver_type,
@@ -133,23 +192,28 @@ UniPcConfig UniPcConfig::from(const weights::Config& config) {
                                     {"heun", UniPcSolver::bh2},
                                     {"logrho", UniPcSolver::bh2}});
   result.lower_order_final = config.get("lower_order_final", result.lower_order_final);
+  if (config.is_null("disable_corrector")) refuse_value(config, "disable_corrector", "null", "a list");
   if (config.has("disable_corrector")) result.disable_corrector = config.require_ints("disable_corrector");
   config.expect("solver_p", {"null"});
-  result.sigma_spacing = read_sigma_spacing(config, false);
   result.final_sigma = read_final_sigma(config);
-  result.timestep_spacing = read_timestep_spacing(config, result.timestep_spacing);
-  result.steps_offset = config.get("steps_offset", result.steps_offset);
+  read_timesteps(config, result.timestep_spacing, result.steps_offset);
+  result.shift_terminal = config.optional_double("shift_terminal");
+  result.older_flow_levels = written_before(config, {0, 37});
   return result;
 }
 
 UniPcSampler::UniPcSampler(const UniPcConfig& config)
     : config_(config), schedule_(config.schedule, TerminalAlpha::finite) {
-  check_solver_order(class_name, config.solver_order);
-  check_lambda_spacing(class_name, config.sigma_spacing, false);
+  check_lambda_sampler(unipc_name, config);
+  if (!config.predict_x0 && config.prediction_type == PredictionType::flow_prediction)
+    throw ConfigError(unipc_name, "predict_x0 = false does not take prediction_type flow_prediction");
+  if (config.shift_terminal) check_shift_terminal(unipc_name, *config.shift_terminal);
+  if (config.shift_terminal && !config.flow.use)
+    throw ConfigError(unipc_name, "shift_terminal needs use_flow_sigmas");
 }
 
 std::unique_ptr<SamplerRun> UniPcSampler::start(const RunOptions& options) const {
-  check_run(class_name, options, schedule_.num_train_timesteps());
+  check_run(unipc_name, options, schedule_.num_train_timesteps(), {.sigmas = true});
   return std::make_unique<UniPcRun>(config_, schedule_, options);
 }
 

@@ -9,7 +9,7 @@ using namespace daguerre::test;
 TEST_CASE("recorded runs of the reference's schedulers are reproduced", "[samplers][golden]") {
   const auto registry = samplers::SamplerRegistry::standard();
   const auto folders = golden_cases("schedulers");
-  REQUIRE(folders.size() >= 104);
+  REQUIRE(folders.size() >= 139);
   for (const auto& folder : folders) {
     INFO("case " << folder.filename().string());
     const auto report = check_sampler_case(folder, registry);

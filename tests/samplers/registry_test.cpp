@@ -9,6 +9,7 @@
 
 using namespace daguerre;
 using daguerre::samplers::SamplerRegistry;
+using daguerre::test::difference;
 using daguerre::test::expect_error;
 using daguerre::weights::Config;
 
@@ -97,6 +98,24 @@ TEST_CASE("a name takes over what its class knows of the folder's configuration"
         parse(sd1).with(R"({"timestep_spacing": "leading", "_use_default_values": ["timestep_spacing"]})");
     CHECK(timesteps(registry.make("euler", base), 4) == std::vector<float>{999, 666, 333, 0});
   }
+  SECTION("a name fixes the spacing of noise levels, whatever the folder has") {
+    for (const char* key :
+         {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas"}) {
+      INFO(key);
+      const auto base = parse(sd1).with(std::string("{\"") + key + "\": true}");
+      for (const auto& name : registry.names()) {
+        INFO(name);
+        if (!name.ends_with("-karras")) continue;
+        const std::string plain = name.substr(0, name.size() - 7);
+        CHECK(timesteps(registry.make(name, base), 7) == timesteps(registry.make(name, parse(sd1)), 7));
+        CHECK(timesteps(registry.make(plain, base), 7) == timesteps(registry.make(plain, parse(sd1)), 7));
+        CHECK(timesteps(registry.make(plain, base), 7) != timesteps(registry.make(name, base), 7));
+      }
+    }
+    // Flow levels are the model's.
+    const auto flow = parse(sd1).with(R"({"use_flow_sigmas": true, "prediction_type": "flow_prediction"})");
+    CHECK(registry.make("unipc", flow)->start({.steps = 5})->sigmas()[0] < 1.0f);
+  }
   SECTION("a name fixes what it says") {
     const auto base = parse(dpm).with(R"({"use_karras_sigmas": true, "algorithm_type": "sde-dpmsolver++"})");
     const auto plain = registry.make("dpm++2m", base), karras = registry.make("dpm++2m-karras", parse(dpm));
@@ -122,24 +141,70 @@ TEST_CASE("what is not known is refused by name", "[samplers][registry]") {
                             {"PNDMScheduler", "prediction_type", "v_prediction"});
   expect_error<ConfigError>([&] { registry.make(parse(sd1).with(R"({"predict_epsilon": false})")); },
                             {"predict_epsilon"});
-  expect_error<ConfigError>([&] { registry.make(parse(sd1).with(R"({"use_flow_sigmas": true})")); },
-                            {"use_flow_sigmas"});
   expect_error<ConfigError>([&] { registry.make(parse(sd1).with(R"({"trained_betas": [0.1, 0.2]})")); },
                             {"trained_betas", "2", "1000"});
   expect_error<ConfigError>(
       [&] {
-        registry.make("euler",
-                      parse(sd1).with(R"({"use_beta_sigmas": true, "use_exponential_sigmas": true})"));
+        registry.make(parse(sd1).with(R"({"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": true,
+                                          "use_exponential_sigmas": true})"));
       },
       {"only one"});
-  expect_error<ConfigError>(
-      [&] { registry.make("dpm++2m", parse(sd1).with(R"({"use_beta_sigmas": true})")); },
-      {"use_beta_sigmas"});
   expect_error<ConfigError>(
       [&] {
         registry.make(parse(dpm).with(R"({"algorithm_type": "dpmsolver", "final_sigmas_type": "zero"})"));
       },
       {"final_sigmas_type", "sigma_min"});
+}
+
+TEST_CASE("keys of any scheduler class are left alone by those that do not take them",
+          "[samplers][registry]") {
+  const auto registry = SamplerRegistry::standard();
+  // What a folder holds after its scheduler's class was changed again and again, by old and new releases.
+  const auto leftovers =
+      R"({"algorithm_type": "deis", "base_shift": 0.5, "beta_max": 20, "clip_denoised": true,
+      "clip_predicted_image": true, "corrector_order": 2, "eta": 0.3, "euler_at_final": true, "flow_shift": 3.0,
+      "gamma": 0.33, "invert_sigmas": true, "lambda_min_clipped": -Infinity, "mask_token_id": 3,
+      "noise_sampler_seed": 1, "num_vec_classes": 4, "predict_x0": true, "rho": 7.0, "s": 0.008, "s_churn": 80,
+      "scaler": 1.0, "scale_factors": [1, 2], "set_alpha_to_zero": true, "shift": 3.0, "shift_terminal": 0.1,
+      "sigma_data": 0.5, "snr": 0.15, "solver_p": null, "stages": 3, "stochastic_sampling": true, "t_max": 0.8,
+      "tau_func": null, "tensor_format": "pt", "time_shift_type": "linear", "timestep_values": null,
+      "timesteps": 1000, "upscale_mode": "bicubic", "use_dynamic_shifting": true, "use_flow_sigmas": true,
+      "use_lu_lambdas": true, "variance_type": "learned"})";
+  const auto changed = parse(sd1).with(leftovers);
+  CHECK(timesteps(registry.make(changed), 4) == timesteps(registry.make(parse(sd1)), 4));
+  CHECK(difference(one_step(registry.make(changed)), one_step(registry.make(parse(sd1)))).max_abs == 0.0);
+  for (const char* name :
+       {"DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "TCDScheduler"})
+    CHECK_NOTHROW(registry.make(changed.with(std::string("{\"_class_name\": \"") + name + "\"}")));
+  // One that nobody knows is still an error.
+  expect_error<ConfigError>([&] { registry.make(changed.with(R"({"time_shift_typ": "linear"})")); },
+                            {"time_shift_typ"});
+}
+
+TEST_CASE("older and parallel names of classes are understood", "[samplers][registry]") {
+  const auto registry = SamplerRegistry::standard();
+  const auto of_class = [&](const char* name) {
+    return registry.make(parse(sd2).with(std::string("{\"_class_name\": \"") + name + "\"}"));
+  };
+  CHECK(registry.knows_class("FlaxDDIMScheduler"));
+  CHECK_FALSE(registry.knows_class("FlaxScheduler"));
+  for (const char* name : {"FlaxDDIMScheduler", "DDIMParallelScheduler"})
+    CHECK(difference(one_step(of_class(name)), one_step(registry.make(parse(sd2)))).max_abs == 0.0);
+  CHECK_NOTHROW(of_class("DDPMParallelScheduler"));
+}
+
+TEST_CASE("files from before prediction_type say it by predict_epsilon", "[samplers][registry]") {
+  const auto registry = SamplerRegistry::standard();
+  const auto base = parse(sd1).with(R"({"_class_name": "DDIMScheduler"})");
+  const auto sample = one_step(registry.make(base.with(R"({"prediction_type": "sample"})")));
+  CHECK(difference(one_step(registry.make(base.with(R"({"predict_epsilon": false})"))), sample).max_abs ==
+        0.0);
+  CHECK(difference(one_step(registry.make(base.with(R"({"predict_epsilon": true})"))), sample).max_abs > 0.1);
+  // The newer key decides where both are there.
+  CHECK(difference(
+            one_step(registry.make(base.with(R"({"predict_epsilon": false, "prediction_type": "epsilon"})"))),
+            one_step(registry.make(base)))
+            .max_abs == 0.0);
 }
 
 TEST_CASE("a host adds its own samplers", "[samplers][registry]") {

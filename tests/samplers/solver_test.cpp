@@ -156,8 +156,9 @@ TEST_CASE("first-order steps of all solvers in lambda are the same", "[samplers]
 
 TEST_CASE("custom tables are followed", "[samplers]") {
   const auto x = random({1, 4, 4, 3}, 7), noise = random({1, 4, 4, 3}, 8);
-  for (const char* name : {"DDPMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler",
-                           "DPMSolverMultistepScheduler", "LCMScheduler", "TCDScheduler"}) {
+  for (const char* name :
+       {"DDPMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler",
+        "DPMSolverSinglestepScheduler", "LCMScheduler", "TCDScheduler"}) {
     INFO(name);
     const auto sampler = make(name, R"({"timestep_spacing": "leading"})");
     const RunOptions plain{.steps = 10, .eta = 0.3};
@@ -209,8 +210,6 @@ TEST_CASE("configurations that cannot be are refused", "[samplers]") {
                             {"UniPCMultistepScheduler", "4"});
   expect_error<ConfigError>([] { make("UniPCMultistepScheduler", R"({"solver_p": {"a": 1}})"); },
                             {"solver_p"});
-  expect_error<ConfigError>([] { make("DEISMultistepScheduler", R"({"use_beta_sigmas": true})"); },
-                            {"DEISMultistepScheduler", "use_beta_sigmas"});
   expect_error<ConfigError>([] { make("EDMEulerScheduler", R"({"sigma_min": 3, "sigma_max": 2})"); },
                             {"sigma_min", "sigma_max"});
   expect_error<ConfigError>([] { make("EDMEulerScheduler", R"({"sigma_schedule": "beta"})"); },
@@ -220,6 +219,7 @@ TEST_CASE("configurations that cannot be are refused", "[samplers]") {
       {"algorithm_type"});
   expect_error<ConfigError>([] { make("FlowMatchEulerDiscreteScheduler", R"({"shift": 0})"); }, {"shift"});
   expect_error<ConfigError>([] { make("IPNDMScheduler", R"({"trained_betas": [0.1]})"); }, {"trained_betas"});
+  expect_error<ConfigError>([] { make("DDIMScheduler", R"({"trained_betas": []})"); }, {"trained_betas"});
   expect_error<ConfigError>([] { make("EulerDiscreteScheduler", R"({"beta_schedule": "exp"})"); }, {"exp"});
   CHECK_NOTHROW(make("HeunDiscreteScheduler", R"({"beta_schedule": "exp"})")->start({.steps = 5}));
 }

@@ -31,6 +31,8 @@ std::optional<RunOptions> run_options(const Config& call) {
   options.timesteps = tables.doubles("timesteps");
   options.sigmas = tables.doubles("sigmas");
   options.mu = tables.optional_double("mu");
+  options.original_inference_steps = tables.optional_int("original_inference_steps");
+  options.strength = tables.get("strength", options.strength);
   if (options.timesteps.empty() && options.sigmas.empty())
     options.steps = call.require_int("num_inference_steps");
   const Config step = Config::parse(call.json("step_kwargs").value_or("{}"), call.source());

@@ -9,7 +9,8 @@
 namespace daguerre::samplers {
 
 /// What LCM and TCD are both configured by. Timesteps are chosen among those of the distillation,
-/// `original_inference_steps` evenly spaced ones; RunOptions::steps is at most that.
+/// `original_inference_steps` evenly spaced ones; RunOptions::steps is at most that. A run may have its own,
+/// RunOptions::original_inference_steps and RunOptions::strength.
 struct ConsistencyConfig {
   ConsistencyConfig();
   NoiseScheduleConfig schedule;

@@ -25,6 +25,8 @@ struct DdpmConfig {
   VarianceType variance_type = VarianceType::fixed_small;
   TimestepSpacing timestep_spacing = TimestepSpacing::leading;
   int steps_offset = 0;
+  /// Steps go back num_train_timesteps / steps, whatever the next timestep is, as in diffusers before 0.32.
+  bool even_strides = false;
 
   /// Reads a `DDPMScheduler` configuration. Throws ConfigError.
   static DdpmConfig from(const weights::Config& config);
@@ -33,9 +35,9 @@ struct DdpmConfig {
 /// DDPM, "Denoising Diffusion Probabilistic Models" (arXiv:2006.11239): ancestral sampling with the posterior
 /// q(x_{t-1} | x_t, x_0) of equations 6 and 7. Agrees with diffusers' DDPMScheduler.
 ///
-/// In the code `alpha_prod` is the paper's alpha-bar_t, `alpha_prod_prev` that of the timestep
-/// t - num_train_timesteps / steps (1 below timestep 0), `beta_prod` is 1 - alpha_prod, `alpha` and `beta`
-/// are the factors between the two. Noise is added whenever t > 0, also at the last step of a `trailing` run.
+/// In the code `alpha_prod` is the paper's alpha-bar_t, `alpha_prod_prev` that of the next timestep (1 after
+/// the last), `beta_prod` is 1 - alpha_prod, `alpha` and `beta` are the factors between the two. Noise is
+/// added whenever t > 0, also at the last step of a `trailing` run.
 class DdpmSampler final : public Sampler {
  public:
   explicit DdpmSampler(const DdpmConfig& config);

@@ -1,21 +1,13 @@
 #pragma once
 
-#include "daguerre/samplers/noise_schedule.hpp"
-#include "daguerre/samplers/prediction.hpp"
+#include "daguerre/samplers/lambda_config.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/samplers/sigma_schedule.hpp"
-#include "daguerre/samplers/timesteps.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
-struct DeisConfig {
-  NoiseScheduleConfig schedule;
-  PredictionType prediction_type = PredictionType::epsilon;
-  OriginalLimits limits;  ///< thresholding only
-  int solver_order = 2;   ///< 1 to 3
+struct DeisConfig : LambdaSamplerConfig {
   bool lower_order_final = true;
-  SigmaSpacing sigma_spacing = SigmaSpacing::timesteps;  ///< or Karras
   TimestepSpacing timestep_spacing = TimestepSpacing::linspace;
   int steps_offset = 0;
 
@@ -25,7 +17,8 @@ struct DeisConfig {
 
 /// DEIS, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902): the method the
 /// paper calls rho-AB, Adams-Bashforth in the rescaled time rho, with the polynomial in log rho. Agrees with
-/// diffusers' DEISMultistepScheduler, whose last level is the schedule's smallest.
+/// diffusers' DEISMultistepScheduler, whose last level is the schedule's smallest or, with another spacing or
+/// flow levels, the smallest of these once more.
 ///
 /// In the code `rho` is sigma_t / alpha_t, history k the noise prediction eps_k at rho_{i-k}, and weight k
 /// the integral over [rho_i, rho_{i+1}] of the Lagrange polynomial in log rho that is 1 at rho_{i-k} and 0 at

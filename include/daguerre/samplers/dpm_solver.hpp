@@ -1,13 +1,9 @@
 #pragma once
 
 #include <limits>
-#include <optional>
 
-#include "daguerre/samplers/noise_schedule.hpp"
-#include "daguerre/samplers/prediction.hpp"
+#include "daguerre/samplers/lambda_config.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/samplers/sigma_schedule.hpp"
-#include "daguerre/samplers/timesteps.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
@@ -25,15 +21,11 @@ enum class DpmAlgorithm {
 enum class DpmSolverType { midpoint, heun };
 
 /// What both DPM-Solver samplers are configured by.
-struct DpmSolverConfig {
-  NoiseScheduleConfig schedule;
-  PredictionType prediction_type = PredictionType::epsilon;
-  OriginalLimits limits;  ///< thresholding only
-  int solver_order = 2;   ///< 1 to 3
+struct DpmSolverConfig : LambdaSamplerConfig {
+  /// The forms without `pp` do not take flow_prediction.
   DpmAlgorithm algorithm = DpmAlgorithm::dpmsolver_pp;
   DpmSolverType solver_type = DpmSolverType::midpoint;
-  SigmaSpacing sigma_spacing = SigmaSpacing::timesteps;  ///< or Karras; Lu in the multistep sampler
-  std::optional<double> sigma_min, sigma_max;            ///< ends of the Karras levels, if not the schedule's
+  /// sigma_min is that of the schedule.
   FinalSigma final_sigma = FinalSigma::zero;
   /// Timesteps whose lambda is below are left out; for the cosine schedule, whose end is nearly pure noise.
   double lambda_min_clipped = -std::numeric_limits<double>::infinity();
@@ -46,6 +38,9 @@ struct DpmMultistepConfig : DpmSolverConfig {
   int steps_offset = 0;
   bool lower_order_final = true;  ///< lower order in the last steps of runs with fewer than 15
   bool euler_at_final = false;    ///< first order in the last step
+  /// Karras' and Lu's timesteps are rounded down and not to the nearest, as diffusers does since 0.33 with
+  /// `squaredcos_cap_v2`.
+  bool timesteps_down = false;
 
   /// Reads a `DPMSolverMultistepScheduler` configuration. Throws ConfigError.
   static DpmMultistepConfig from(const weights::Config& config);
@@ -56,7 +51,8 @@ struct DpmMultistepConfig : DpmSolverConfig {
 ///
 /// In the code `lambda` is the half log-SNR, `h` its increment over a step, `m0, m1, m2` are the predictions
 /// at the current and the two earlier levels, `r0, r1` the papers' step ratios, and D0, D1, D2 the estimates
-/// of the prediction and its derivatives in lambda. The SDE forms draw noise at every step.
+/// of the prediction and its derivatives in lambda. The SDE forms draw noise at every step; `sde_dpmsolver`
+/// has no step of order 3.
 class DpmMultistepSampler final : public Sampler {
  public:
   /// Throws ConfigError for combinations that do not exist.
@@ -70,7 +66,8 @@ class DpmMultistepSampler final : public Sampler {
 };
 
 struct DpmSinglestepConfig : DpmSolverConfig {
-  /// Lower orders at the end. Taken as true where the number of steps or the final sigma asks for it.
+  /// The last call is of first order also where the last group is whole; it always is when the final sigma is
+  /// zero.
   bool lower_order_final = false;
 
   /// Reads a `DPMSolverSinglestepScheduler` configuration. Throws ConfigError.

@@ -33,6 +33,10 @@ struct EdmConfig {
   SigmaSpacing sigma_spacing = SigmaSpacing::karras;  ///< or exponential
   EdmPreconditioning preconditioning;
   int num_train_timesteps = 1000;  ///< the largest number of steps
+  /// EdmEulerSampler's: sigma_min is its smallest level once more.
+  FinalSigma final_sigma = FinalSigma::zero;
+  /// EdmEulerSampler's Karras levels are in float32, as diffusers had them before 0.34.
+  LevelForm level_form = LevelForm::float64;
 
   /// Reads an `EDMEulerScheduler` configuration. Throws ConfigError.
   static EdmConfig from(const weights::Config& config);
@@ -41,6 +45,9 @@ struct EdmConfig {
 /// Euler's method with churn and EDM's levels and preconditioning. Agrees with diffusers' EDMEulerScheduler,
 /// which calls the model before it adds noise, unlike the paper; see EdmSampler. Names as in EulerSampler;
 /// the timestep given to the model is c_noise = log(sigma) / 4.
+///
+/// RunOptions::sigmas are not levels here but places between the ends, from 0 for sigma_max to 1 for
+/// sigma_min, ascending, and with exponential levels count only by their number.
 class EdmEulerSampler final : public Sampler {
  public:
   explicit EdmEulerSampler(const EdmConfig& config);

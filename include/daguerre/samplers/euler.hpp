@@ -1,7 +1,5 @@
 #pragma once
 
-#include <optional>
-
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/sigma_config.hpp"
 #include "daguerre/weights/config.hpp"
@@ -12,8 +10,6 @@ struct EulerConfig : SigmaSamplerConfig {
   /// Sigmas are evenly spaced in their logarithm, whatever the timesteps are (`interpolation_type`); there is
   /// then one level more than there are timesteps, which is a call of its own with continuous timesteps.
   bool log_linear = false;
-  /// Ends of the Karras, exponential and beta levels; otherwise those of the levels they replace.
-  std::optional<double> sigma_min, sigma_max;
   /// With v_prediction, the model is called with log(sigma) / 4 instead of a timestep (`timestep_type`).
   bool continuous_timesteps = false;
   FinalSigma final_sigma = FinalSigma::zero;
@@ -31,6 +27,7 @@ struct EulerConfig : SigmaSamplerConfig {
 /// noise only where it churns.
 class EulerSampler final : public Sampler {
  public:
+  /// Throws ConfigError for combinations that do not exist.
   explicit EulerSampler(const EulerConfig& config);
   std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
   std::span<const float> alphas_cumprod() const override { return schedule_.alphas_cumprod(); }

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <optional>
+
+#include "daguerre/samplers/flow_sigmas.hpp"
 #include "daguerre/samplers/sampler.hpp"
+#include "daguerre/samplers/sigma_schedule.hpp"
 #include "daguerre/weights/config.hpp"
 
 /// Samplers of flow matching with straight paths, x_t = (1 - t) x_0 + t noise ("Flow Matching for Generative
@@ -15,11 +19,25 @@ struct FlowMatchConfig {
 };
 
 struct FlowMatchEulerConfig : FlowMatchConfig {
-  /// The shift is exp(RunOptions::mu), which must be given then, and `shift` has no meaning.
+  /// The shift is made by RunOptions::mu, which must be given then, and `shift` has no meaning.
   bool use_dynamic_shifting = false;
+  TimeShift time_shift = TimeShift::exponential;
   /// The line that `mu` follows.
   double base_shift = 0.5, max_shift = 1.15;
   int base_image_seq_len = 256, max_image_seq_len = 4096;
+  /// The last level; the others are stretched (LTX-Video).
+  std::optional<double> shift_terminal;
+  /// Any but `lu`. With another than `timesteps` the levels run between the first and the last shifted one,
+  /// or between `sigma_max` and `sigma_min`.
+  SigmaSpacing sigma_spacing = SigmaSpacing::timesteps;
+  std::optional<double> sigma_min, sigma_max;
+  /// Levels and timesteps count from the noise: sigma is 1 for the finished sample (Mochi).
+  bool invert_sigmas = false;
+  /// Every step goes to the finished sample and back with new noise.
+  bool stochastic_sampling = false;
+  /// The model gets RunOptions::timesteps as they are, not shifted like the levels, as in diffusers before
+  /// 0.40.
+  bool keep_given_timesteps = false;
 
   /// Reads a `FlowMatchEulerDiscreteScheduler` configuration. Throws ConfigError.
   static FlowMatchEulerConfig from(const weights::Config& config);
@@ -28,11 +46,13 @@ struct FlowMatchEulerConfig : FlowMatchConfig {
   double mu(Index image_seq_len) const;
 };
 
-/// Euler's method. Agrees with diffusers' FlowMatchEulerDiscreteScheduler: without RunOptions::sigmas the
-/// levels are evenly spaced from 1 to the smallest shifted training level, and shifted (again). In the code
-/// `sigma` is t, the model's timestep num_train_timesteps * sigma.
+/// Euler's method. Agrees with diffusers' FlowMatchEulerDiscreteScheduler: the levels are RunOptions::sigmas,
+/// or RunOptions::timesteps / num_train_timesteps, or evenly spaced from 1 to the smallest shifted training
+/// level, and shifted (in the last case again). In the code `sigma` is t, the model's timestep
+/// num_train_timesteps * sigma.
 class FlowMatchEulerSampler final : public Sampler {
  public:
+  /// Throws ConfigError for combinations that do not exist.
   explicit FlowMatchEulerSampler(const FlowMatchEulerConfig& config);
   std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
 

@@ -22,6 +22,7 @@ struct HeunConfig : SigmaSamplerConfig {
 /// `sigma` is the paper's t_i; the tables list every level but the first and the last twice.
 class HeunSampler final : public Sampler {
  public:
+  /// Throws ConfigError for combinations that do not exist.
   explicit HeunSampler(const HeunConfig& config);
   std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
   std::span<const float> alphas_cumprod() const override { return schedule_.alphas_cumprod(); }

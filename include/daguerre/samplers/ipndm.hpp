@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/weights/config.hpp"
 
@@ -7,6 +9,9 @@ namespace daguerre::samplers {
 
 struct IpndmConfig {
   int num_train_timesteps = 1000;  ///< the largest number of steps
+  /// The levels of a run, sigma of every call and of the finished sample, when not empty. Runs then have one
+  /// step less than there are levels.
+  std::vector<double> trained_betas = {};
 
   /// Reads an `IPNDMScheduler` configuration. Throws ConfigError.
   static IpndmConfig from(const weights::Config& config);
@@ -21,7 +26,8 @@ struct IpndmConfig {
 /// alpha). The history holds the noise predictions sigma x + alpha v.
 class IpndmSampler final : public Sampler {
  public:
-  explicit IpndmSampler(const IpndmConfig& config) : config_(config) {}
+  /// Throws ConfigError for levels outside [0, 1].
+  explicit IpndmSampler(const IpndmConfig& config);
   std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
 
  private:

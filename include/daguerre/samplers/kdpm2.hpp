@@ -27,6 +27,7 @@ struct Kdpm2Config : SigmaSamplerConfig {
 /// sigma_down and noise of standard deviation sigma_up follows, as in EulerAncestralSampler.
 class Kdpm2Sampler final : public Sampler {
  public:
+  /// Throws ConfigError for combinations that do not exist.
   explicit Kdpm2Sampler(const Kdpm2Config& config);
   std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
   std::span<const float> alphas_cumprod() const override { return schedule_.alphas_cumprod(); }

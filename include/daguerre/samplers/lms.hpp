@@ -20,6 +20,7 @@ struct LmsConfig : SigmaSamplerConfig {
 /// of the Lagrange polynomial that is 1 at sigma_{i-k}.
 class LmsSampler final : public Sampler {
  public:
+  /// Throws ConfigError for combinations that do not exist.
   explicit LmsSampler(const LmsConfig& config);
   std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
   std::span<const float> alphas_cumprod() const override { return schedule_.alphas_cumprod(); }

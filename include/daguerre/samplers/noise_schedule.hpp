@@ -14,8 +14,11 @@ enum class BetaSchedule {
   scaled_linear,      ///< latent diffusion: the square roots are linear
   squaredcos_cap_v2,  ///< improved DDPM (arXiv:2102.09672), equation 17, betas capped at 0.999
   sigmoid,            ///< GeoDiff (arXiv:2203.02923)
-  exponential         ///< alphas_cumprod = exp(-12 t), betas capped at 0.999
+  exponential,        ///< alphas_cumprod = exp(-12 t), betas capped at 0.999
+  laplace             ///< log-SNR with a Laplace density (arXiv:2407.03297, table 2), betas capped at 0.999
 };
+/// Whether a schedule runs from `beta_start` to `beta_end`.
+bool has_ends(BetaSchedule schedule);
 
 struct NoiseScheduleConfig {
   int num_train_timesteps = 1000;

@@ -9,8 +9,8 @@
 
 /// The forward process and the training objective, for those who fine-tune or evaluate. Tensors are float32
 /// `[N, ...]`; each sample n has a timestep of its own, `timesteps[n]`, an index into the schedule's tables.
-/// All functions throw ArgumentError when shapes or the number of timesteps do not agree, and for a timestep
-/// that the schedule does not have.
+/// All functions throw ArgumentError when shapes or the number of timesteps do not agree, for a timestep that
+/// the schedule does not have, and for flow_prediction where there is a schedule: its paths are not straight.
 namespace daguerre::samplers {
 
 /// q(x_t | x_0), DDPM (arXiv:2006.11239), equation 4: sqrt(a_t) original + sqrt(1 - a_t) noise with

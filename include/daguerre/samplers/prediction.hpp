@@ -8,9 +8,10 @@ namespace daguerre::samplers {
 
 /// What the network predicts for x_t = alpha x_0 + sigma eps.
 enum class PredictionType {
-  epsilon,      ///< the noise eps (DDPM)
-  sample,       ///< the clean sample x_0
-  v_prediction  ///< v = alpha eps - sigma x_0 (arXiv:2202.00512, section 4)
+  epsilon,         ///< the noise eps (DDPM)
+  sample,          ///< the clean sample x_0
+  v_prediction,    ///< v = alpha eps - sigma x_0 (arXiv:2202.00512, section 4)
+  flow_prediction  ///< eps - x_0, the velocity of straight paths, where alpha = 1 - sigma (arXiv:2210.02747)
 };
 
 /// The coefficients of x_t = alpha x_0 + sigma eps.

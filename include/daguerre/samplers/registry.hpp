@@ -27,20 +27,24 @@ class SamplerRegistry {
   /// Adds or replaces a short name: the class and the keys it fixes (a JSON object).
   void add_name(std::string name, std::string class_name, std::string overrides = "{}");
 
-  /// The sampler that a `scheduler_config.json` describes. Keys that belong to other scheduler classes are
-  /// left alone, as diffusers does; keys that no class knows are refused. Throws ConfigError: unknown class,
-  /// unknown key, or what the class refuses.
+  /// The sampler that a `scheduler_config.json` describes. Keys that any scheduler class of diffusers has
+  /// taken in any release are legal in all of them, since changing a scheduler's class keeps them, and a
+  /// class leaves alone those that it does not take; keys that no class knows are refused. Where diffusers
+  /// has changed a class's results, the newest are given unless `_diffusers_version` names an older release.
+  /// Throws ConfigError: unknown class, unknown key, or what the class refuses.
   std::shared_ptr<const Sampler> make(const weights::Config& config) const;
   /// The sampler called `name`, configured as diffusers' `from_config` does when the class is changed: keys
   /// of `base` that the class knows are kept, the others dropped, missing ones take the class's defaults;
-  /// then the keys that the name fixes are set. Throws ConfigError.
+  /// then the keys that the name fixes are set. A name of a class with several spacings of noise levels fixes
+  /// the spacing: Karras' where it says so, otherwise that of the timesteps. Throws ConfigError.
   std::shared_ptr<const Sampler> make(std::string_view name, const weights::Config& base) const;
 
   /// The short names, sorted.
   std::vector<std::string> names() const;
   /// The class names, sorted.
   std::vector<std::string> class_names() const;
-  bool knows_class(std::string_view class_name) const { return classes_.find(class_name) != classes_.end(); }
+  /// Classes are also known by their names for JAX ("FlaxDDIMScheduler").
+  bool knows_class(std::string_view class_name) const;
 
  private:
   struct Named {

@@ -29,13 +29,20 @@ struct RunOptions {
   double s_tmax = std::numeric_limits<double>::infinity();  ///< Euler, EDM: churn only below this sigma
   double s_noise = 1.0;                                     ///< Euler, EDM: scale of the churned noise
   /// The training timesteps to use, descending, instead of evenly spaced ones. For DDPM, Euler, Heun,
-  /// multistep DPM-Solver, LCM and TCD; the others refuse them.
+  /// DPM-Solver, LCM, TCD and Euler's method of flow matching (from num_train_timesteps, before the shift);
+  /// the others refuse them.
   std::vector<double> timesteps = {};
-  /// The noise levels to use, descending. For flow matching (before the shift, without the final zero) and
-  /// Euler (with the level of the finished sample at the end); the others refuse them.
+  /// The noise levels to use, descending. For Euler's method of flow matching and UniPC over flow levels
+  /// (before the shift, without the final zero) and Euler (with the level of the finished sample at the end);
+  /// the others refuse them.
   std::vector<double> sigmas = {};
-  /// Flow matching with dynamic shifting: the shift is exp(mu). See FlowMatchEulerConfig::mu.
+  /// Flow levels with dynamic shifting: the shift is exp(mu). See FlowMatchEulerConfig::mu.
   std::optional<double> mu = std::nullopt;
+  /// LCM: the number of timesteps of the distillation, in the place of the configuration's. TCD: if given at
+  /// all, every training timestep is one of them.
+  std::optional<int> original_inference_steps = std::nullopt;
+  /// LCM, TCD: how many of the distillation's timesteps are used, from the end, above 0 to 1.
+  double strength = 1.0;
 };
 
 /// One pass from noise to sample. Owns all state that changes between steps (multistep history, indices), so

@@ -17,10 +17,16 @@ enum class SigmaSpacing {
 /// What the last entry of the sigma table is, the level of the finished sample.
 enum class FinalSigma { zero, sigma_min };
 
+/// How exponential and beta levels and their timesteps are rounded.
+enum class LevelForm {
+  float64,  ///< levels in double, as diffusers has them since 0.32
+  float32   ///< levels in float32, as PyTorch gave them before
+};
+
 /// `steps` noise levels from sigma_max down to sigma_min, for every spacing but `timesteps` and `lu` (then
 /// ArgumentError). `rho` belongs to `karras`.
 std::vector<double> spaced_sigmas(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps,
-                                  double rho = 7.0);
+                                  double rho = 7.0, LevelForm form = LevelForm::float64);
 /// The same for `karras` and `exponential` in float32, as diffusers' EDM schedulers compute them.
 std::vector<float> spaced_sigmas_float32(SigmaSpacing spacing, double sigma_min, double sigma_max, int steps,
                                          double rho);
@@ -38,11 +44,12 @@ std::vector<float> log_sigma_table(std::span<const float> sigmas);
 enum class InterpolationPrecision { float32, float64 };
 
 /// The fractional training timestep whose log-sigma is log(sigma), by linear interpolation in the ascending
-/// table. diffusers works in float32 for Karras and Lu levels, in float64 for exponential and beta levels.
+/// table.
 double sigma_to_timestep(double sigma, std::span<const float> log_sigmas, InterpolationPrecision precision);
-/// The timesteps of levels that `spaced_sigmas` made.
+/// The timesteps of levels that `spaced_sigmas` made. diffusers interpolates in float32, but before 0.32 in
+/// float64 for exponential and beta levels.
 std::vector<double> sigmas_to_timesteps(std::span<const double> sigmas, std::span<const float> log_sigmas,
-                                        SigmaSpacing spacing);
+                                        SigmaSpacing spacing, LevelForm form = LevelForm::float64);
 
 /// `sigmas` with the final level appended, in float32.
 std::vector<float> with_final_sigma(std::span<const double> sigmas, FinalSigma type, float sigma_min);

@@ -1,12 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
-#include "daguerre/samplers/noise_schedule.hpp"
-#include "daguerre/samplers/prediction.hpp"
+#include "daguerre/samplers/lambda_config.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/samplers/sigma_schedule.hpp"
-#include "daguerre/samplers/timesteps.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
@@ -17,17 +15,22 @@ enum class UniPcSolver {
   bh2   ///< B(h) = e^h - 1
 };
 
-struct UniPcConfig {
-  NoiseScheduleConfig schedule;
-  PredictionType prediction_type = PredictionType::epsilon;
-  OriginalLimits limits;   ///< thresholding only, where x_0 is integrated
-  int solver_order = 2;    ///< 1 to 3; the corrector's order is one higher
-  bool predict_x0 = true;  ///< integrate the prediction of x_0 (data prediction), otherwise that of the noise
+/// `solver_order` is the predictor's, the corrector's is one higher.
+struct UniPcConfig : LambdaSamplerConfig {
+  /// Integrate the prediction of x_0 (data prediction), otherwise that of the noise, which knows neither
+  /// thresholding nor flow_prediction.
+  bool predict_x0 = true;
   UniPcSolver solver_type = UniPcSolver::bh2;
   bool lower_order_final = true;       ///< order 1 in the last step, at most 2 in the one before …
   std::vector<int> disable_corrector;  ///< steps whose result is not corrected, from 0
-  SigmaSpacing sigma_spacing = SigmaSpacing::timesteps;  ///< or Karras
+  /// sigma_min is that of the schedule or, with another spacing or flow levels, the smallest of these once
+  /// more.
   FinalSigma final_sigma = FinalSigma::zero;
+  /// The last flow level; the others are stretched.
+  std::optional<double> shift_terminal;
+  /// Flow levels are those of DPM-Solver, which begin below 1, and Karras' levels are taken as they are, as
+  /// diffusers had them before 0.37.
+  bool older_flow_levels = false;
   TimestepSpacing timestep_spacing = TimestepSpacing::linspace;
   int steps_offset = 0;
 
