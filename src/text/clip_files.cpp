@@ -1,136 +1,62 @@
 #include "text/clip_files.hpp"
 
-#include <limits>
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "daguerre/error.hpp"
 #include "weights/json.hpp"
-#include "weights/strict_sax.hpp"
 #include "weights/text.hpp"
 
 namespace daguerre::text {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 using weights::in_quotes;
 
-// Ten times CLIP's vocab.json and merges.txt, and five times their entries.
-constexpr std::size_t max_file_bytes = std::size_t{8} << 20;
-constexpr std::size_t max_tokens = std::size_t{1} << 18;
 constexpr Index default_length = 77;
 // Above this a model_max_length says "no limit", as Hugging Face's 1e30 does.
 constexpr double max_length = 1e6;
 
-[[noreturn]] void malformed(const std::string& source, const std::string& problem) {
-  throw FormatError("tokenizer", source + ": " + problem);
-}
-
-json read_object(const std::filesystem::path& path) {
+json read_object(const fs::path& path) {
   json value = weights::parse_json(weights::read_text_file(path, weights::max_config_bytes), path.string());
   if (!value.is_object())
     malformed(path.string(), std::string("expected a JSON object, found ") + value.type_name());
   return value;
 }
 
-/// An empty object when there is no such file. What is there and cannot be looked at, as links in a circle,
-/// is left to the reader, which says what is wrong with it.
-json read_optional_object(const std::filesystem::path& path) {
+/// What is there and cannot be looked at, as links in a circle, is left to the reader, which says what is
+/// wrong with it.
+bool is_there(const fs::path& path) {
   std::error_code error;
-  return std::filesystem::exists(path, error) || error ? read_object(path) : json::object();
+  return fs::exists(path, error) || error;
 }
 
-constexpr std::uint64_t max_id = std::numeric_limits<std::int32_t>::max();
-
-[[noreturn]] void refuse_id(const std::string& source, const std::string& token, const std::string& found) {
-  malformed(source, "token " + in_quotes(token) + " has the id " + in_quotes(found) +
-                        ", expected an integer from 0 to " + std::to_string(max_id));
+/// An empty object when there is no such file.
+json read_optional_object(const fs::path& path) {
+  return is_there(path) ? read_object(path) : json::object();
 }
 
 std::int32_t checked_id(const json& value, const std::string& token, const std::string& source) {
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() <= max_id) return value.get<std::int32_t>();
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() <= max_token_id)
+    return value.get<std::int32_t>();
   refuse_id(source, token, weights::to_text(value));
 }
 
-/// Reads vocab.json straight into the table: a document of 49,408 entries would take longer to build than all
-/// the rest.
-class VocabularyReader final : public weights::StrictSax {
- public:
-  VocabularyReader(const std::string& source, BytePairEncoder::Vocabulary& vocabulary)
-      : StrictSax("tokenizer", source), source_(source), vocabulary_(vocabulary) {}
-
-  bool number_unsigned(std::uint64_t value) override {
-    if (value > max_id) return refuse(std::to_string(value));
-    check_inside();
-    if (vocabulary_.size() == max_tokens)
-      malformed(source_, "more than " + std::to_string(max_tokens) + " tokens");
-    vocabulary_.emplace(std::move(token_), static_cast<std::int32_t>(value));
-    return true;
-  }
-  bool null() override { return refuse("null"); }
-  bool boolean(bool value) override { return refuse(value ? "true" : "false"); }
-  bool number_integer(std::int64_t value) override { return refuse(std::to_string(value)); }
-  bool number_float(double, const std::string& text) override { return refuse(text); }
-  bool string(std::string& value) override { return refuse(value); }
-
- protected:
-  void on_start_object() override {
-    if (inside_) refuse("{");
-    inside_ = true;
-  }
-  void on_start_array() override { refuse("["); }
-  void on_key(const std::string& name) override { token_ = name; }
-  void on_end() override {}
-
- private:
-  void check_inside() const {
-    if (!inside_) malformed(source_, "expected a JSON object of tokens and their ids");
-  }
-  bool refuse(const std::string& found) const {
-    check_inside();
-    refuse_id(source_, token_, found);
-  }
-
-  const std::string& source_;
-  BytePairEncoder::Vocabulary& vocabulary_;
-  std::string token_;
-  bool inside_ = false;
-};
-
-BytePairEncoder::Vocabulary read_vocabulary(const std::filesystem::path& path) {
-  const std::string source = path.string(), text = weights::read_text_file(path, max_file_bytes);
-  BytePairEncoder::Vocabulary vocabulary;
-  // CLIP's file has 17 bytes an entry; no entry has fewer than 5.
-  vocabulary.reserve(text.size() / 16);
-  VocabularyReader(source, vocabulary).parse(text);
-  return vocabulary;
-}
-
-/// Distinct ids below the number of tokens leave no hole.
-void check_ids(const BytePairEncoder::Vocabulary& vocabulary, const std::string& source) {
-  std::vector<const std::string*> owners(vocabulary.size(), nullptr);
-  for (const auto& [token, id] : vocabulary) {
-    if (static_cast<std::size_t>(id) >= owners.size())
-      malformed(source, "token " + in_quotes(token) + " has the id " + std::to_string(id) +
-                            " in a vocabulary of " + std::to_string(owners.size()) +
-                            " tokens; ids must be 0 to " + std::to_string(owners.size() - 1) +
-                            " without holes");
-    const std::string*& owner = owners[static_cast<std::size_t>(id)];
-    if (owner)
-      malformed(source, "tokens " + in_quotes(*owner) + " and " + in_quotes(token) + " have the same id " +
-                            std::to_string(id));
-    owner = &token;
-  }
-}
-
-void add_token(ClipFiles& files, const std::string& token, std::int32_t id, const std::string& source) {
-  if (token.empty()) malformed(source, "an added token is empty");
-  const auto [at, inserted] = files.vocabulary.emplace(token, id);
-  if (inserted) files.added.push_back(token);
-  if (at->second != id)
-    malformed(source, "added token " + in_quotes(token) + " has the id " + std::to_string(id) +
+/// Joins a token to the vocabulary.
+void add_token(ClipFiles& files, AddedToken token, const fs::path& path) {
+  const std::string source = path.string();
+  if (token.content.empty()) malformed(source, "an added token is empty");
+  const auto [at, inserted] = files.vocabulary.emplace(token.content, token.id);
+  if (at->second != token.id)
+    malformed(source, "added token " + in_quotes(token.content) + " has the id " + std::to_string(token.id) +
                           ", the vocabulary gives it " + std::to_string(at->second));
+  files.added.push_back(std::move(token));
+  if (inserted && files.sources.back() != path) files.sources.push_back(path);
 }
 
 /// The text of a special token: a string, or an object with "content".
@@ -144,12 +70,23 @@ std::optional<std::string> token_content(const json& object, const char* key, co
   return content.get<std::string>();
 }
 
-void read_added_tokens(const std::filesystem::path& folder, const json& config, ClipFiles& files) {
+/// One entry for each id: the last one, which is what transformers believes.
+void keep_last(std::vector<AddedToken>& tokens) {
+  std::reverse(tokens.begin(), tokens.end());
+  std::stable_sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  tokens.erase(
+      std::unique(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.id == b.id; }),
+      tokens.end());
+}
+
+/// added_tokens.json and the configuration's added_tokens_decoder.
+void read_added_tokens(const fs::path& folder, const json& config, ClipFiles& files) {
   const auto path = folder / "added_tokens.json";
   const json added = read_optional_object(path);
   for (const auto& [token, id] : added.items())
-    add_token(files, token, checked_id(id, token, path.string()), path.string());
-  const std::string source = (folder / "tokenizer_config.json").string();
+    add_token(files, {token, checked_id(id, token, path.string())}, path);
+  const auto config_path = folder / "tokenizer_config.json";
+  const std::string source = config_path.string();
   if (!config.contains("added_tokens_decoder")) return;
   const json& decoder = config["added_tokens_decoder"];
   if (!decoder.is_object()) malformed(source, "\"added_tokens_decoder\" is not an object");
@@ -160,42 +97,36 @@ void read_added_tokens(const std::filesystem::path& folder, const json& config, 
             ? json(std::stoull(key))
             : json(key);
     if (!content) malformed(source, "added token " + in_quotes(key) + " has no \"content\"");
-    add_token(files, *content, checked_id(id, *content, source), source);
+    const auto flag = [&](const char* name, bool fallback) {
+      return value.contains(name) && value[name].is_boolean() ? value[name].get<bool>() : fallback;
+    };
+    if (flag("single_word", false))
+      throw ConfigError("tokenizer", source + ": added token " + in_quotes(*content) +
+                                         " with \"single_word\" is not supported");
+    add_token(files, {*content, checked_id(id, *content, source), flag("normalized", true)}, config_path);
   }
 }
 
-std::vector<BytePairEncoder::Merge> read_merges(const std::filesystem::path& path,
-                                                const BytePairEncoder::Vocabulary& vocabulary) {
-  const std::string text = weights::read_text_file(path, max_file_bytes);
-  std::string_view rest = text;
-  while (rest.ends_with('\n') || rest.ends_with('\r')) rest.remove_suffix(1);
-  std::vector<BytePairEncoder::Merge> merges;
-  std::string left, right;  // reused from line to line
-  for (std::size_t number = 1; !rest.empty(); ++number) {
-    const std::size_t end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (number == 1 && line.starts_with("#version")) continue;
-    const auto fail = [&](const std::string& problem) {
-      malformed(path.string() + " line " + std::to_string(number), problem);
-    };
-    const std::size_t space = line.find(' ');
-    if (space == std::string_view::npos || space == 0 || space + 1 == line.size() ||
-        line.find(' ', space + 1) != std::string_view::npos)
-      fail("expected two pieces with one space between them, found " + in_quotes(line));
-    const auto id_of = [&](const std::string& piece) {
-      const auto at = vocabulary.find(piece);
-      if (at == vocabulary.end()) fail("piece " + in_quotes(piece) + " is not in the vocabulary");
-      return at->second;
-    };
-    if (merges.size() == max_tokens) fail("more than " + std::to_string(max_tokens) + " merges");
-    left = line.substr(0, space);
-    right = line.substr(space + 1);
-    const std::int32_t left_id = id_of(left), right_id = id_of(right);
-    merges.push_back({left_id, right_id, id_of(left += right)});
+/// vocab.json and merges.txt, or else tokenizer.json, which transformers 5 writes in their place.
+BytePairFiles read_byte_pairs(const fs::path& folder, std::vector<fs::path>& sources) {
+  const fs::path vocabulary = folder / "vocab.json", merges = folder / "merges.txt",
+                 whole = folder / "tokenizer.json";
+  if (is_there(vocabulary) && is_there(merges)) {
+    sources.push_back(vocabulary);
+    return read_vocabulary_and_merges(vocabulary, merges);
   }
-  return merges;
+  if (!is_there(whole))
+    throw FileError("tokenizer",
+                    folder.string() + " has neither vocab.json and merges.txt nor tokenizer.json");
+  sources.push_back(whole);
+  return read_tokenizer_json(whole);
+}
+
+/// Whether the configuration's class is CLIP's, or one that leaves it to the files.
+bool is_clip_class(const std::string& type) {
+  constexpr std::array<std::string_view, 4> known{"CLIPTokenizer", "CLIPTokenizerFast",
+                                                  "PreTrainedTokenizerFast", "TokenizersBackend"};
+  return std::find(known.begin(), known.end(), type) != known.end();
 }
 
 Index read_length(const json& config, const std::string& source) {
@@ -211,11 +142,13 @@ Index read_length(const json& config, const std::string& source) {
 
 }  // namespace
 
-ClipFiles read_clip_files(const std::filesystem::path& folder) {
+ClipFiles read_clip_files(const fs::path& folder) {
   ClipFiles files;
-  files.vocabulary = read_vocabulary(folder / "vocab.json");
-  check_ids(files.vocabulary, (folder / "vocab.json").string());
-  files.merges = read_merges(folder / "merges.txt", files.vocabulary);
+  auto pairs = read_byte_pairs(folder, files.sources);
+  files.vocabulary = std::move(pairs.vocabulary);
+  files.merges = std::move(pairs.merges);
+  const fs::path first_source = files.sources.front();
+  for (auto& token : pairs.added) add_token(files, std::move(token), first_source);
 
   const auto config_path = folder / "tokenizer_config.json", map_path = folder / "special_tokens_map.json";
   const json config = read_optional_object(config_path);
@@ -223,12 +156,12 @@ ClipFiles read_clip_files(const std::filesystem::path& folder) {
   const std::string type = config.contains("tokenizer_class") && config["tokenizer_class"].is_string()
                                ? config["tokenizer_class"].get<std::string>()
                                : "CLIPTokenizer";
-  if (type != "CLIPTokenizer" && type != "CLIPTokenizerFast")
+  if (!is_clip_class(type))
     throw ConfigError("tokenizer", config_path.string() + ": \"tokenizer_class\" is " + in_quotes(type) +
                                        ", supported are CLIPTokenizer and CLIPTokenizerFast");
   files.length = read_length(config, config_path.string());
   read_added_tokens(folder, config, files);
-  if (!files.added.empty()) check_ids(files.vocabulary, folder.string());
+  check_ids(files.vocabulary, files.sources.size() == 1 ? first_source.string() : folder.string());
 
   // transformers reads special_tokens_map.json last, and not at all where the configuration lists the tokens.
   const bool config_only = config.contains("added_tokens_decoder");
@@ -245,6 +178,7 @@ ClipFiles read_clip_files(const std::filesystem::path& folder) {
   files.end = special("eos_token", "<|endoftext|>");
   files.pad = special("pad_token", files.end);
   files.unknown = special("unk_token", files.end);
+  keep_last(files.added);
   return files;
 }
 

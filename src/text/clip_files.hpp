@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "daguerre/tensor/shape.hpp"
-#include "text/byte_pair.hpp"
+#include "text/vocabulary_files.hpp"
 
 namespace daguerre::text {
 
@@ -14,9 +14,10 @@ namespace daguerre::text {
 struct ClipFiles {
   BytePairEncoder::Vocabulary vocabulary;  ///< with the added tokens; ids are 0 to size - 1
   std::vector<BytePairEncoder::Merge> merges;
-  std::vector<std::string> added;        ///< tokens that vocab.json does not hold
+  std::vector<AddedToken> added;
   std::string start, end, pad, unknown;  ///< each is in the vocabulary
   Index length = 77;
+  std::vector<std::filesystem::path> sources;  ///< the files that the vocabulary comes from
 };
 
 /// Reads the folder. Throws as ClipTokenizer::load.

@@ -1,6 +1,8 @@
 #include "daguerre/text/clip_tokenizer.hpp"
 
 #include <algorithm>
+#include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "daguerre/error.hpp"
@@ -35,6 +37,14 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
+/// "/m/tokenizer/vocab.json and added_tokens.json"
+std::string joined(const std::vector<std::filesystem::path>& files) {
+  std::string text = files.front().string();
+  for (std::size_t i = 1; i < files.size(); ++i)
+    text += (i + 1 == files.size() ? " and " : ", ") + files[i].filename().string();
+  return text;
+}
+
 }  // namespace
 
 struct ClipTokenizer::State {
@@ -42,33 +52,58 @@ struct ClipTokenizer::State {
       : vocabulary(std::move(files.vocabulary)),
         encoder(vocabulary, files.merges, id_of(files.unknown),
                 dialect == ClipDialect::openai ? MergeOrder::rank_by_rank : MergeOrder::one_by_one),
-        splitter(dialect, {files.end, id_of(files.end)}, other_tokens(files)),
+        splitter(dialect, {files.end, id_of(files.end), false}, other_tokens(files, dialect)),
         start(id_of(files.start)),
         end(id_of(files.end)),
         pad(id_of(files.pad)),
-        first_added(static_cast<std::int32_t>(vocabulary.size() - files.added.size())),
         length(files.length),
-        tokens(vocabulary.size()) {
+        source(joined(files.sources)),
+        tokens(vocabulary.size()),
+        is_added(vocabulary.size()) {
     for (const auto& [token, id] : vocabulary) tokens[static_cast<std::size_t>(id)] = &token;
+    for (const auto& token : files.added) is_added[static_cast<std::size_t>(token.id)] = true;
+    find_followers(files.added);
   }
 
   std::int32_t id_of(const std::string& token) const { return vocabulary.at(token); }
 
-  std::vector<ClipSplitter::SpecialToken> other_tokens(const ClipFiles& files) const {
-    std::vector<ClipSplitter::SpecialToken> others;
-    if (files.start != files.end) others.push_back({files.start, id_of(files.start)});
-    for (const std::string& token : files.added)
-      if (token != files.start && token != files.end) others.push_back({token, id_of(token)});
+  /// What is looked for in the text beside the end token. To Hugging Face, whatever has a part of its own is:
+  /// where a model pads with "!", that is no punctuation.
+  std::vector<AddedToken> other_tokens(const ClipFiles& files, ClipDialect dialect) const {
+    std::vector<AddedToken> others;
+    std::set<std::string_view> known{files.end};
+    const auto add = [&](const AddedToken& token) {
+      if (known.insert(token.content).second) others.push_back(token);
+    };
+    for (const auto& token : files.added)
+      if (token.content != files.start) add(token);
+    add({files.start, id_of(files.start), true});
+    if (dialect == ClipDialect::huggingface)
+      for (const auto* token : {&files.pad, &files.unknown}) add({*token, id_of(*token), false});
     return others;
+  }
+
+  /// "<cat>" stands for "<cat>", "<cat>_1", "<cat>_2" …, as far as these are added tokens as well.
+  void find_followers(const std::vector<AddedToken>& added) {
+    std::unordered_map<std::string_view, std::int32_t> ids;
+    for (const auto& token : added) ids.emplace(token.content, token.id);
+    for (const auto& token : added)
+      for (std::size_t i = 1;; ++i) {
+        const auto next = ids.find(token.content + "_" + std::to_string(i));
+        if (next == ids.end()) break;
+        followers[token.id].push_back(next->second);
+      }
   }
 
   const BytePairEncoder::Vocabulary vocabulary;
   const BytePairEncoder encoder;
   const ClipSplitter splitter;
   const std::int32_t start, end, pad;
-  const std::int32_t first_added;  // vocab.json leaves no holes, so added tokens come behind its own
   const Index length;
+  const std::string source;
   std::vector<const std::string*> tokens;  // by id; they are the vocabulary's keys
+  std::vector<bool> is_added;              // by id
+  std::unordered_map<std::int32_t, std::vector<std::int32_t>> followers;
 };
 
 ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder, ClipDialect dialect) {
@@ -88,14 +123,19 @@ void ClipTokenizer::check(std::int32_t id) const {
                                          std::to_string(vocabulary_size()) + " tokens");
 }
 
-void ClipTokenizer::encode_words(std::string_view text, const std::function<bool(std::size_t)>& enough,
+void ClipTokenizer::encode_words(std::string_view text, bool with_followers,
+                                 const std::function<bool(std::size_t)>& enough,
                                  std::vector<std::int32_t>& ids) const {
   BytePairEncoder::Scratch scratch;
   state_->splitter.split(text, [&](const ClipSplitter::Word& word) {
-    if (word.special >= 0)
-      ids.push_back(word.special);
-    else
+    if (word.special < 0) {
       state_->encoder.encode(to_utf8(word.text), scratch, ids);
+    } else {
+      ids.push_back(word.special);
+      const auto followers = state_->followers.find(word.special);
+      if (with_followers && followers != state_->followers.end())
+        ids.insert(ids.end(), followers->second.begin(), followers->second.end());
+    }
     return !enough(word.text.front().source);
   });
 }
@@ -103,7 +143,7 @@ void ClipTokenizer::encode_words(std::string_view text, const std::function<bool
 std::vector<std::int32_t> ClipTokenizer::encode(std::string_view text) const {
   std::vector<std::int32_t> ids;
   encode_words(
-      text, [](std::size_t) { return false; }, ids);
+      text, false, [](std::size_t) { return false; }, ids);
   return ids;
 }
 
@@ -112,7 +152,7 @@ ClipTokenizer::Window ClipTokenizer::window(std::string_view text) const {
   Window result;
   result.ids.push_back(state_->start);
   encode_words(
-      text,
+      text, true,
       [&](std::size_t word_begin) {
         if (result.ids.size() < length) return false;
         result.lost = trimmed(text.substr(word_begin));
@@ -121,6 +161,7 @@ ClipTokenizer::Window ClipTokenizer::window(std::string_view text) const {
       result.ids);
   result.ids.resize(std::min(result.ids.size(), length - 1));
   result.ids.push_back(state_->end);
+  result.padding = static_cast<Index>(length - result.ids.size());
   result.ids.resize(length, pad_);
   return result;
 }
@@ -132,7 +173,7 @@ std::string ClipTokenizer::decode(std::span<const std::int32_t> ids) const {
     if (id == state_->end) break;
     if (id == state_->start) continue;
     const std::string& token = *state_->tokens[static_cast<std::size_t>(id)];
-    bytes += id < state_->first_added ? token_bytes(token) : token + " ";
+    bytes += state_->is_added[static_cast<std::size_t>(id)] ? token + " " : token_bytes(token);
   }
   if (bytes.ends_with(' ')) bytes.pop_back();
   return to_utf8(decode_utf8(bytes));
@@ -146,6 +187,9 @@ std::int32_t ClipTokenizer::end_id() const noexcept {
 }
 Index ClipTokenizer::length() const noexcept {
   return state_->length;
+}
+const std::string& ClipTokenizer::source() const noexcept {
+  return state_->source;
 }
 Index ClipTokenizer::vocabulary_size() const noexcept {
   return static_cast<Index>(state_->tokens.size());

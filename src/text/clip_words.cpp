@@ -123,17 +123,22 @@ bool same_text(std::span<const Char> a, std::span<const Char> b) {
 
 }  // namespace
 
-ClipSplitter::ClipSplitter(ClipDialect dialect, const SpecialToken& end,
-                           const std::vector<SpecialToken>& others)
+ClipSplitter::ClipSplitter(ClipDialect dialect, const AddedToken& end, const std::vector<AddedToken>& others)
     : dialect_(dialect) {
-  const bool huggingface = dialect == ClipDialect::huggingface;
-  (huggingface ? raw_ : normalized_).push_back({decode_utf8(end.content), end.id});
-  for (const auto& token : others) {
+  const auto add = [&](const AddedToken& token) {
     const Chars content = decode_utf8(token.content);
-    normalized_.push_back({huggingface ? normalize_huggingface(content) : content, token.id});
-  }
-  std::stable_sort(normalized_.begin(), normalized_.end(),
-                   [](const Pattern& a, const Pattern& b) { return a.content.size() > b.content.size(); });
+    if (dialect == ClipDialect::openai)
+      normalized_.push_back({content, token.id});
+    else if (token.normalized)
+      normalized_.push_back({normalize_huggingface(content), token.id});
+    else
+      raw_.push_back({content, token.id});
+  };
+  add(end);
+  for (const auto& token : others) add(token);
+  for (auto* patterns : {&raw_, &normalized_})
+    std::stable_sort(patterns->begin(), patterns->end(),
+                     [](const Pattern& a, const Pattern& b) { return a.content.size() > b.content.size(); });
 }
 
 void ClipSplitter::split(std::string_view text, const Visitor& visit) const {

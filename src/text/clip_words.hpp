@@ -6,6 +6,7 @@
 
 #include "daguerre/text/clip_tokenizer.hpp"
 #include "daguerre/text/unicode.hpp"
+#include "text/vocabulary_files.hpp"
 
 namespace daguerre::text {
 
@@ -13,10 +14,6 @@ namespace daguerre::text {
 /// runs of letters, single numbers, runs of anything else; white space separates.
 class ClipSplitter {
  public:
-  struct SpecialToken {
-    std::string content;
-    std::int32_t id;
-  };
   struct Word {
     std::span<const Char> text;  ///< normalised, in lower case; never empty
     std::int32_t special = -1;   ///< the id of a special token that is taken as a whole
@@ -24,9 +21,9 @@ class ClipSplitter {
   /// Returns false to stop.
   using Visitor = std::function<bool(const Word&)>;
 
-  /// Hugging Face's tokenizer.json for CLIP has `end` found in the text as it was typed, the start token and
-  /// added ones (`others`) in the normalised text.
-  ClipSplitter(ClipDialect dialect, const SpecialToken& end, const std::vector<SpecialToken>& others);
+  /// `end` and `others` are found anywhere in the text, each as it says. (Hugging Face's tokenizer.json for
+  /// CLIP has the end token found as it was typed, the start token in the normalised text.)
+  ClipSplitter(ClipDialect dialect, const AddedToken& end, const std::vector<AddedToken>& others);
 
   void split(std::string_view text, const Visitor& visit) const;
 
@@ -39,8 +36,8 @@ class ClipSplitter {
   bool split_openai(std::span<const Char> text, const Visitor& visit) const;
 
   ClipDialect dialect_;
-  std::vector<Pattern> raw_;         // found in the text as it is
-  std::vector<Pattern> normalized_;  // found in the normalised text; the longest first
+  std::vector<Pattern> raw_;         // found in the text as it is; the longest first
+  std::vector<Pattern> normalized_;  // found in the normalised text; likewise
 };
 
 }  // namespace daguerre::text

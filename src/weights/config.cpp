@@ -302,11 +302,17 @@ Config Config::without(const std::vector<std::string>& keys) const {
   return Config(std::make_shared<State>(std::move(root), state_->source));
 }
 
-Config Config::with(std::string_view overrides) const {
+Config Config::with(std::string_view overrides) const& {
+  Config copy(std::make_shared<State>(state_->root, state_->source));
+  return std::move(copy).with(overrides);
+}
+
+Config Config::with(std::string_view overrides) && {
+  if (state_.use_count() > 1) return std::as_const(*this).with(overrides);
   const Config changes = parse(overrides, state_->source + " (overrides)");
-  Json root = state_->root;
-  root.update(changes.state_->root);
-  return Config(std::make_shared<State>(std::move(root), state_->source));
+  state_->root.update(changes.state_->root);
+  state_->seen.clear();
+  return std::move(*this);
 }
 
 std::string Config::dump() const {

@@ -1,6 +1,8 @@
 #include "daguerre/weights/inspect.hpp"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -14,6 +16,8 @@ namespace daguerre::weights {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view network_config = "config.json";
 
 // Without the exceptions of another kind that the one-argument forms throw.
 bool is_folder(const fs::path& path) {
@@ -52,13 +56,15 @@ std::string guess_class(const std::vector<TensorInfo>& tensors) {
     return "DiT in the original layout";
   if (has("encoder.conv_in.weight") && has("decoder.conv_in.weight") && contains("encoder.down_blocks.0."))
     return "AutoencoderKL";
-  if (has("text_model.embeddings.token_embedding.weight") && !contains("vision_model."))
+  if ((has("text_model.embeddings.token_embedding.weight") || has("embeddings.token_embedding.weight")) &&
+      !contains("vision_model."))
     return "CLIPTextModel";
   return "unknown";
 }
 
-void add_weights(ComponentDescription& component, const SafetensorsOptions& options) {
-  for (const auto& file : open_weight_files(component.path, options)) {
+void add_weights(ComponentDescription& component, const SafetensorsOptions& options,
+                 const WeightNames& names = {}) {
+  for (const auto& file : open_weight_files(component.path, options, names)) {
     component.files.push_back(file.name());
     for (const auto& info : file.tensors()) {
       component.tensors.push_back(info);
@@ -75,23 +81,57 @@ void add_weights(ComponentDescription& component, const SafetensorsOptions& opti
 
 // The class in a folder's config.json; empty when there is none.
 std::string configured_class(const fs::path& folder) {
-  const fs::path config = folder / "config.json";
+  const fs::path config = folder / network_config;
   return is_there(config) ? Config::load(config).class_name() : std::string{};
 }
 
-// One entry of model_index.json. Schedulers, tokenizers and the like have no config.json and no weights.
+// The file that says what a part is, by its class: a network's is config.json.
+std::string_view config_name(std::string_view class_name) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> others{
+      {{"Scheduler", "scheduler_config.json"},
+       {"Tokenizer", "tokenizer_config.json"},
+       {"TokenizerFast", "tokenizer_config.json"},
+       {"Extractor", "preprocessor_config.json"},
+       {"Processor", "preprocessor_config.json"}}};
+  for (const auto& [ending, file] : others)
+    if (class_name.ends_with(ending)) return file;
+  return network_config;
+}
+
+// Whether a part that has no folder of its own has its files beside model_index.json: there is a
+// configuration of its kind, and a network's is of its class or of none.
+bool lies_in_root(const fs::path& model, const std::string& indexed_class) {
+  const auto name = config_name(indexed_class);
+  if (!is_there(model / name)) return false;
+  if (name != network_config) return true;
+  const auto configured = configured_class(model);
+  return configured.empty() || configured == indexed_class;
+}
+
+// One entry of model_index.json, [library, class]. Schedulers, tokenizers and the like have no config.json
+// and no weights.
 ComponentDescription describe_component(const fs::path& model, const std::string& name,
-                                        const std::string& indexed_class, const SafetensorsOptions& options) {
+                                        const std::string& library, const std::string& indexed_class,
+                                        const SafetensorsOptions& options) {
   ComponentDescription component;
   component.name = name;
   component.path = model / name;
   component.class_name = indexed_class;
   try {
-    if (!is_folder(component.path)) throw FileError("inspect", component.path.string() + ": no such folder");
-    if (!is_there(component.path / "config.json")) return component;
+    WeightNames names;
+    names.library =
+        library == "transformers" ? WeightNames::Library::transformers : WeightNames::Library::diffusers;
+    if (!is_folder(component.path)) {
+      if (!lies_in_root(model, indexed_class))
+        throw FileError("inspect", component.path.string() + ": no such folder");
+      component.path = model;
+      names.only = true;
+    }
+    if (config_name(indexed_class) != network_config || !is_there(component.path / network_config))
+      return component;
     if (const auto configured = configured_class(component.path); !configured.empty())
       component.class_name = configured;
-    add_weights(component, options);
+    add_weights(component, options, names);
   } catch (const Error& error) {
     component.problem = error.what();
   }
@@ -111,7 +151,8 @@ ModelDescription describe_model(const fs::path& folder, const SafetensorsOptions
     if (!is_plain_name(key))
       throw FormatError("inspect", source + ": component " + in_quotes(key) +
                                        " must be the name of a folder beside the index");
-    model.components.push_back(describe_component(folder, key, value[1].get<std::string>(), options));
+    model.components.push_back(
+        describe_component(folder, key, value[0].get<std::string>(), value[1].get<std::string>(), options));
   }
   return model;
 }

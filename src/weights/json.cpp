@@ -1,9 +1,7 @@
 #include "weights/json.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -16,73 +14,26 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr std::array<std::pair<std::string_view, double>, 3> constants{
-    {{"-Infinity", -infinity}, {"Infinity", infinity}, {"NaN", std::numeric_limits<double>::quiet_NaN()}}};
-
-// A number that JSON has no token for, and which of the text's strings stands in its place.
-struct Constant {
-  std::size_t string_index;
-  double value;
-};
-
-// Replaces the constants outside strings by empty strings, padded with blanks so that offsets keep their
-// meaning, and notes which strings those are.
-std::vector<Constant> replace_constants(std::string& text) {
-  std::vector<Constant> found;
-  std::size_t strings = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"') {
-      for (++i; i < text.size() && text[i] != '"'; ++i)
-        if (text[i] == '\\') ++i;
-      ++strings;
-      continue;
-    }
-    for (const auto& [token, value] : constants) {
-      if (text.compare(i, token.size(), token) != 0) continue;
-      text.replace(i, token.size(), "\"\"" + std::string(token.size() - 2, ' '));
-      found.push_back({strings++, value});
-      i += token.size() - 1;
-      break;
-    }
-  }
-  return found;
-}
-
 // Builds the document; the depth limit of the base bounds all recursion over the result.
 class DocumentBuilder final : public StrictSax {
  public:
-  DocumentBuilder(std::string_view source, std::vector<Constant> constants)
-      : StrictSax("json", source), constants_(std::move(constants)) {}
+  explicit DocumentBuilder(std::string_view source) : StrictSax("json", source, true) {}
 
   Json document;
 
-  bool null() override { return add(nullptr); }
-  bool boolean(bool value) override { return add(value); }
-  bool number_integer(std::int64_t value) override { return add(value); }
-  bool number_unsigned(std::uint64_t value) override { return add(value); }
-  bool number_float(double value, const std::string&) override { return add(value); }
-  bool string(std::string& value) override {
-    if (const Constant* constant = next_string()) return add(constant->value);
-    return add(std::move(value));
-  }
-
  protected:
+  void on_null() override { place(nullptr); }
+  void on_boolean(bool value) override { place(value); }
+  void on_integer(std::int64_t value) override { place(value); }
+  void on_unsigned(std::uint64_t value) override { place(value); }
+  void on_fraction(double value, std::string_view) override { place(value); }
+  void on_string(const JsonString& value) override { place(value.decoded()); }
   void on_start_object() override { open(Json::object()); }
   void on_start_array() override { open(Json::array()); }
-  void on_key(const std::string& name) override {
-    if (next_string()) fail("not valid JSON: a number in place of a key");
-    key_ = name;
-  }
+  void on_key(const JsonString& name) override { key_ = name.decoded(); }
   void on_end() override { open_.pop_back(); }
 
  private:
-  // Counts a string of the text; the constant it stands for, or nullptr.
-  const Constant* next_string() {
-    const std::size_t index = strings_++;
-    if (used_ == constants_.size() || constants_[used_].string_index != index) return nullptr;
-    return &constants_[used_++];
-  }
   Json& place(Json value) {
     if (open_.empty()) return document = std::move(value);
     Json& parent = *open_.back();
@@ -90,16 +41,9 @@ class DocumentBuilder final : public StrictSax {
     parent.push_back(std::move(value));
     return parent.back();
   }
-  bool add(Json value) {
-    place(std::move(value));
-    return true;
-  }
   // The address stays good: a parent gets no further children while one of them is open.
   void open(Json value) { open_.push_back(&place(std::move(value))); }
 
-  std::vector<Constant> constants_;
-  std::size_t used_ = 0;
-  std::size_t strings_ = 0;
   std::vector<Json*> open_;
   std::string key_;
 };
@@ -107,10 +51,8 @@ class DocumentBuilder final : public StrictSax {
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& source) {
-  std::string copy(text);
-  auto constants_found = replace_constants(copy);
-  DocumentBuilder builder(source, std::move(constants_found));
-  builder.parse(copy);
+  DocumentBuilder builder(source);
+  builder.parse(text);
   return std::move(builder.document);
 }
 

@@ -90,11 +90,42 @@ StateDict dit(const StateDict& weights) {
   return weights.renamed(result);
 }
 
+// ---- CLIP's text encoder, as versions of transformers leave it
+
+constexpr std::string_view clip_embedding = "embeddings.token_embedding.weight";
+
+/// From version 5.6 on a CLIPTextModel has no `text_model.` before its names; a model that was saved as a
+/// part of a whole CLIP may have `clip.` there.
+std::string clip_name(std::string_view name, std::string_view wrapper) {
+  constexpr std::array<std::string_view, 3> inner{"embeddings.", "encoder.", "final_layer_norm."};
+  if (name.starts_with(wrapper)) name.remove_prefix(wrapper.size());
+  const bool bare = std::any_of(inner.begin(), inner.end(),
+                                [&](std::string_view begin) { return name.starts_with(begin); });
+  std::string result = bare ? "text_model." : "";
+  result += name;
+  // Norms' names in files that TensorFlow's were converted to.
+  for (const auto& [from, to] : std::array<Rule, 2>{{{".gamma", ".weight"}, {".beta", ".bias"}}})
+    if (result.ends_with(from)) result.replace(result.size() - from.size(), from.size(), to);
+  return result;
+}
+
+StateDict clip(const StateDict& weights, std::string_view wrapper) {
+  std::vector<RenamedTensor> result;
+  for (const auto& name : weights.names()) result.push_back({clip_name(name, wrapper), name});
+  return weights.renamed(result);
+}
+
 }  // namespace
 
 StateDict with_diffusers_names(const StateDict& weights) {
   if (weights.contains("x_embedder.proj.weight") && weights.contains("blocks.0.adaLN_modulation.1.weight"))
     return dit(weights);
+  for (const std::string_view wrapper : {"", "clip."})
+    for (const std::string_view model : {"", "text_model."}) {
+      const std::string prefix = std::string(wrapper).append(model);
+      const bool renamed = prefix != "text_model." || weights.contains("text_model.final_layer_norm.gamma");
+      if (renamed && weights.contains(prefix + std::string(clip_embedding))) return clip(weights, wrapper);
+    }
   return weights;
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <type_traits>
 #include <unordered_map>
@@ -16,8 +17,6 @@
 
 namespace daguerre::weights {
 namespace {
-
-constexpr std::string_view who = "safetensors";
 
 // True when `value`, its fraction cut off, fits into the integer type `To`.
 template <class To, class From>
@@ -106,7 +105,8 @@ bool convert_from(DType dtype, const std::byte* in, To* out, std::size_t count) 
     case DType::f8_e4m3:
       break;
   }
-  throw WeightError(who, "elements of type " + std::string(name(dtype)) + " cannot be converted");
+  throw WeightError(safetensors_name,
+                    "elements of type " + std::string(name(dtype)) + " cannot be converted");
 }
 
 }  // namespace
@@ -144,7 +144,7 @@ std::string_view name(DType dtype) {
     case DType::u64:
       return "U64";
   }
-  throw ArgumentError(who, "no such DType");
+  throw ArgumentError(safetensors_name, "no such DType");
 }
 
 std::size_t size_of(DType dtype) {
@@ -169,7 +169,7 @@ std::size_t size_of(DType dtype) {
     case DType::u64:
       return 8;
   }
-  throw ArgumentError(who, "no such DType");
+  throw ArgumentError(safetensors_name, "no such DType");
 }
 
 struct SafetensorsFile::State {
@@ -182,20 +182,27 @@ struct SafetensorsFile::State {
   State(std::string file_name, FileBytes content, const SafetensorsOptions& options)
       : name(std::move(file_name)),
         file(std::move(content)),
-        header(read_header(file.bytes, name, options)),
+        header(read_header(file.bytes, name, options, forget_pages())),
         threads(options.threads) {
     by_name.reserve(header.tensors.size());
     for (const auto& info : header.tensors) by_name.emplace(info.name, &info);
   }
+
+  // A long header shall not stay in memory beside what was made of it.
+  std::function<void(std::size_t)> forget_pages() const {
+    if (!file.is_mapped) return {};
+    return [this](std::size_t taken) { release_pages(file.bytes.first(taken)); };
+  }
 };
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path, const SafetensorsOptions& options) {
-  return SafetensorsFile(std::make_shared<const State>(path.string(), map_file(path, who), options));
+  return SafetensorsFile(
+      std::make_shared<const State>(path.string(), map_file(path, safetensors_name), options));
 }
 
 SafetensorsFile SafetensorsFile::from_memory(std::shared_ptr<const std::vector<std::byte>> bytes,
                                              std::string name, const SafetensorsOptions& options) {
-  if (!bytes) throw ArgumentError(who, name + ": no buffer given");
+  if (!bytes) throw ArgumentError(safetensors_name, name + ": no buffer given");
   const std::span<const std::byte> view(*bytes);
   return SafetensorsFile(
       std::make_shared<const State>(std::move(name), FileBytes{std::move(bytes), view}, options));
@@ -225,14 +232,15 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorInfo& info) const 
 template <class T>
 Tensor<T> SafetensorsFile::read(std::string_view tensor_name) const {
   const TensorInfo* const info = find(tensor_name);
-  if (!info) throw WeightError(who, name() + ": tensor " + in_quotes(tensor_name) + " is missing");
+  if (!info)
+    throw WeightError(safetensors_name, name() + ": tensor " + in_quotes(tensor_name) + " is missing");
   return read<T>(*info);
 }
 
 template <class T>
 Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) const {
   const auto fail = [&](const std::string& problem) {
-    return WeightError(who, name() + ": tensor " + in_quotes(info.name) + " " + problem);
+    return WeightError(safetensors_name, name() + ": tensor " + in_quotes(info.name) + " " + problem);
   };
   if (info.dtype == DType::f8_e4m3 || info.dtype == DType::f8_e5m2)
     throw fail("has elements of type " + std::string(weights::name(info.dtype)) +

@@ -1,9 +1,13 @@
 #include "weights/safetensors_header.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <optional>
+#include <span>
+#include <tuple>
 #include <utility>
 
 #include "daguerre/error.hpp"
@@ -13,15 +17,18 @@
 namespace daguerre::weights {
 namespace {
 
-constexpr std::string_view who = "safetensors";
 constexpr std::size_t prefix_bytes = 8;  // the header's length, little-endian
 
-// What the header says of a tensor, before its sizes are checked.
+// What the header says of a tensor, before its sizes are checked. There may be a million of them, so names
+// stay where they are and all extents share one list.
 struct RawEntry {
-  std::string name;
+  JsonString name;
+  std::uint64_t begin = 0, end = 0;
+  std::uint32_t first_extent = 0;
+  std::uint8_t rank = 0;
   DType dtype = DType::f32;
-  std::vector<std::uint64_t> shape;
-  std::vector<std::uint64_t> offsets;
+
+  std::string quoted_name() const { return in_quotes(name.decoded()); }
 };
 
 std::optional<DType> dtype_named(std::string_view text) {
@@ -30,56 +37,57 @@ std::optional<DType> dtype_named(std::string_view text) {
   return std::nullopt;
 }
 
-// Reads the header's JSON straight into entries; nothing of it is kept twice.
+// Reads the header's JSON straight into entries; nothing of it is copied before all of it was read.
 class HeaderReader final : public StrictSax {
  public:
-  explicit HeaderReader(const std::string& source) : StrictSax(who, source) {}
+  HeaderReader(const std::string& source, const std::function<void(std::size_t)>& progress)
+      : StrictSax(safetensors_name, source), progress_(progress) {}
 
-  std::vector<RawEntry> entries;
-  std::map<std::string, std::string> metadata;
-
-  bool null() override {
-    // The reference reads a null as "no metadata".
-    if (place_ == Place::metadata) return place_ = Place::root, true;
-    return scalar("null");
-  }
-  bool boolean(bool) override { return scalar("a boolean"); }
-  bool number_integer(std::int64_t) override { return scalar("a negative number"); }
-  bool number_float(double, const std::string&) override {
-    return scalar("a fraction or too large a number");
-  }
-  bool number_unsigned(std::uint64_t value) override {
-    if (place_ == Place::shape_item) {
-      auto& shape = entries.back().shape;
-      if (shape.size() == static_cast<std::size_t>(Shape::max_rank))
-        fail(subject() + " has more than " + std::to_string(Shape::max_rank) + " axes");
-      shape.push_back(value);
-      return true;
-    }
-    if (place_ == Place::offsets_item) {
-      auto& offsets = entries.back().offsets;
-      if (offsets.size() == 2) fail(subject() + " has more than two data_offsets");
-      offsets.push_back(value);
-      return true;
-    }
-    return scalar("a number");
-  }
-  bool string(std::string& value) override {
-    if (place_ == Place::metadata_item) {
-      metadata[metadata_name_] = std::move(value);
-      return true;
-    }
-    if (place_ == Place::dtype) {
-      const auto dtype = dtype_named(value);
-      if (!dtype) fail(subject() + " has the unknown dtype " + in_quotes(value));
-      entries.back().dtype = *dtype;
-      place_ = Place::entry_item;
-      return true;
-    }
-    return scalar("a string");
-  }
+  // Deques: growing, they need no room for the old and the new at once.
+  std::deque<RawEntry> entries;
+  std::deque<std::uint64_t> extents;
+  std::vector<std::pair<JsonString, JsonString>> metadata;
 
  protected:
+  void on_progress(std::size_t taken) override {
+    if (progress_) progress_(taken);
+  }
+  void on_null() override {
+    // The reference reads a null as "no metadata".
+    if (place_ == Place::metadata)
+      place_ = Place::root;
+    else
+      scalar("null");
+  }
+  void on_boolean(bool) override { scalar("a boolean"); }
+  void on_integer(std::int64_t) override { scalar("a negative number"); }
+  void on_fraction(double, std::string_view) override { scalar("a fraction or too large a number"); }
+  void on_unsigned(std::uint64_t value) override {
+    if (place_ == Place::shape_item) {
+      auto& entry = entries.back();
+      if (entry.rank == Shape::max_rank)
+        fail(subject() + " has more than " + std::to_string(Shape::max_rank) + " axes");
+      ++entry.rank;
+      extents.push_back(value);
+    } else if (place_ == Place::offsets_item) {
+      if (offsets_ == 2) fail(subject() + " has more than two data_offsets");
+      (offsets_++ == 0 ? entries.back().begin : entries.back().end) = value;
+    } else {
+      scalar("a number");
+    }
+  }
+  void on_string(const JsonString& value) override {
+    if (place_ == Place::metadata_item) {
+      metadata.emplace_back(metadata_name_, value);
+    } else if (place_ == Place::dtype) {
+      const auto dtype = dtype_named(value.raw);
+      if (!dtype) fail(subject() + " has the unknown dtype " + in_quotes(value.raw));
+      entries.back().dtype = *dtype;
+      place_ = Place::entry_item;
+    } else {
+      scalar("a string");
+    }
+  }
   void on_start_object() override {
     switch (place_) {
       case Place::start:
@@ -113,19 +121,23 @@ class HeaderReader final : public StrictSax {
         reject("a list");
     }
   }
-  void on_key(const std::string& key) override {
+  void on_key(const JsonString& name) override {
+    if (name.escaped) decoded_ = name.decoded();
+    const std::string_view key = name.escaped ? decoded_ : name.raw;
     switch (place_) {
       case Place::root:
         if (key == metadata_key) {
           place_ = Place::metadata;
         } else {
-          entries.push_back({key, {}, {}, {}});
+          // Within a header's greatest length there are fewer extents than 32 bits count.
+          entries.push_back({.name = name, .first_extent = static_cast<std::uint32_t>(extents.size())});
+          offsets_ = 0;
           has_dtype_ = has_shape_ = has_offsets_ = false;
           place_ = Place::entry;
         }
         return;
       case Place::metadata_item:
-        metadata_name_ = key;
+        metadata_name_ = name;
         return;
       case Place::entry_item:
         if (key == "dtype")
@@ -150,9 +162,8 @@ class HeaderReader final : public StrictSax {
         place_ = Place::entry_item;
         return;
       case Place::offsets_item:
-        if (entries.back().offsets.size() != 2)
-          fail(subject() + " has " + std::to_string(entries.back().offsets.size()) +
-               " data_offsets, expected two");
+        if (offsets_ != 2)
+          fail(subject() + " has " + std::to_string(offsets_) + " data_offsets, expected two");
         place_ = Place::entry_item;
         return;
       case Place::entry_item:
@@ -185,12 +196,11 @@ class HeaderReader final : public StrictSax {
     skipped  // a field the format does not define
   };
 
-  std::string subject() const { return "tensor " + in_quotes(entries.back().name); }
+  std::string subject() const { return "tensor " + entries.back().quoted_name(); }
 
-  bool scalar(std::string_view kind) {
+  void scalar(std::string_view kind) {
     if (place_ != Place::skipped) reject(kind);
     if (skipped_depth_ == 0) place_ = Place::entry_item;
-    return true;
   }
   [[noreturn]] void reject(std::string_view kind) const {
     const std::string found = ", found " + std::string(kind);
@@ -200,7 +210,7 @@ class HeaderReader final : public StrictSax {
       case Place::metadata:
         fail("__metadata__ must be an object" + found);
       case Place::metadata_item:
-        fail("__metadata__ entry " + in_quotes(metadata_name_) + " must be a string" + found);
+        fail("__metadata__ entry " + in_quotes(metadata_name_.raw) + " must be a string" + found);
       case Place::entry:
         fail(subject() + " must be an object" + found);
       case Place::dtype:
@@ -218,9 +228,12 @@ class HeaderReader final : public StrictSax {
     }
   }
 
+  const std::function<void(std::size_t)>& progress_;
   Place place_ = Place::start;
   std::size_t skipped_depth_ = 0;
-  std::string metadata_name_;
+  std::size_t offsets_ = 0;  // of the entry that is read
+  JsonString metadata_name_;
+  std::string decoded_;
   bool has_dtype_ = false, has_shape_ = false, has_offsets_ = false;
 };
 
@@ -247,39 +260,43 @@ std::string what_else(std::string_view file) {
 
 // Throws in the name of one tensor.
 [[noreturn]] void fail(const std::string& file, const RawEntry& entry, const std::string& problem) {
-  throw FormatError(who, file + ": tensor " + in_quotes(entry.name) + " " + problem);
+  throw FormatError(safetensors_name, file + ": tensor " + entry.quoted_name() + " " + problem);
 }
 
-std::string list(const std::vector<std::uint64_t>& values) {
-  std::string text = "[";
-  for (const auto value : values) text += (text.size() > 1 ? ", " : "") + std::to_string(value);
-  return text + "]";
+std::string offsets_of(const RawEntry& entry) {
+  return "[" + std::to_string(entry.begin) + ", " + std::to_string(entry.end) + "]";
 }
 
 // Shape and byte count, without overflow at any step.
-std::pair<Shape, std::uint64_t> checked_size(const std::string& file, const RawEntry& entry) {
+std::pair<Shape, std::uint64_t> checked_size(const std::string& file, const RawEntry& entry,
+                                             const std::deque<std::uint64_t>& extents) {
+  std::array<Index, Shape::max_rank> shape{};
   try {
-    std::vector<Index> extents;
-    for (const auto extent : entry.shape) {
+    for (std::size_t i = 0; i < entry.rank; ++i) {
+      const auto extent = extents[entry.first_extent + i];
       if (extent > static_cast<std::uint64_t>(std::numeric_limits<Index>::max()))
-        throw ArgumentError(who, "extent too large");
-      extents.push_back(static_cast<Index>(extent));
+        throw ArgumentError(safetensors_name, "extent too large");
+      shape[i] = static_cast<Index>(extent);
     }
-    const Shape shape(extents);
-    return {shape, static_cast<std::uint64_t>(
-                       checked_multiply(shape.size(), static_cast<Index>(size_of(entry.dtype))))};
+    const auto result = Shape(std::span<const Index>(shape).first(entry.rank));
+    return {result, static_cast<std::uint64_t>(
+                        checked_multiply(result.size(), static_cast<Index>(size_of(entry.dtype))))};
   } catch (const ArgumentError&) {
-    fail(file, entry, "has shape " + list(entry.shape) + ", whose size overflows");
+    std::string text;
+    for (std::size_t i = 0; i < entry.rank; ++i)
+      text += (i > 0 ? ", " : "") + std::to_string(extents[entry.first_extent + i]);
+    fail(file, entry, "has shape [" + text + "], whose size overflows");
   }
 }
 
 }  // namespace
 
 SafetensorsHeader read_header(std::span<const std::byte> file, const std::string& name,
-                              const SafetensorsOptions& options) {
+                              const SafetensorsOptions& options,
+                              const std::function<void(std::size_t)>& progress) {
   const std::string_view all(reinterpret_cast<const char*>(file.data()), file.size());
   const auto not_safetensors = [&](const std::string& problem) {
-    return FormatError(who, name + ": " + problem + what_else(all));
+    return FormatError(safetensors_name, name + ": " + problem + what_else(all));
   };
   if (all.size() < prefix_bytes)
     throw not_safetensors("the file has " + std::to_string(all.size()) + " bytes, a header needs at least 8");
@@ -293,44 +310,48 @@ SafetensorsHeader read_header(std::span<const std::byte> file, const std::string
                           std::to_string(all.size() - prefix_bytes) + " follow");
 
   const auto json = all.substr(prefix_bytes, static_cast<std::size_t>(length));
-  HeaderReader reader(name);
+  const auto from_file_start = [&](std::size_t taken) { progress(prefix_bytes + taken); };
+  const std::function<void(std::size_t)> on_progress =
+      progress ? std::function<void(std::size_t)>(from_file_start) : nullptr;
+  HeaderReader reader(name, on_progress);
   // A byte order mark, which nlohmann's lexer would skip, is no part of the format.
   if (json.starts_with("\xEF\xBB\xBF"))
-    throw FormatError(who, name + ": the header must be a JSON object, found a byte order mark");
+    throw FormatError(safetensors_name, name + ": the header must be a JSON object, found a byte order mark");
   reader.parse(json);
 
   auto& entries = reader.entries;
   std::sort(entries.begin(), entries.end(), [](const RawEntry& a, const RawEntry& b) {
-    return a.offsets != b.offsets ? a.offsets < b.offsets : a.name < b.name;
+    return std::tie(a.begin, a.end, a.name.raw) < std::tie(b.begin, b.end, b.name.raw);
   });
   SafetensorsHeader header;
-  header.metadata = std::move(reader.metadata);
   header.data_begin = prefix_bytes + static_cast<std::size_t>(length);
   header.tensors.reserve(entries.size());
   const std::uint64_t data_bytes = all.size() - header.data_begin;
   std::uint64_t expected_begin = 0;
-  for (auto& entry : entries) {
-    const std::uint64_t begin = entry.offsets[0], end = entry.offsets[1];
+  for (const auto& entry : entries) {
+    const std::uint64_t begin = entry.begin, end = entry.end;
     if (begin != expected_begin || end < begin)
       fail(name, entry,
-           "has data_offsets " + list(entry.offsets) + ", expected to begin at " +
+           "has data_offsets " + offsets_of(entry) + ", expected to begin at " +
                std::to_string(expected_begin) + " (no holes, no overlaps)");
-    const auto [shape, bytes] = checked_size(name, entry);
+    const auto [shape, bytes] = checked_size(name, entry, reader.extents);
     if (end - begin != bytes)
       fail(name, entry,
-           "has data_offsets " + list(entry.offsets) + ", but shape " + to_string(shape) + " of " +
+           "has data_offsets " + offsets_of(entry) + ", but shape " + to_string(shape) + " of " +
                std::string(weights::name(entry.dtype)) + " takes " + std::to_string(bytes) + " bytes");
     expected_begin = end;
-    header.tensors.push_back({std::move(entry.name), entry.dtype, shape, static_cast<std::size_t>(begin),
+    header.tensors.push_back({entry.name.decoded(), entry.dtype, shape, static_cast<std::size_t>(begin),
                               static_cast<std::size_t>(end)});
   }
   if (expected_begin > data_bytes)
-    throw FormatError(who, name + ": the tensors take " + std::to_string(expected_begin) +
-                               " bytes, but only " + std::to_string(data_bytes) +
-                               " follow the header; the file is cut short");
+    throw FormatError(safetensors_name, name + ": the tensors take " + std::to_string(expected_begin) +
+                                            " bytes, but only " + std::to_string(data_bytes) +
+                                            " follow the header; the file is cut short");
   if (expected_begin < data_bytes && !options.allow_trailing_bytes)
-    throw FormatError(who, name + ": " + std::to_string(data_bytes - expected_begin) +
-                               " bytes follow the last tensor (allow_trailing_bytes accepts them)");
+    throw FormatError(safetensors_name,
+                      name + ": " + std::to_string(data_bytes - expected_begin) +
+                          " bytes follow the last tensor (allow_trailing_bytes accepts them)");
+  for (const auto& [key, value] : reader.metadata) header.metadata.emplace(key.decoded(), value.decoded());
   return header;
 }
 

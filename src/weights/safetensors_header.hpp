@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -11,9 +12,9 @@
 
 namespace daguerre::weights {
 
-/// Longest header that is read or written, in bytes. The format allows ten times as much, but a header of
-/// that size takes hundreds of megabytes to read, and those of published models have less than two.
-inline constexpr std::size_t max_header_bytes = 10'000'000;
+/// Longest header that is read or written, in bytes: the format's limit. Trainers of LoRAs write the tags of
+/// their whole data set into it.
+inline constexpr std::size_t max_header_bytes = 100'000'000;
 
 /// The key of a header that holds texts, not a tensor.
 inline constexpr std::string_view metadata_key = "__metadata__";
@@ -26,7 +27,9 @@ struct SafetensorsHeader {
 };
 
 /// Checks and reads the header of a whole safetensors file. Throws FormatError; `name` stands for the file.
+/// `progress`, where one is given, is told now and then how many of the file's bytes were looked at.
 SafetensorsHeader read_header(std::span<const std::byte> file, const std::string& name,
-                              const SafetensorsOptions& options);
+                              const SafetensorsOptions& options,
+                              const std::function<void(std::size_t)>& progress = {});
 
 }  // namespace daguerre::weights

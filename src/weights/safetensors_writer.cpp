@@ -16,7 +16,7 @@
 namespace daguerre::weights {
 namespace {
 
-constexpr std::string_view who = "SafetensorsWriter";
+constexpr std::string_view writer_name = "SafetensorsWriter";
 
 template <class T>
 constexpr DType dtype_of() {
@@ -30,7 +30,7 @@ constexpr DType dtype_of() {
 
 void check_text(std::string_view text) {
   if (find_invalid_utf8(text) != std::string_view::npos)
-    throw ArgumentError(who, in_quotes(text) + " is not valid UTF-8");
+    throw ArgumentError(writer_name, in_quotes(text) + " is not valid UTF-8");
 }
 
 }  // namespace
@@ -39,11 +39,11 @@ template <class T>
 void SafetensorsWriter::add(std::string tensor_name, const Tensor<T>& tensor) {
   check_text(tensor_name);
   if (tensor_name == metadata_key)
-    throw ArgumentError(who, in_quotes(tensor_name) + " is reserved for metadata");
+    throw ArgumentError(writer_name, in_quotes(tensor_name) + " is reserved for metadata");
   const auto bytes = std::as_bytes(tensor.span());
   Entry entry{dtype_of<T>(), tensor.shape(), {bytes.begin(), bytes.end()}};
   if (!entries_.try_emplace(tensor_name, std::move(entry)).second)
-    throw ArgumentError(who, "tensor " + in_quotes(tensor_name) + " was added before");
+    throw ArgumentError(writer_name, "tensor " + in_quotes(tensor_name) + " was added before");
 }
 
 template void SafetensorsWriter::add(std::string, const Tensor<float>&);
@@ -86,8 +86,8 @@ std::vector<std::byte> SafetensorsWriter::to_bytes() const {
   text += '}';
   text.resize((text.size() + 7) / 8 * 8, ' ');
   if (text.size() > max_header_bytes)
-    throw ArgumentError(who, "the header would take " + std::to_string(text.size()) +
-                                 " bytes, the limit is " + std::to_string(max_header_bytes));
+    throw ArgumentError(writer_name, "the header would take " + std::to_string(text.size()) +
+                                         " bytes, the limit is " + std::to_string(max_header_bytes));
 
   std::vector<std::byte> bytes(8 + text.size() + end);
   for (std::size_t i = 0; i < 8; ++i)
@@ -100,7 +100,7 @@ std::vector<std::byte> SafetensorsWriter::to_bytes() const {
 }
 
 void SafetensorsWriter::save(const std::filesystem::path& path) const {
-  write_file(who, path, to_bytes());
+  write_file(writer_name, path, to_bytes());
 }
 
 }  // namespace daguerre::weights

@@ -16,8 +16,6 @@
 namespace daguerre::weights {
 namespace {
 
-constexpr std::string_view who = "weights";
-
 // Levenshtein distance.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -96,10 +94,10 @@ struct StateDict::State {
       if (tensor.rows != -1) {
         const Index total = info.shape.rank() == 0 ? 0 : info.shape[0];
         if (tensor.first_row < 0 || tensor.rows < 0 || tensor.first_row > total - tensor.rows || total == 0)
-          throw WeightError(who, source + ": tensor " + in_quotes(tensor.source) + " has shape " +
-                                     to_string(info.shape) + ", rows " + std::to_string(tensor.first_row) +
-                                     " to " + std::to_string(tensor.first_row + tensor.rows) +
-                                     " are asked for");
+          throw WeightError(weights_name,
+                            source + ": tensor " + in_quotes(tensor.source) + " has shape " +
+                                to_string(info.shape) + ", rows " + std::to_string(tensor.first_row) +
+                                " to " + std::to_string(tensor.first_row + tensor.rows) + " are asked for");
         const std::size_t row = (info.end - info.begin) / static_cast<std::size_t>(total);
         info.begin += static_cast<std::size_t>(tensor.first_row) * row;
         info.end = info.begin + static_cast<std::size_t>(tensor.rows) * row;
@@ -107,7 +105,7 @@ struct StateDict::State {
       }
       const auto file = static_cast<std::size_t>(from.file - other.files.data());
       if (!entries.try_emplace(info.name, Entry{&files[file], &info, from.info->name}).second)
-        throw FormatError(who, source + ": tensor " + in_quotes(tensor.name) + " is named twice");
+        throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice");
     }
   }
 
@@ -117,8 +115,8 @@ struct StateDict::State {
       for (const auto& info : file.tensors()) {
         const auto [present, added] = entries.try_emplace(info.name, Entry{&file, &info});
         if (!added)
-          throw FormatError(who, "tensor " + in_quotes(info.name) + " is in " + present->second.file->name() +
-                                     " and in " + file.name());
+          throw FormatError(weights_name, "tensor " + in_quotes(info.name) + " is in " +
+                                              present->second.file->name() + " and in " + file.name());
       }
   }
 
@@ -132,14 +130,15 @@ struct StateDict::State {
   const Entry& require(std::string_view name) const {
     const auto found = entries.find(name);
     if (found == entries.end())
-      throw WeightError(
-          who, source + ": tensor " + in_quotes(name) + " is missing" + nearest_names(name, names()));
+      throw WeightError(weights_name, source + ": tensor " + in_quotes(name) + " is missing" +
+                                          nearest_names(name, names()));
     return found->second;
   }
 };
 
-StateDict StateDict::load(const std::filesystem::path& path, const SafetensorsOptions& options) {
-  StateDict result(open_weight_files(path, options));
+StateDict StateDict::load(const std::filesystem::path& path, const SafetensorsOptions& options,
+                          const WeightNames& names) {
+  StateDict result(open_weight_files(path, options, names));
   result.state_->source = path.string();
   return result;
 }
@@ -166,9 +165,10 @@ const TensorInfo* StateDict::find(std::string_view name) const {
 Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected, const MemoryPool* pool) const {
   const auto& [file, info, source] = state_->require(name);
   if (!(info->shape == expected))
-    throw WeightError(who, file->name() + ": tensor " + in_quotes(name) +
-                               (source.empty() ? "" : " (there " + in_quotes(source) + ")") + " has shape " +
-                               to_string(info->shape) + ", the config asks for " + to_string(expected));
+    throw WeightError(weights_name, file->name() + ": tensor " + in_quotes(name) +
+                                        (source.empty() ? "" : " (there " + in_quotes(source) + ")") +
+                                        " has shape " + to_string(info->shape) + ", the config asks for " +
+                                        to_string(expected));
   {
     const std::lock_guard lock(state_->mutex);
     state_->asked.insert(info->name);

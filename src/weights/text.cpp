@@ -3,10 +3,8 @@
 #include <algorithm>
 
 namespace daguerre::weights {
-namespace {
 
-// Length of the well-formed sequence at the start of `text`, 0 when there is none (Unicode 15, table 3-7).
-std::size_t sequence_length(std::string_view text) noexcept {
+std::size_t utf8_sequence_length(std::string_view text) noexcept {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
   if (lead < 0x80) return 1;
@@ -21,12 +19,10 @@ std::size_t sequence_length(std::string_view text) noexcept {
   return length;
 }
 
-}  // namespace
-
 std::size_t find_invalid_utf8(std::string_view text) noexcept {
   std::size_t position = 0;
   while (position < text.size()) {
-    const std::size_t length = sequence_length(text.substr(position, 4));
+    const std::size_t length = utf8_sequence_length(text.substr(position, 4));
     if (length == 0) return position;
     position += length;
   }

@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "daguerre/error.hpp"
 #include "weights/json.hpp"
@@ -15,63 +17,121 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view who = "weights";
-constexpr std::string_view index_suffix = ".index.json";
-
-// In the order in which they are looked for. Newer and older diffusers name the index of a variant
-// differently.
-constexpr std::array<std::string_view, 11> usual_names{
-    "diffusion_pytorch_model.safetensors",
-    "model.safetensors",
-    "weights.safetensors",
-    "diffusion_pytorch_model.safetensors.index.json",
-    "model.safetensors.index.json",
-    "diffusion_pytorch_model.fp16.safetensors",
-    "model.fp16.safetensors",
-    "diffusion_pytorch_model.fp16.safetensors.index.json",
-    "model.fp16.safetensors.index.json",
-    "diffusion_pytorch_model.safetensors.index.fp16.json",
-    "model.safetensors.index.fp16.json",
-};
+// Variants that may stand where nothing without one does. Others, such as non_ema, are another model.
+constexpr std::array<std::string_view, 3> variants{"fp16", "bf16", "fp32"};
 
 bool is_index(const fs::path& path) {
   const std::string name = path.filename().string();
-  return name.ends_with(index_suffix) || name.ends_with(".index.fp16.json");
+  return name.ends_with(".json") && name.find(".index.") != std::string::npos;
 }
 
-// A pickle file directly in `folder`; empty when there is none.
-fs::path find_pickle(const fs::path& folder) {
-  constexpr std::array<std::string_view, 4> extensions{".bin", ".ckpt", ".pt", ".pth"};
-  std::error_code error;
-  fs::path first;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    const auto& path = entry->path();
-    if (std::find(extensions.begin(), extensions.end(), path.extension().string()) != extensions.end() &&
-        (first.empty() || path < first))
-      first = path;
+// The names of `stem`'s weights. Indexes of a variant have had three forms.
+std::vector<std::string> names_of(std::string_view stem, std::string_view variant, bool index_first) {
+  const std::string base(stem), v(variant);
+  std::vector<std::string> single, index;
+  if (variant.empty()) {
+    single = {base + ".safetensors"};
+    index = {base + ".safetensors.index.json"};
+  } else {
+    single = {base + "." + v + ".safetensors"};
+    index = {base + ".safetensors.index." + v + ".json", base + ".safetensors." + v + ".index.json",
+             base + "." + v + ".safetensors.index.json"};
   }
+  auto& first = index_first ? index : single;
+  const auto& second = index_first ? single : index;
+  first.insert(first.end(), second.begin(), second.end());
   return first;
 }
 
-fs::path find_in_folder(const fs::path& folder) {
-  std::string tried;
-  for (const auto name : usual_names) {
+// In the order in which they are looked for. Where there are shards and a whole file, diffusers takes the
+// shards, transformers the file.
+std::vector<std::string> usual_names(const WeightNames& names) {
+  using enum WeightNames::Library;
+  std::vector<std::string> result;
+  const auto add = [&](WeightNames::Library library, std::string_view variant) {
+    const bool diffusers_own = library == diffusers;
+    const auto more = names_of(diffusers_own ? "diffusion_pytorch_model" : "model", variant, diffusers_own);
+    result.insert(result.end(), more.begin(), more.end());
+  };
+  const auto first = names.library == transformers ? transformers : diffusers;
+  const auto second = first == diffusers ? transformers : diffusers;
+  const auto add_variant = [&](std::string_view variant) {
+    add(first, variant);
+    if (!names.only) add(second, variant);
+  };
+  add_variant({});
+  if (!names.only) result.emplace_back("weights.safetensors");
+  for (const auto variant : variants) add_variant(variant);
+  return result;
+}
+
+// Whose file it is, for those that hold weights in a form that is not read; empty for others.
+std::string_view foreign_format(const fs::path& path) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> known{{{".bin", "a Python pickle"},
+                                                                                {".ckpt", "a Python pickle"},
+                                                                                {".pt", "a Python pickle"},
+                                                                                {".pth", "a Python pickle"},
+                                                                                {".msgpack", "Flax's"},
+                                                                                {".h5", "TensorFlow's"},
+                                                                                {".onnx", "an ONNX graph"},
+                                                                                {".gguf", "a GGUF file"}}};
+  const auto extension = path.extension().string();
+  for (const auto& [ending, format] : known)
+    if (extension == ending) return format;
+  return {};
+}
+
+// Files with weights directly in `folder`, sorted: those in a foreign format, and safetensors files.
+struct OtherWeights {
+  std::vector<fs::path> foreign, safetensors;
+};
+OtherWeights other_weights(const fs::path& folder) {
+  OtherWeights result;
+  std::error_code error;
+  std::size_t seen = 0;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end && ++seen < 10'000;
+       entry.increment(error)) {
+    if (!foreign_format(entry->path()).empty()) result.foreign.push_back(entry->path().filename());
+    if (entry->path().extension() == ".safetensors") result.safetensors.push_back(entry->path().filename());
+  }
+  std::sort(result.foreign.begin(), result.foreign.end());
+  std::sort(result.safetensors.begin(), result.safetensors.end());
+  return result;
+}
+
+fs::path find_in_folder(const fs::path& folder, const WeightNames& names) {
+  const auto usual = usual_names(names);
+  for (const auto& name : usual) {
     std::error_code error;
     if (fs::exists(folder / name, error)) return folder / name;
-    tried.append(tried.empty() ? "" : ", ").append(name);
   }
-  const std::string found_none = folder.string() + ": no safetensors file found; ";
-  if (const auto pickle = find_pickle(folder); !pickle.empty())
-    throw FileError(who, found_none + pickle.filename().string() +
-                             " is a Python pickle, which is not read because it can run code" +
-                             std::string(pickle_conversion_hint));
-  throw FileError(who, found_none + "looked for " + tried);
+  const std::string first = folder.string() + ": ";
+  std::string looked_for;
+  for (const auto& name : usual)
+    if (!is_index(name)) looked_for += (looked_for.empty() ? "looked for " : ", ") + name;
+  looked_for += " and indexes of shards";
+  const auto others = other_weights(folder);
+  if (!others.safetensors.empty())
+    throw FileError(weights_name, first + "no safetensors file of a usual name; there is " +
+                                      in_quotes(others.safetensors.front().string()) +
+                                      ", which has to be renamed if it is the one; " + looked_for);
+  if (others.foreign.empty())
+    throw FileError(weights_name, first + "no safetensors file found; " + looked_for);
+  const auto format = foreign_format(others.foreign.front());
+  const std::string found = first + "no safetensors file found; " + others.foreign.front().string() + " is ";
+  if (format == "a Python pickle")
+    throw FileError(weights_name, found + "a Python pickle, which is not read because it can run code" +
+                                      std::string(pickle_conversion_hint));
+  throw FileError(weights_name,
+                  found + std::string(format) +
+                      ", which is not read; save_pretrained of the model's class in Python writes a "
+                      "safetensors file");
 }
 
 std::vector<SafetensorsFile> open_shards(const fs::path& index_path, const SafetensorsOptions& options) {
   const std::string source = index_path.string();
   const auto malformed = [&](const std::string& problem) {
-    return FormatError(who, source + ": " + problem);
+    return FormatError(weights_name, source + ": " + problem);
   };
   const auto index = parse_json(read_text_file(index_path, max_config_bytes), source);
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
@@ -92,8 +152,8 @@ std::vector<SafetensorsFile> open_shards(const fs::path& index_path, const Safet
     files.push_back(SafetensorsFile::open(index_path.parent_path() / shard, options));
     for (const auto& tensor : tensors)
       if (!files.back().contains(tensor))
-        throw WeightError(who, files.back().name() + ": tensor " + in_quotes(tensor) + " is missing, which " +
-                                   source + " promises to be there");
+        throw WeightError(weights_name, files.back().name() + ": tensor " + in_quotes(tensor) +
+                                            " is missing, which " + source + " promises to be there");
   }
   return files;
 }
@@ -107,9 +167,10 @@ bool is_plain_name(std::string_view name) {
          name.find_first_of(std::string_view("/\\:\0", 4)) == std::string_view::npos;
 }
 
-std::vector<SafetensorsFile> open_weight_files(const fs::path& path, const SafetensorsOptions& options) {
+std::vector<SafetensorsFile> open_weight_files(const fs::path& path, const SafetensorsOptions& options,
+                                               const WeightNames& names) {
   std::error_code error;
-  const fs::path file = fs::is_directory(path, error) ? find_in_folder(path) : path;
+  const fs::path file = fs::is_directory(path, error) ? find_in_folder(path, names) : path;
   if (is_index(file)) return open_shards(file, options);
   return {SafetensorsFile::open(file, options)};
 }

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daguerre/weights/safetensors.hpp"
+#include "daguerre/weights/state_dict.hpp"
 
 namespace daguerre::weights {
 
@@ -12,7 +12,8 @@ namespace daguerre::weights {
 /// folder in which the usual names are looked for. Every tensor that an index promises is in its shard.
 /// Throws what `StateDict::load` throws.
 std::vector<SafetensorsFile> open_weight_files(const std::filesystem::path& path,
-                                               const SafetensorsOptions& options);
+                                               const SafetensorsOptions& options,
+                                               const WeightNames& names = {});
 
 /// True for the name of a file or folder that stays inside its folder: no separators, no "..", no drive.
 bool is_plain_name(std::string_view name);

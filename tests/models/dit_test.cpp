@@ -64,6 +64,25 @@ TEST_CASE("DiT takes other sizes, and each image of a batch stands alone", "[mod
   CHECK(test::difference(both.slice(1, 2), second).rel_l2 < 1e-6);
 }
 
+TEST_CASE("DiT is read under the name that its published files bear", "[models][dit]") {
+  // facebook/DiT-XL-2-256's keys.
+  const auto published = config_of("dit")
+                             .with(R"({"_class_name": "Transformer2DModel", "cross_attention_dim": null,
+      "num_vector_embeds": null, "only_cross_attention": false, "use_linear_projection": false})")
+                             .without({"norm_eps"});
+  const auto config = models::DiTConfig::from(published);
+  CHECK(config.norm_eps == 1e-5f);
+  CHECK(config.dim() == models::DiTConfig::from(config_of("dit")).dim());
+  const auto refuses = [&](const weights::Config& other, std::string_view part) {
+    test::expect_error<ConfigError>([&] { models::DiTConfig::from(other); }, {part});
+  };
+  refuses(published.with(R"({"norm_type": "ada_norm_single"})"), "ada_norm_zero");  // PixArt's
+  refuses(published.without({"norm_type"}), "norm_type");
+  refuses(published.with(R"({"norm_type": null})"), "norm_type");
+  refuses(published.with(R"({"cross_attention_dim": 768})"), "cross_attention_dim");
+  refuses(published.with(R"({"num_embeds_ada_norm": null})"), "num_embeds_ada_norm");
+}
+
 TEST_CASE("DiT refuses what it cannot take", "[models][dit]") {
   auto context = test::context_for("eigen");
   const auto dit = load("dit", context);

@@ -81,6 +81,7 @@ TEST_CASE("the class of a lone file is guessed from its names", "[weights][inspe
   CHECK(guess("unet.down_blocks.0.attentions.0.to_k.lora_A.weight") == "LoRA");
   CHECK(guess("unet.mid_block.attn1.to_k.lora.down.weight") == "LoRA");
   CHECK(guess("unet.mid_block.attn1.processor.to_k_lora.down.weight") == "LoRA");
+  CHECK(guess("embeddings.token_embedding.weight") == "CLIPTextModel");
   CHECK(guess("conv_in.weight") == "unknown");
   CHECK(guess("blora_down") == "unknown");
 }
@@ -130,6 +131,26 @@ TEST_CASE("what is wrong in a model folder is told with the component", "[weight
   CHECK(find("vae").parameters == 6);
   CHECK(find("scheduler").class_name == "S");
   CHECK(find("scheduler").problem.empty());
+
+  // Parts beside the index: those of its class, and what has a file of its own name.
+  folder.write("model_index.json", R"({"_class_name": "P", "unet": ["diffusers", "UModel"],
+      "text": ["transformers", "TModel"], "scheduler": ["diffusers", "DScheduler"],
+      "tokenizer": ["transformers", "KTokenizer"]})");
+  std::filesystem::remove_all(folder / "unet");
+  std::filesystem::remove_all(folder / "scheduler");
+  folder.write("config.json", R"({"_class_name": "UModel"})");
+  folder.write("scheduler_config.json", "{}");
+  folder.write("diffusion_pytorch_model.safetensors", file_with({"x"}));
+  folder.write("model.safetensors", file_with({"y"}));
+  const auto root = weights::inspect(folder.path());
+  REQUIRE(root.components.size() == 4);
+  for (const auto& component : root.components) {
+    INFO(component.name << ": " << component.problem);
+    const bool there = component.name == "unet" || component.name == "scheduler";
+    CHECK(component.problem.empty() == there);
+    CHECK(component.files.size() == (component.name == "unet" ? 1 : 0));
+    if (component.name == "unet") CHECK(component.tensors.at(0).name == "x");
+  }
 
   folder.write("model_index.json", R"({"../elsewhere": ["diffusers", "U"]})");
   test::expect_error<FormatError>([&] { weights::inspect(folder.path()); },

@@ -82,6 +82,29 @@ TEST_CASE("the original DiT's weights get diffusers' names", "[weights][key_map]
   CHECK(weights::with_diffusers_names(diffusers).names() == diffusers.names());
 }
 
+TEST_CASE("a text encoder's weights get one set of names", "[weights][key_map][golden]") {
+  const auto file = test::golden("text/clip_l_projection") / "weights.safetensors";
+  const auto usual = StateDict::load(file);
+  CHECK(weights::with_diffusers_names(usual).names() == usual.names());
+  const auto mapped_names = [&](const auto& rename) {
+    std::vector<weights::RenamedTensor> tensors;
+    for (const auto& name : usual.names()) tensors.push_back({rename(name), name});
+    return weights::with_diffusers_names(usual.renamed(tensors)).names();
+  };
+  const auto bare = [](std::string name) {
+    return name.starts_with("text_model.") ? name.substr(std::string("text_model.").size()) : name;
+  };
+  CHECK(mapped_names(bare) == usual.names());
+  CHECK(mapped_names([](const std::string& name) { return "clip." + name; }) == usual.names());
+  CHECK(mapped_names([&](const std::string& name) { return "clip." + bare(name); }) == usual.names());
+  CHECK(mapped_names([](std::string name) {
+          const auto end = name.rfind('.');
+          if (name.find("layer_norm") != name.npos)
+            name.replace(end, name.npos, name.ends_with(".weight") ? ".gamma" : ".beta");
+          return name;
+        }) == usual.names());
+}
+
 TEST_CASE("queries, keys and values that do not split are refused", "[weights][key_map]") {
   const test::TempFolder folder;
   weights::SafetensorsWriter writer;

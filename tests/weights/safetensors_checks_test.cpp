@@ -42,13 +42,45 @@ TEST_CASE("the header's length is checked", "[weights][safetensors]") {
   CHECK(parse(safetensors_text(good, "dataDATA")).tensors().size() == 1);
   refused("", {"has 0 bytes", "at least 8"});
   refused("1234567", {"has 7 bytes", "at least 8"});
-  refused(safetensors_text(10'000'001, good, ""), {"claims 10000001 bytes", "the limit is 10000000"});
+  refused(safetensors_text(100'000'001, good, ""), {"claims 100000001 bytes", "the limit is 100000000"});
   // These would fail to allocate, were the claim believed.
-  refused(safetensors_text(1ull << 62, good, ""), {"the limit is 10000000"});
+  refused(safetensors_text(1ull << 62, good, ""), {"the limit is 100000000"});
   refused(safetensors_text(~0ull, good, ""), {"claims 18446744073709551615 bytes"});
-  refused(safetensors_text(10'000'000, good, ""),
-          {"claims 10000000 bytes", "but only " + std::to_string(good.size()) + " follow"});
+  refused(safetensors_text(100'000'000, good, ""),
+          {"claims 100000000 bytes", "but only " + std::to_string(good.size()) + " follow"});
   refused(safetensors_text(good.size() + 1, good, ""), {"but only"});
+}
+
+TEST_CASE("long headers are read", "[weights][safetensors]") {
+  const std::string w = R"("w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
+  SECTION("a text of 12 MB, as trainers write the tags of a data set") {
+    const std::string tags(12'000'000, 'x');
+    const test::TempFolder folder;
+    const auto file =
+        safetensors_text(R"({"__metadata__":{"ss_tag_frequency":")" + tags + "\"}," + w + "}", "dataDATA");
+    const auto from_file = SafetensorsFile::open(folder.write("lora.safetensors", file));
+    CHECK(from_file.metadata().at("ss_tag_frequency") == tags);
+    CHECK(from_file.contains("w"));
+    CHECK(from_file.bytes(*from_file.find("w"))[0] == std::byte{'d'});
+    CHECK(parse(file).metadata().at("ss_tag_frequency") == tags);
+  }
+  SECTION("150,000 tensors") {
+    std::string header = "{" + w;
+    for (int i = 0; i < 150'000; ++i)
+      header += ",\"lora_unet_down_blocks_0_attentions_" + std::to_string(i) +
+                R"(":{"dtype":"F32","shape":[0,3],"data_offsets":[8,8]})";
+    REQUIRE(header.size() > 10'000'000);
+    const auto file = parse(safetensors_text(header + "}", "dataDATA"));
+    CHECK(file.tensors().size() == 150'001);
+    CHECK(file.find("lora_unet_down_blocks_0_attentions_149999")->shape == Shape{0, 3});
+  }
+  SECTION("names and texts with escapes") {
+    const auto file = parse(safetensors_text(
+        R"({"__metadata__":{"a\u0062":"\"\u00e9\""},"\u0077\n":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+        "dataDATA"));
+    CHECK(file.metadata().at("ab") == "\"\u00e9\"");
+    CHECK(file.contains("w\n"));
+  }
 }
 
 TEST_CASE("other kinds of file are named", "[weights][safetensors]") {

@@ -122,6 +122,74 @@ TEST_CASE("weights are found in a component's folder", "[weights][state_dict]") 
   }
 }
 
+TEST_CASE("each library's names come first for its parts", "[weights][state_dict]") {
+  using weights::WeightNames;
+  using enum WeightNames::Library;
+  const test::TempFolder folder;
+  const auto write = [&](const std::string& name) { folder.write(name, file_with({name})); };
+  const auto write_index = [&](const std::string& name) {
+    write(name + ".shard");
+    folder.write(name, index_of({{name + ".shard", name + ".shard"}}));
+  };
+  const auto found = [&](WeightNames::Library library, bool only = false) {
+    return StateDict::load(folder.path(), {}, {library, only}).names().at(0);
+  };
+  write("diffusion_pytorch_model.safetensors");
+  CHECK(found(transformers) == "diffusion_pytorch_model.safetensors");
+  test::expect_error<FileError>(
+      [&] { found(transformers, true); },
+      {"no safetensors file of a usual name",
+       "\"diffusion_pytorch_model.safetensors\", which has to be renamed", "looked for model.safetensors"});
+  write("model.safetensors");
+  CHECK(found(diffusers) == "diffusion_pytorch_model.safetensors");
+  CHECK(found(any) == "diffusion_pytorch_model.safetensors");
+  CHECK(found(transformers) == "model.safetensors");
+  CHECK(found(transformers, true) == "model.safetensors");
+  // Where shards and a whole file lie side by side, the libraries choose differently.
+  write_index("diffusion_pytorch_model.safetensors.index.json");
+  write_index("model.safetensors.index.json");
+  CHECK(found(diffusers) == "diffusion_pytorch_model.safetensors.index.json.shard");
+  CHECK(found(transformers) == "model.safetensors");
+}
+
+TEST_CASE("variants are taken where there is nothing else", "[weights][state_dict]") {
+  const test::TempFolder folder;
+  folder.write("diffusion_pytorch_model.non_ema.safetensors", file_with({"non_ema"}));
+  const auto found = [&] { return StateDict::load(folder.path()).names().at(0); };
+  // Another model, not another form of this one.
+  test::expect_error<FileError>([&] { found(); },
+                                {"\"diffusion_pytorch_model.non_ema.safetensors\", which has to be renamed"});
+  // Each is preferred to those before it.
+  for (const auto* variant : {"fp32", "bf16", "fp16"}) {
+    const std::string v(variant), base = "diffusion_pytorch_model";
+    for (const std::string& name :
+         {base + "." + v + ".safetensors.index.json", base + ".safetensors." + v + ".index.json",
+          base + ".safetensors.index." + v + ".json"}) {
+      INFO(name);
+      folder.write(v + ".shard", file_with({name}));
+      folder.write(name, index_of({{name, v + ".shard"}}));
+      CHECK(found() == name);
+    }
+  }
+  folder.write("diffusion_pytorch_model.safetensors", file_with({"plain"}));
+  CHECK(found() == "plain");
+}
+
+TEST_CASE("weights in other forms are named", "[weights][state_dict]") {
+  for (const auto& [name, parts] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+           {"diffusion_pytorch_model.bin", {"is a Python pickle", "weights_only=True"}},
+           {"pytorch_model.bin", {"is a Python pickle", "weights_only=True"}},
+           {"diffusion_flax_model.msgpack", {"is Flax's", "save_pretrained"}},
+           {"tf_model.h5", {"is TensorFlow's", "save_pretrained"}},
+           {"model.onnx", {"is an ONNX graph", "save_pretrained"}}}) {
+    const test::TempFolder folder;
+    folder.write(name, "\x80\x02");
+    for (const auto& part : parts)
+      test::expect_error<FileError>([&] { StateDict::load(folder.path()); },
+                                    {"no safetensors file found", name, part});
+  }
+}
+
 TEST_CASE("sharded weights are one state dict", "[weights][state_dict]") {
   const test::TempFolder folder;
   folder.write("s-1.safetensors", file_with({"a", "b"}));

@@ -13,24 +13,29 @@ namespace daguerre::models {
 /// transformers' CLIPTextConfig, as far as it changes the result.
 struct ClipTextConfig {
   Index vocab_size = 49408;
-  Index hidden_size = 768;
-  Index intermediate_size = 3072;
+  Index hidden_size = 512;
+  Index intermediate_size = 2048;
   int num_hidden_layers = 12;
-  int num_attention_heads = 12;
+  int num_attention_heads = 8;
   Index max_position_embeddings = 77;
   ops::Activation hidden_act = ops::Activation::quick_gelu;
   float layer_norm_eps = 1e-5f;
-  int eos_token_id = 2;
+  /// Where to pool: at the first token of that id; 2, which older files say, stands for the largest id.
+  int eos_token_id = 49407;
   Index projection_dim = 0;  ///< 0: no projection (CLIPTextModel); else CLIPTextModelWithProjection
+  /// Not CLIP's own: diffusers' Stable Diffusion hands the tokenizer's mask to an encoder whose configuration
+  /// says so.
+  bool use_attention_mask = false;
 
-  /// Throws ConfigError for a class other than CLIPTextModel(WithProjection) and for options it does not
-  /// know.
+  /// From a CLIPTextConfig, or a CLIPConfig, whose `text_config` is taken. Throws ConfigError for a class
+  /// other than CLIPTextModel and CLIPTextModelWithProjection, for options it does not know and for values
+  /// that are not possible.
   static ClipTextConfig from(const weights::Config& config);
 };
 
 /// CLIP's text encoder (Radford et al. 2021): a causal pre-norm transformer over token and position
-/// embeddings (transformers' CLIPTextModel and CLIPTextModelWithProjection; OpenCLIP's with `gelu`). Padding
-/// is not masked.
+/// embeddings (transformers' CLIPTextModel and CLIPTextModelWithProjection; OpenCLIP's with `gelu`). Weights
+/// must bear transformers' names as of version 4 (weights::with_diffusers_names).
 template <class T>
 class ClipText {
  public:
@@ -45,8 +50,10 @@ class ClipText {
   ClipText(const ClipTextConfig& config, const nn::Loader& loader);
 
   /// `input_ids[N, L]`, L at most max_position_embeddings. Throws ArgumentError for a longer input or an
-  /// unknown id.
-  Output operator()(const ops::Context& context, const Tensor<std::int32_t>& input_ids) const;
+  /// unknown id. `mask[N, L]`, where one is given, is 1 for tokens to look at and 0 for others; as a rule
+  /// CLIP is given none, and sees its padding.
+  Output operator()(const ops::Context& context, const Tensor<std::int32_t>& input_ids,
+                    const Tensor<float>* mask = nullptr) const;
 
   /// The final layer norm, for states taken from an earlier layer ("clip skip").
   Tensor<float> final_layer_norm(const ops::Context& context, const Tensor<float>& hidden_state) const {
@@ -62,7 +69,8 @@ class ClipText {
     nn::LayerNorm layer_norm2;
     nn::Linear<T> fc1, fc2;
   };
-  Tensor<float> run(const ops::Context& context, const Layer& layer, const Tensor<float>& x) const;
+  Tensor<float> run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
+                    const Tensor<float>* key_bias) const;
   Index end_of_text(const std::int32_t* ids, Index length) const;
 
   ClipTextConfig config_;

@@ -17,7 +17,8 @@ namespace daguerre::text {
 /// Whose details to follow where the two published implementations of CLIP's tokenizer differ.
 enum class ClipDialect {
   /// Hugging Face's tokenizers library. Normal form C; `<|startoftext|>` and `<|endoftext|>` are found
-  /// anywhere in the text (the latter in small letters only), as are the tokens of added_tokens.json.
+  /// anywhere in the text (the latter in small letters only), as are added tokens and the pad token: where
+  /// a model pads with `!`, so does a `!` in the text.
   huggingface,
   /// openai/CLIP's simple_tokenizer, without ftfy. HTML character references are resolved (twice), a sigma
   /// at the end of a word becomes a final one, the special tokens are found where a word can begin.
@@ -25,12 +26,11 @@ enum class ClipDialect {
 };
 
 /// CLIP's byte-pair tokenizer (lower case, byte level, `</w>` behind each word's last piece), read from the
-/// `tokenizer/` folder of a model: vocab.json and merges.txt; special_tokens_map.json,
-/// tokenizer_config.json and added_tokens.json where they are.
+/// `tokenizer/` folder of a model: vocab.json and merges.txt, or tokenizer.json in their place;
+/// special_tokens_map.json, tokenizer_config.json and added_tokens.json where they are.
 ///
 /// Immutable, cheap to copy (copies share the tables), and safe to use from many threads. No text below 4 GiB
-/// is refused: malformed UTF-8 is read as U+FFFD. The pad token is not looked for in the text, so `!` stays
-/// punctuation where a model pads with it.
+/// is refused: malformed UTF-8 is read as U+FFFD.
 class ClipTokenizer {
  public:
   /// Throws FileError, FormatError (naming the file, and the line or token) or ConfigError (a special token
@@ -44,8 +44,11 @@ class ClipTokenizer {
   struct Window {
     std::vector<std::int32_t> ids;  ///< [length()]
     std::string lost;  ///< what did not fit: the tail of the text, from the first word cut; empty if none was
+    Index padding = 0;  ///< how many of the ids, at the end, are padding
   };
-  /// What a text encoder takes: start, as many ids as fit, end, and padding up to `length()`.
+  /// What a text encoder takes: start, as many ids as fit, end, and padding up to `length()`. An added token
+  /// `<cat>` stands for `<cat> <cat>_1 <cat>_2` …, as far as these were added too: a concept of several
+  /// vectors (diffusers' textual inversion).
   Window window(std::string_view text) const;
 
   /// The text that `ids` stand for, up to the first end token; start tokens are left out, words are set apart
@@ -61,13 +64,15 @@ class ClipTokenizer {
   /// Tokens in a window: `model_max_length`, 77 where the files do not say.
   Index length() const noexcept;
   Index vocabulary_size() const noexcept;
+  /// The files that the vocabulary comes from, for messages.
+  const std::string& source() const noexcept;
 
  private:
   struct State;
   ClipTokenizer(std::shared_ptr<const State> state, std::int32_t pad) : state_(std::move(state)), pad_(pad) {}
   /// Appends the ids of word after word until `enough`, given the word's place in the text, says so.
-  void encode_words(std::string_view text, const std::function<bool(std::size_t)>& enough,
-                    std::vector<std::int32_t>& ids) const;
+  void encode_words(std::string_view text, bool with_followers,
+                    const std::function<bool(std::size_t)>& enough, std::vector<std::int32_t>& ids) const;
   void check(std::int32_t id) const;
 
   std::shared_ptr<const State> state_;

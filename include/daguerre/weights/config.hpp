@@ -81,7 +81,8 @@ class Config {
   /// A copy without the given keys; nothing in it counts as read.
   Config without(const std::vector<std::string>& keys) const;
   /// A copy in which `overrides` (a JSON object) replace or add keys; nothing in it counts as read.
-  Config with(std::string_view overrides) const;
+  Config with(std::string_view overrides) const&;
+  Config with(std::string_view overrides) &&;  ///< the same without a copy
   /// The whole as JSON text.
   std::string dump() const;
 

@@ -19,19 +19,27 @@ struct RenamedTensor {
   Index rows = -1;  ///< -1: all
 };
 
+/// Which names of weight files are looked for in a folder: `diffusion_pytorch_model.safetensors` is
+/// diffusers', `model.safetensors` is transformers'.
+struct WeightNames {
+  enum class Library { any, diffusers, transformers };
+  Library library = Library::any;  ///< whose names come first; any: diffusers'
+  bool only = false;               ///< the other library's do not count, as where two parts share a folder
+};
+
 /// The named tensors of one network, from one safetensors file or several shards. It remembers which tensors
 /// were asked for, so that a loader can report those that nobody wanted. Copies share that memory and may be
 /// used from several threads.
 class StateDict {
  public:
   /// `path` is a `.safetensors` file, a `.safetensors.index.json` of a sharded model, or a component's
-  /// folder, in which diffusers' and transformers' names are looked for
-  /// (`diffusion_pytorch_model.safetensors`, `model.safetensors`, `weights.safetensors`, their index files,
-  /// then the `.fp16` variants). Throws FileError when nothing is found (naming what was looked for; where
-  /// only pickle files — .bin, .ckpt, .pt, .pth — are present, saying how to convert them), FormatError for
-  /// malformed files (duplicate tensors, shards outside the index's folder), WeightError when a shard lacks a
-  /// tensor that the index promises.
-  static StateDict load(const std::filesystem::path& path, const SafetensorsOptions& options = {});
+  /// folder, in which `names` are looked for: whole files and indexes of shards; where there are none, those
+  /// of the variants fp16, bf16 and fp32. Throws FileError when nothing is found (naming what was looked for;
+  /// where only pickle files — .bin, .ckpt, .pt, .pth — are present, saying how to convert them), FormatError
+  /// for malformed files (duplicate tensors, shards outside the index's folder), WeightError when a shard
+  /// lacks a tensor that the index promises.
+  static StateDict load(const std::filesystem::path& path, const SafetensorsOptions& options = {},
+                        const WeightNames& names = {});
   explicit StateDict(std::vector<SafetensorsFile> files);
 
   /// The same files under the given names alone; a source may serve several names. What was asked for is
