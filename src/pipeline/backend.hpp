@@ -12,6 +12,8 @@
 #include "daguerre/pipeline/class_names.hpp"
 #include "daguerre/pipeline/denoising.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
+#include "daguerre/weights/config.hpp"
+#include "pipeline/model_folder.hpp"
 
 namespace daguerre {
 
@@ -38,8 +40,8 @@ class Backend {
                     std::shared_ptr<const samplers::Sampler> sampler) const = 0;
   /// Pictures from latents, for previews.
   virtual Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const = 0;
-  /// Pixels a side that the model was trained at.
-  virtual Index default_side() const noexcept = 0;
+  /// Width and height in pixels that the model was trained at.
+  virtual std::pair<Index, Index> default_size() const noexcept = 0;
   /// The names of its classes, where it has any.
   virtual ClassNames class_names() const { return {}; }
   /// Folders that hold networks; a NumericError in the name of one is looked into.
@@ -48,8 +50,9 @@ class Backend {
 
 /// What a backend is loaded from.
 struct BackendSource {
-  std::filesystem::path folder;
-  ops::Context compute;  ///< packs the weights
+  ModelFolder model;
+  weights::Config scheduler;                 ///< as the pipeline's class leaves it
+  ops::Context compute;                      ///< packs the weights
   Precision precision = Precision::float32;  ///< not automatic
   bool allow_trailing_bytes = false;
   LogSink log;
@@ -65,8 +68,11 @@ void refuse_prompt_options(const GenerateOptions& options, const char* model);
 /// One class id for each picture from the options' ids. Throws ArgumentError when their number does not fit.
 std::vector<std::int32_t> classes_for_all(const GenerateOptions& options,
                                           const std::vector<std::int32_t>& labels);
-/// Width and height: the options', else those of the initial latents, else `default_side`.
-std::pair<Index, Index> size_of(const GenerateOptions& options, Index downscale, Index default_side);
+/// Width and height: the options', else those of the initial latents, else those of the picture to start
+/// from, rounded down to multiples of `downscale` (with one side given the other keeps its proportions), else
+/// `default_size`. Throws ArgumentError for a picture that is smaller than a multiple.
+std::pair<Index, Index> size_of(const GenerateOptions& options, Index downscale,
+                                std::pair<Index, Index> default_size);
 /// Carries out `task` on a model that works in latents, as Backend::Plan::run.
 template <class Model, class Task>
 auto latent_run(std::shared_ptr<const Model> model, Task task) {

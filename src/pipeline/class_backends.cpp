@@ -4,6 +4,7 @@
 #include "daguerre/pipeline/ddpm_pipeline.hpp"
 #include "daguerre/pipeline/dit_pipeline.hpp"
 #include "pipeline/backend.hpp"
+#include "pipeline/model_fit.hpp"
 
 /// Models that are told a class, or nothing.
 namespace daguerre {
@@ -40,7 +41,7 @@ class DiTBackend final : public Backend {
     DiTTask task;
     task.class_labels = wanted_classes(options, model_->class_names());
     std::tie(task.width, task.height) =
-        size_of(options, model_->networks().autoencoder.downscale(), model_->default_side());
+        size_of(options, model_->networks().autoencoder.downscale(), model_->default_size());
     task.steps = options.steps;
     task.guidance = {.scale = options.guidance_scale.value_or(4.0f), .rescale = options.guidance_rescale};
     task.eta = options.eta;
@@ -54,7 +55,7 @@ class DiTBackend final : public Backend {
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {
     return model_->decode(context, latents);
   }
-  Index default_side() const noexcept override { return model_->default_side(); }
+  std::pair<Index, Index> default_size() const noexcept override { return model_->default_size(); }
   ClassNames class_names() const override { return model_->class_names(); }
   std::vector<std::string> components() const override { return {"transformer", "vae"}; }
 
@@ -73,7 +74,7 @@ class DDPMBackend final : public Backend {
     DDPMTask task;
     task.batch = options.count;
     task.class_labels = wanted_classes(options, {});
-    std::tie(task.width, task.height) = size_of(options, 1, model_->default_side());
+    std::tie(task.width, task.height) = size_of(options, 1, model_->default_size());
     task.steps = options.steps;
     task.eta = options.eta;
     task.latents = options.latents;
@@ -88,7 +89,7 @@ class DDPMBackend final : public Backend {
     return result;
   }
   Tensor<float> decode(const ops::Context&, const Tensor<float>& latents) const override { return latents; }
-  Index default_side() const noexcept override { return model_->default_side(); }
+  std::pair<Index, Index> default_size() const noexcept override { return model_->default_size(); }
   std::vector<std::string> components() const override { return {"unet"}; }
 
  private:
@@ -98,13 +99,17 @@ class DDPMBackend final : public Backend {
 }  // namespace
 
 std::unique_ptr<const Backend> load_dit_backend(const BackendSource& source) {
-  return std::make_unique<DiTBackend>(DiTPipeline::load(source.folder, source.compute, source.precision,
+  return std::make_unique<DiTBackend>(DiTPipeline::load(source.model.path(), source.compute, source.precision,
                                                         source.allow_trailing_bytes, source.log));
 }
 
 std::unique_ptr<const Backend> load_ddpm_backend(const BackendSource& source) {
-  return std::make_unique<DDPMBackend>(DDPMPipeline::load(source.folder, source.compute, source.precision,
-                                                          source.allow_trailing_bytes, source.log));
+  auto model = DDPMPipeline::load(source.model.path(), source.compute, source.precision,
+                                  source.allow_trailing_bytes, source.log);
+  const auto& shape = model.network().unet.shape;
+  check_variance(source.scheduler, shape.in_channels, shape.out_channels,
+                 source.model.part("unet").config_path());
+  return std::make_unique<DDPMBackend>(std::move(model));
 }
 
 }  // namespace daguerre

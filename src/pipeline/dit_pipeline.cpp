@@ -5,12 +5,13 @@
 #include "daguerre/weights/config.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/load_component.hpp"
+#include "pipeline/model_folder.hpp"
+#include "pipeline/name.hpp"
 
 namespace daguerre {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* who = "pipeline";
 
 /// The first `channels` channels of `x[..., C]`.
 Tensor<float> first_channels(const Tensor<float>& x, Index channels) {
@@ -22,13 +23,42 @@ Tensor<float> first_channels(const Tensor<float>& x, Index channels) {
   return result;
 }
 
+/// The configurations of the two networks, which fit each other.
+struct DiTConfigs {
+  ModelPart transformer_part, vae_part;
+  models::DiTConfig transformer;
+  models::AutoencoderKlConfig vae;
+
+  explicit DiTConfigs(const ModelFolder& model)
+      : transformer_part(model.part("transformer", {"DiTTransformer2DModel", "Transformer2DModel"})),
+        vae_part(model.part("vae", {"AutoencoderKL"})),
+        transformer(transformer_config(transformer_part)),
+        vae(models::AutoencoderKlConfig::from(vae_part.config())) {
+    const Index latent = vae.latent_channels;
+    if (transformer.in_channels != latent ||
+        (transformer.out_channels != latent && transformer.out_channels != 2 * latent))
+      throw ConfigError(pipeline_name, transformer_part.config_path() + ": the transformer takes " +
+                                           std::to_string(transformer.in_channels) + " channels and gives " +
+                                           std::to_string(transformer.out_channels) +
+                                           ", but latent_channels in " + vae_part.config_path() + " is " +
+                                           std::to_string(latent));
+  }
+
+ private:
+  /// The arguments of the original's constructor bear no class name, and are told apart by that.
+  static models::DiTConfig transformer_config(const ModelPart& part) {
+    const auto own = weights::Config::load(part.folder / "config.json");
+    return models::DiTConfig::from(models::DiTConfig::is_original(own) ? own : part.config());
+  }
+};
+
 /// T is what the autoencoder multiplies, D what the transformer does.
 template <class T, class D>
-DiTNetworks load_as(const fs::path& folder, const LoadContext& context, const LoadContext& denoiser) {
+DiTNetworks load_dit(const DiTConfigs& configs, const LoadContext& context, const LoadContext& denoiser) {
   auto transformer = std::make_shared<const models::DiT<D>>(
-      load_component<models::DiT<D>, models::DiTConfig>(folder / "transformer", denoiser));
+      load_component<models::DiT<D>>(configs.transformer_part, configs.transformer, denoiser));
   auto vae = std::make_shared<const models::AutoencoderKl<T>>(
-      load_component<models::AutoencoderKl<T>, models::AutoencoderKlConfig>(folder / "vae", context));
+      load_component<models::AutoencoderKl<T>>(configs.vae_part, configs.vae, context));
   return {transformer->config(), vae->config(),
           [transformer](const ops::Context& run, const Tensor<float>& sample, float timestep,
                         std::span<const std::int32_t> labels) {
@@ -45,19 +75,20 @@ DiTPipeline::DiTPipeline(DiTNetworks networks, ClassNames class_names)
   const Index latent = networks_.autoencoder.latent_channels;
   if (transformer.in_channels != latent ||
       (transformer.out_channels != latent && transformer.out_channels != 2 * latent))
-    throw ConfigError(who, "the transformer takes " + std::to_string(transformer.in_channels) +
-                               " channels and gives " + std::to_string(transformer.out_channels) +
-                               ", the autoencoder's latents have " + std::to_string(latent));
+    throw ConfigError(pipeline_name, "the transformer takes " + std::to_string(transformer.in_channels) +
+                                         " channels and gives " + std::to_string(transformer.out_channels) +
+                                         ", the autoencoder's latents have " + std::to_string(latent));
 }
 
-DiTPipeline DiTPipeline::load(const fs::path& folder, const ops::Context& compute,
-                              Precision precision, bool allow_trailing_bytes, const LogSink& log) {
-  const auto index = weights::Config::load(folder / "model_index.json");
-  const auto labels = index.json("id2label");
-  auto names = labels ? ClassNames::parse(*labels, index.source()) : ClassNames();
+DiTPipeline DiTPipeline::load(const fs::path& folder, const ops::Context& compute, Precision precision,
+                              bool allow_trailing_bytes, const LogSink& log) {
+  const auto model = ModelFolder::open(folder);
+  const auto labels = model.index().json("id2label");
+  auto names = labels ? ClassNames::parse(*labels, model.index().source()) : ClassNames();
+  const DiTConfigs configs(model);
   return with_precision(precision, LoadContext{compute, allow_trailing_bytes, log},
                         [&]<class T, class D>(const LoadContext& context, const LoadContext& denoiser) {
-                          return DiTPipeline(load_as<T, D>(folder, context, denoiser), std::move(names));
+                          return DiTPipeline(load_dit<T, D>(configs, context, denoiser), std::move(names));
                         });
 }
 
@@ -66,14 +97,14 @@ void DiTPipeline::check(const DiTTask& task) const {
   const Index multiple = networks_.autoencoder.downscale() * transformer.patch_size;
   check_side("width", task.width, multiple);
   check_side("height", task.height, multiple);
-  check_run(task.steps, task.guidance, task.sampler.get());
-  if (task.class_labels.empty()) throw ArgumentError(who, "there is no class");
+  check_run(task.steps, task.guidance, task.eta, task.sampler.get());
+  if (task.class_labels.empty()) throw ArgumentError(pipeline_name, "there is no class");
   for (const auto label : task.class_labels)
     if (label < 0 || label >= transformer.num_classes)
-      throw ArgumentError(who, "class " + std::to_string(label) + " is not one of 0 to " +
-                                   std::to_string(transformer.num_classes - 1));
+      throw ArgumentError(pipeline_name, "class " + std::to_string(label) + " is not one of 0 to " +
+                                             std::to_string(transformer.num_classes - 1));
   if (task.guidance.is_on() && !transformer.has_null_class)
-    throw ArgumentError(who, "this model has no null class: guidance must be 1");
+    throw ArgumentError(pipeline_name, "this model has no null class: guidance must be 1");
 }
 
 DiTPipeline::Result DiTPipeline::run(const ops::Context& context, const DiTTask& task, NoiseStreams& noise,

@@ -3,26 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "files.hpp"
-#include "pipeline/stb.hpp"
+#include "pipeline/picture_file.hpp"
 
 namespace daguerre {
 namespace {
 
-constexpr std::uintmax_t file_limit = std::uintmax_t{256} << 20;
-
 std::string size_text(Index width, Index height) {
   return std::to_string(width) + " x " + std::to_string(height);
-}
-
-std::string limit_text() {
-  return "the limit is " + std::to_string(Image::max_side) + " a side and " +
-         std::to_string(Image::max_pixels >> 20) + " Mi pixels";
-}
-
-bool is_permitted(Index width, Index height) {
-  return width > 0 && height > 0 && width <= Image::max_side && height <= Image::max_side &&
-         width * height <= Image::max_pixels;
 }
 
 // ITU-R 601-2 luma in 16-bit fixed point, as PIL computes it.
@@ -40,30 +27,6 @@ Image::Image(Index width, Index height, Index channels)
   if (channels != 1 && channels != 3 && channels != 4)
     throw ArgumentError("image", "expected 1, 3 or 4 channels, found " + std::to_string(channels));
   pixels_.resize(static_cast<std::size_t>(width * height * channels));
-}
-
-Image Image::load(const std::filesystem::path& path) {
-  return decode(read_file("image", path, file_limit), path.string());
-}
-
-Image Image::decode(std::span<const std::byte> file, std::string_view name) {
-  const auto fail = [&](const std::string& message) -> FormatError {
-    return FormatError("image", std::string(name) + ": " + message);
-  };
-  if (file.size() > file_limit) throw fail("has more than 256 MB");
-  if (!stb::huffman_tables_fit(file)) throw fail("a Huffman table has more than 256 symbols");
-  const auto info = stb::image_info(file);
-  if (!info) throw fail("is not a PNG, JPEG or BMP picture with a valid header");
-  if (!is_permitted(info->width, info->height))
-    throw fail("the picture is " + size_text(info->width, info->height) + ", " + limit_text());
-  const int channels = info->channels == 2 ? 4 : info->channels;
-  Image image;
-  const std::string problem = stb::decode_image(file, *info, channels, [&] {
-    image = Image(info->width, info->height, channels);
-    return image.pixels();
-  });
-  if (!problem.empty()) throw fail("cannot be decoded: " + problem);
-  return image;
 }
 
 Image Image::to_channels(Index channels) const {
@@ -92,6 +55,17 @@ Tensor<float> to_unit_tensor(const Image& image) {
 Tensor<float> to_tensor(const Image& image) {
   Tensor<float> result = to_unit_tensor(image);
   for (float& value : result.span()) value = 2.0f * value - 1.0f;
+  return result;
+}
+
+Tensor<float> picture_input(const Image& picture, Index width, Index height) {
+  return to_tensor(picture.to_channels(3).resized(width, height));
+}
+
+Tensor<float> mask_input(const Image& mask, Index width, Index height) {
+  const Image colours = mask.channels() == 1 ? mask : mask.to_channels(3);
+  Tensor<float> result = to_unit_tensor(colours.resized(width, height).to_channels(1));
+  for (float& value : result.span()) value = value >= 0.5f ? 1.0f : 0.0f;
   return result;
 }
 

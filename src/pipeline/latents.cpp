@@ -5,13 +5,10 @@
 
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "pipeline/name.hpp"
 
 namespace daguerre {
-namespace {
-
-constexpr const char* who = "pipeline";
-
-}  // namespace
+namespace {}  // namespace
 
 Tensor<float> affine(const Tensor<float>& x, float scale, float shift) {
   Tensor<float> result(x.shape());
@@ -25,24 +22,34 @@ void check_side(const char* name, Index side, Index multiple) {
   if (side < multiple || side > largest || side % multiple != 0) {
     const Index below = std::clamp(side / multiple * multiple, multiple, largest);
     throw ArgumentError(
-        who, std::string(name) + " " + std::to_string(side) + " is not a multiple of " +
-                 std::to_string(multiple) + " from " + std::to_string(multiple) + " to " +
-                 std::to_string(largest) + "; nearest is " +
-                 std::to_string(std::min(below + (side - below > multiple / 2 ? multiple : 0), largest)));
+        pipeline_name,
+        std::string(name) + " " + std::to_string(side) + " is not a multiple of " + std::to_string(multiple) +
+            " from " + std::to_string(multiple) + " to " + std::to_string(largest) + "; nearest is " +
+            std::to_string(std::min(below + (side - below > multiple / 2 ? multiple : 0), largest)));
   }
 }
 
-void check_run(int steps, const Guidance& guidance, const samplers::Sampler* sampler) {
-  if (steps < 1) throw ArgumentError(who, "steps is " + std::to_string(steps) + ", expected at least 1");
-  if (!std::isfinite(guidance.scale) || !(guidance.rescale >= 0.0f && guidance.rescale <= 1.0f))
-    throw ArgumentError(who, "guidance scale must be finite and guidance rescale from 0 to 1");
-  if (sampler == nullptr) throw ArgumentError(who, "there is no sampler");
+void check_run(int steps, const Guidance& guidance, double eta, const samplers::Sampler* sampler) {
+  if (steps < 1)
+    throw ArgumentError(pipeline_name, "steps is " + std::to_string(steps) + ", expected at least 1");
+  if (!std::isfinite(guidance.scale))
+    throw ArgumentError(pipeline_name,
+                        "guidance scale is " + std::to_string(guidance.scale) + ", expected a finite number");
+  if (!(guidance.rescale >= 0.0f && guidance.rescale <= 1.0f))
+    throw ArgumentError(pipeline_name,
+                        "guidance rescale is " + std::to_string(guidance.rescale) + ", expected 0 to 1");
+  if (!(eta >= 0.0 && eta <= 1.0))
+    throw ArgumentError(pipeline_name, "eta is " + std::to_string(eta) + ", expected 0 to 1");
+  if (sampler == nullptr) throw ArgumentError(pipeline_name, "there is no sampler");
 }
 
 Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise) {
   if (given.empty()) return noise.draw(NoiseStreams::Use::initial, shape);
   if (!(given.shape() == shape))
-    throw ArgumentError(who, "latents " + to_string(given.shape()) + ", expected " + to_string(shape));
+    throw ArgumentError(pipeline_name,
+                        "latents " + to_string(given.shape()) + ", expected " + to_string(shape));
+  if (!std::ranges::all_of(given.span(), [](float value) { return std::isfinite(value); }))
+    throw ArgumentError(pipeline_name, "the latents hold NaN or infinity");
   return given;
 }
 

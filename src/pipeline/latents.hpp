@@ -16,10 +16,11 @@ Tensor<float> affine(const Tensor<float>& x, float scale, float shift);
 
 /// Throws ArgumentError unless `side`, called `name`, is a multiple of `multiple` that pictures may have.
 void check_side(const char* name, Index side, Index multiple);
-/// Throws ArgumentError for fewer steps than one, for guidance that is not possible, without a sampler.
-void check_run(int steps, const Guidance& guidance, const samplers::Sampler* sampler);
+/// Throws ArgumentError for fewer steps than one, for guidance or an eta that is not possible, without a
+/// sampler.
+void check_run(int steps, const Guidance& guidance, double eta, const samplers::Sampler* sampler);
 
-/// `given`, which must be of that shape, or, where it is empty, noise drawn from `noise`. Throws
+/// `given`, which must be of that shape and finite, or, where it is empty, noise drawn from `noise`. Throws
 /// ArgumentError.
 Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise);
 

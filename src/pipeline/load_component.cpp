@@ -4,9 +4,11 @@
 
 namespace daguerre {
 
-weights::StateDict load_weights(const std::filesystem::path& folder, const LoadContext& context) {
-  return weights::with_diffusers_names(weights::StateDict::load(
-      folder, {.allow_trailing_bytes = context.allow_trailing_bytes, .threads = context.compute.threads}));
+weights::StateDict load_weights(const ModelPart& part, const weights::SafetensorsOptions& options) {
+  using enum weights::WeightNames::Library;
+  // In the model's own folder the weights of several parts may lie side by side.
+  const weights::WeightNames names{part.library == "transformers" ? transformers : diffusers, part.in_root};
+  return weights::with_diffusers_names(weights::StateDict::load(part.folder, options, names));
 }
 
 void report_leftovers(const weights::Config& config, const LoadContext& context) {

@@ -1,13 +1,11 @@
 #pragma once
 
-#include <filesystem>
 #include <memory>
-#include <string>
 
 #include "daguerre/log.hpp"
 #include "daguerre/nn/loader.hpp"
 #include "daguerre/pipeline/precision.hpp"
-#include "daguerre/weights/config.hpp"
+#include "pipeline/model_folder.hpp"
 
 namespace daguerre {
 
@@ -18,8 +16,8 @@ struct LoadContext {
   LogSink log;
 };
 
-/// The weights of a network in `folder`, under diffusers' names.
-weights::StateDict load_weights(const std::filesystem::path& folder, const LoadContext& context);
+/// The weights of a part, under the names that the networks ask for.
+weights::StateDict load_weights(const ModelPart& part, const weights::SafetensorsOptions& options);
 /// Warns of what training code left in a configuration.
 void report_leftovers(const weights::Config& config, const LoadContext& context);
 /// Tells the log what was read, and warns of what nothing asked for.
@@ -47,13 +45,12 @@ auto with_precision(Precision precision, const LoadContext& context, const Load&
   }
 }
 
-/// A network from its folder: config.json and weights beside it.
+/// A network of that configuration, with the part's weights.
 template <class Model, class Config>
-Model load_component(const std::filesystem::path& folder, const LoadContext& context) {
-  const auto file = weights::Config::load(folder / "config.json");
-  const auto config = Config::from(file);
-  report_leftovers(file, context);
-  const auto state = load_weights(folder, context);
+Model load_component(const ModelPart& part, const Config& config, const LoadContext& context) {
+  report_leftovers(part.config(), context);
+  const auto state = load_weights(
+      part, {.allow_trailing_bytes = context.allow_trailing_bytes, .threads = context.compute.threads});
   Model model(config, nn::Loader{weights::Scope(state), context.compute});
   report(state, context);
   return model;

@@ -8,54 +8,20 @@
 #include "daguerre/samplers/registry.hpp"
 #include "daguerre/version.hpp"
 #include "daguerre/weights/config.hpp"
-#include "daguerre/weights/state_dict.hpp"
 #include "pipeline/backend.hpp"
 #include "pipeline/load_component.hpp"
+#include "pipeline/model_folder.hpp"
+#include "pipeline/name.hpp"
+#include "pipeline/pipeline_class.hpp"
 
 namespace daguerre {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* who = "pipeline";
-
-/// A pipeline class of model_index.json: what loads it, and what diffusers' pipeline does to a scheduler that
-/// it is given.
-struct Kind {
-  const char* class_name;
-  std::unique_ptr<const Backend> (*load)(const BackendSource&);
-  const char* scheduler_overrides;
-};
-/// Stable Diffusion's latents are not confined to [-1, 1], and the models were trained with timesteps counted
-/// from 1.
-constexpr const char* stable_diffusion_scheduler = R"({"steps_offset": 1, "clip_sample": false})";
-constexpr Kind kinds[] = {
-    {"StableDiffusionPipeline", load_stable_diffusion_backend, stable_diffusion_scheduler},
-    {"StableDiffusionImg2ImgPipeline", load_stable_diffusion_backend, stable_diffusion_scheduler},
-    {"StableDiffusionInpaintPipeline", load_stable_diffusion_backend, stable_diffusion_scheduler},
-    {"DiTPipeline", load_dit_backend, "{}"},
-    {"DDPMPipeline", load_ddpm_backend, "{}"},
-    {"DDIMPipeline", load_ddpm_backend, "{}"}};
-
-const Kind& kind_of(const fs::path& folder) {
-  std::error_code error;  // a path too long and links in a circle are "no" as well
-  if (!fs::is_directory(folder, error)) throw FileError(who, folder.string() + " is not a folder");
-  const fs::path file = folder / "model_index.json";
-  if (!fs::exists(file, error))
-    throw FileError(
-        who, folder.string() + " has no model_index.json: expected a model folder in diffusers' layout");
-  const std::string name = weights::Config::load(file).class_name();
-  std::string known;
-  for (const auto& kind : kinds) {
-    if (name == kind.class_name) return kind;
-    known += (known.empty() ? "" : ", ") + std::string(kind.class_name);
-  }
-  throw ConfigError(
-      who, file.string() + ": pipeline class \"" + name + "\" is not supported; supported are: " + known);
-}
 
 /// The weights of `component` that are not finite, as a clause for an error message; empty when all are.
-std::string faulty_weights(const fs::path& component) {
-  const auto weights = weights::StateDict::load(component, {.allow_trailing_bytes = true});
+std::string faulty_weights(const ModelPart& part) {
+  const auto weights = load_weights(part, {.allow_trailing_bytes = true});
   for (const auto& name : weights.names()) {
     const auto tensor = weights.tensor(name, weights.find(name)->shape);
     for (const float value : tensor.span())
@@ -73,7 +39,8 @@ std::string size_text(const Backend::Plan& plan) {
 }  // namespace
 
 struct Pipeline::State {
-  fs::path folder;
+  ModelFolder model;
+  std::string name;  ///< of the model, for people
   std::shared_ptr<const ops::Engine> engine;
   std::string engine_name;
   Precision precision;
@@ -95,27 +62,29 @@ struct Pipeline::State {
 };
 
 Pipeline Pipeline::load(const fs::path& folder, const LoadOptions& options) {
-  const auto& kind = kind_of(folder);
-  if (options.threads < 0) throw ArgumentError(who, "threads is " + std::to_string(options.threads));
+  const auto model = ModelFolder::open(folder);
+  const auto& pipeline = pipeline_class_of(model);
+  if (options.threads < 0)
+    throw ArgumentError(pipeline_name, "threads is " + std::to_string(options.threads));
   auto registry = options.samplers ? *options.samplers : samplers::SamplerRegistry::standard();
-  auto scheduler =
-      weights::Config::load(folder / "scheduler" / "scheduler_config.json").with(kind.scheduler_overrides);
+  auto scheduler = scheduler_config(model, pipeline);
   auto own_sampler = registry.make(scheduler);
   auto engine = ops::make_engine(options.engine);
   const Precision precision = resolved(options.precision, *engine);
   const Threads threads(options.threads == 0 ? available_threads() : options.threads);
   std::string engine_name(engine->name());
   if (options.log)
-    options.log(LogLevel::info, "[pipeline] " + folder.string() + ": " + kind.class_name + ", engine " +
+    options.log(LogLevel::info, "[pipeline] " + folder.string() + ": " + model.class_name() + ", engine " +
                                     engine_name + " " + ops::engine_version(engine_name) + ", " +
                                     std::string(ops::instruction_set()) + ", precision " +
                                     std::string(short_name(precision)) + ", threads " +
                                     std::to_string(threads.count()));
   const ops::Context compute{.engine = engine, .threads = threads, .pool = {}, .stop = {}, .profile = {}};
-  auto backend = kind.load({folder, compute, precision, options.allow_trailing_bytes, options.log});
-  return Pipeline(std::make_shared<const State>(
-      State{folder, std::move(engine), std::move(engine_name), precision, threads, options.log,
-            std::move(registry), std::move(scheduler), std::move(own_sampler), std::move(backend)}));
+  auto backend =
+      pipeline.load({model, scheduler, compute, precision, options.allow_trailing_bytes, options.log});
+  return Pipeline(std::make_shared<const State>(State{
+      model, model_name(folder), std::move(engine), std::move(engine_name), precision, threads, options.log,
+      std::move(registry), std::move(scheduler), std::move(own_sampler), std::move(backend)}));
 }
 
 std::string Pipeline::State::infotext(const GenerateOptions& options, const Backend::Plan& plan,
@@ -129,7 +98,7 @@ std::string Pipeline::State::infotext(const GenerateOptions& options, const Back
   if (plan.guidance) add("CFG scale", number(static_cast<double>(*plan.guidance)));
   add("Seed", std::to_string(seed));
   add("Size", size_text(plan));
-  add("Model", fs::absolute(folder).lexically_normal().filename().string());
+  if (!name.empty()) add("Model", name);
   text.parameters.insert(text.parameters.end(), plan.parameters.begin(), plan.parameters.end());
   if (options.guidance_rescale > 0)
     add("CFG Rescale phi", number(static_cast<double>(options.guidance_rescale)));
@@ -141,7 +110,7 @@ std::string Pipeline::State::infotext(const GenerateOptions& options, const Back
 
 Generated Pipeline::generate(const GenerateOptions& options) const {
   if (options.count < 1)
-    throw ArgumentError(who, "count is " + std::to_string(options.count) + ", expected at least 1");
+    throw ArgumentError(pipeline_name, "count is " + std::to_string(options.count) + ", expected at least 1");
   const auto& backend = *state_->backend;
   const auto plan = backend.plan(
       options, options.sampler.empty() ? state_->own_sampler
@@ -175,7 +144,7 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
           progress.pred_original_sample.empty() ? progress.latents : progress.pred_original_sample;
       return to_image(backend.decode(context, guess.slice(n, n + 1)));
     };
-    if (!options.on_step(step)) throw Cancelled(who, "the step callback stopped the run");
+    if (!options.on_step(step)) throw Cancelled(pipeline_name, "the step callback stopped the run");
     before = std::chrono::steady_clock::now();  // the callback's own time is not a step's
   };
   try {
@@ -185,7 +154,7 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
   } catch (const NumericError& error) {
     for (const auto& component : backend.components())
       if (std::string_view(error.what()).starts_with("[" + component + "]")) {
-        const std::string fault = faulty_weights(state_->folder / component);
+        const std::string fault = faulty_weights(state_->model.part(component));
         if (!fault.empty())
           throw NumericError(component, std::string(error.what()).substr(component.size() + 3) + fault);
       }
@@ -197,16 +166,16 @@ Generated Pipeline::generate(const GenerateOptions& options) const {
 
 void Generated::save_png(const fs::path& path, std::size_t n) const {
   if (n >= images.size())
-    throw ArgumentError(who,
+    throw ArgumentError(pipeline_name,
                         "there is no image " + std::to_string(n) + " among " + std::to_string(images.size()));
   images[n].save_png(path, {{"parameters", infotexts[n]}});
 }
 
 Index Pipeline::default_width() const noexcept {
-  return state_->backend->default_side();
+  return state_->backend->default_size().first;
 }
 Index Pipeline::default_height() const noexcept {
-  return default_width();
+  return state_->backend->default_size().second;
 }
 std::int32_t Pipeline::class_id(std::string_view name) const {
   return state_->backend->class_names().find(name);

@@ -6,6 +6,8 @@
 
 #include "daguerre/pipeline/image.hpp"
 #include "files.hpp"
+#include "pipeline/bytes.hpp"
+#include "pipeline/picture_file.hpp"
 #include "pipeline/stb.hpp"
 #include "weights/text.hpp"
 
@@ -15,11 +17,9 @@
 namespace daguerre {
 namespace {
 
-constexpr std::uintmax_t file_limit = std::uintmax_t{256} << 20;
 constexpr std::size_t text_limit = std::size_t{16} << 20;
 constexpr std::size_t keyword_limit = 79;
 constexpr std::size_t header_end = 8 + 12 + 13;  // signature and IHDR
-constexpr std::array<unsigned char, 8> signature{0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 constexpr char32_t replacement = 0xFFFD;
 
 constexpr std::array<std::uint32_t, 256> crc_table = [] {
@@ -36,16 +36,6 @@ std::uint32_t crc32(std::string_view bytes) {
   std::uint32_t crc = 0xFFFFFFFFu;
   for (const char byte : bytes) crc = crc_table[(crc ^ static_cast<unsigned char>(byte)) & 0xFF] ^ (crc >> 8);
   return ~crc;
-}
-
-std::string_view as_text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::uint32_t big_endian(std::string_view four) {
-  std::uint32_t value = 0;
-  for (const char byte : four.substr(0, 4)) value = value << 8 | static_cast<unsigned char>(byte);
-  return value;
 }
 
 void append_big_endian(std::string& out, std::uint32_t value) {
@@ -143,9 +133,8 @@ class TextReader {
   TextReader(std::string_view file, std::string_view name) : rest_(file), name_(name) {}
 
   PngText read() {
-    const std::string_view expected(reinterpret_cast<const char*>(signature.data()), signature.size());
-    if (!rest_.starts_with(expected)) throw error("is not a PNG file");
-    rest_.remove_prefix(expected.size());
+    if (!rest_.starts_with(png_signature)) throw error("is not a PNG file");
+    rest_.remove_prefix(png_signature.size());
     for (bool first = true;; first = false) {
       if (rest_.size() < 12) throw error("ends before its IEND chunk");
       const std::size_t length = big_endian(rest_);
@@ -245,7 +234,7 @@ PngText decode_png_text(std::span<const std::byte> file, std::string_view name) 
 }
 
 PngText read_png_text(const std::filesystem::path& path) {
-  return decode_png_text(read_file("image", path, file_limit), path.string());
+  return decode_png_text(read_file("image", path, picture_file_limit), path.string());
 }
 
 }  // namespace daguerre

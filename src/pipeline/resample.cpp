@@ -138,16 +138,26 @@ Image resize_lanczos(const Image& in, Index width, Index height) {
   return image;
 }
 
+/// The old pixel under the middle of each of `count` new ones, found by adding up steps as Pillow does: where
+/// the middle falls between two pixels, the sum's rounding decides.
+std::vector<Index> nearest_pixels(Index size, Index count) {
+  std::vector<Index> result(static_cast<std::size_t>(count));
+  const double step = static_cast<double>(size) / static_cast<double>(count);
+  double position = step * 0.5;
+  for (Index& pixel : result) {
+    pixel = std::min(static_cast<Index>(position), size - 1);
+    position += step;
+  }
+  return result;
+}
+
 Image resize_nearest(const Image& in, Index width, Index height) {
   Image out(width, height, in.channels());
-  const Index channels = in.channels();
+  const auto columns = nearest_pixels(in.width(), width);
   std::uint8_t* to = out.pixels().data();
-  for (Index y = 0; y < height; ++y) {
-    const std::uint8_t* row =
-        in.pixels().data() + (2 * y + 1) * in.height() / (2 * height) * in.width() * channels;
-    for (Index x = 0; x < width; ++x)
-      to = std::copy_n(row + (2 * x + 1) * in.width() / (2 * width) * channels, channels, to);
-  }
+  for (const Index y : nearest_pixels(in.height(), height))
+    for (const Index x : columns)
+      to = std::copy_n(in.pixels().data() + (y * in.width() + x) * in.channels(), in.channels(), to);
   return out;
 }
 

@@ -8,11 +8,10 @@
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/ops/resample.hpp"
 #include "pipeline/latents.hpp"
+#include "pipeline/name.hpp"
 
 namespace daguerre {
 namespace {
-
-constexpr const char* who = "pipeline";
 
 /// keep where the mask is 0, paint where it is 1; the mask is `[N, h, w, 1]`.
 Tensor<float> blend(const Tensor<float>& keep, const Tensor<float>& paint, const Tensor<float>& mask) {
@@ -37,34 +36,38 @@ void check_picture(const Tensor<float>& x, const StableDiffusionTask& task, Inde
   const bool fits = x.rank() == 4 && (x.dim(0) == 1 || x.dim(0) == batch) && x.dim(1) == task.height &&
                     x.dim(2) == task.width && x.dim(3) == channels;
   if (!fits)
-    throw ArgumentError(who, std::string(what) + " " + to_string(x.shape()) + ", expected [1 or " +
-                                 std::to_string(batch) + ", " + std::to_string(task.height) + ", " +
-                                 std::to_string(task.width) + ", " + std::to_string(channels) + "]");
+    throw ArgumentError(pipeline_name, std::string(what) + " " + to_string(x.shape()) + ", expected [1 or " +
+                                           std::to_string(batch) + ", " + std::to_string(task.height) + ", " +
+                                           std::to_string(task.width) + ", " + std::to_string(channels) +
+                                           "]");
 }
 
 void check(const StableDiffusionTask& task, const StableDiffusionNetworks& networks) {
   const Index multiple = networks.autoencoder_config().downscale();
   check_side("width", task.width, multiple);
   check_side("height", task.height, multiple);
-  if (task.prompts.empty()) throw ArgumentError(who, "there is no prompt");
+  if (task.prompts.empty()) throw ArgumentError(pipeline_name, "there is no prompt");
   if (!task.negative_prompts.empty() && task.negative_prompts.size() != task.prompts.size())
-    throw ArgumentError(who, std::to_string(task.negative_prompts.size()) + " negative prompts for " +
-                                 std::to_string(task.prompts.size()) + " prompts");
-  check_run(task.steps, task.guidance, task.sampler.get());
+    throw ArgumentError(pipeline_name, std::to_string(task.negative_prompts.size()) +
+                                           " negative prompts for " + std::to_string(task.prompts.size()) +
+                                           " prompts");
+  check_run(task.steps, task.guidance, task.eta, task.sampler.get());
   if (!(task.strength >= 0.0 && task.strength <= 1.0))
-    throw ArgumentError(who, "strength is " + std::to_string(task.strength) + ", expected 0 to 1");
+    throw ArgumentError(pipeline_name, "strength is " + std::to_string(task.strength) + ", expected 0 to 1");
   if (!task.mask.empty() && task.image.empty())
-    throw ArgumentError(who, "a mask needs an image to paint into");
+    throw ArgumentError(pipeline_name, "a mask needs an image to paint into");
   if (!task.image.empty()) check_picture(task.image, task, 3, "image");
   if (!task.mask.empty()) check_picture(task.mask, task, 1, "mask");
-  const Index in = networks.unet_config().in_channels, latent = networks.autoencoder_config().latent_channels;
+  const Index in = networks.unet_config().shape.in_channels,
+              latent = networks.autoencoder_config().latent_channels;
   if (in == 2 * latent + 1 && task.mask.empty())
-    throw ArgumentError(who, "this is an inpainting model (" + std::to_string(in) +
-                                 " input channels): it needs an image and a mask");
+    throw ArgumentError(pipeline_name, "this is an inpainting model (" + std::to_string(in) +
+                                           " input channels): it needs an image and a mask");
   if (in != latent && in != 2 * latent + 1)
-    throw ConfigError(who, "the U-Net takes " + std::to_string(in) + " channels; " + std::to_string(latent) +
-                               " (latents) or " + std::to_string(2 * latent + 1) +
-                               " (with mask and picture) are supported");
+    throw ConfigError(pipeline_name, "the U-Net takes " + std::to_string(in) + " channels; " +
+                                         std::to_string(latent) + " (latents) or " +
+                                         std::to_string(2 * latent + 1) +
+                                         " (with mask and picture) are supported");
 }
 
 }  // namespace
@@ -89,7 +92,12 @@ Tensor<float> StableDiffusion::encode_prompts(const ops::Context& context,
     Tensor<std::int32_t> ids({1, tokenizer_.length()});
     const auto window = tokenizer_.window(prompts[i]);
     std::copy(window.ids.begin(), window.ids.end(), ids.data());
-    states.push_back(networks_->encode_text(context, ids, clip_skip));
+    Tensor<float> mask;
+    if (networks_->text_config().use_attention_mask) {
+      mask = Tensor<float>::full({1, tokenizer_.length()}, 1.0f);
+      std::fill(mask.span().end() - window.padding, mask.span().end(), 0.0f);
+    }
+    states.push_back(networks_->encode_text(context, ids, clip_skip, mask.empty() ? nullptr : &mask));
     ops::check_finite(states.back(), "text_encoder");
   }
   return concat_leading<float>(states);
@@ -126,7 +134,7 @@ StableDiffusion::Start StableDiffusion::prepare(const ops::Context& context, con
   const auto batch = static_cast<Index>(task.prompts.size());
   const Shape shape{batch, task.height / vae.downscale(), task.width / vae.downscale(), vae.latent_channels};
   const bool inpaints = !task.mask.empty();
-  const bool nine_channels = networks_->unet_config().in_channels != vae.latent_channels;
+  const bool nine_channels = networks_->unet_config().shape.in_channels != vae.latent_channels;
   // Inpainting at full strength starts from pure noise; image to image never does.
   const bool from_noise = task.image.empty() || (inpaints && task.strength == 1.0);
 
@@ -175,8 +183,8 @@ StableDiffusion::Result StableDiffusion::run(const ops::Context& context, const 
     const auto kept = std::min(static_cast<int>(task.steps * task.strength), task.steps);
     options.first_call = static_cast<Index>(task.steps - kept) * task.sampler->order();
     if (kept < 1)
-      throw ArgumentError(who, "strength " + std::to_string(task.strength) + " of " +
-                                   std::to_string(task.steps) + " steps leaves no step to run");
+      throw ArgumentError(pipeline_name, "strength " + std::to_string(task.strength) + " of " +
+                                             std::to_string(task.steps) + " steps leaves no step to run");
   }
   const auto run = task.sampler->start(options);
   const auto start = prepare(context, task, *run, options.first_call, noise);

@@ -24,7 +24,7 @@ class AllocationLimit {
   ~AllocationLimit() { allocation_limit = largest_allocation; }
 };
 
-// Zeroed, because stb's JPEG decoder reads tables that a malformed file never defined.
+// Zeroed: a malformed file must not show what was in memory before.
 void* stb_allocate(std::size_t bytes) {
   return bytes > allocation_limit ? nullptr : std::calloc(bytes != 0 ? bytes : 1, 1);
 }
@@ -56,8 +56,6 @@ void* stb_copy(void* to, const void* from, std::size_t bytes) {
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR
 #define STBI_ONLY_PNG
-#define STBI_ONLY_JPEG
-#define STBI_ONLY_BMP
 #define STBI_MALLOC(size) stb_allocate(size)
 #define STBI_REALLOC(memory, size) stb_reallocate(memory, size)
 #define STBI_FREE(memory) std::free(memory)
@@ -84,81 +82,64 @@ namespace daguerre::stb {
 namespace {
 
 struct Free {
-  void operator()(unsigned char* memory) const { std::free(memory); }
+  void operator()(void* memory) const { std::free(memory); }
 };
-using Buffer = std::unique_ptr<unsigned char, Free>;
+template <class T>
+using Buffer = std::unique_ptr<T, Free>;
 
 const stbi_uc* as_uc(std::span<const std::byte> bytes) {
   return reinterpret_cast<const stbi_uc*>(bytes.data());
 }
 
-unsigned at(std::span<const std::byte> file, std::size_t i) {
-  return i < file.size() ? std::to_integer<unsigned>(file[i]) : 0;
+std::string failure() {
+  const std::string reason = stbi_failure_reason();
+  // It begins with the four bytes that name the chunk, whatever they are.
+  if (reason.empty() || reason.ends_with("PNG chunk not known")) return "a PNG chunk that is not known";
+  return reason;
 }
 
 }  // namespace
 
-bool huffman_tables_fit(std::span<const std::byte> file) {
-  if (at(file, 0) != 0xFF || at(file, 1) != 0xD8) return true;  // not a JPEG file
-  std::size_t i = 2;
-  while (i + 3 < file.size()) {
-    const unsigned marker = at(file, i + 1);
-    const bool has_length = marker >= 0xC0 && marker < 0xFF && (marker < 0xD0 || marker > 0xD9);
-    if (at(file, i) != 0xFF || !has_length) {
-      ++i;
-      continue;
-    }
-    const std::size_t end = i + 2 + std::max<std::size_t>(2, at(file, i + 2) << 8 | at(file, i + 3));
-    if (marker == 0xC4) {
-      for (std::size_t table = i + 4; table < end;) {
-        std::size_t symbols = 0;
-        for (std::size_t length = 1; length <= 16; ++length) symbols += at(file, table + length);
-        if (symbols > 256) return false;
-        table += 17 + symbols;
-      }
-    }
-    i = end;
-  }
-  return true;
-}
-
-std::optional<ImageInfo> image_info(std::span<const std::byte> file) {
-  int width = 0, height = 0, channels = 0;
-  if (stbi_info_from_memory(as_uc(file), static_cast<int>(file.size()), &width, &height, &channels) == 0)
-    return std::nullopt;
-  // The height of a BMP file is negative when its rows run from the top.
-  return ImageInfo{width, height < 0 ? -Index{height} : Index{height}, channels};
-}
-
-std::string decode_image(std::span<const std::byte> file, const ImageInfo& info, int channels,
-                         const std::function<std::span<std::uint8_t>()>& pixels) {
-  // Four channels of 16 bits, twice as much where a buffer grows by doubling, and as much again; sides are
-  // rounded up to a JPEG file's blocks. What is fixed in size is below 64 KiB.
+std::string decode_png(std::span<const std::byte> file, Index width, Index height, int channels, Depth depth,
+                       const std::function<std::span<std::uint8_t>()>& pixels) {
+  // Four channels of 16 bits, twice as much where a buffer grows by doubling, and as much again. What is
+  // fixed in size is below 64 KiB.
   const AllocationLimit limit((std::size_t{64} << 10) + std::size_t{32} *
-                                                            static_cast<std::size_t>(info.width + 64) *
-                                                            static_cast<std::size_t>(info.height + 64));
-  int width = 0, height = 0, file_channels = 0;
-  const Buffer decoded(stbi_load_from_memory(as_uc(file), static_cast<int>(file.size()), &width, &height,
-                                             &file_channels, channels));
-  if (!decoded) {
-    const std::string reason = stbi_failure_reason();
-    // It begins with the four bytes that name the chunk, whatever they are.
-    if (reason.empty() || reason.ends_with("PNG chunk not known")) return "a PNG chunk that is not known";
-    return reason;
-  }
-  const Index size = checked_multiply(checked_multiply(width, height), channels);
+                                                            static_cast<std::size_t>(width + 64) *
+                                                            static_cast<std::size_t>(height + 64));
+  int found_width = 0, found_height = 0, file_channels = 0;
+  const auto decoded_by = [&](auto load) {
+    return load(as_uc(file), static_cast<int>(file.size()), &found_width, &found_height, &file_channels,
+                channels);
+  };
+  Buffer<stbi_uc> narrow;
+  Buffer<stbi_us> wide;
+  if (depth == Depth::upper_8)
+    narrow.reset(decoded_by(stbi_load_from_memory));
+  else
+    wide.reset(decoded_by(stbi_load_16_from_memory));
+  if (!narrow && !wide) return failure();
+  const Index size = checked_multiply(checked_multiply(found_width, found_height), channels);
   const auto room = pixels();
   if (size != static_cast<Index>(room.size())) return "the size in the header is not that of the picture";
-  std::memcpy(room.data(), decoded.get(), room.size());
+  if (narrow) {
+    std::memcpy(room.data(), narrow.get(), room.size());
+    return {};
+  }
+  for (std::size_t i = 0; i < room.size(); ++i) {
+    const bool is_alpha = channels == 4 && i % 4 == 3;
+    const unsigned value = wide.get()[i];
+    room[i] = static_cast<std::uint8_t>(is_alpha ? value >> 8 : std::min(value, 255u));
+  }
   return {};
 }
 
 std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, Index width, Index height,
                                   Index channels) {
   int size = 0;
-  const Buffer png(stbi_write_png_to_mem(pixels.data(), static_cast<int>(width * channels),
-                                         static_cast<int>(width), static_cast<int>(height),
-                                         static_cast<int>(channels), &size));
+  const Buffer<unsigned char> png(stbi_write_png_to_mem(pixels.data(), static_cast<int>(width * channels),
+                                                        static_cast<int>(width), static_cast<int>(height),
+                                                        static_cast<int>(channels), &size));
   if (!png) throw std::bad_alloc();
   const auto* bytes = reinterpret_cast<const std::byte*>(png.get());
   return {bytes, bytes + size};

@@ -14,26 +14,17 @@
 /// program may have its own copy. Thread-safe.
 namespace daguerre::stb {
 
-struct ImageInfo {
-  Index width = 0;
-  Index height = 0;
-  int channels = 0;  ///< 2 is grey with alpha
+/// How samples of 16 bits become 8.
+enum class Depth {
+  upper_8,     ///< the upper byte
+  clipped_16,  ///< grey as it is, at most 255, as Pillow converts its mode "I;16"; of alpha the upper byte
 };
 
-/// Whether every Huffman table of a JPEG file has 256 symbols at most; true for other files. stb_image up
-/// to 2.27 writes behind its arrays otherwise, so this must be asked before any of the functions below. It
-/// walks the file as stb does: segments are skipped by their length, anything else byte by byte to the next
-/// marker.
-bool huffman_tables_fit(std::span<const std::byte> file);
-
-/// The header of a PNG, JPEG or BMP file of at most 2 GiB; nothing when it is none of them.
-std::optional<ImageInfo> image_info(std::span<const std::byte> file);
-
-/// The file's pixels with `channels` (1, 3 or 4) channels; `info` is what `image_info` says. Returns what is
-/// wrong with the file, empty when nothing is. `pixels` is asked for room of the right size once the picture
-/// is decoded. No more memory is taken than a picture of that size can need.
-std::string decode_image(std::span<const std::byte> file, const ImageInfo& info, int channels,
-                         const std::function<std::span<std::uint8_t>()>& pixels);
+/// The pixels of a PNG file of at most 2 GiB with `channels` (1, 3 or 4) channels; `width` and `height` are
+/// what its header says. Returns what is wrong with the file, empty when nothing is. `pixels` is asked for
+/// room once the picture is decoded. No more memory is taken than a picture of that size can need.
+std::string decode_png(std::span<const std::byte> file, Index width, Index height, int channels, Depth depth,
+                       const std::function<std::span<std::uint8_t>()>& pixels);
 
 /// A PNG file without text. Throws std::bad_alloc.
 std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, Index width, Index height,

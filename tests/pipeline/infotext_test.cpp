@@ -24,12 +24,12 @@ TEST_CASE("infotext has the form that image programs read", "[infotext]") {
       "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 42, Size: 512x512";
   CHECK(to_string(infotext) == text);
   CHECK(parse_infotext(text) == infotext);
-  CHECK(to_string({"a", "", {{"Steps", "1"}, {"Note", "x, \"y\": z\n\u706f"}}}) ==
+  CHECK(to_string(Infotext{"a", "", {{"Steps", "1"}, {"Note", "x, \"y\": z\n\u706f"}}}) ==
         "a\nSteps: 1, Note: \"x, \\\"y\\\": z\\n\u706f\"");
-  CHECK(to_string({}).empty());
+  CHECK(to_string(Infotext{}).empty());
   CHECK(parse_infotext("") == Infotext{});
-  expect_error<ArgumentError>([] { to_string({"", "", {{"a,b", "1"}}}); }, {"\"a,b\""});
-  expect_error<ArgumentError>([] { to_string({"", "", {{"x", "1"}}}); }, {"\"x\""});
+  expect_error<ArgumentError>([] { to_string(Infotext{"", "", {{"a,b", "1"}}}); }, {"\"a,b\""});
+  expect_error<ArgumentError>([] { to_string(Infotext{"", "", {{"x", "1"}}}); }, {"\"x\""});
 }
 
 TEST_CASE("infotext comes back as it was", "[infotext]") {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daguerre/log.hpp"
@@ -54,8 +55,10 @@ class DDPMPipeline {
                     const StepObserver& on_step = {}) const;
 
   const DDPMNetwork& network() const noexcept { return network_; }
-  /// Pixels a side that the model was trained at.
-  Index default_side() const noexcept { return network_.unet.sample_size; }
+  /// Width and height that the model was trained at.
+  std::pair<Index, Index> default_size() const noexcept {
+    return {network_.unet.sample_width, network_.unet.sample_height};
+  }
 
  private:
   void check(const DDPMTask& task) const;

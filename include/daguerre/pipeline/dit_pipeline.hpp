@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daguerre/log.hpp"
@@ -67,9 +68,10 @@ class DiTPipeline {
 
   const DiTNetworks& networks() const noexcept { return networks_; }
   const ClassNames& class_names() const noexcept { return class_names_; }
-  /// Pixels a side that the model was trained at.
-  Index default_side() const noexcept {
-    return networks_.transformer.sample_size * networks_.autoencoder.downscale();
+  /// Width and height in pixels that the model was trained at.
+  std::pair<Index, Index> default_size() const noexcept {
+    const Index side = networks_.transformer.sample_size * networks_.autoencoder.downscale();
+    return {side, side};
   }
 
  private:

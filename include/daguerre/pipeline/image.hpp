@@ -37,8 +37,11 @@ class Image {
   /// max_pixels, or another number of channels than 1, 3, 4.
   Image(Index width, Index height, Index channels);
 
-  /// Reads a PNG, JPEG or BMP file of at most 256 MB. 16-bit channels are cut to 8; grey with alpha becomes
-  /// RGBA; EXIF rotation is not applied. Throws FileError, or FormatError naming the file.
+  /// Reads a PNG, JPEG or BMP file of at most 256 MB as diffusers' load_image does, that is Pillow: turned
+  /// the right way up where EXIF or XMP says how the camera was held; of 16-bit channels the upper byte, but
+  /// of 16-bit grey without alpha the value itself, at most 255; palettes looked up; CMYK as inks on white,
+  /// without its colour profile. What has alpha becomes RGBA (`to_channels(3)` drops it, as load_image does),
+  /// the rest grey or RGB. Throws FileError, or FormatError naming the file.
   static Image load(const std::filesystem::path& path);
   /// The same from memory; `name` stands for the file in messages.
   static Image decode(std::span<const std::byte> file, std::string_view name = "image in memory");
@@ -75,18 +78,28 @@ class Image {
   std::vector<std::uint8_t> pixels_;
 };
 
+/// The format of the picture that begins with these bytes (32 are enough): "PNG", "JPEG", "WebP" … by its
+/// magic number, whether it can be read here or not; empty when it is none that is known.
+std::string_view image_format(std::span<const std::byte> start) noexcept;
+
 /// The tEXt, zTXt and iTXt entries of a PNG file. At most 16 MB of text are read. Throws FileError, or
 /// FormatError naming the file and what is malformed.
 PngText read_png_text(const std::filesystem::path& path);
 /// The same from memory; `name` stands for the file in messages.
 PngText decode_png_text(std::span<const std::byte> file, std::string_view name = "image in memory");
 
-/// [1, H, W, C] in [0, 1]: value / 255. What diffusers' VaeImageProcessor makes of a mask (before its
-/// threshold at 0.5).
+/// [1, H, W, C] in [0, 1]: value / 255.
 Tensor<float> to_unit_tensor(const Image& image);
 /// [1, H, W, C] in [-1, 1]: 2 (value / 255) - 1 in float32, as VaeImageProcessor normalises. The input of an
 /// autoencoder.
 Tensor<float> to_tensor(const Image& image);
+
+/// What a model is given of a picture to start from: its colours at that size by the Lanczos filter, as
+/// `to_tensor` (VaeImageProcessor.preprocess). Throws ArgumentError as `Image::resized`.
+Tensor<float> picture_input(const Image& picture, Index width, Index height);
+/// What a model is given of a mask, [1, height, width, 1]: its colours at that size, then grey, then 1 from
+/// 0.5 (grey 128) on and 0 below, as the reference's mask processor makes it of what load_image returns.
+Tensor<float> mask_input(const Image& mask, Index width, Index height);
 
 /// Decoded values around [-1, 1], any shape, as x / 2 + 0.5 clamped to [0, 1]
 /// (VaeImageProcessor.denormalize). Throws NumericError when a value is NaN or infinite.

@@ -71,8 +71,9 @@ struct GenerateOptions {
   /// 1 and below turn guidance off and halve the time. By default 7.5, or 4 for DiT.
   std::optional<float> guidance_scale{};
   float guidance_rescale = 0.0f;  ///< 0..1; 0.7 for models with zero terminal SNR
-  Index width =
-      0;  ///< in pixels, as a rule a multiple of 8; 0: as the latents, or what the model was trained at
+  /// In pixels, as a rule a multiple of 8. 0: as the latents; else as init_image, rounded down to a multiple
+  /// (where one side is given, in the picture's proportions); else what the model was trained at.
+  Index width = 0;
   Index height = 0;
   std::uint64_t seed = 0;  ///< of the first image; the next ones have seed + 1, seed + 2 …
   int count = 1;           ///< images made in one run
@@ -83,7 +84,7 @@ struct GenerateOptions {
   std::string generator = "torch-cpu";  ///< or "cuda-philox": whose random numbers the seed means
 
   Image init_image{};    ///< image to image, and what is kept when inpainting; scaled to width x height
-  Image mask_image{};    ///< inpainting: white where to paint
+  Image mask_image{};    ///< inpainting: white where to paint (grey from 128 on); scaled to width x height
   double strength = -1;  ///< 0..1, how far to go from init_image; negative: 0.8, or 1 with a mask
   /// Initial noise `[count, h, w, C]` of unit variance; empty: drawn from the seed. It decides on the size
   /// where width or height is 0.
@@ -121,9 +122,10 @@ struct Generated {
 /// once.
 class Pipeline {
  public:
-  /// Loads a model folder in diffusers' layout (`model_index.json` and a folder for each part): Stable
-  /// Diffusion 1.x and 2.x, DiTPipeline, DDPMPipeline and DDIMPipeline. Throws
-  /// FileError, FormatError, ConfigError or WeightError, naming the file and what is wrong with it.
+  /// Loads a model folder in diffusers' layout (`model_index.json`, and a folder for each part or its files
+  /// beside the index): Stable Diffusion 1.x and 2.x, DiTPipeline, DDPMPipeline, DDIMPipeline and PNDMPipeline.
+  /// What diffusers' loaders and pipeline classes correct in a folder's files is corrected. Throws FileError,
+  /// FormatError, ConfigError or WeightError, naming the file and what is wrong with it.
   static Pipeline load(const std::filesystem::path& folder, const LoadOptions& options = {});
 
   /// Throws ArgumentError for options that are not possible, NumericError when a network computes NaN or

@@ -8,6 +8,7 @@
 
 #include "daguerre/log.hpp"
 #include "daguerre/models/autoencoder_kl.hpp"
+#include "daguerre/models/clip_text.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
 #include "daguerre/pipeline/denoising.hpp"
 #include "daguerre/pipeline/precision.hpp"
@@ -21,9 +22,9 @@ class StableDiffusionNetworks {
  public:
   virtual ~StableDiffusionNetworks() = default;
   /// Token ids `[N, L]` to the states the U-Net looks at, `[N, L, D]`. `clip_skip` k > 0 takes the states k
-  /// layers before the last and applies the final norm to them.
+  /// layers before the last and applies the final norm to them. `mask` as models::ClipText's.
   virtual Tensor<float> encode_text(const ops::Context& context, const Tensor<std::int32_t>& input_ids,
-                                    int clip_skip) const = 0;
+                                    int clip_skip, const Tensor<float>* mask = nullptr) const = 0;
   /// As models::UNet2DCondition.
   virtual Tensor<float> denoise(const ops::Context& context, const Tensor<float>& sample, float timestep,
                                 const Tensor<float>& encoder_hidden_states) const = 0;
@@ -32,6 +33,7 @@ class StableDiffusionNetworks {
                                                   const Tensor<float>& pictures) const = 0;
   virtual Tensor<float> decode_latents(const ops::Context& context, const Tensor<float>& latents) const = 0;
 
+  virtual const models::ClipTextConfig& text_config() const noexcept = 0;
   virtual const models::UNet2DConditionConfig& unet_config() const noexcept = 0;
   virtual const models::AutoencoderKlConfig& autoencoder_config() const noexcept = 0;
 };

@@ -1,0 +1,206 @@
+#include "pipeline/model_folder.hpp"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "daguerre/error.hpp"
+#include "pipeline/name.hpp"
+#include "weights/text.hpp"
+#include "weights/weight_files.hpp"
+
+namespace daguerre {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* index_name = "model_index.json";
+
+// A path too long and links in a circle are "no" as well.
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+/// "it is a part of the model folder X: give that; " for a path that lies in one, directly or one folder
+/// down.
+std::string inside_hint(const fs::path& path) {
+  std::error_code error;
+  fs::path folder = fs::absolute(path, error).lexically_normal();
+  for (int up = 0; up < 2 && folder.has_parent_path(); ++up) {
+    folder = folder.parent_path();
+    if (is_there(folder / index_name))
+      return "it is a part of the model folder " + folder.string() + ": give that; ";
+  }
+  return {};
+}
+
+constexpr const char* conversion_hint =
+    "to convert a checkpoint, in Python: "
+    "diffusers.StableDiffusionPipeline.from_single_file(\"FILE\").save_pretrained(\"FOLDER\")";
+
+bool is_checkpoint_name(const fs::path& path) {
+  constexpr std::array<std::string_view, 6> extensions{".safetensors", ".ckpt", ".pt",
+                                                       ".pth",         ".bin",  ".gguf"};
+  return std::find(extensions.begin(), extensions.end(), path.extension().string()) != extensions.end();
+}
+
+/// "runwayml/stable-diffusion-v1-5": two names with a slash between them, as repositories are called.
+bool is_repository_id(const std::string& text) {
+  const auto slash = text.find('/');
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
+  return slash != text.npos && slash > 0 && slash + 1 < text.size() &&
+         text.find('/', slash + 1) == text.npos && text.front() != '.' && text.front() != '~' &&
+         text.find_first_not_of(letters) == text.npos;
+}
+
+/// Why `path`, which is no folder, is no model.
+std::string not_a_folder(const fs::path& path) {
+  const std::string text = path.string();
+  if (is_there(path)) {
+    if (path.filename() == index_name)
+      return text + " is not a folder: give the folder it lies in, " + path.parent_path().string();
+    if (is_checkpoint_name(path))
+      return text + " is a single checkpoint file; a diffusers folder is needed; " + inside_hint(path) +
+             conversion_hint;
+    return text + " is not a folder: expected a model folder in diffusers' layout";
+  }
+  if (text.find("://") != text.npos)
+    return text + " is not a folder: nothing is downloaded; give the path of a model folder on this machine";
+  if (is_repository_id(text))
+    return text +
+           " is not a folder here; if it is a repository's name: nothing is downloaded, fetch it first (hf "
+           "download " +
+           text + " --local-dir FOLDER) and give the folder";
+  return text + " is not a folder: there is no such path";
+}
+
+/// Why the folder `path`, which has no index, is no model.
+std::string no_index(const fs::path& path) {
+  std::string text =
+      path.string() + " has no " + index_name + ": expected a model folder in diffusers' layout";
+  if (is_there(path / "config.json"))
+    return text + "; " + inside_hint(path) + "a single part has no pictures";
+  std::error_code error;
+  std::vector<std::string> inner, checkpoints;
+  int seen = 0;
+  for (fs::directory_iterator entry(path, error), end; !error && entry != end && ++seen <= 1000;
+       entry.increment(error)) {
+    if (is_there(entry->path() / index_name)) inner.push_back(entry->path().filename().string());
+    if (is_checkpoint_name(entry->path())) checkpoints.push_back(entry->path().filename().string());
+  }
+  std::sort(inner.begin(), inner.end());
+  std::sort(checkpoints.begin(), checkpoints.end());
+  if (!inner.empty()) return text + "; there is one in its folder " + inner.front();
+  if (!checkpoints.empty())
+    return text + "; " + checkpoints.front() + " in it is a single checkpoint file; " + conversion_hint;
+  return text;
+}
+
+/// The class of the pipeline that `index` describes.
+std::string pipeline_class(const weights::Config& index) {
+  // A pipeline of the model's own code is named by a file and a class in it.
+  const auto root = nlohmann::json::parse(index.dump());
+  const auto name = root.find("_class_name");
+  if (name == root.end() || name->is_null())
+    throw ConfigError(pipeline_name, index.source() + ": \"_class_name\", the pipeline's class, is missing");
+  if (name->is_array())
+    throw ConfigError(pipeline_name, index.source() + ": \"_class_name\" names code of the model's own, " +
+                                         name->dump().substr(0, 200) + ", which is not run");
+  return index.class_name();
+}
+
+}  // namespace
+
+std::string ModelPart::config_path() const {
+  return (folder / "config.json").string();
+}
+
+weights::Config ModelPart::config() const {
+  const auto file = folder / "config.json";
+  if (in_root && !is_there(file))
+    throw FileError(pipeline_name, folder.string() + ": there is no folder " + weights::in_quotes(name) +
+                                       ", and no config.json beside " + index_name);
+  auto config = weights::Config::load(file);
+  const auto own = config.class_name();  // also checks that it is a name
+  if (in_root && !own.empty() && own != class_name && library == "diffusers")
+    throw ConfigError(pipeline_name, folder.string() + ": there is no folder " + weights::in_quotes(name) +
+                                         ", and the config.json beside " + index_name + " is of a " +
+                                         weights::in_quotes(own) + ", not of the " + class_name);
+  return std::move(config).with(nlohmann::json{{"_class_name", class_name}}.dump());
+}
+
+ModelFolder::ModelFolder(fs::path path, weights::Config index, std::string class_name)
+    : path_(std::move(path)), index_(std::move(index)), class_name_(std::move(class_name)) {}
+
+ModelFolder ModelFolder::open(const fs::path& path) {
+  if (!is_folder(path)) throw FileError(pipeline_name, not_a_folder(path));
+  const fs::path file = path / index_name;
+  if (!is_there(file)) throw FileError(pipeline_name, no_index(path));
+  auto index = weights::Config::load(file);
+  auto class_name = pipeline_class(index);
+  return {path, std::move(index), std::move(class_name)};
+}
+
+std::optional<ModelPart> ModelFolder::find(std::string_view name) const {
+  const auto entry = index_.json(name);  // null and an absent key are one
+  if (!entry) return std::nullopt;
+  const auto value = nlohmann::json::parse(*entry);
+  const auto is_name = [](const nlohmann::json& item) {
+    return item.is_string() && !item.get<std::string>().empty();
+  };
+  if (value.is_array() && value.size() == 2 && (value[0].is_null() || value[1].is_null()))
+    return std::nullopt;
+  if (!value.is_array() || value.size() != 2 || !is_name(value[0]) || !is_name(value[1]))
+    throw ConfigError(pipeline_name, index_.source() + ": " + weights::in_quotes(name) +
+                                         " must be a library and a class, found " + entry->substr(0, 200));
+  ModelPart part{std::string(name), value[0].get<std::string>(), value[1].get<std::string>(), path_ / name};
+  part.in_root = !is_folder(part.folder);
+  if (part.in_root) part.folder = path_;
+  return part;
+}
+
+ModelPart ModelFolder::part(std::string_view name,
+                            std::initializer_list<std::string_view> class_names) const {
+  auto found = find(name);
+  if (!found)
+    throw ConfigError(pipeline_name, index_.source() + ": there is no " + weights::in_quotes(name) +
+                                         ", which a " + class_name_ + " needs");
+  if (found->library != "diffusers" && found->library != "transformers")
+    throw ConfigError(pipeline_name, index_.source() + ": " + weights::in_quotes(name) +
+                                         " is of the library " + weights::in_quotes(found->library) +
+                                         ", supported are diffusers and transformers");
+  std::string known;
+  for (const auto class_name : class_names) {
+    if (found->class_name == class_name) return *found;
+    known.append(known.empty() ? "" : ", ").append(class_name);
+  }
+  if (known.empty()) return *found;
+  throw ConfigError(pipeline_name, index_.source() + ": class " + weights::in_quotes(found->class_name) +
+                                       " of " + weights::in_quotes(name) +
+                                       " is not supported; supported are: " + known);
+}
+
+std::string model_name(const fs::path& path) {
+  std::error_code error;
+  fs::path whole = fs::absolute(path, error);
+  while (whole.has_relative_path() && (!whole.has_filename() || whole.filename() == "."))
+    whole = whole.parent_path();
+  // The parent of a link's target is not the link's own.
+  if (whole.filename() == "..") whole = fs::weakly_canonical(whole, error);
+  // …/models--owner--name/snapshots/<commit>
+  const fs::path snapshots = whole.parent_path();
+  const std::string repository = snapshots.parent_path().filename().string();
+  if (snapshots.filename() == "snapshots" && repository.starts_with("models--"))
+    return repository.substr(repository.rfind("--") + 2);
+  return whole.filename().string();
+}
+
+}  // namespace daguerre
