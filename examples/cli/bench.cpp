@@ -19,6 +19,7 @@
 #include "commands.hpp"
 #include "files.hpp"
 #include "interrupt.hpp"
+#include "numbers.hpp"
 #include "order.hpp"
 #include "progress.hpp"
 #include "system.hpp"
@@ -28,16 +29,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Request {
+struct BenchRequest {
   Order order;
   int runs = 3;
   bool profile = false;
   std::string json;
 };
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Something to show, where the kind of model asks for it.
 void choose_subject(const Order& order, const Pipeline& pipeline, GenerateOptions& options) {
@@ -100,7 +97,7 @@ void write_text(const std::string& path, const std::string& text) {
   if (!(file << text).flush()) throw FileError("--json", path + ": cannot be written");
 }
 
-void carry_out(Request request) {
+void carry_out(BenchRequest request) {
   const Interrupt interrupt;
   auto& order = request.order;
   Progress progress(order.quiet);
@@ -152,7 +149,7 @@ void add_bench(CLI::App& parent) {
       "After a warm-up, each run loads the model anew and makes one picture. The first step of a run is "
       "listed by\n"
       "itself. Peak memory is that after the warm-up. docs/performance.md tells more.");
-  const auto request = std::make_shared<Request>();
+  const auto request = std::make_shared<BenchRequest>();
   auto& order = request->order;
   order.generate.seed = 42;
   add_model_option(*app, order);
@@ -163,8 +160,7 @@ void add_bench(CLI::App& parent) {
       ->group(groups::what);
   add_size_options(*app, order);
   add_step_options(*app, order, 4);
-  app->add_option("--runs", request->runs, "How often to measure, after the warm-up")
-      ->check(CLI::Range(1, 1000))
+  add_number(*app, "--runs", request->runs, {1, 1000}, "How often to measure, after the warm-up")
       ->type_name("N")
       ->capture_default_str()
       ->group(groups::how);
@@ -172,6 +168,7 @@ void add_bench(CLI::App& parent) {
   app->add_flag("--profile", request->profile, "Tell what kind of operation the time goes to")
       ->group(groups::besides);
   app->add_option("--json", request->json, "Write everything, the profile too, for programs to read")
+      ->check(file_name())
       ->type_name("FILE")
       ->group(groups::besides);
   app->add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(groups::besides);

@@ -8,7 +8,7 @@
 namespace daguerre::cli {
 namespace {
 
-void add_options(CLI::App& app, Order& order) {
+void add_class_options(CLI::App& app, Order& order) {
   add_model_option(app, order);
   app.add_option("--class", order.classes,
                  "What the picture should show: an id, or a name from the model's id2label. Several give a "
@@ -35,7 +35,7 @@ void add_class2img(CLI::App& parent) {
       "  daguerre class2img --model models/ddpm-cifar10-32 --sampler ddim --steps 50 --out thing.png\n"
       "The names of the files written go to stdout, everything else to stderr. Ctrl-C stops the run.");
   const auto order = std::make_shared<Order>();
-  add_options(*app, *order);
+  add_class_options(*app, *order);
   app->callback([order] { carry_out(*order); });
 }
 

@@ -17,8 +17,10 @@ void check_writable(std::string_view option, const fs::path& path) {
   std::error_code error;
   const auto folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::is_directory(folder, error))
-    throw FileError(option, path.string() + ": there is no folder " + folder.string());
-  if (fs::is_directory(path, error)) throw FileError(option, path.string() + ": is a folder");
+    throw FileError(option, path.string() + ": there is no folder " + folder.string() +
+                                "; make it first (mkdir -p " + folder.string() + ")");
+  if (fs::is_directory(path, error))
+    throw FileError(option, path.string() + ": is a folder; name a file, in it or beside it");
   auto probe = path;
   probe.concat("." + std::to_string(std::random_device{}()) + ".tmp");
   const bool opened = std::ofstream(probe).is_open();

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include <daguerre/weights/inspect.hpp>
 
 #include "commands.hpp"
+#include "order.hpp"
 #include "text.hpp"
 
 namespace daguerre::cli {
@@ -22,7 +24,7 @@ using weights::ComponentDescription;
 using weights::ModelDescription;
 using Json = nlohmann::ordered_json;
 
-struct Request {
+struct InspectRequest {
   std::string path;
   bool tensors = false;
   bool raw = false;
@@ -38,19 +40,23 @@ void print_json(const Json& json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-bool is_png(const std::string& path) {
-  constexpr std::string_view signature = "\x89PNG\r\n\x1a\n";
-  char start[8] = {};
+/// The format of the picture that a file is; empty for other files and for folders.
+std::string_view picture_format(const std::string& path) {
+  char start[32] = {};
   std::ifstream file(path, std::ios::binary);
-  return file.read(start, sizeof start) && std::string_view(start, sizeof start) == signature;
+  file.read(start, sizeof start);
+  return image_format(std::as_bytes(std::span(start, static_cast<std::size_t>(file.gcount()))));
 }
 
-void inspect_png(const Request& request) {
+void inspect_png(const InspectRequest& request) {
   const auto entries = read_png_text(request.path);
   const auto found = std::find_if(entries.begin(), entries.end(),
                                   [](const auto& entry) { return entry.first == "parameters"; });
   if (found == entries.end())
-    throw FormatError("inspect", request.path + ": this PNG file has no \"parameters\" text");
+    throw FormatError("inspect",
+                      request.path +
+                          ": this PNG file has no \"parameters\" text, where programs note how they made "
+                          "a picture");
   if (request.raw) return print(found->second + "\n");
   const auto text = parse_infotext(found->second);
   if (request.json) {
@@ -155,7 +161,7 @@ Json to_json(const ComponentDescription& component, bool with_tensors) {
   return result;
 }
 
-void inspect_weights(const Request& request) {
+void inspect_weights(const InspectRequest& request) {
   const auto model = weights::inspect(request.path, request.options);
   const bool is_folder = model.kind == ModelDescription::Kind::model_folder;
   if (request.json) {
@@ -175,8 +181,12 @@ void inspect_weights(const Request& request) {
     if (!component.problem.empty()) throw FormatError("inspect", component.name + ": " + component.problem);
 }
 
-void run(const Request& request) {
-  if (is_png(request.path)) return inspect_png(request);
+void run(const InspectRequest& request) {
+  const auto format = picture_format(request.path);
+  if (format == "PNG") return inspect_png(request);
+  if (!format.empty())
+    throw FormatError("inspect",
+                      request.path + ": a " + std::string(format) + " picture, only PNG metadata is read");
   if (request.raw) throw CLI::ValidationError("--raw", request.path + " is not a PNG file");
   inspect_weights(request);
 }
@@ -191,11 +201,12 @@ void add_inspect(CLI::App& parent) {
       "  daguerre inspect models/stable-diffusion-v1-5\n"
       "  daguerre inspect models/stable-diffusion-v1-5/unet --json\n"
       "  daguerre inspect lighthouse.png");
-  const auto request = std::make_shared<Request>();
+  const auto request = std::make_shared<InspectRequest>();
   app->add_option(
          "path", request->path,
          "Model folder, component folder, .safetensors file, .safetensors.index.json, or a PNG file with "
          "\"parameters\" text")
+      ->check(file_name())
       ->type_name("PATH")
       ->required();
   app->add_flag("--tensors", request->tensors,

@@ -8,6 +8,8 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -23,6 +25,22 @@ enum ExitCode { done = 0, failed = 1, wrong_use = 2 };
 int fail(ExitCode code, std::string_view message) {
   std::fprintf(stderr, "daguerre: %s\n", daguerre::cli::one_line(message).c_str());
   return code;
+}
+
+/// The arguments, the last one first, as CLI11 wants them. It would take the argument that follows "--name="
+/// for the value; a value that is nothing is an argument of its own.
+std::vector<std::string> arguments(int argc, char** argv) {
+  std::vector<std::string> result;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string argument = argv[i];
+    const bool has_empty_value = argument.starts_with("--") && argument.find('=') == argument.size() - 1;
+    if (has_empty_value) {
+      argument.pop_back();
+      result.emplace_back();
+    }
+    result.push_back(std::move(argument));
+  }
+  return result;
 }
 
 /// Breaks descriptions into lines that fit beside the names of the options.
@@ -60,7 +78,7 @@ int main(int argc, char** argv) {
   daguerre::cli::add_inspect(app);
   daguerre::cli::add_bench(app);
   try {
-    app.parse(argc, argv);
+    app.parse(arguments(argc, argv));
     if (std::fflush(stdout) != 0) return fail(failed, "standard output cannot be written");
     return done;
   } catch (const CLI::Success& request) {  // --help and --version

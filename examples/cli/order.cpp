@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <random>
@@ -21,6 +22,7 @@
 
 #include "files.hpp"
 #include "interrupt.hpp"
+#include "numbers.hpp"
 #include "progress.hpp"
 
 namespace daguerre::cli {
@@ -66,19 +68,8 @@ CLI::Validator png_name() {
       [](const std::string& name) {
         auto extension = std::filesystem::path(name).extension().string();
         for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-        return extension == ".png" ? std::string() : "\"" + name + "\" does not end in .png";
-      },
-      "");
-}
-
-/// Accepts what fits into 64 bits; the conversion that follows takes negative numbers too.
-CLI::Validator seed_number() {
-  return CLI::Validator(
-      [](const std::string& text) {
-        std::uint64_t seed = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
-        const bool whole = error == std::errc() && end == text.data() + text.size();
-        return whole ? std::string() : text + " is not a whole number from 0 to 18446744073709551615";
+        return extension == ".png" ? std::string()
+                                   : "\"" + name + "\" does not end in .png, the only format that is written";
       },
       "");
 }
@@ -101,9 +92,18 @@ std::int32_t class_called(const std::string& text, const Pipeline& pipeline) {
   return is_id ? id : pipeline.class_id(text);
 }
 
+CLI::Validator file_name() {
+  return CLI::Validator(
+      [](const std::string& name) {
+        return name.empty() ? std::string("expected the name of a file, found nothing") : std::string();
+      },
+      "");
+}
+
 void add_model_option(CLI::App& app, Order& order) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--model", order.model, "Model folder in diffusers' layout (with model_index.json)")
+      ->check(file_name())
       ->type_name("DIR")
       ->required()
       ->group(groups::what);
@@ -118,41 +118,38 @@ void add_output_options(CLI::App& app, Order& order) {
       ->required()
       ->group(groups::what);
   add_size_options(app, order);
-  app.add_option("--count", order.count,
-                 "Pictures to make in one run, at most 1000; picture i has seed + i - 1")
-      ->check(CLI::Range(1, 1000))
+  add_number(app, "--count", order.count, {1, 1000},
+             "Pictures to make in one run, at most 1000; picture i has seed + i - 1")
       ->type_name("N")
       ->group(groups::what);
-  app.add_option("--seed", order.seed, "Of the first picture; drawn and printed when absent")
-      ->check(seed_number())
+  add_number(app, "--seed", order.seed, {0, std::numeric_limits<std::uint64_t>::max()},
+             "Of the first picture; drawn and printed when absent")
       ->type_name("N")
       ->group(groups::what);
 }
 
 void add_size_options(CLI::App& app, Order& order) {
   auto& generate = order.generate;
-  app.add_option("--width", generate.width,
-                 "In pixels, a multiple of 8; by default what the model was trained at")
-      ->check(CLI::PositiveNumber)
+  add_number(
+      app, "--width", generate.width, {.least = 1},
+      "In pixels, a multiple of 8; by default that of --init-image, rounded down, else what the model was "
+      "trained at; with one of the two given, --init-image keeps its proportions")
       ->type_name("W")
       ->group(groups::what);
-  app.add_option("--height", generate.height, "Likewise")
-      ->check(CLI::PositiveNumber)
-      ->type_name("H")
-      ->group(groups::what);
+  add_number(app, "--height", generate.height, {.least = 1}, "Likewise")->type_name("H")->group(groups::what);
 }
 
 void add_step_options(CLI::App& app, Order& order, int steps) {
   auto& generate = order.generate;
   generate.steps = steps;
-  app.add_option("--steps", generate.steps, "More steps take longer and are nearer to the model's ideal")
-      ->check(CLI::PositiveNumber)
+  add_number(app, "--steps", generate.steps, {.least = 1},
+             "More steps take longer and are nearer to the model's ideal")
       ->type_name("N")
       ->capture_default_str()
       ->group(groups::how);
-  app.add_option("--guidance", generate.guidance_scale,
-                 "How strongly the prompt or the class steers, by default 7.5 (DiT: 4); 1 turns it off and "
-                 "halves the time")
+  add_number(app, "--guidance", generate.guidance_scale, {.least = 0.0f},
+             "How strongly the prompt or the class steers, by default 7.5 (DiT: 4); 1 turns it off and "
+             "halves the time")
       ->type_name("W")
       ->group(groups::how);
   app.add_option("--sampler", generate.sampler, "By default what the model's folder says")
@@ -164,14 +161,12 @@ void add_step_options(CLI::App& app, Order& order, int steps) {
 void add_sampling_options(CLI::App& app, Order& order) {
   auto& generate = order.generate;
   add_step_options(app, order, 20);
-  app.add_option("--guidance-rescale", generate.guidance_rescale,
-                 "0 to 1: keeps strong guidance from overexposing; 0.7 suits models with zero terminal SNR")
-      ->check(CLI::Range(0.0, 1.0))
+  add_number(app, "--guidance-rescale", generate.guidance_rescale, {0.0f, 1.0f},
+             "0 to 1: keeps strong guidance from overexposing; 0.7 suits models with zero terminal SNR")
       ->type_name("PHI")
       ->capture_default_str()
       ->group(groups::how);
-  app.add_option("--eta", generate.eta, "For ddim: 0 is deterministic, 1 as noisy as ddpm")
-      ->check(CLI::Range(0.0, 1.0))
+  add_number(app, "--eta", generate.eta, {0.0, 1.0}, "For ddim: 0 is deterministic, 1 as noisy as ddpm")
       ->type_name("ETA")
       ->capture_default_str()
       ->group(groups::how);
@@ -187,6 +182,7 @@ void add_latents_option(CLI::App& app, Order& order) {
          "--latents", order.latents,
          "Initial noise, unit variance: tensor \"latents\" (or the only one), [N, C, h, w] as diffusers has "
          "it. Count and size follow from it")
+      ->check(file_name())
       ->type_name("FILE.safetensors")
       ->group(groups::from);
 }
@@ -206,8 +202,7 @@ void add_machine_options(CLI::App& app, Order& order) {
       ->type_name("NAME")
       ->capture_default_str()
       ->group(groups::machine);
-  app.add_option("--threads", order.load.threads, "0: as many as there are processors")
-      ->check(CLI::Range(0, 4096))
+  add_number(app, "--threads", order.load.threads, {0, 4096}, "0: as many as there are processors")
       ->type_name("N")
       ->capture_default_str()
       ->group(groups::machine);
@@ -222,15 +217,15 @@ void add_other_outputs(CLI::App& app, Order& order) {
           ->check(png_name())
           ->type_name("FILE.png")
           ->group(groups::besides);
-  app.add_option("--preview-every", order.preview_every,
-                 "Steps between previews; each takes as long as the decoder")
-      ->check(CLI::PositiveNumber)
+  add_number(app, "--preview-every", order.preview_every, {.least = 1},
+             "Steps between previews; each takes as long as the decoder")
       ->needs(preview)
       ->type_name("N")
       ->capture_default_str()
       ->group(groups::besides);
   app.add_option("--save-latents", order.save_latents,
                  "Write the final latents, [N, C, h, w], scaled as the denoiser sees them")
+      ->check(file_name())
       ->type_name("FILE.safetensors")
       ->group(groups::besides);
   app.add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(groups::besides);

@@ -9,7 +9,8 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace daguerre::cli {
 
@@ -49,6 +50,9 @@ void add_step_options(CLI::App& app, Order& order,
 void add_latents_option(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);
+
+/// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
+CLI::Validator file_name();
 
 /// The id that `text` is, or that the class of that name has. Throws ArgumentError.
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);

@@ -9,13 +9,10 @@
 #include "text.hpp"
 
 namespace daguerre::cli {
-namespace {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
-
-}  // namespace
 
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(stderr_is_terminal()) {}
 Progress::~Progress() {

@@ -8,6 +8,8 @@
 
 namespace daguerre::cli {
 
+double seconds_since(std::chrono::steady_clock::time_point start);
+
 /// Tells on stderr how a run goes: one line that is redrawn on a terminal, a line for each step elsewhere.
 /// Silent when quiet, but for warnings.
 class Progress {

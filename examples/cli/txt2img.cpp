@@ -3,12 +3,13 @@
 #include <CLI/CLI.hpp>
 
 #include "commands.hpp"
+#include "numbers.hpp"
 #include "order.hpp"
 
 namespace daguerre::cli {
 namespace {
 
-void add_options(CLI::App& app, Order& order) {
+void add_prompt_options(CLI::App& app, Order& order) {
   auto& generate = order.generate;
   add_model_option(app, order);
   app.add_option("--prompt", generate.prompt, "What the picture should show")
@@ -20,23 +21,25 @@ void add_options(CLI::App& app, Order& order) {
       ->group(groups::what);
   add_output_options(app, order);
   add_sampling_options(app, order);
-  app.add_option("--clip-skip", generate.clip_skip, "Layers left out at the end of the text encoder")
-      ->check(CLI::NonNegativeNumber)
+  add_number(app, "--clip-skip", generate.clip_skip, {.least = 0},
+             "Layers left out at the end of the text encoder")
       ->type_name("N")
       ->capture_default_str()
       ->group(groups::how);
-  auto* init = app.add_option("--init-image", order.init_image,
-                              "Picture to start from: PNG, JPEG or BMP, scaled to the size")
-                   ->type_name("FILE")
-                   ->group(groups::from);
-  app.add_option("--strength", generate.strength,
-                 "0 to 1, how far to go from --init-image; 0.8 by default, 1 with --mask")
-      ->default_str("")
-      ->check(CLI::Range(0.0, 1.0))
+  auto* init =
+      app.add_option("--init-image", order.init_image,
+                     "Picture to start from: PNG, JPEG or BMP, turned as its EXIF says, scaled to the "
+                     "size")
+          ->check(file_name())
+          ->type_name("FILE")
+          ->group(groups::from);
+  add_number(app, "--strength", generate.strength, {0.0, 1.0},
+             "0 to 1, how far to go from --init-image; 0.8 by default, 1 with --mask")
       ->needs(init)
       ->type_name("S")
       ->group(groups::from);
   app.add_option("--mask", order.mask, "Where to paint over --init-image: white paints, black keeps")
+      ->check(file_name())
       ->needs(init)
       ->type_name("FILE")
       ->group(groups::from);
@@ -58,7 +61,7 @@ void add_txt2img(CLI::App& parent) {
       "lighthouse.png --strength 0.6 --sampler euler-a --out snow.png\n"
       "The names of the files written go to stdout, everything else to stderr. Ctrl-C stops the run.");
   const auto order = std::make_shared<Order>();
-  add_options(*app, *order);
+  add_prompt_options(*app, *order);
   app->callback([order] { carry_out(*order); });
 }
 

@@ -16,9 +16,9 @@
 namespace daguerre::study {
 namespace {
 
-constexpr const char* measure_name = "relative L2 error of the latents";
+constexpr const char* error_name = "relative L2 error of the latents";
 
-struct Order {
+struct ConvergenceOrder {
   LatentMaker::Options make;
   std::string pictures, out, precision = "f32", reference = "dpm++2m-karras:100";
   bool unconditional = false;
@@ -49,7 +49,7 @@ Json error_of(const Tensor<float>& actual, const Tensor<float>& exact) {
           {"high", std::sqrt(mean + half)}};
 }
 
-void measure_convergence(Order order) {
+void measure_convergence(ConvergenceOrder order) {
   order.make.precision = precision_called(order.precision);
   const auto training = TrainingSet::load(order.pictures);
   auto prompts = std::vector<std::string>(order.samples);
@@ -58,7 +58,7 @@ void measure_convergence(Order order) {
                                                static_cast<std::uint32_t>(order.make.seed)));
   auto settings = settings_of(order.make, order.precision, order.unconditional, order.samples);
   settings["reference"] = order.reference;
-  Results results(order.out, measure_name, settings);
+  Results results(order.out, error_name, settings);
   const LatentMaker maker(order.make, prompts);
   const auto make = [&](const std::string& text) {
     const auto cell = cell_called(text);
@@ -81,7 +81,7 @@ void add_convergence(CLI::App& parent) {
       "convergence",
       "How far samplers of the probability flow's differential equation are from its solution, which they "
       "all approach from the same noise: the relative L2 difference from a run of many steps.");
-  const auto order = std::make_shared<Order>();
+  const auto order = std::make_shared<ConvergenceOrder>();
   add_sampling_options(app, order->make, order->precision, order->unconditional);
   app.add_option("--pictures", order->pictures, "What train_emoji.py pictures wrote")->required();
   app.add_option("--out", order->out, "JSON file of the finished cells")->required();

@@ -14,7 +14,7 @@
 namespace daguerre::study {
 namespace {
 
-struct Order {
+struct NearestOrder {
   std::string model, pictures, precision = "auto";
   std::size_t prompts = 100;
   std::uint32_t seed = 0;
@@ -22,7 +22,7 @@ struct Order {
   int steps = 20, threads = 0;
 };
 
-void count_right_ones(const Order& order) {
+void count_right_ones(const NearestOrder& order) {
   const auto training = TrainingSet::load(order.pictures);
   const auto chosen = draw_distinct(training.names.size(), order.prompts, order.seed);
   const auto pipeline =
@@ -60,7 +60,7 @@ void add_nearest(CLI::App& parent) {
       "Makes a picture of each of some names, drawn at random, and counts those whose nearest training "
       "picture is the right one, by the Euclidean distance of the autoencoder's latents (posterior means of "
       "the 8-bit pictures).");
-  const auto order = std::make_shared<Order>();
+  const auto order = std::make_shared<NearestOrder>();
   app.add_option("--model", order->model, "Model folder")->required();
   app.add_option("--pictures", order->pictures, "What train_emoji.py pictures wrote")->required();
   app.add_option("--prompts", order->prompts, "How many names")

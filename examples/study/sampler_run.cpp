@@ -72,9 +72,9 @@ Tensor<float> LatentMaker::make_some(const samplers::Sampler& sampler, int steps
   std::vector<std::uint64_t> seeds(static_cast<std::size_t>(end - begin));
   std::iota(seeds.begin(), seeds.end(), options_.seed + static_cast<std::uint64_t>(begin));
   SeededNoise noise("torch-cpu", seeds);
-  const Index side = networks_->unet_config().sample_size;
-  auto latents = noise.draw(NoiseStreams::Use::initial,
-                            {end - begin, side, side, networks_->autoencoder_config().latent_channels});
+  const auto& unet = networks_->unet_config();
+  auto latents = noise.draw(NoiseStreams::Use::initial, {end - begin, unet.sample_height, unet.sample_width,
+                                                         networks_->autoencoder_config().latent_channels});
   for (float& value : latents.span()) value *= run->init_noise_sigma();
 
   DenoisingLoop loop;

@@ -18,9 +18,9 @@
 namespace daguerre::study {
 namespace {
 
-constexpr const char* measure_name = "latent Frechet distance (emoji autoencoder, 4x4x4)";
+constexpr const char* distance_name = "latent Frechet distance (emoji autoencoder, 4x4x4)";
 
-struct Order {
+struct SamplersOrder {
   LatentMaker::Options make;
   std::string pictures, out, precision = "f32";
   bool unconditional = false;
@@ -64,9 +64,9 @@ class Measure {
   std::vector<std::size_t> chosen_;
 };
 
-void measure_samplers(Order order) {
+void measure_samplers(SamplersOrder order) {
   order.make.precision = precision_called(order.precision);
-  Results results(order.out, measure_name,
+  Results results(order.out, distance_name,
                   settings_of(order.make, order.precision, order.unconditional, order.samples));
   const auto training = TrainingSet::load(order.pictures);
   const auto chosen = draw(training.names.size(), order.samples, static_cast<std::uint32_t>(order.make.seed));
@@ -100,7 +100,7 @@ void add_samplers(CLI::App& parent) {
       "autoencoder's latents, averaged to 4 x 4 x 4, with a 95 % interval. Prompts are names drawn at "
       "random, "
       "the seeds the same for every cell. Goes on from --out; plot_samplers.py draws it.");
-  const auto order = std::make_shared<Order>();
+  const auto order = std::make_shared<SamplersOrder>();
   add_sampling_options(app, order->make, order->precision, order->unconditional);
   app.add_option("--pictures", order->pictures, "What train_emoji.py pictures wrote")->required();
   app.add_option("--out", order->out, "JSON file of the finished cells")->required();

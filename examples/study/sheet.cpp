@@ -13,7 +13,7 @@
 namespace daguerre::study {
 namespace {
 
-struct Order {
+struct SheetOrder {
   std::string model, init_image, out, precision = "auto", sampler;
   std::vector<std::string> prompts, classes;
   std::vector<float> guidance{3.0f};
@@ -44,7 +44,7 @@ Image contact_sheet(const std::vector<Image>& pictures, Index columns, Index sca
   return sheet;
 }
 
-void make_sheet(const Order& order) {
+void make_sheet(const SheetOrder& order) {
   const auto pipeline =
       Pipeline::load(order.model, {.precision = precision_called(order.precision), .threads = order.threads});
   GenerateOptions options;
@@ -79,7 +79,7 @@ void add_sheet(CLI::App& parent) {
       "sheet",
       "A contact sheet: a picture of each prompt, each with a seed of its own. With several --guidance or "
       "--negative, all prompts for each of them in turn, from the same seeds.");
-  const auto order = std::make_shared<Order>();
+  const auto order = std::make_shared<SheetOrder>();
   app.add_option("--model", order->model, "Model folder")->required();
   auto* what = app.add_option_group("what")->require_option(1);
   what->add_option("--prompts", order->prompts, "What to show");

@@ -38,13 +38,15 @@ void rewrite_unet(const fs::path& model, Change&& change) {
   writer.save(path);
 }
 
+/// In the index, which is what counts, and in the scheduler's own file.
 void name_unknown_scheduler(const fs::path& model) {
-  const auto path = model / "scheduler" / "scheduler_config.json";
-  std::ifstream in(path);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  const std::string known = "PNDMScheduler";
-  text.replace(text.find(known), known.size(), "DelphiScheduler");
-  std::ofstream(path) << text;
+  for (const auto& path : {model / "model_index.json", model / "scheduler" / "scheduler_config.json"}) {
+    std::ifstream in(path);
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    const std::string known = "PNDMScheduler";
+    text.replace(text.find(known), known.size(), "DelphiScheduler");
+    std::ofstream(path) << text;
+  }
 }
 
 void break_model(std::string_view how, const fs::path& model, const fs::path& target) {
