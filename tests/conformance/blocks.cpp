@@ -4,6 +4,7 @@
 
 #include "conformance/case.hpp"
 #include "daguerre/nn/ada_norm.hpp"
+#include "daguerre/nn/added_kv_attention.hpp"
 #include "daguerre/nn/resnet.hpp"
 #include "daguerre/nn/timestep.hpp"
 #include "daguerre/nn/transformer.hpp"
@@ -18,7 +19,26 @@ using weights::Config;
 using Block = std::function<Tensor<float>(const ops::Context&, const Recorded&)>;
 
 template <class T>
+Block added_kv_attention(const Config& config, const nn::Loader& loader) {
+  typename nn::AddedKvAttention<T>::Options options;
+  options.channels = config.require_int("query_dim");
+  options.heads = config.get("heads", 8);
+  options.head_dim = config.get("dim_head", 64);
+  options.states_dim = config.require_int("added_kv_proj_dim");
+  options.norm_num_groups = config.require_int("norm_num_groups");
+  options.only_cross_attention = config.get("only_cross_attention", false);
+  config.expect("bias", {"true"});
+  config.ignore({"cross_attention_dim", "processor", "upcast_softmax"});
+  config.finish();
+  return
+      [module = nn::AddedKvAttention<T>(loader, options)](const ops::Context& context, const Recorded& run) {
+        return module(context, run.tensor("in.x"), run.tensor_as<T>("in.ctx"));
+      };
+}
+
+template <class T>
 Block attention(const Config& config, const nn::Loader& loader) {
+  if (config.has("added_kv_proj_dim")) return added_kv_attention<T>(config, loader);
   const int heads = config.get("heads", 8), groups = config.get("norm_num_groups", 0);
   const auto epsilon = static_cast<float>(config.get("eps", 1e-5));
   const auto rescale = static_cast<float>(config.get("rescale_output_factor", 1.0));
@@ -34,7 +54,11 @@ Block attention(const Config& config, const nn::Loader& loader) {
     config.finish();
     if (options.cross_attention_dim != 0 || !options.bias || heads * options.head_dim != options.query_dim)
       throw ConfigError("conformance", "attention with a group norm that is not over pixels");
-    nn::SpatialAttention<T> module(loader, {options.query_dim, heads, groups, epsilon, rescale});
+    nn::SpatialAttention<T> module(loader, {.channels = options.query_dim,
+                                            .heads = heads,
+                                            .norm_num_groups = groups,
+                                            .norm_epsilon = epsilon,
+                                            .rescale_output_factor = rescale});
     return [module](const ops::Context& context, const Recorded& run) {
       return module(context, run.tensor("in.x"));
     };
@@ -152,13 +176,18 @@ Block upsample(const Config& config, const nn::Loader& loader) {
 
 template <class T>
 Block timestep_embedding_mlp(const Config& config, const nn::Loader& loader) {
-  config.expect("cond_proj_dim", {"null"});
+  nn::TimestepEmbedding<float>::Options options;
+  options.activation = ops::parse_activation(config.get("act_fn", "silu"), config.source());
+  if (const auto name = config.optional_string("post_act_fn"))
+    options.post_activation = ops::parse_activation(*name, config.source());
+  options.condition_channels = config.optional_int("cond_proj_dim").value_or(0);
   nn::TimestepEmbedding<float> module(loader, config.require_int("in_channels"),
-                                      config.require_int("time_embed_dim"),
-                                      ops::parse_activation(config.get("act_fn", "silu"), config.source()));
+                                      config.require_int("time_embed_dim"), options);
   config.finish();
   return [module](const ops::Context& context, const Recorded& run) {
-    return module(context, run.tensor("in.x"));
+    Tensor<float> condition;
+    if (run.has("in.c")) condition = run.tensor("in.c");
+    return module(context, run.tensor("in.x"), condition.empty() ? nullptr : &condition);
   };
 }
 

@@ -112,6 +112,10 @@ std::vector<Result> run_below(const fs::path& folder, const Options& options) {
     return {guarded(case_name(folder), [&] { return run_tokenizer(folder); })};
   if (fs::exists(folder / "config.json") && !test::golden_runs(folder).empty())
     return {guarded(case_name(folder), [&] { return run_case(folder, options); })};
+  if (fs::exists(folder / "case.json") && fs::exists(folder / "io.safetensors")) {
+    Result result = guarded(case_name(folder), [&] { return run_pictures(folder).value_or(Result()); });
+    if (!result.checks.empty()) return {std::move(result)};
+  }
 
   std::vector<fs::path> children;
   for (const auto& entry : fs::directory_iterator(folder))

@@ -102,7 +102,7 @@ std::vector<Recorded> recorded_runs(const std::filesystem::path& case_folder);
 nn::Loader loader_for(const std::filesystem::path& weights, const ops::Context& context);
 
 /// All cases found in `folder` or below it, each run. A folder is a case when it holds a config.json beside
-/// an io*.safetensors, a cases.json, or a model_index.json beside runs/ (one result for each run).
+/// an io*.safetensors, a cases.json, a model_index.json beside runs/ (one result for each run), or pictures.
 std::vector<Result> run_below(const std::filesystem::path& folder, const Options& options);
 
 // What `run_below` picks from. Each returns nothing when the class is not its own.
@@ -114,6 +114,7 @@ std::optional<Result> run_random(const std::filesystem::path& folder, const weig
 std::optional<Result> run_metric(const std::filesystem::path& folder, const weights::Config& config,
                                  const Options& options);
 std::optional<Result> run_sampler(const std::filesystem::path& folder, const weights::Config& config);
+std::optional<Result> run_pictures(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
 std::vector<Result> run_pipeline(const std::filesystem::path& folder, const Options& options);
 

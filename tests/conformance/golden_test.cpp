@@ -45,8 +45,8 @@ TEST_CASE("recorded networks agree in 8 bits", "[golden][int8]") {
     }
 }
 
-TEST_CASE("recorded random numbers, samplers and metrics agree with the reference", "[golden]") {
-  for (const auto* area : {"random", "schedulers", "metrics"}) SECTION(area) {
+TEST_CASE("recorded random numbers, samplers, metrics and pictures agree with the reference", "[golden]") {
+  for (const auto* area : {"random", "schedulers", "metrics", "images", "vision"}) SECTION(area) {
       check_area(area, {.engine = "eigen"});
     }
 }

@@ -1,9 +1,12 @@
+#include <map>
+
 #include "conformance/case.hpp"
 #include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/models/clip_text.hpp"
 #include "daguerre/models/dit.hpp"
 #include "daguerre/models/unet_2d.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
+#include "daguerre/models/vq_model.hpp"
 #include "daguerre/pipeline/guidance.hpp"
 
 namespace daguerre::conformance {
@@ -25,22 +28,69 @@ void compare(Result& result, const Recorded& run, const std::string& name, const
       {name + run.label(), test::difference(actual, run.tensor("out." + name)), bound<T>(limit)});
 }
 
+/// All inputs that a run has beside the sample and the time.
+models::UNet2DConditionInputs condition_inputs(const Recorded& run) {
+  models::UNet2DConditionInputs inputs;
+  const std::map<std::string, Tensor<float>*> known{{"encoder_hidden_states", &inputs.encoder_hidden_states},
+                                                    {"mask", &inputs.encoder_attention_mask},
+                                                    {"class_labels", &inputs.class_labels},
+                                                    {"timestep_cond", &inputs.timestep_cond},
+                                                    {"added.text_embeds", &inputs.text_embeds},
+                                                    {"added.time_ids", &inputs.time_ids},
+                                                    {"added.image_embeds", &inputs.image_embeds},
+                                                    {"added.hint", &inputs.hint},
+                                                    {"mid_res", &inputs.features.mid_residual}};
+  for (const auto& name : run.names_below("in.")) {
+    if (name == "sample" || name == "timestep" || name.starts_with("down_res.") || name.starts_with("intra."))
+      continue;
+    const auto found = known.find(name);
+    if (found == known.end()) throw ConfigError("conformance", "input \"" + name + "\" is not supported");
+    *found->second = run.tensor("in." + name);
+  }
+  const auto series = [&](const std::string& prefix, std::vector<Tensor<float>>& list) {
+    for (int i = 0; run.has(prefix + std::to_string(i)); ++i)
+      list.push_back(run.tensor(prefix + std::to_string(i)));
+  };
+  series("in.down_res.", inputs.features.down_residuals);
+  series("in.intra.", inputs.features.down_features);
+  return inputs;
+}
+
 template <class T>
 void run_unet(const fs::path& folder, const weights::Config& config, const ops::Context& context,
               Result& result) {
   const models::UNet2DCondition<T> unet(models::UNet2DConditionConfig::from(config),
                                         loader_for(folder / "weights.safetensors", context));
   for (const auto& run : recorded_runs(folder)) {
-    for (const auto& input : run.names_below("in."))
-      if (input != "sample" && input != "timestep" && input != "encoder_hidden_states" && input != "mask")
-        throw ConfigError("conformance", "input \"" + input + "\" is not supported");
     const auto timesteps = run.tensor("in.timestep");
-    Tensor<float> mask;
-    if (run.has("in.mask")) mask = run.tensor("in.mask");
     compare<T>(result, run, "sample",
-               unet(context, run.tensor("in.sample"), timesteps.span(),
-                    run.tensor("in.encoder_hidden_states"), run.has("in.mask") ? &mask : nullptr),
+               unet(context, run.tensor("in.sample"), timesteps.span(), condition_inputs(run)),
                bounds::network);
+  }
+}
+
+template <class T>
+void run_vq_model(const fs::path& folder, const weights::Config& config, const ops::Context& context,
+                  Result& result) {
+  const models::VqModel<T> model(models::VqModelConfig::from(config),
+                                 loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    if (run.has("in.sample"))
+      compare<T>(result, run, "latents", model.encode(context, run.tensor("in.sample")), bounds::autoencoder);
+    if (!run.has("in.latents")) continue;
+    const auto latents = run.tensor("in.latents");
+    if (run.has("out.indices")) {
+      // Which vector is nearest to the encoded picture does not depend on what is multiplied.
+      const auto codes = model.codes(context, run.tensor("out.latents"));
+      const auto expected = run.file().read<std::int32_t>("out.indices");
+      result.checks.push_back(
+          {"indices" + run.label(),
+           test::difference(codes.template to<float>().reshape({-1}), expected.template to<float>()), 0.0});
+      compare<T>(result, run, "quantized", model.vectors(codes), bounds::autoencoder);
+    }
+    compare<T>(result, run, "decoded", model.decode(context, latents), bounds::autoencoder);
+    compare<T>(result, run, "decoded_not_quantized", model.decode(context, latents, false),
+               bounds::autoencoder);
   }
 }
 
@@ -107,10 +157,10 @@ void run_pixel_unet(const fs::path& folder, const weights::Config& config, const
   const models::UNet2D<T> unet(models::UNet2DConfig::from(config),
                                loader_for(folder / "weights.safetensors", context));
   for (const auto& run : recorded_runs(folder)) {
-    Tensor<std::int32_t> labels;
-    if (run.has("in.class_labels")) labels = run.file().read<std::int32_t>("in.class_labels");
+    Tensor<float> labels;
+    if (run.has("in.class_labels")) labels = run.tensor("in.class_labels");
     compare<T>(result, run, "sample",
-               unet(context, run.tensor("in.sample"), run.tensor("in.timestep").span(), labels.span()),
+               unet(context, run.tensor("in.sample"), run.tensor("in.timestep").span(), labels),
                bounds::network);
   }
 }
@@ -157,6 +207,8 @@ std::optional<Result> run_as(const fs::path& folder, const weights::Config& conf
     run_pixel_unet<T>(folder, config, context, result);
   else if (name == "AutoencoderKL")
     run_autoencoder<T>(folder, config, context, result);
+  else if (name == "VQModel")
+    run_vq_model<T>(folder, config, context, result);
   else if (name == "DiTTransformer2DModel" || models::DiTConfig::is_original(config))
     run_dit<T>(folder, config, context, result);
   else if (name == "CLIPTextModel" || name == "CLIPTextModelWithProjection")

@@ -2,9 +2,11 @@
 #include <string_view>
 
 #include "daguerre/error.hpp"
+#include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/models/dit.hpp"
 #include "daguerre/models/unet_2d.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
+#include "daguerre/models/vq_model.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace {
@@ -29,6 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     refusable([&] { (void)daguerre::models::UNet2DConditionConfig::from(Config::parse(text, "fuzz")); });
     refusable([&] { (void)daguerre::models::UNet2DConfig::from(Config::parse(text, "fuzz")); });
     refusable([&] { (void)daguerre::models::DiTConfig::from(Config::parse(text, "fuzz")); });
+    refusable([&] { (void)daguerre::models::AutoencoderKlConfig::from(Config::parse(text, "fuzz")); });
+    refusable([&] { (void)daguerre::models::VqModelConfig::from(Config::parse(text, "fuzz")); });
   });
   return 0;
 }

@@ -9,8 +9,8 @@
 #include "daguerre/error.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 
-// The files vocab.json, merges.txt, tokenizer_config.json and special_tokens_map.json, with a byte 0x1E
-// between them; what loads must encode and decode.
+// The files vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json and tokenizer.json, with a
+// byte 0x1E between them, an empty one being absent; what loads must encode and decode.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace fs = std::filesystem;
   static const fs::path folder = [] {
@@ -19,9 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return path;
   }();
   std::string_view rest(reinterpret_cast<const char*>(data), size);
-  for (const auto* name : {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"}) {
+  for (const auto* name :
+       {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"}) {
     const auto end = rest.find('\x1E');
-    std::ofstream(folder / name, std::ios::binary) << (rest.empty() ? "{}" : rest.substr(0, end));
+    fs::remove(folder / name);
+    if (!rest.substr(0, end).empty()) std::ofstream(folder / name, std::ios::binary) << rest.substr(0, end);
     rest = end == rest.npos ? std::string_view() : rest.substr(end + 1);
   }
   try {

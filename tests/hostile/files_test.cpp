@@ -78,8 +78,10 @@ class Model {
 TEST_CASE("there are many malformed files", "[hostile]") {
   const auto model = Model::original();
   std::size_t count = 0;
-  for (const auto& files : {hostile_safetensors(model), hostile_configs(model), hostile_tokenizers(model),
-                            hostile_indexes(), hostile_pictures(), hostile_png_text()}) {
+  for (const auto& files :
+       {hostile_safetensors(model), hostile_configs(model), hostile_tokenizers(model),
+        hostile_tokenizer_json(model), hostile_indexes(), hostile_pictures(), hostile_png_text(),
+        hostile_jpegs(), hostile_bmps()}) {
     CHECK(files.size() >= 20);
     count += files.size();
   }
@@ -101,6 +103,12 @@ TEST_CASE("malformed configurations are refused at once", "[hostile]") {
 TEST_CASE("malformed tokenizer files are refused at once", "[hostile]") {
   const Model model;
   for (const auto& file : hostile_tokenizers(Model::original())) model.expect_refusal(file);
+}
+
+TEST_CASE("malformed tokenizer.json files are refused at once", "[hostile]") {
+  const Model model;
+  fs::remove(model.folder() / "tokenizer/vocab.json");
+  for (const auto& file : hostile_tokenizer_json(Model::original())) model.expect_refusal(file);
 }
 
 TEST_CASE("malformed indexes of sharded weights are refused at once", "[hostile]") {
@@ -127,6 +135,13 @@ TEST_CASE("folders in the place of files, and links in circles, are refused", "[
                      [&] { (void)Pipeline::load(model.folder().path(), {.threads = 1}); });
     }
   expect_refusal({"a name of 1000 bytes", {}, {}}, [] { (void)Pipeline::load(repeated("n", 1000)); });
+}
+
+TEST_CASE("malformed JPEG and BMP files are refused at once", "[hostile]") {
+  const TempFolder folder;
+  for (const auto& files : {hostile_jpegs(), hostile_bmps()})
+    for (const auto& file : files)
+      expect_refusal(file, [&] { (void)Image::load(folder.write("x", file.content)); });
 }
 
 TEST_CASE("malformed PNG files are refused at once", "[hostile]") {

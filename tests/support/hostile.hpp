@@ -19,8 +19,13 @@ std::vector<HostileFile> hostile_safetensors(const std::filesystem::path& model)
 std::vector<HostileFile> hostile_configs(const std::filesystem::path& model);
 std::vector<HostileFile> hostile_indexes();
 std::vector<HostileFile> hostile_tokenizers(const std::filesystem::path& model);
+/// What may stand in the place of vocab.json and merges.txt.
+std::vector<HostileFile> hostile_tokenizer_json(const std::filesystem::path& model);
 /// PNG files whose picture cannot be decoded.
 std::vector<HostileFile> hostile_pictures();
+/// JPEG and BMP files whose picture cannot be decoded.
+std::vector<HostileFile> hostile_jpegs();
+std::vector<HostileFile> hostile_bmps();
 /// PNG files with malformed text.
 std::vector<HostileFile> hostile_png_text();
 

@@ -120,10 +120,9 @@ std::vector<HostileFile> hostile_configs(const std::filesystem::path& model) {
     unet.set_each({"norm_eps", "mid_block_scale_factor", "freq_shift"}, {"\"1\"", "[]", "true"});
     unet.set_each({"layers_per_block", "attention_head_dim", "cross_attention_dim"},
                   {"[]", "[1]", "[1,1,1]", "[1,\"1\"]"});
-    unet.set("_class_name", "\"UNet3DConditionModel\"");
     unet.set("_class_name", "7");
     unet.set("an_unknown_option", "1");
-    for (const auto* key : {"_class_name", "block_out_channels", "down_block_types", "cross_attention_dim"})
+    for (const auto* key : {"block_out_channels", "down_block_types", "cross_attention_dim"})
       unet.remove(key);
     unet.add("a list of a million items", "{\"a\":[" + repeated("0,", 1'000'000) + "0]}");
     unet.add("a list of many lists", "{\"a\":[" + repeated("[],", 690'000) + "0]}");
@@ -148,8 +147,8 @@ std::vector<HostileFile> hostile_configs(const std::filesystem::path& model) {
     vae.set_each({"block_out_channels"},
                  {"[]", "[4]", "[4,8,8]", "[-4,8]", "[0,0]", "[2147483647,2147483647]"});
     vae.set_each({"scaling_factor"}, {"0", "\"a\"", "[]", "NaN", "Infinity", "1e-320"});
-    vae.set("_class_name", "\"VQModel\"");
-    vae.set("latents_mean", "[1,2,3,4]");
+    vae.set("latents_mean", "[1,2]");
+    vae.set("latents_std", "[1,1,1,0]");
     vae.set("act_fn", "\"none\"");
   }
   {
@@ -162,10 +161,8 @@ std::vector<HostileFile> hostile_configs(const std::filesystem::path& model) {
                    "num_attention_heads", "max_position_embeddings"},
                   {"0", "2147483647"});
     text.set("hidden_act", "\"none\"");
-    text.set("architectures", "[\"T5EncoderModel\"]");
     text.set("architectures", "\"CLIPTextModel\"");
     text.set("architectures", "[1]");
-    text.remove("architectures");
     text.remove("hidden_size");
   }
   {
@@ -178,9 +175,8 @@ std::vector<HostileFile> hostile_configs(const std::filesystem::path& model) {
     scheduler.set_each({"beta_schedule", "prediction_type", "timestep_spacing"}, {"\"none\"", "5", "[]"});
     scheduler.set_each({"_class_name", "beta_schedule", "prediction_type", "timestep_spacing"},
                        {("\"" + repeated("x", 1 << 20) + "\"").c_str()});
-    scheduler.set("_class_name", "\"NoScheduler\"");
+    scheduler.set_each({"_class_name"}, {"7", "[]", "{}"});
     scheduler.set("an_unknown_option", "1");
-    scheduler.remove("_class_name");
   }
   {
     Changes index(files, model, "model_index.json");
@@ -188,6 +184,16 @@ std::vector<HostileFile> hostile_configs(const std::filesystem::path& model) {
     index.set_each({"_class_name"}, {"\"\"", "5", "[]", "{}", "\"StableDiffusion3Pipeline\"", "true"});
     index.set("_class_name", "\"" + repeated("S", 1 << 20) + "\"");
     index.remove("_class_name");
+    // The classes of parts are the index's.
+    for (const auto* part : {"unet", "vae", "text_encoder", "tokenizer", "scheduler"}) {
+      index.set_each({part},
+                     {"null", "true", "7", "\"UNet2DConditionModel\"", "[]", "{}", "[null,null]",
+                      "[\"diffusers\"]", "[\"diffusers\",7]", "[[\"diffusers\"],[\"x\"]]",
+                      "[\"diffusers\",\"NoSuchClass\"]", "[\"\",\"\"]", "[\"os\",\"system\"]",
+                      "[\"diffusers\",\"UNet3DConditionModel\"]", "[\"transformers\",\"T5EncoderModel\"]"});
+      index.set(part, "[\"diffusers\",\"" + repeated("C", 1 << 20) + "\"]");
+      index.remove(part);
+    }
   }
   return files;
 }
@@ -263,6 +269,49 @@ std::vector<HostileFile> hostile_tokenizers(const std::filesystem::path& model) 
     map.set_each({"bos_token", "eos_token", "pad_token", "unk_token"},
                  {"1", "[]", "{}", "\"\"", "\"no such token\"", "{\"content\":1}", "true"});
   }
+  return files;
+}
+
+std::vector<HostileFile> hostile_tokenizer_json(const std::filesystem::path& model) {
+  const std::string path = "tokenizer/tokenizer.json";
+  std::vector<HostileFile> files = hostile_json(path);
+  const auto add = [&](std::string name, std::string content) {
+    files.push_back({path + ": " + std::move(name), path, std::move(content)});
+  };
+  const std::string vocabulary = read_file(model / "tokenizer/vocab.json");
+  const auto with = [&](std::string_view vocab, std::string_view merges, std::string_view rest = "") {
+    return std::string(R"({"model":{"type":"BPE","vocab":)")
+               .append(vocab)
+               .append(R"(,"merges":)")
+               .append(merges) +
+           "}" + std::string(rest) + "}";
+  };
+  for (const auto* vocab : {"null", "1", "[]", "{}", "\"a\"", "[[\"a\",0]]", "{\"a\":-1}", "{\"a\":0.5}",
+                            "{\"a\":\"0\"}", "{\"a\":null}", "{\"a\":[0]}", "{\"a\":{\"b\":0}}",
+                            "{\"a\":0,\"a\":1}", "{\"a\":4294967296}", "{\"a\":18446744073709551616}"})
+    add(std::string("vocab ") + vocab, with(vocab, "[]"));
+  for (const auto* merges :
+       {"{}", "[1]", "[null]", "[{}]", "[[]]", "[\"a\"]", "[\"a b c\"]", "[\" b\"]", "[\"a \"]", "[[\"a\"]]",
+        "[[\"a\",\"b\",\"c\"]]", "[[\"a\",1]]", "[[[\"a\"],[\"b\"]]]", "[\"nosuch token\"]",
+        "[[\"nosuch\",\"token\"]]", "[[\"\",\"a\"]]"})
+    add(std::string("merges ") + merges, with(vocabulary, merges));
+  for (const auto* added : {"[1]", "[null]", "[[]]", "[{}]", "[{\"id\":634}]", "[{\"content\":\"x\"}]",
+                            "[{\"id\":-1,\"content\":\"x\"}]", "[{\"id\":634,\"content\":\"\"}]",
+                            "[{\"id\":634.5,\"content\":\"x\"}]", "[{\"id\":5,\"content\":\"x\"}]",
+                            "[{\"id\":99999,\"content\":\"x\"}]", "[{\"id\":634,\"content\":7}]",
+                            "[{\"id\":634,\"content\":\"x\",\"single_word\":true}]"})
+    add(std::string("added tokens ") + added,
+        with(vocabulary, "[]", std::string(",\"added_tokens\":") + added));
+  for (const auto* type : {"\"Unigram\"", "\"WordPiece\"", "\"WordLevel\""})
+    add(std::string("type ") + type,
+        std::string(R"({"model":{"type":)") + type + R"(,"vocab":)" + vocabulary + R"(,"merges":[]}})");
+  add("no model", "{\"vocab\":" + vocabulary + "}");
+  add("a model that is a list", "{\"model\":[" + vocabulary + "]}");
+  add("no vocabulary", R"({"model":{"type":"BPE","merges":[]}})");
+  add("many merges", with(vocabulary, "[" + repeated("\"a b\",", 900'000) + "\"a b\"]"));
+  add("many added tokens",
+      with(vocabulary, "[]", ",\"added_tokens\":[" + repeated("{},", 2'000'000) + "{}]"));
+  add("20 MB", with(vocabulary, "[]", ",\"x\":\"" + repeated("x", 20'000'000) + "\""));
   return files;
 }
 

@@ -136,8 +136,16 @@ std::vector<HostileFile> hostile_safetensors(const std::filesystem::path& model)
     many +=
         (i == 0 ? "\"" : ",\"") + std::to_string(i) + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
   add("many empty tensors", many + "}", {});
-  // As long as the format allows, and empty but for blanks.
+  // As long as the format allows.
   add("a header of 99 MB", "{}" + repeated(" ", 99'000'000), {});
+  add("a text of 99 MB and a fault", "{\"__metadata__\":{\"a\":\"" + repeated("x", 99'000'000) + "\",}}", {});
+  const std::string flood = repeated("x", 12'000'000);
+  add("a text without an end", "{\"__metadata__\":{\"a\":\"" + flood, {});
+  add("a dtype of 12 MB", "{\"x\":{\"dtype\":\"" + flood + "\"}}", {});
+  add("a key of 12 MB", "{\"" + flood + "\":1}", {});
+  add("a key of 12 MB with an escape", "{\"\\n" + flood + "\":1}", {});
+  add("a number of 12 MB", "{\"x\":{\"shape\":[" + repeated("1", 12'000'000) + "]}}", {});
+  add("a skipped text of 12 MB", "{\"x\":{\"y\":\"" + flood + "\"}}", {});
 
   // Well-formed files that do not suit the model.
   const auto valid = weights::SafetensorsFile::open(model / path);

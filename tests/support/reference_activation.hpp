@@ -20,6 +20,10 @@ inline double reference_activation(double x, ops::Activation activation) {
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
     case Activation::quick_gelu:
       return x / (1 + std::exp(-1.702 * x));
+    case Activation::relu:
+      return x > 0 ? x : 0;
+    case Activation::mish:
+      return x * std::tanh(std::log1p(std::exp(x)));
   }
   return 0;
 }

@@ -62,6 +62,13 @@ void make_seeds(const fs::path& folder) {
                                    R"({"added_tokens_decoder":{"5":{"content":"new"}}})"})
     tokenizers.add(R"({"a":0,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4})" + separator +
                    "#version: 0.2\na b</w>\n" + separator + config + separator + R"({"unk_token":"a"})");
+  for (const auto& file : hostile_tokenizer_json(model))
+    tokenizers.add(repeated(separator, 4) + file.content);
+  for (const auto* merges : {R"(["a b</w>"])", R"([["a","b</w>"]])"})
+    tokenizers.add(
+        repeated(separator, 4) +
+        R"({"added_tokens":[{"id":5,"content":"new","normalized":false}],"model":{"type":"BPE","vocab":)" +
+        R"({"a":0,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4},"merges":)" + merges + "}}");
 
   Corpus prompts(folder / "prompt_fuzz");
   for (const auto* text :
@@ -70,8 +77,13 @@ void make_seeds(const fs::path& folder) {
         "a cat\nNegative prompt: blurry\nSteps: 20, Sampler: \"Euler a, b\", Seed: 1, Size: 8x8"})
     prompts.add(text);
 
-  Corpus pictures(folder / "png_fuzz");
-  for (const auto& file : hostile_pictures()) pictures.add(file.content);
+  Corpus pictures(folder / "picture_fuzz");
+  for (const auto& files : {hostile_pictures(), hostile_jpegs(), hostile_bmps()})
+    for (const auto& file : files) pictures.add(file.content);
+  for (const auto& entry : fs::directory_iterator(golden("images/files"))) {
+    const std::string file = read_file(entry.path());
+    if (!daguerre::image_format(std::as_bytes(std::span(file))).empty()) pictures.add(file);
+  }
   for (const auto& file : hostile_png_text()) pictures.add(file.content);
   const auto png = daguerre::Image(3, 2, 4).encode_png({{"parameters", "a cat"}, {"other", "\u65e5"}});
   pictures.add({reinterpret_cast<const char*>(png.data()), png.size()});

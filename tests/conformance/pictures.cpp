@@ -1,0 +1,120 @@
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "conformance/case.hpp"
+#include "daguerre/pipeline/image.hpp"
+
+/// Cases of pictures, which have a case.json and no configuration: files read, pictures resized, pictures
+/// made into what models are given.
+namespace daguerre::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+/// [H, W, C] or [H, W] of values from 0 to 255.
+Image image_of(const Tensor<float>& values) {
+  Image image(values.dim(1), values.dim(0), values.rank() == 2 ? 1 : values.dim(2));
+  std::ranges::transform(values.span(), image.pixels().begin(),
+                         [](float value) { return static_cast<std::uint8_t>(value); });
+  return image;
+}
+
+Tensor<float> values_of(const Image& image, const Shape& like) {
+  Tensor<float> values({image.height(), image.width(), image.channels()});
+  std::ranges::copy(image.pixels(), values.data());
+  return like.rank() == 2 && image.channels() == 1 ? values.reshape({image.height(), image.width()}) : values;
+}
+
+/// Pictures of another size are infinitely far apart.
+void compare(Result& result, const std::string& name, const Tensor<float>& actual,
+             const Tensor<float>& expected, double bound) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const bool fits = actual.shape() == expected.shape();
+  result.checks.push_back(
+      {name, fits ? test::difference(actual, expected) : test::Difference{infinity, infinity}, bound});
+}
+
+/// Pixels are equal, those of JPEG files too: libjpeg's arithmetic is part of what the reference computes.
+Result run_files(const fs::path& folder, const Json& description, const Recorded& recorded) {
+  constexpr std::string_view readable[] = {".png", ".jpg", ".bmp"};
+  Result result;
+  for (const auto& entry : description.at("files")) {
+    const auto file = entry.at("file").get<std::string>();
+    if (std::ranges::find(readable, fs::path(file).extension().string()) == std::end(readable)) continue;
+    auto key = "out." + file + ".";
+    std::ranges::replace(key.begin() + 4, key.end() - 1, '.', '_');
+    const Image image = Image::load(folder / file);
+    const auto rgb =
+        recorded.file().read<float>(recorded.has(key + "load_image") ? key + "load_image" : key + "rgb");
+    compare(result, file, values_of(image.to_channels(3), rgb.shape()), rgb, 0.0);
+    if (!recorded.has(key + "rgba")) continue;
+    const auto rgba = recorded.file().read<float>(key + "rgba");
+    compare(result, file + " with alpha", values_of(image.to_channels(4), rgba.shape()), rgba, 0.0);
+  }
+  return result;
+}
+
+/// The two filters that there are, on whole pictures of 8 bits.
+Result run_resizing(const Json& description, const Recorded& recorded) {
+  Result result;
+  for (const auto& entry : description.at("cases")) {
+    const auto filter = entry.at("filter").get<std::string>();
+    const auto source = "in." + entry.at("source").get<std::string>();
+    if ((filter != "LANCZOS" && filter != "NEAREST") || entry.contains("box") || !recorded.has(source))
+      continue;
+    const auto name = entry.at("name").get<std::string>();
+    const auto expected = recorded.file().read<float>("out." + name);
+    const Image image = image_of(recorded.file().read<float>(source))
+                            .resized(entry.at("size").at(0), entry.at("size").at(1),
+                                     filter == "LANCZOS" ? Resampling::lanczos : Resampling::nearest);
+    compare(result, name, values_of(image, expected.shape()), expected, 0.0);
+  }
+  return result;
+}
+
+/// VaeImageProcessor in its mode "default"; without a size the picture's, rounded down to the model's factor.
+Result run_processor(const Json& description, const Recorded& recorded) {
+  Result result;
+  for (const auto& entry : description.at("images")) {
+    const auto& args = entry.at("args");
+    if (args.contains("resize_mode")) continue;
+    const auto number = std::to_string(entry.at("image").get<int>());
+    const Image image = image_of(recorded.file().read<float>("in.image." + number));
+    const Index factor = entry.at("processor").at("vae_scale_factor");
+    const Index width = args.value("width", image.width() / factor * factor);
+    const Index height = args.value("height", image.height() / factor * factor);
+    const auto expected = recorded.tensor("out.tensor." + number);
+    const bool is_mask = entry.value("mask", false);
+    auto actual = is_mask ? mask_input(image, width, height) : picture_input(image, width, height);
+    if (!is_mask && !entry.at("processor").value("do_normalize", true))
+      actual = to_unit_tensor(image.to_channels(3).resized(width, height));
+    compare(result, "picture " + number, actual, expected, 0.0);
+  }
+  const auto pixels = recorded.file().read<float>("out.eight_bits");
+  compare(result, "eight bits", values_of(to_image(recorded.tensor("in.decoded")), pixels.shape()), pixels,
+          0.0);
+  return result;
+}
+
+}  // namespace
+
+std::optional<Result> run_pictures(const fs::path& folder) {
+  std::ifstream file(folder / "case.json");
+  const auto description = Json::parse(file);
+  const auto lists = [&](const char* list, const char* key) {
+    const auto found = description.find(list);
+    return found != description.end() && found->is_array() && !found->empty() && found->front().contains(key);
+  };
+  const Recorded recorded(folder / "io.safetensors");
+  if (lists("files", "load_image_is")) return run_files(folder, description, recorded);
+  if (lists("images", "processor")) return run_processor(description, recorded);
+  if (lists("cases", "filter") && lists("cases", "source")) return run_resizing(description, recorded);
+  return std::nullopt;
+}
+
+}  // namespace daguerre::conformance
