@@ -8,7 +8,7 @@
 namespace daguerre::metrics {
 namespace {
 
-constexpr const char* who = "FeatureStatistics";
+constexpr const char* statistics_name = "FeatureStatistics";
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using VectorMap = Eigen::Map<Eigen::VectorXd>;
@@ -21,7 +21,7 @@ std::size_t square(Index dimension) {
 }  // namespace
 
 FeatureStatistics::FeatureStatistics(Index dimension) {
-  if (dimension < 1) throw ArgumentError(who, "dimension " + std::to_string(dimension));
+  if (dimension < 1) throw ArgumentError(statistics_name, "dimension " + std::to_string(dimension));
   scatter_.resize(square(dimension));
   mean_.resize(static_cast<std::size_t>(dimension));
 }
@@ -35,10 +35,10 @@ FeatureStatistics FeatureStatistics::of(const Tensor<T>& features) {
 
 template <class T>
 void FeatureStatistics::add(const Tensor<T>& features) {
-  require_rows(who, "features", features);
+  require_rows(statistics_name, "features", features);
   if (features.dim(1) != dimension())
-    throw ArgumentError(who, "features are " + to_string(features.shape()) + ", expected [N, " +
-                                 std::to_string(dimension()) + "]");
+    throw ArgumentError(statistics_name, "features are " + to_string(features.shape()) + ", expected [N, " +
+                                             std::to_string(dimension()) + "]");
   // In pieces, so that a large batch is not held twice.
   constexpr Index piece = 1024;
   for (Index begin = 0; begin < features.dim(0); begin += piece) {
@@ -70,16 +70,16 @@ void FeatureStatistics::shift_and_scale(const FeatureStatistics& other, double s
 
 void FeatureStatistics::merge(const FeatureStatistics& other) {
   if (other.dimension() != dimension())
-    throw ArgumentError(who, "cannot merge statistics of " + std::to_string(other.dimension()) +
-                                 " features with those of " + std::to_string(dimension()));
+    throw ArgumentError(statistics_name, "cannot merge statistics of " + std::to_string(other.dimension()) +
+                                             " features with those of " + std::to_string(dimension()));
   if (other.count_ > 0) shift_and_scale(other, 1.0, count_ + other.count_);
 }
 
 void FeatureStatistics::remove(const FeatureStatistics& part) {
   if (part.dimension() != dimension() || part.count_ > count_)
-    throw ArgumentError(who, "cannot remove " + std::to_string(part.count_) + " samples of " +
-                                 std::to_string(part.dimension()) + " features from " +
-                                 std::to_string(count_) + " of " + std::to_string(dimension()));
+    throw ArgumentError(statistics_name, "cannot remove " + std::to_string(part.count_) + " samples of " +
+                                             std::to_string(part.dimension()) + " features from " +
+                                             std::to_string(count_) + " of " + std::to_string(dimension()));
   if (part.count_ == count_)
     *this = FeatureStatistics(dimension());
   else if (part.count_ > 0)
@@ -88,7 +88,8 @@ void FeatureStatistics::remove(const FeatureStatistics& part) {
 
 Gaussian FeatureStatistics::gaussian() const {
   if (count_ < 2)
-    throw ArgumentError(who, "a covariance needs at least 2 samples, there are " + std::to_string(count_));
+    throw ArgumentError(statistics_name,
+                        "a covariance needs at least 2 samples, there are " + std::to_string(count_));
   Gaussian result{Tensor<double>::copy_of({dimension()}, mean_), Tensor<double>({dimension(), dimension()})};
   std::transform(scatter_.begin(), scatter_.end(), result.covariance.data(),
                  [this](double value) { return value / static_cast<double>(count_ - 1); });

@@ -16,7 +16,7 @@
 namespace daguerre::metrics {
 namespace {
 
-constexpr const char* who = "frechet_distance";
+constexpr const char* frechet_name = "frechet_distance";
 /// How far, relative to its size, a covariance may be from a symmetric positive semidefinite matrix.
 constexpr double tolerance = 1e-3;
 
@@ -30,25 +30,26 @@ struct Factored {
 Factored factored(const Gaussian& gaussian) {
   const Index d = gaussian.mean.size();
   if (d < 1 || gaussian.mean.rank() != 1 || !(gaussian.covariance.shape() == Shape{d, d}))
-    throw ArgumentError(who, "expected a mean [D] and a covariance [D, D], found " +
-                                 to_string(gaussian.mean.shape()) + " and " +
-                                 to_string(gaussian.covariance.shape()));
-  require_finite(who, "mean", gaussian.mean.reshape({1, d}));
-  require_finite(who, "covariance", gaussian.covariance);
+    throw ArgumentError(frechet_name, "expected a mean [D] and a covariance [D, D], found " +
+                                          to_string(gaussian.mean.shape()) + " and " +
+                                          to_string(gaussian.covariance.shape()));
+  require_finite(frechet_name, "mean", gaussian.mean.reshape({1, d}));
+  require_finite(frechet_name, "covariance", gaussian.covariance);
 
   const auto covariance = matrix(gaussian.covariance);
   if ((covariance - covariance.transpose()).cwiseAbs().maxCoeff() >
       tolerance * covariance.cwiseAbs().maxCoeff())
-    throw ArgumentError(who, "a covariance is not symmetric");
+    throw ArgumentError(frechet_name, "a covariance is not symmetric");
   const Eigen::MatrixXd symmetric = 0.5 * (covariance + covariance.transpose());
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(symmetric);
-  if (solver.info() != Eigen::Success) throw NumericError(who, "eigenvalues of a covariance do not converge");
+  if (solver.info() != Eigen::Success)
+    throw NumericError(frechet_name, "eigenvalues of a covariance do not converge");
 
   const Eigen::VectorXd& values = solver.eigenvalues();  // ascending
   const double largest = std::max(values[d - 1], 0.0);
   if (values[0] < -tolerance * largest || values[d - 1] < 0.0)
-    throw ArgumentError(who, "a covariance is not positive semidefinite: eigenvalues from " +
-                                 std::to_string(values[0]) + " to " + std::to_string(values[d - 1]));
+    throw ArgumentError(frechet_name, "a covariance is not positive semidefinite: eigenvalues from " +
+                                          std::to_string(values[0]) + " to " + std::to_string(values[d - 1]));
   // Eigenvalues that rounding alone can have made are zeros; their roots would be 1e-8 times the largest.
   const double noise = static_cast<double>(d) * std::numeric_limits<double>::epsilon() * largest;
   const Index rank = (values.array() > noise).count();
@@ -59,14 +60,15 @@ Factored factored(const Gaussian& gaussian) {
 
 double distance(const Factored& a, const Factored& b) {
   if (a.mean.size() != b.mean.size())
-    throw ArgumentError(who, "features of " + std::to_string(a.mean.size()) + " and " +
-                                 std::to_string(b.mean.size()) + " dimensions");
+    throw ArgumentError(frechet_name, "features of " + std::to_string(a.mean.size()) + " and " +
+                                          std::to_string(b.mean.size()) + " dimensions");
   double root_trace = 0.0;
   if (a.factor.cols() > 0 && b.factor.cols() > 0) {
     const Eigen::MatrixXd product = a.factor.transpose() * b.factor;
     root_trace = Eigen::BDCSVD<Eigen::MatrixXd>(product).singularValues().sum();
   }
-  return std::max(0.0, finite(who, (a.mean - b.mean).squaredNorm() + a.trace + b.trace - 2.0 * root_trace));
+  return std::max(
+      0.0, finite(frechet_name, (a.mean - b.mean).squaredNorm() + a.trace + b.trace - 2.0 * root_trace));
 }
 
 /// The 0.975 quantile of Student's t distribution (Abramowitz and Stegun, 26.7.5; four digits from 9 degrees
@@ -92,12 +94,12 @@ template <class T>
 FrechetEstimate estimate_frechet_distance(const Tensor<T>& samples, const Gaussian& reference,
                                           const JackknifeOptions& options) {
   constexpr Index fewest_groups = 10;
-  require_rows(who, "samples", samples);
+  require_rows(frechet_name, "samples", samples);
   const Index count = samples.dim(0);
   if (options.groups < fewest_groups || options.groups > count)
-    throw ArgumentError(who, std::to_string(options.groups) + " groups of " + std::to_string(count) +
-                                 " samples; between " + std::to_string(fewest_groups) +
-                                 " and the number of samples can be made");
+    throw ArgumentError(frechet_name, std::to_string(options.groups) + " groups of " + std::to_string(count) +
+                                          " samples; between " + std::to_string(fewest_groups) +
+                                          " and the number of samples can be made");
   const auto target = factored(reference);
   const auto whole = FeatureStatistics::of(samples);
   std::mt19937 generator(options.seed);

@@ -10,7 +10,7 @@
 namespace daguerre::metrics {
 namespace {
 
-constexpr const char* who = "inception_score";
+constexpr const char* inception_score_name = "inception_score";
 
 /// exp of the mean KL divergence of rows [begin, end) of p from their mean. Both tensors are [N, classes].
 double score(const Tensor<double>& p, const Tensor<double>& log_p, Index begin, Index end) {
@@ -33,7 +33,7 @@ double score(const Tensor<double>& p, const Tensor<double>& log_p, Index begin, 
 Spread scores(Tensor<double> p, Tensor<double> log_p, const InceptionScoreOptions& options) {
   const Index count = p.dim(0);
   if (options.splits < 1 || options.splits > count)
-    throw ArgumentError(who,
+    throw ArgumentError(inception_score_name,
                         std::to_string(options.splits) + " splits of " + std::to_string(count) + " samples");
   if (options.shuffle_seed) {
     std::mt19937 generator(*options.shuffle_seed);
@@ -51,7 +51,7 @@ Spread scores(Tensor<double> p, Tensor<double> log_p, const InceptionScoreOption
 }  // namespace
 
 Spread inception_score(const Tensor<double>& logits, const InceptionScoreOptions& options) {
-  require_rows(who, "logits", logits);
+  require_rows(inception_score_name, "logits", logits);
   const Index classes = logits.dim(1);
   Tensor<double> p(logits.shape()), log_p(logits.shape());
   for (Index n = 0; n < logits.dim(0); ++n) {
@@ -71,7 +71,7 @@ Spread inception_score(const Tensor<double>& logits, const InceptionScoreOptions
 Spread inception_score_of_probabilities(const Tensor<double>& probabilities,
                                         const InceptionScoreOptions& options) {
   constexpr double sum_tolerance = 1e-3;
-  require_rows(who, "probabilities", probabilities);
+  require_rows(inception_score_name, "probabilities", probabilities);
   const Index classes = probabilities.dim(1);
   Tensor<double> log_p(probabilities.shape());
   for (Index n = 0; n < probabilities.dim(0); ++n) {
@@ -79,14 +79,14 @@ Spread inception_score_of_probabilities(const Tensor<double>& probabilities,
     for (Index y = 0; y < classes; ++y) {
       const double value = probabilities.data()[n * classes + y];
       if (value < 0.0)
-        throw ArgumentError(who, "probability [" + std::to_string(n) + ", " + std::to_string(y) + "] is " +
-                                     std::to_string(value));
+        throw ArgumentError(inception_score_name, "probability [" + std::to_string(n) + ", " +
+                                                      std::to_string(y) + "] is " + std::to_string(value));
       sum += value;
       log_p.data()[n * classes + y] = std::log(value);
     }
     if (std::abs(sum - 1.0) > sum_tolerance)
-      throw ArgumentError(who, "the probabilities of sample " + std::to_string(n) + " add up to " +
-                                   std::to_string(sum) + ", expected 1");
+      throw ArgumentError(inception_score_name, "the probabilities of sample " + std::to_string(n) +
+                                                    " add up to " + std::to_string(sum) + ", expected 1");
   }
   return scores(probabilities, std::move(log_p), options);
 }

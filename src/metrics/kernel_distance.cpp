@@ -10,16 +10,17 @@
 namespace daguerre::metrics {
 namespace {
 
-constexpr const char* who = "kernel_distance";
+constexpr const char* kernel_distance_name = "kernel_distance";
 
 template <class T>
 void check(const Tensor<T>& x, const Tensor<T>& y, const PolynomialKernel& kernel) {
-  require_rows(who, "features", x, 2);
-  require_rows(who, "features", y, 2);
+  require_rows(kernel_distance_name, "features", x, 2);
+  require_rows(kernel_distance_name, "features", y, 2);
   if (x.dim(1) != y.dim(1))
-    throw ArgumentError(
-        who, "features of " + std::to_string(x.dim(1)) + " and " + std::to_string(y.dim(1)) + " dimensions");
-  if (kernel.degree < 1) throw ArgumentError(who, "a kernel of degree " + std::to_string(kernel.degree));
+    throw ArgumentError(kernel_distance_name, "features of " + std::to_string(x.dim(1)) + " and " +
+                                                  std::to_string(y.dim(1)) + " dimensions");
+  if (kernel.degree < 1)
+    throw ArgumentError(kernel_distance_name, "a kernel of degree " + std::to_string(kernel.degree));
 }
 
 /// The sum of k(x_i, y_j) over all pairs, or over those with i != j.
@@ -41,9 +42,9 @@ double kernel_sum(const Tensor<double>& x, const Tensor<double>& y, const Polyno
 
 double mmd2(const Tensor<double>& x, const Tensor<double>& y, const PolynomialKernel& kernel) {
   const auto m = static_cast<double>(x.dim(0)), n = static_cast<double>(y.dim(0));
-  return finite(who, kernel_sum(x, x, kernel, true) / (m * (m - 1)) +
-                         kernel_sum(y, y, kernel, true) / (n * (n - 1)) -
-                         2.0 * kernel_sum(x, y, kernel, false) / (m * n));
+  return finite(kernel_distance_name, kernel_sum(x, x, kernel, true) / (m * (m - 1)) +
+                                          kernel_sum(y, y, kernel, true) / (n * (n - 1)) -
+                                          2.0 * kernel_sum(x, y, kernel, false) / (m * n));
 }
 
 }  // namespace
@@ -58,9 +59,10 @@ template <class T>
 Spread kernel_distance(const Tensor<T>& x, const Tensor<T>& y, const KernelDistanceOptions& options) {
   check(x, y, options.kernel);
   if (options.subsets < 1 || options.subset_size < 2 || options.subset_size > std::min(x.dim(0), y.dim(0)))
-    throw ArgumentError(who, std::to_string(options.subsets) + " subsets of " +
-                                 std::to_string(options.subset_size) + " from " + std::to_string(x.dim(0)) +
-                                 " and " + std::to_string(y.dim(0)) + " samples");
+    throw ArgumentError(kernel_distance_name, std::to_string(options.subsets) + " subsets of " +
+                                                  std::to_string(options.subset_size) + " from " +
+                                                  std::to_string(x.dim(0)) + " and " +
+                                                  std::to_string(y.dim(0)) + " samples");
   std::mt19937 generator(options.seed);
   const auto subset = [&](const Tensor<T>& features) {
     const auto order = numpy_permutation(generator, features.dim(0));

@@ -7,7 +7,7 @@
 namespace daguerre::models {
 namespace {
 
-constexpr float norm_epsilon = 1e-6f;
+constexpr float dit_norm_epsilon = 1e-6f;
 
 nn::TimestepLabelEmbedding::Options embedding_options(const DiTConfig& config) {
   return {.dim = config.dim(),
@@ -56,7 +56,7 @@ DiT<T>::DiT(const DiTConfig& config, const nn::Loader& loader)
                                                                             weights, embedding);
     blocks_.push_back({as_first ? blocks_.front().embedding
                                 : std::make_shared<const nn::TimestepLabelEmbedding>(weights, embedding),
-                       nn::AdaLayerNormZero<T>(block.sub("norm1"), dim, norm_epsilon),
+                       nn::AdaLayerNormZero<T>(block.sub("norm1"), dim, dit_norm_epsilon),
                        nn::Attention<T>(block.sub("attn1"), {.query_dim = dim,
                                                              .heads = config.num_attention_heads,
                                                              .head_dim = config.attention_head_dim,
@@ -114,7 +114,8 @@ Tensor<float> DiT<T>::operator()(const ops::Context& context, const Tensor<float
   const auto modulation =
       proj_out_1_(context, ops::activate(context, first, ops::Activation::silu));  // (shift, scale)
   const auto tokens = proj_out_2_(
-      context, ops::modulated_layer_norm<float>(context, x, {modulation, 1}, {modulation, 0}, norm_epsilon));
+      context,
+      ops::modulated_layer_norm<float>(context, x, {modulation, 1}, {modulation, 0}, dit_norm_epsilon));
   return unpatchified(tokens, height, width, patch, config_.out_channels);
 }
 

@@ -1,55 +1,51 @@
 #include "daguerre/models/unet_2d.hpp"
 
+#include <algorithm>
+#include <string>
+
 #include "daguerre/ops/elementwise.hpp"
+#include "models/unet_blocks.hpp"
 
 namespace daguerre::models {
-namespace {
-
-template <class T>
-auto attentions(const UNet2DConfig& config) {
-  using Body = UNet2DBody<T, nn::SpatialAttention<T>>;
-  return [&config](const nn::Loader& loader, std::size_t index,
-                   typename Body::Place place) -> std::optional<nn::SpatialAttention<T>> {
-    const auto& level = config.attention[index];
-    const bool mid = place == Body::Place::mid;
-    const bool wanted = mid                          ? config.mid_attention
-                        : place == Body::Place::down ? level.down_attention
-                                                     : level.up_attention;
-    if (!wanted) return std::nullopt;
-    return nn::SpatialAttention<T>(
-        loader, {.channels = config.shape.levels[index].channels,
-                 .heads = level.heads,
-                 .norm_num_groups = mid ? config.mid_attention_groups : config.shape.resnet.groups,
-                 .norm_epsilon = config.shape.resnet.epsilon,
-                 .rescale_output_factor =
-                     mid ? config.shape.mid_block_scale_factor : config.shape.resnet.output_scale_factor});
-  };
-}
-
-}  // namespace
 
 template <class T>
 UNet2D<T>::UNet2D(const UNet2DConfig& config, const nn::Loader& loader)
-    : config_(config), body_(config.shape, loader, attentions<T>(config)) {
-  if (config.num_class_embeds > 0)
-    class_embedding_ = loader.sub("class_embedding")
-                           .tensor("weight", {config.num_class_embeds, config.shape.resnet.temb_channels});
-}
+    : config_(config),
+      time_projection_(loader.sub("time_proj"), config.time),
+      time_embedding_(loader.sub("time_embedding"), config.time.width, config.time_embedding_dim),
+      class_embedding_(loader.sub("class_embedding"), config.classes),
+      body_(config.shape, loader) {}
 
 template <class T>
 Tensor<float> UNet2D<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
                                     std::span<const float> timesteps,
                                     std::span<const std::int32_t> class_labels) const {
+  Tensor<float> labels({static_cast<Index>(class_labels.size())});
+  std::transform(class_labels.begin(), class_labels.end(), labels.data(),
+                 [](std::int32_t id) { return static_cast<float>(id); });
+  return (*this)(context, sample, timesteps, labels);
+}
+
+template <class T>
+Tensor<float> UNet2D<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
+                                    std::span<const float> timesteps,
+                                    const Tensor<float>& class_labels) const {
   const Index batch = sample.rank() == 0 ? 0 : sample.dim(0);
-  const Index wanted = config_.num_class_embeds > 0 ? batch : 0;
-  if (static_cast<Index>(class_labels.size()) != wanted)
-    throw ArgumentError(
-        "unet", std::to_string(class_labels.size()) + " class labels, expected " + std::to_string(wanted));
-  auto temb = body_.time_embedding(context, timesteps, batch);
-  if (wanted > 0) temb = ops::add(context, temb, ops::embedding_lookup(class_embedding_, class_labels));
-  return body_(context, sample, temb, [&](const nn::SpatialAttention<T>& attention, const Tensor<float>& x) {
-    return attention(context, x);
-  });
+  if (class_embedding_.is_none() && !class_labels.empty())
+    throw ArgumentError("unet", std::to_string(class_labels.dim(0)) + " class labels, expected 0");
+  auto temb = embedded_time(context, time_projection_, time_embedding_, timesteps, batch);
+  if (!class_embedding_.is_none())
+    temb = ops::add(context, temb, class_embedding_(context, class_labels, batch, time_projection_));
+  auto result = body_(context, sample, UNetBlockInputs<T>{temb});
+  if (config_.time.kind != TimeProjectionOptions::Kind::fourier) return result;
+  // Times are noise levels there, and the output is a score.
+  const Index size = result.size() / batch;
+  for (Index n = 0; n < batch; ++n) {
+    const float level = timesteps[timesteps.size() == 1 ? 0 : static_cast<std::size_t>(n)];
+    float* const image = result.data() + n * size;
+    std::transform(image, image + size, image, [=](float value) { return value / level; });
+  }
+  return result;
 }
 
 template class UNet2D<float>;

@@ -1,77 +1,100 @@
 #include "daguerre/models/unet_2d_condition.hpp"
 
+#include <algorithm>
+#include <string>
+#include <utility>
+
 #include "daguerre/ops/elementwise.hpp"
+#include "models/unet_blocks.hpp"
 
 namespace daguerre::models {
-namespace {
 
-UNet2DShape shape_of(const UNet2DConditionConfig& config) {
-  UNet2DShape shape;
-  shape.in_channels = config.in_channels;
-  shape.out_channels = config.out_channels;
-  for (const auto& level : config.levels) shape.levels.push_back({level.channels, level.layers});
-  shape.resnet = {.temb_channels = config.time_embedding_dim,
-                  .groups = config.norm_num_groups,
-                  .epsilon = config.norm_eps,
-                  .non_linearity = config.act_fn,
-                  .scale_shift = config.resnet_scale_shift,
-                  .output_scale_factor = config.resnet_out_scale_factor};
-  shape.mid_block_scale_factor = config.mid_block_scale_factor;
-  shape.downsample_padding = config.downsample_padding;
-  shape.time_activation = config.act_fn;
-  shape.out_activation = config.act_fn;
-  shape.timestep = config.timestep;
-  return shape;
+Index UNet2DConditionConfig::cross_attention_dim() const {
+  using Kind = StatesProjectionOptions::Kind;
+  if (states.kind == Kind::image_proj) return 0;
+  return states.kind == Kind::none ? states.width : states.input_width;
 }
-
-template <class T>
-auto transformers(const UNet2DConditionConfig& config) {
-  using Body = UNet2DBody<T, nn::Transformer2D<T>>;
-  return [&config](const nn::Loader& loader, std::size_t index,
-                   typename Body::Place place) -> std::optional<nn::Transformer2D<T>> {
-    const auto& level = config.levels[index];
-    const int heads = place == Body::Place::down ? level.attention_heads
-                      : place == Body::Place::up ? level.up_attention_heads
-                                                 : config.mid_attention_heads;
-    if (heads == 0) return std::nullopt;
-    typename nn::Transformer2D<T>::Options options;
-    options.in_channels = level.channels;
-    options.num_layers = level.transformer_layers;
-    options.norm_num_groups = config.norm_num_groups;
-    options.use_linear_projection = config.use_linear_projection;
-    options.block.num_attention_heads = heads;
-    options.block.attention_head_dim = level.channels / heads;
-    options.block.cross_attention_dim = level.cross_attention_dim;
-    return nn::Transformer2D<T>(loader, options);
-  };
-}
-
-}  // namespace
 
 template <class T>
 UNet2DCondition<T>::UNet2DCondition(const UNet2DConditionConfig& config, const nn::Loader& loader)
-    : config_(config), body_(shape_of(config), loader, transformers<T>(config)) {}
+    : config_(config),
+      time_projection_(loader.sub("time_proj"), config.time),
+      time_embedding_(loader.sub("time_embedding"), config.time.width, config.time_embedding_dim,
+                      config.time_perceptron),
+      class_embedding_(loader.sub("class_embedding"), config.classes),
+      addition_(loader.sub("add_embedding"), config.addition),
+      states_(loader.sub("encoder_hid_proj"), config.states),
+      body_(config.shape, loader) {}
+
+template <class T>
+void UNet2DCondition<T>::check(const UNet2DConditionInputs& inputs) const {
+  using Addition = AdditionEmbeddingOptions::Kind;
+  using States = StatesProjectionOptions::Kind;
+  const auto addition = config_.addition.kind;
+  const auto refuse = [](const Tensor<float>& given, bool is_read, const char* what) {
+    if (!given.empty() && !is_read) throw ArgumentError("unet", std::string("this model takes no ") + what);
+  };
+  refuse(inputs.class_labels, !class_embedding_.is_none(), "class_labels");
+  refuse(inputs.timestep_cond, config_.time_perceptron.condition_channels > 0, "timestep_cond");
+  refuse(inputs.text_embeds, addition == Addition::text_time || addition == Addition::text_image,
+         "text_embeds");
+  refuse(inputs.time_ids, addition == Addition::text_time, "time_ids");
+  refuse(inputs.image_embeds,
+         addition == Addition::text_image || addition == Addition::image ||
+             addition == Addition::image_hint || config_.states.kind == States::image_proj ||
+             config_.states.kind == States::text_image_proj,
+         "image_embeds");
+  refuse(inputs.hint, addition == Addition::image_hint, "hint");
+}
+
+template <class T>
+Tensor<float> UNet2DCondition<T>::embedding(const ops::Context& context, std::span<const float> timesteps,
+                                            const UNet2DConditionInputs& inputs, Index batch) const {
+  auto result = embedded_time(context, time_projection_, time_embedding_, timesteps, batch,
+                              inputs.timestep_cond.empty() ? nullptr : &inputs.timestep_cond);
+  if (!class_embedding_.is_none()) {
+    const auto classes = class_embedding_(context, inputs.class_labels, batch, time_projection_);
+    result = config_.class_embeddings_concat ? ops::concat_channels(context, result, classes)
+                                             : ops::add(context, result, classes);
+  }
+  if (!addition_.is_none()) result = ops::add(context, result, addition_(context, inputs, batch));
+  return config_.time_activation == ops::Activation::none
+             ? result
+             : ops::activate(context, result, config_.time_activation);
+}
+
+template <class T>
+Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
+                                             std::span<const float> timesteps,
+                                             const UNet2DConditionInputs& inputs) const {
+  check(inputs);
+  const Index batch = sample.rank() == 0 ? 0 : sample.dim(0);
+  const auto states = states_(context, inputs, batch);
+  Tensor<float> key_bias;
+  if (!inputs.encoder_attention_mask.empty()) {
+    const auto& mask = inputs.encoder_attention_mask;
+    if (mask.rank() != 2 || mask.dim(0) != batch || mask.dim(1) != states.dim(1))
+      throw ArgumentError("unet", "encoder_attention_mask " + to_string(mask.shape()) + " for tokens " +
+                                      to_string(states.shape()));
+    key_bias = mask.clone();
+    for (float& value : key_bias.span()) value = (1.0f - value) * -10000.0f;
+  }
+  const auto temb = embedding(context, timesteps, inputs, batch);
+  const UNetBlockInputs<T> blocks{temb, &states, key_bias.empty() ? nullptr : &key_bias};
+  const auto hint = addition_.hint_channels(context, inputs);
+  return body_(context, hint.empty() ? sample : ops::concat_channels(context, sample, hint), blocks,
+               &inputs.features);
+}
 
 template <class T>
 Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
                                              std::span<const float> timesteps,
                                              const Tensor<float>& encoder_hidden_states,
                                              const Tensor<float>* encoder_attention_mask) const {
-  if (encoder_hidden_states.rank() != 3 || sample.rank() == 0 ||
-      encoder_hidden_states.dim(0) != sample.dim(0))
-    throw ArgumentError("unet", "encoder_hidden_states " + to_string(encoder_hidden_states.shape()) +
-                                    " beside a sample " + to_string(sample.shape()));
-  Tensor<float> key_bias;
-  if (encoder_attention_mask != nullptr) {
-    key_bias = encoder_attention_mask->clone();
-    for (float& value : key_bias.span()) value = (1.0f - value) * -10000.0f;
-  }
-  const Tensor<float>* bias = encoder_attention_mask == nullptr ? nullptr : &key_bias;
-  const auto states = ops::cast<T>(context, encoder_hidden_states);
-  const auto temb = body_.time_embedding(context, timesteps, sample.dim(0));
-  return body_(context, sample, temb, [&](const nn::Transformer2D<T>& attention, const Tensor<float>& x) {
-    return attention(context, x, &states, bias);
-  });
+  UNet2DConditionInputs inputs;
+  inputs.encoder_hidden_states = encoder_hidden_states;
+  if (encoder_attention_mask != nullptr) inputs.encoder_attention_mask = *encoder_attention_mask;
+  return (*this)(context, sample, timesteps, inputs);
 }
 
 template class UNet2DCondition<float>;

@@ -63,7 +63,8 @@ template <class T>
 SpatialAttention<T>::SpatialAttention(const Loader& loader, const Options& options)
     : attention_(loader, {.query_dim = options.channels,
                           .heads = options.heads,
-                          .head_dim = options.channels / std::max(options.heads, 1),
+                          .head_dim = options.head_dim > 0 ? options.head_dim
+                                                           : options.channels / std::max(options.heads, 1),
                           .bias = true}),
       rescale_output_factor_(options.rescale_output_factor) {
   if (options.norm_num_groups != 0)

@@ -1,6 +1,7 @@
 #include "daguerre/nn/resnet.hpp"
 
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/fir.hpp"
 #include "daguerre/ops/resample.hpp"
 
 namespace daguerre::nn {
@@ -11,13 +12,14 @@ ResnetBlock2D<T>::ResnetBlock2D(const Loader& loader, const ResnetOptions& optio
       norm1_(loader.sub("norm1"), options.in_channels, options.groups, options.epsilon,
              options.non_linearity),
       conv1_(loader.sub("conv1"), options.in_channels, options.out_channels, 3, ops::ConvGeometry::same(1)),
-      norm2_(loader.sub("norm2"), options.out_channels, options.groups, options.epsilon,
+      norm2_(loader.sub("norm2"), options.out_channels,
+             options.groups_out == 0 ? options.groups : options.groups_out, options.epsilon,
              options.non_linearity),
       conv2_(loader.sub("conv2"), options.out_channels, options.out_channels, 3, ops::ConvGeometry::same(1)) {
   if (options.temb_channels > 0)
     time_emb_proj_.emplace(loader.sub("time_emb_proj"), options.temb_channels,
                            options.scale_shift ? 2 * options.out_channels : options.out_channels);
-  if (options.in_channels != options.out_channels)
+  if (options.conv_shortcut || options.in_channels != options.out_channels)
     conv_shortcut_.emplace(loader.sub("conv_shortcut"), options.in_channels, options.out_channels,
                            typename Linear<T>::Options{.stored_as_conv = true});
 }
@@ -29,6 +31,10 @@ Tensor<float> ResnetBlock2D<T>::resized(const ops::Context& context, const Tenso
       return ops::upsample_nearest<float>(context, x, 2 * x.dim(1), 2 * x.dim(2));
     case ResnetOptions::Resize::down:
       return ops::average_pool_2x2(context, x);
+    case ResnetOptions::Resize::fir_up:
+      return ops::fir_upsample(context, x, ops::Border::zeros);
+    case ResnetOptions::Resize::fir_down:
+      return ops::fir_downsample(context, x, ops::Border::zeros);
     case ResnetOptions::Resize::none:
       break;
   }
@@ -41,7 +47,8 @@ Tensor<T> ResnetBlock2D<T>::normed_again(const ops::Context& context, const Tens
                                          const Tensor<float>* temb) const {
   if (temb == nullptr) return norm2_.template apply<T>(context, hidden);
 
-  const auto projected = (*time_emb_proj_)(context, ops::activate(context, *temb, options_.non_linearity));
+  const auto projected = (*time_emb_proj_)(
+      context, options_.skip_time_act ? *temb : ops::activate(context, *temb, options_.non_linearity));
   if (!options_.scale_shift) return norm2_.template apply<T>(context, hidden, {.channel_bias = &projected});
   const Index channels = options_.out_channels, batch = projected.dim(0);
   Tensor<float> scale({batch, channels}), shift({batch, channels});

@@ -12,10 +12,10 @@ typename FeedForward<T>::Kind FeedForward<T>::kind_of(const std::string& activat
   if (activation_fn == "gelu") return {Activation::gelu, false};
   if (activation_fn == "gelu-approximate") return {Activation::gelu_tanh, false};
   if (activation_fn == "geglu-approximate") return {Activation::quick_gelu, false};
-  throw ConfigError(
-      "feed_forward",
-      "activation_fn \"" + activation_fn +
-          "\" is not known; known are: geglu, swiglu, gelu, gelu-approximate, geglu-approximate");
+  if (activation_fn == "linear-silu") return {Activation::silu, false};
+  throw ConfigError("feed_forward", "activation_fn \"" + activation_fn +
+                                        "\" is not known; known are: geglu, swiglu, gelu, gelu-approximate, "
+                                        "geglu-approximate, linear-silu");
 }
 
 template <class T>

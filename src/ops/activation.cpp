@@ -1,5 +1,6 @@
 #include "daguerre/ops/activation.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -10,15 +11,19 @@ namespace daguerre::ops {
 
 Activation parse_activation(std::string_view name, std::string_view who) {
   using enum Activation;
-  constexpr std::array<std::pair<std::string_view, Activation>, 6> known{{{"silu", silu},
+  constexpr std::array<std::pair<std::string_view, Activation>, 8> known{{{"silu", silu},
                                                                           {"swish", silu},
                                                                           {"gelu", gelu},
                                                                           {"gelu_new", gelu_tanh},
                                                                           {"gelu_pytorch_tanh", gelu_tanh},
-                                                                          {"quick_gelu", quick_gelu}}};
-  std::string names;
+                                                                          {"quick_gelu", quick_gelu},
+                                                                          {"relu", relu},
+                                                                          {"mish", mish}}};
+  std::string lower(name), names;
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   for (const auto& [known_name, activation] : known) {
-    if (known_name == name) return activation;
+    if (known_name == lower) return activation;
     names.append(names.empty() ? "" : ", ").append(known_name);
   }
   throw ConfigError(who, "activation \"" + std::string(name) + "\" is not known; known are: " + names);

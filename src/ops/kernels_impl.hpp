@@ -165,6 +165,7 @@ void half_to_float(const std::byte* x, float* y, Index count) {
   }
 }
 
+/// `count` is at most `chunk`.
 inline void activate_in_place(float* values, Index count, Activation activation) {
   Map x(values, count);
   switch (activation) {
@@ -182,6 +183,18 @@ inline void activate_in_place(float* values, Index count, Activation activation)
     case Activation::quick_gelu:
       x /= 1.0f + (-1.702f * x).exp();
       break;
+    case Activation::relu:
+      x = (x < 0.0f).select(0.0f, x);  // NaN stays
+      break;
+    case Activation::mish: {
+      // tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2); beyond 20 it is 1 and n would overflow.
+      float numerators[chunk];
+      Map n(numerators, count);
+      n = (x > 20.0f).select(20.0f, x).exp();
+      n *= n + 2.0f;
+      x *= n / (n + 2.0f);
+      break;
+    }
   }
 }
 

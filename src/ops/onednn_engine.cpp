@@ -37,6 +37,10 @@ void append_activation(dnnl::post_ops& operations, Activation activation) {
       return append_eltwise(operations, algorithm::eltwise_gelu_erf, 0.0f);
     case Activation::gelu_tanh:
       return append_eltwise(operations, algorithm::eltwise_gelu_tanh, 0.0f);
+    case Activation::relu:
+      return append_eltwise(operations, algorithm::eltwise_relu, 0.0f);
+    case Activation::mish:
+      return append_eltwise(operations, algorithm::eltwise_mish, 0.0f);
   }
 }
 

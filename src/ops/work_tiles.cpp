@@ -23,7 +23,7 @@ constexpr Index column_multiple = 64;  ///< whole panels of every kernel that on
 Index divided(Index value, Index by) {
   return (value + by - 1) / by;
 }
-Index round_up(Index value, Index multiple) {
+Index whole_multiple(Index value, Index multiple) {
   return divided(value, multiple) * multiple;
 }
 
@@ -67,9 +67,10 @@ ProductTiles ProductTiles::of(Index rows, Index depth, Index columns, bool divis
   for (Index parts = 1; parts <= wanted; ++parts) {
     ProductTiles tiles;
     tiles.columns =
-        divisible ? std::min(columns, round_up(divided(columns, parts), column_multiple)) : columns;
+        divisible ? std::min(columns, whole_multiple(divided(columns, parts), column_multiple)) : columns;
     tiles.column_tiles = divided(columns, tiles.columns);
-    tiles.rows = std::min(rows, round_up(divided(rows, divided(wanted, tiles.column_tiles)), row_multiple));
+    tiles.rows =
+        std::min(rows, whole_multiple(divided(rows, divided(wanted, tiles.column_tiles)), row_multiple));
     tiles.row_tiles = divided(rows, tiles.rows);
     // A tile copies its operands into the order that the kernels read: so much for each multiplication.
     const double copied = 1.0 / static_cast<double>(tiles.rows) + 1.0 / static_cast<double>(tiles.columns);

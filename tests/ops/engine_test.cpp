@@ -116,6 +116,8 @@ void test_linear(const Context& context) {
                                 {130, 40, 70, true, false, Activation::quick_gelu},
                                 {121, 600, 513, true, true, Activation::gelu_tanh},
                                 {3, 1030, 5, true, false, Activation::none},
+                                {9, 40, 24, true, false, Activation::relu},
+                                {9, 24, 40, true, true, Activation::mish},
                                 // Divided into tiles, by rows and by columns.
                                 {200, 96, 2600, true, true, Activation::none},
                                 {600, 80, 90, true, true, Activation::silu},

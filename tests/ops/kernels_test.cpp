@@ -19,8 +19,9 @@ using namespace daguerre::test;
 
 namespace {
 
-constexpr std::array activations{Activation::none, Activation::silu, Activation::gelu, Activation::gelu_tanh,
-                                 Activation::quick_gelu};
+constexpr std::array activations{Activation::none,      Activation::silu,       Activation::gelu,
+                                 Activation::gelu_tanh, Activation::quick_gelu, Activation::relu,
+                                 Activation::mish};
 
 template <class T>
 void test_products(const kernels::Kernels& kernel) {

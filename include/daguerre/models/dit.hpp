@@ -37,7 +37,8 @@ struct DiTConfig {
   Index dim() const noexcept { return num_attention_heads * attention_head_dim; }
   std::int32_t null_class() const noexcept { return num_classes; }
 
-  /// Reads either layout: diffusers' config.json, or the arguments of the original's constructor
+  /// Reads either layout: diffusers' config.json, also under the class's older name Transformer2DModel, or
+  /// the arguments of the original's constructor
   /// (`input_size`, `hidden_size`, `depth` …), which bear no class name. Throws ConfigError for another
   /// class, for options it does not know and for values it does not support.
   static DiTConfig from(const weights::Config& config);

@@ -1,59 +1,47 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
 #include "daguerre/models/unet_2d_body.hpp"
-#include "daguerre/nn/transformer.hpp"
+#include "daguerre/models/unet_2d_condition_embeddings.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace daguerre::models {
 
-/// diffusers' UNet2DConditionModel as Stable Diffusion 1.x and 2.x configure it. Levels run from the
-/// outermost (largest feature maps) inwards.
+/// diffusers' UNet2DConditionModel.
 struct UNet2DConditionConfig {
-  Index in_channels = 4;
-  Index out_channels = 4;
-  int sample_size = 64;  ///< latent height and width the model was trained at
-  struct Level {
-    Index channels = 0;
-    int layers = 2;              ///< residual blocks on the way down; one more on the way up
-    int attention_heads = 0;     ///< 0: no transformer on the way down (DownBlock2D)
-    int up_attention_heads = 0;  ///< 0: no transformer on the way up (UpBlock2D)
-    int transformer_layers = 1;
-    Index cross_attention_dim = 768;
-  };
-  std::vector<Level> levels;
-  int mid_attention_heads = 8;
-  ops::Activation act_fn = ops::Activation::silu;
-  int norm_num_groups = 32;
-  float norm_eps = 1e-5f;
-  int downsample_padding = 1;
-  float mid_block_scale_factor = 1.0f;
-  float resnet_out_scale_factor = 1.0f;
-  bool use_linear_projection = false;
-  bool resnet_scale_shift = false;
+  UNet2DShape shape;
+  Index sample_height = 64, sample_width = 64;  ///< of the latents that the model was trained at
+  TimeProjectionOptions time;
   Index time_embedding_dim = 0;
-  ops::TimestepEmbeddingOptions timestep;
+  nn::TimestepEmbedding<float>::Options time_perceptron;
+  ops::Activation time_activation = ops::Activation::none;  ///< of all that blocks are told beside the prompt
+  ClassEmbeddingOptions classes;
+  bool class_embeddings_concat = false;  ///< beside the time's embedding instead of added to it
+  AdditionEmbeddingOptions addition;
+  StatesProjectionOptions states;
 
   /// Throws ConfigError for another class, for options it does not know and for values it does not support.
   static UNet2DConditionConfig from(const weights::Config& config);
-  /// Width of the prompt's embeddings.
-  Index cross_attention_dim() const { return levels.front().cross_attention_dim; }
+  /// Width of the prompt's tokens as they are given; 0 where the model reads no text.
+  Index cross_attention_dim() const;
 };
 
-/// The denoiser of Stable Diffusion 1.x and 2.x (Rombach et al. 2022): a U-Net of residual blocks with
-/// transformers that look at the prompt. The input's channels are the latents' (4), or latents, mask and
-/// masked latents (9) for inpainting models.
+/// The denoiser of Stable Diffusion (Rombach et al. 2022) and its kin: a U-Net of residual blocks with
+/// attention that looks at the prompt. The input's channels are the latents' (4), or latents, mask and masked
+/// latents (9) for inpainting models.
 template <class T>
 class UNet2DCondition {
  public:
   UNet2DCondition(const UNet2DConditionConfig& config, const nn::Loader& loader);
 
   /// The model's output (epsilon, v or sample, as it was trained) for `sample[N, H, W, in_channels]` at
-  /// `timesteps` (one, or one for each of the N), given `encoder_hidden_states[N, S, cross_attention_dim]`.
-  /// `encoder_attention_mask[N, S]` is 1 for tokens to look at and 0 for others; they are then given a logit
-  /// of -10000, as the reference does.
+  /// `timesteps` (one, or one for each of the N). Tokens that the mask leaves out are given a logit of
+  /// -10000, as the reference does. Throws ArgumentError where what the model needs is missing, and where it
+  /// is told what it takes no notice of.
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& sample,
+                           std::span<const float> timesteps, const UNet2DConditionInputs& inputs) const;
+  /// The same for a model that is told a prompt and no more.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& sample,
                            std::span<const float> timesteps, const Tensor<float>& encoder_hidden_states,
                            const Tensor<float>* encoder_attention_mask = nullptr) const;
@@ -61,8 +49,18 @@ class UNet2DCondition {
   const UNet2DConditionConfig& config() const noexcept { return config_; }
 
  private:
+  /// What all blocks are told: the time, the class and what is added to them.
+  Tensor<float> embedding(const ops::Context& context, std::span<const float> timesteps,
+                          const UNet2DConditionInputs& inputs, Index batch) const;
+  void check(const UNet2DConditionInputs& inputs) const;
+
   UNet2DConditionConfig config_;
-  UNet2DBody<T, nn::Transformer2D<T>> body_;
+  TimeProjection time_projection_;
+  nn::TimestepEmbedding<float> time_embedding_;
+  ClassEmbedding class_embedding_;
+  AdditionEmbedding addition_;
+  StatesProjection<T> states_;
+  UNet2DBody<T> body_;
 };
 
 }  // namespace daguerre::models

@@ -59,6 +59,7 @@ class SpatialAttention {
   struct Options {
     Index channels = 0;
     int heads = 1;
+    Index head_dim = 0;        ///< 0: channels / heads
     int norm_num_groups = 32;  ///< 0: no group norm
     float norm_epsilon = 1e-6f;
     float rescale_output_factor = 1.0f;

@@ -13,12 +13,17 @@ struct ResnetOptions {
   Index out_channels = 0;
   Index temb_channels = 0;  ///< width of the time embedding; 0 for none
   int groups = 32;
+  int groups_out = 0;  ///< of the second norm; 0: as the first
   float epsilon = 1e-6f;
   ops::Activation non_linearity = ops::Activation::silu;
   bool scale_shift =
       false;  ///< time_embedding_norm "scale_shift": the embedding modulates norm2 instead of being added
+  bool skip_time_act = false;  ///< the embedding is projected as it is, without the non-linearity
   float output_scale_factor = 1.0f;
-  enum class Resize { none, up, down } resize = Resize::none;
+  bool conv_shortcut = false;  ///< a convolution stands in the shortcut even where the channels are the same
+  /// What happens before the first convolution, and in the shortcut: pixels doubled, means of 2 x 2 taken, or
+  /// the same with the filter of ops::fir_upsample and ops::fir_downsample (with zeros around).
+  enum class Resize { none, up, down, fir_up, fir_down } resize = Resize::none;
 };
 
 /// The residual block of U-Nets and autoencoders on `[N, H, W, C]` (Dhariwal & Nichol 2021; diffusers'

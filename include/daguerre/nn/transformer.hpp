@@ -9,8 +9,8 @@ namespace daguerre::nn {
 
 /// The two-layer perceptron of a transformer block, `[..., dim]` to `[..., dim]` (diffusers' FeedForward).
 /// `activation_fn`: "geglu" and "swiglu" gate (value * gelu(gate), value * silu(gate)); "gelu",
-/// "gelu-approximate" (tanh) and "geglu-approximate" (x * sigmoid(1.702 x), which despite its name gates
-/// nothing) do not.
+/// "gelu-approximate" (tanh), "linear-silu" and "geglu-approximate" (x * sigmoid(1.702 x), which despite its
+/// name gates nothing) do not.
 template <class T>
 class FeedForward {
  public:

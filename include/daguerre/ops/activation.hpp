@@ -14,10 +14,13 @@ enum class Activation {
   gelu,        ///< x * Phi(x), exact (erf)
   gelu_tanh,   ///< the tanh approximation of gelu
   quick_gelu,  ///< x * sigmoid(1.702 x), CLIP-L's
+  relu,        ///< max(x, 0)
+  mish,        ///< x * tanh(log(1 + exp(x)))
 };
 
-/// The activation a configuration names: "silu", "swish", "gelu", "gelu_new" and "gelu_pytorch_tanh" (both
-/// tanh), "quick_gelu". Throws ConfigError for any other; `who` speaks.
+/// The activation a configuration names, in capitals or not: "silu", "swish", "gelu", "gelu_new" and
+/// "gelu_pytorch_tanh" (both tanh), "quick_gelu", "relu", "mish". Throws ConfigError for any other; `who`
+/// speaks.
 Activation parse_activation(std::string_view name, std::string_view who);
 
 /// Applies `activation` to every element.

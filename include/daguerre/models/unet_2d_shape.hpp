@@ -1,0 +1,59 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "daguerre/nn/added_kv_attention.hpp"
+#include "daguerre/nn/resnet.hpp"
+
+namespace daguerre::models {
+
+/// One block of a U-Net: residual layers, each with an attention behind it or none, and a change of size.
+struct UNetBlockShape {
+  enum class Kind {
+    residual,  ///< diffusers' [Attn|CrossAttn|SimpleCrossAttn|Resnet]{Down,Up}[sample]Block2D
+    skip,      ///< [Attn]Skip{Down,Up}Block2D: the picture itself is led along (NCSN++, Song et al. 2021)
+    k,         ///< K[CrossAttn]{Down,Up}Block2D, of the latent upscaler by Crowson
+  };
+  enum class Attention {
+    none,
+    pixels,       ///< between pixels
+    transformer,  ///< transformers that look at the prompt
+    added_kv,     ///< pixels and prompt in one softmax
+  };
+  Kind kind = Kind::residual;
+  Attention attention = Attention::none;
+  int layers = 2;              ///< residual layers
+  bool resnet_resize = false;  ///< a residual layer changes the size, else a convolution
+  float output_scale_factor = 1.0f;
+  bool skip_time_act = false;
+  int heads = 1;
+  Index head_dim = 0;         ///< 0: channels / heads, rounded down
+  int attention_groups = 32;  ///< of the norm before attention between pixels; 0: there is none
+  Index cross_attention_dim = 0;
+  bool only_cross_attention = false;
+  nn::CrossNorm cross_norm = nn::CrossNorm::none;
+  std::vector<int> transformer_layers = {};  ///< of each layer's transformer
+};
+
+/// The shape of a U-Net. Levels run from the outermost (largest feature maps) inwards.
+struct UNet2DShape {
+  Index in_channels = 0;
+  Index out_channels = 0;
+  struct Level {
+    Index channels = 0;
+    UNetBlockShape down, up;
+  };
+  std::vector<Level> levels;
+  std::optional<UNetBlockShape> mid;  ///< its layers: the attentions, each between two residual ones
+  nn::ResnetOptions resnet;  ///< of all blocks; groups 0: min(channels / 4, 32) where that is possible
+  int out_groups = 32;       ///< of the norm before the last convolution; 0: there is none
+  ops::Activation out_activation = ops::Activation::silu;
+  int downsample_padding = 1;
+  bool use_linear_projection = false;  ///< how files hold the transformers' projections
+  int conv_in_kernel = 3;
+  int conv_out_kernel = 3;
+  bool center_input_sample = false;  ///< pictures in [0, 1] become [-1, 1]
+};
+
+}  // namespace daguerre::models
