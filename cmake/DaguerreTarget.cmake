@@ -8,6 +8,9 @@ function(daguerre_target_defaults target)
   # gcc 12 warns of overlapping copies inside std::string's operator+ (its bug 105651).
   target_compile_options(${target} PRIVATE
                          $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
+  # What is in an anonymous namespace is no less its file's own where several files are compiled as one.
+  target_compile_options(${target} PRIVATE
+                         $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>:-Wno-subobject-linkage>)
   if(DAGUERRE_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-Werror>)
   endif()
