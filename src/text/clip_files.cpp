@@ -97,7 +97,7 @@ void read_added_tokens(const fs::path& folder, const json& config, ClipFiles& fi
             ? json(std::stoull(key))
             : json(key);
     if (!content) malformed(source, "added token " + in_quotes(key) + " has no \"content\"");
-    const auto flag = [&](const char* name, bool fallback) {
+    const auto flag = [&value = value](const char* name, bool fallback) {
       return value.contains(name) && value[name].is_boolean() ? value[name].get<bool>() : fallback;
     };
     if (flag("single_word", false))
