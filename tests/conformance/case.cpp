@@ -55,7 +55,7 @@ std::vector<Recorded> recorded_runs(const fs::path& case_folder) {
 }
 
 nn::Loader loader_for(const fs::path& weights, const ops::Context& context) {
-  return {weights::Scope(weights::with_diffusers_names(weights::StateDict::load(weights))), context.engine};
+  return {weights::Scope(weights::with_diffusers_names(weights::StateDict::load(weights))), context};
 }
 
 namespace {
