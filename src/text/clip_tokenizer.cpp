@@ -71,7 +71,7 @@ struct ClipTokenizer::State {
   /// where a model pads with "!", that is no punctuation.
   std::vector<AddedToken> other_tokens(const ClipFiles& files, ClipDialect dialect) const {
     std::vector<AddedToken> others;
-    std::set<std::string_view> known{files.end};
+    std::set<std::string> known{files.end};
     const auto add = [&](const AddedToken& token) {
       if (known.insert(token.content).second) others.push_back(token);
     };
