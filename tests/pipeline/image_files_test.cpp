@@ -75,7 +75,7 @@ std::vector<int> repeated_values(const std::vector<int>& values, int count) {
 std::string bmp(int bits, int compression, const std::string& rest, std::size_t pixels_at) {
   const auto number = [](std::size_t value, int bytes) {
     std::string text;
-    for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * i);
+    for (int i = 0; i < bytes; ++i) text += i < 8 ? static_cast<char>(value >> 8 * i) : char{0};
     return text;
   };
   return "BM" + number(0, 8) + number(pixels_at, 4) + number(40, 4) + number(4, 4) + number(2, 4) +
