@@ -9,7 +9,7 @@ using namespace std::string_literals;
 
 std::string little_endian(std::uint32_t value, int bytes) {
   std::string text;
-  for (int i = 0; i < bytes; ++i) text += i < 8 ? static_cast<char>(value >> 8 * i) : char{0};
+  for (int i = 0; i < bytes; ++i) text += i < 4 ? static_cast<char>(value >> 8 * i) : char{0};
   return text;
 }
 
