@@ -283,4 +283,10 @@ UNet2DConditionConfig UNet2DConditionConfig::from(const Config& config) {
   return result;
 }
 
+Index UNet2DConditionConfig::cross_attention_dim() const {
+  using Kind = StatesProjectionOptions::Kind;
+  if (states.kind == Kind::image_proj) return 0;
+  return states.kind == Kind::none ? states.width : states.input_width;
+}
+
 }  // namespace daguerre::models

@@ -2,8 +2,8 @@
 
 #include <variant>
 
+#include "daguerre/models/detail/unet_blocks.hpp"
 #include "daguerre/nn/transformer.hpp"
-#include "models/unet_blocks.hpp"
 
 namespace daguerre::models {
 
