@@ -1,9 +1,7 @@
-#include "daguerre/nn/ada_norm.hpp"
-
 #include <algorithm>
 #include <vector>
 
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/nn/ada_norm-inl.hpp"
 
 namespace daguerre::nn {
 namespace {
@@ -48,13 +46,6 @@ bool TimestepLabelEmbedding::same_weights(const Loader& a, const Loader& b, cons
     same = std::equal(left.span().begin(), left.span().end(), right.span().begin()) && same;
   }
   return same;
-}
-
-template <class T>
-Tensor<float> AdaLayerNormZero<T>::modulation(const ops::Context& context,
-                                              const Tensor<float>& embedding) const {
-  const auto activated = ops::activate(context, embedding, ops::Activation::silu);
-  return linear_.accumulate(context, ops::cast<T>(context, activated));
 }
 
 template class AdaLayerNormZero<float>;

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "daguerre/models/autoencoder_parts.hpp"
+#include "daguerre/nn/attention.hpp"
+#include "daguerre/nn/resnet-inl.hpp"
 #include "daguerre/ops/elementwise.hpp"
 
 namespace daguerre::models {

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "daguerre/models/dit.hpp"
+#include "daguerre/nn/ada_norm-inl.hpp"
+#include "daguerre/nn/transformer-inl.hpp"
 #include "daguerre/ops/elementwise.hpp"
 
 namespace daguerre::models {

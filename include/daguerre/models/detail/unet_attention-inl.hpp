@@ -1,6 +1,8 @@
 #pragma once
 
 #include "daguerre/models/detail/unet_attention.hpp"
+#include "daguerre/nn/added_kv_attention-inl.hpp"
+#include "daguerre/nn/transformer-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {

@@ -10,6 +10,7 @@
 #include "daguerre/models/detail/unet_k_blocks-inl.hpp"
 #include "daguerre/models/detail/unet_skip_blocks-inl.hpp"
 #include "daguerre/nn/conv.hpp"
+#include "daguerre/nn/resnet-inl.hpp"
 #include "daguerre/ops/elementwise.hpp"
 
 namespace daguerre::models {

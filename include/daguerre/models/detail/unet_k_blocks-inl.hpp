@@ -5,7 +5,8 @@
 #include <utility>
 
 #include "daguerre/models/detail/unet_blocks.hpp"
-#include "daguerre/nn/ada_group_norm.hpp"
+#include "daguerre/nn/ada_group_norm-inl.hpp"
+#include "daguerre/nn/added_kv_attention-inl.hpp"
 #include "daguerre/nn/conv.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/fir.hpp"

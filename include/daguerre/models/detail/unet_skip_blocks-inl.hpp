@@ -7,6 +7,7 @@
 #include "daguerre/models/detail/unet_attention-inl.hpp"
 #include "daguerre/models/detail/unet_blocks.hpp"
 #include "daguerre/nn/conv.hpp"
+#include "daguerre/nn/resnet-inl.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/fir.hpp"
 

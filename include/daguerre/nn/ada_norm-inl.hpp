@@ -1,0 +1,18 @@
+#pragma once
+
+#include "daguerre/nn/ada_norm.hpp"
+#include "daguerre/ops/elementwise.hpp"
+
+namespace daguerre::nn {
+
+template <class T>
+Tensor<float> AdaLayerNormZero<T>::modulation(const ops::Context& context,
+                                              const Tensor<float>& embedding) const {
+  const auto activated = ops::activate(context, embedding, ops::Activation::silu);
+  return linear_.accumulate(context, ops::cast<T>(context, activated));
+}
+
+extern template class AdaLayerNormZero<float>;
+extern template class AdaLayerNormZero<bfloat16>;
+
+}  // namespace daguerre::nn
