@@ -7,6 +7,28 @@
 #include "daguerre/ops/elementwise.hpp"
 
 namespace daguerre::nn {
+namespace {
+
+ops::HeadNorm read_head_norm(const Loader& loader, const QueryKeyNorm& options, Index head_dim) {
+  ops::HeadNorm norm{.kind = options.kind, .gamma = {}, .beta = {}, .epsilon = options.epsilon};
+  if (options.elementwise_affine) {
+    norm.gamma = loader.tensor("weight", {head_dim});
+    if (options.kind == ops::HeadNorm::Kind::layer_norm) norm.beta = loader.tensor("bias", {head_dim});
+  }
+  return norm;
+}
+
+}  // namespace
+
+QueryKeyNorm query_key_norm_called(std::string_view name, bool elementwise_affine, float epsilon) {
+  using Kind = ops::HeadNorm::Kind;
+  if (name == "layer_norm") return {Kind::layer_norm, elementwise_affine, epsilon};
+  if (name == "fp32_layer_norm") return {Kind::layer_norm, false, epsilon};
+  if (name == "rms_norm") return {Kind::rms_norm, elementwise_affine, epsilon};
+  if (name == "l2") return {Kind::l2, false, epsilon};
+  throw ConfigError("attention", "qk_norm \"" + std::string(name) +
+                                     "\" is not supported; there are layer_norm, fp32_layer_norm, rms_norm, l2");
+}
 
 template <class T>
 Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
@@ -29,7 +51,11 @@ Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
     to_q_.emplace(query, options.query_dim, inner, with_bias);
     to_kv_ = Linear<T>::side_by_side(std::array{key, value}, options.cross_attention_dim, inner, with_bias);
   }
-  to_out_.emplace(out, inner, options.query_dim);
+  to_out_.emplace(out, inner, options.query_dim, typename Linear<T>::Options{.bias = options.out_bias});
+  if (options.qk_norm) {
+    norm_q_ = read_head_norm(loader.sub("norm_q"), *options.qk_norm, options.head_dim);
+    norm_k_ = read_head_norm(loader.sub("norm_k"), *options.qk_norm, options.head_dim);
+  }
 }
 
 template <class T>
@@ -53,8 +79,15 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
     arguments = {View::columns(q, 0, inner), View::columns(q, inner, inner),
                  View::columns(q, 2 * inner, inner)};
   }
+  Tensor<T> normed_q, normed_k;
+  if (norm_q_) {
+    normed_q = ops::norm_heads(context, arguments.query, options_.head_dim, *norm_q_);
+    normed_k = ops::norm_heads(context, arguments.key, options_.head_dim, *norm_k_);
+    arguments.query = View::all(normed_q);
+    arguments.key = View::all(normed_k);
+  }
   arguments.heads = options_.heads;
-  arguments.scale = 1.0f / std::sqrt(static_cast<float>(options_.head_dim));
+  arguments.scale = options_.scale_qk ? 1.0f / std::sqrt(static_cast<float>(options_.head_dim)) : 1.0f;
   arguments.key_bias = key_bias;
   return to_out_->accumulate(context, attend(context, *engine_, arguments), residual);
 }

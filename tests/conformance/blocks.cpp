@@ -48,6 +48,11 @@ Block attention(const Config& config, const nn::Loader& loader) {
   options.heads = heads;
   options.head_dim = config.get("dim_head", 64);
   options.bias = config.get("bias", false);
+  options.out_bias = config.get("out_bias", true);
+  options.scale_qk = config.get("scale_qk", true);
+  const bool elementwise_affine = config.get("elementwise_affine", true);
+  if (const auto name = config.get("qk_norm", ""); !name.empty())
+    options.qk_norm = nn::query_key_norm_called(name, elementwise_affine, epsilon);
   config.ignore({"upcast_softmax", "upcast_attention"});  // computed in float32 anyway
   if (groups > 0) {
     config.expect("residual_connection", {"true"});

@@ -4,6 +4,7 @@
 
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
+#include "daguerre/ops/head_norm.hpp"
 #include "daguerre/ops/profile.hpp"
 
 namespace daguerre::nn {
@@ -16,13 +17,27 @@ Tensor<T> attend(const ops::Context& context, const ops::Engine& engine,
   return engine.as<T>().attention(context, arguments);
 }
 
+/// The norm of the queries' and keys' heads: diffusers' `qk_norm` "layer_norm", "rms_norm" and "l2" with
+/// parameters or without ("fp32_layer_norm" is "layer_norm" without).
+struct QueryKeyNorm {
+  ops::HeadNorm::Kind kind = ops::HeadNorm::Kind::rms_norm;
+  bool elementwise_affine = true;  ///< has parameters; never so in "l2"
+  float epsilon = 1e-5f;
+};
+/// The norm of that name, diffusers' Attention's. Throws ConfigError naming those there are.
+QueryKeyNorm query_key_norm_called(std::string_view name, bool elementwise_affine, float epsilon);
+
 struct AttentionOptions {
   Index query_dim = 0;
   /// Width of the tokens that keys and values come from; 0 for self-attention.
   Index cross_attention_dim = 0;
   int heads = 8;
   Index head_dim = 64;
-  bool bias = false;  ///< of the query, key and value projections
+  bool bias = false;     ///< of the query, key and value projections
+  bool out_bias = true;  ///< of the projection that follows
+  bool scale_qk = true;  ///< false: the logits are not divided by sqrt(head_dim)
+  /// What queries and keys go through before the logits are formed, if anything.
+  std::optional<QueryKeyNorm> qk_norm{};
 };
 
 /// Multi-head attention with its projections (Vaswani et al. 2017, sec. 3.2; diffusers' Attention with the
@@ -31,8 +46,8 @@ template <class T>
 class Attention {
  public:
   /// Reads `to_q`, `to_k`, `to_v`, `to_out.0` or, where those are absent, the names that older autoencoder
-  /// files use: `query`, `key`, `value`, `proj_attn`. Throws WeightError; ConfigError for a number of heads
-  /// below 1.
+  /// files use: `query`, `key`, `value`, `proj_attn`; with a norm that has parameters `norm_q` and `norm_k`.
+  /// Throws WeightError; ConfigError for a number of heads below 1.
   Attention(const Loader& loader, const AttentionOptions& options);
 
   /// `x[N, L, query_dim]`; `encoder_hidden_states[N, S, cross_attention_dim]` unless it is self-attention;
@@ -48,6 +63,7 @@ class Attention {
   std::optional<Linear<T>> to_qkv_;        // self-attention
   std::optional<Linear<T>> to_q_, to_kv_;  // cross-attention
   std::optional<Linear<T>> to_out_;
+  std::optional<ops::HeadNorm> norm_q_, norm_k_;
 };
 
 /// Self-attention between the pixels of `[N, H, W, C]`: (x + attention(group_norm(x))) /
