@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "conformance/case.hpp"
 #include "daguerre/metrics/clip_score.hpp"
@@ -14,8 +13,6 @@
 /// Cases of `metrics/`. They name no class; what a case is shows in the names of its tensors.
 namespace daguerre::conformance {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Gathers the checks of one run, and knows which recorded results were compared.
 class Comparison {
@@ -46,11 +43,11 @@ class Comparison {
     if (run_.has("out." + name)) add(name, test::difference(actual, run_.tensor("out." + name)), bound);
   }
 
-  /// A recorded result that nothing was compared with fails.
+  /// A recorded result that nothing was compared with is one of a measure that is not there.
   void finish() {
     for (const auto& name : run_.names_below("out."))
       if (std::find(compared_.begin(), compared_.end(), name) == compared_.end())
-        add("nothing compared with " + name, {infinity, infinity}, 0.0);
+        throw ConfigError("conformance", "measure \"" + name + "\" is not supported");
   }
 
  private:

@@ -56,9 +56,19 @@ models::UNet2DConditionInputs condition_inputs(const Recorded& run) {
   return inputs;
 }
 
+/// Throws ConfigError for a network on which something else is tried: a cache, a guider, an adapter.
+void expect_network_alone(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const auto name = entry.path().filename().string();
+    if (name.starts_with("case") && name.ends_with(".json"))
+      throw ConfigError("conformance", "what " + name + " describes is not supported");
+  }
+}
+
 template <class T>
 void run_unet(const fs::path& folder, const weights::Config& config, const ops::Context& context,
               Result& result) {
+  expect_network_alone(folder);
   const models::UNet2DCondition<T> unet(models::UNet2DConditionConfig::from(config),
                                         loader_for(folder / "weights.safetensors", context));
   for (const auto& run : recorded_runs(folder)) {

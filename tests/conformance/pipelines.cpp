@@ -73,8 +73,19 @@ std::shared_ptr<const samplers::Sampler> sampler_of(const weights::Config& confi
       weights::Config::parse(config.json("scheduler").value(), config.source() + ", scheduler"));
 }
 
+/// Of what came out, [N, H, W, 3], whatever the arguments left out.
 Shape picture_shape(const Recorded& run) {
-  return run.file().find("out.image")->shape;  // [N, H, W, 3], whatever the arguments left out
+  const auto shape = run.file().find("out.image")->shape;
+  if (shape.rank() != 4 || shape[3] != 3)
+    throw ConfigError("conformance", "a run that ends in latents is not supported");
+  return shape;
+}
+
+/// The picture that a run begins with.
+Tensor<float> picture_given(const Recorded& run) {
+  const auto image = run.tensor("in.image");
+  if (image.dim(-1) != 3) throw ConfigError("conformance", "a run that begins with latents is not supported");
+  return normalised(image);
 }
 
 /// Compares what a run shows with what was recorded.
@@ -144,7 +155,7 @@ StableDiffusionTask task_for(const weights::Config& config, const Recorded& run)
   task.clip_skip = arguments.value("clip_skip", Json()).is_null() ? 0 : arguments.at("clip_skip").get<int>();
   task.strength = arguments.value("strength", pipeline == "StableDiffusionImg2ImgPipeline" ? 0.8 : 1.0);
   if (run.has("in.latents")) task.latents = run.tensor("in.latents");
-  if (run.has("in.image")) task.image = normalised(run.tensor("in.image"));
+  if (run.has("in.image")) task.image = picture_given(run);
   if (run.has("in.mask_image")) task.mask = run.tensor("in.mask_image");
   const auto picture = picture_shape(run);
   task.height = picture[1];
