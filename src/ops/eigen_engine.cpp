@@ -3,6 +3,7 @@
 
 #include "ops/engines.hpp"
 #include "ops/kernels.hpp"
+#include "ops/panels.hpp"
 
 // The engine that is always there. Products run on the library's own kernels over weights packed at load;
 // convolutions are products whose rows are picked from the image tap by tap, so no patch matrix is ever
@@ -20,46 +21,17 @@ constexpr Index task_panels = 16;
 /// cache.
 constexpr Index depth_block = 256;
 
-/// A [k, n] matrix of weights, rounded to T and packed into panels of float32.
-template <class T>
-class Panels {
- public:
-  /// `weight[n, k]`
-  explicit Panels(const Tensor<float>& weight) : k_(weight.dim(1)), n_(weight.dim(0)) {
-    const auto& kernel = kernels::active();
-    const Index panels = (n_ + kernel.panel_width - 1) / kernel.panel_width;
-    data_ = Tensor<float>({panels, k_, kernel.panel_width});
-    if constexpr (std::is_same_v<T, float>) {
-      kernel.pack_panels(weight.data(), k_, n_, 1, k_, data_.data());
-    } else {
-      const auto rounded = weight.template to<T>().template to<float>();
-      kernel.pack_panels(rounded.data(), k_, n_, 1, k_, data_.data());
-    }
-  }
-  Index k() const noexcept { return k_; }
-  Index n() const noexcept { return n_; }
-  Index panel_size() const noexcept { return k_ * data_.dim(2); }
-  /// The panel that holds column `column` (a multiple of the panel width), from its row `depth` on.
-  const float* at(Index column, Index depth) const noexcept {
-    return data_.data() + column / data_.dim(2) * panel_size() + depth * data_.dim(2);
-  }
-
- private:
-  Index k_, n_;
-  Tensor<float> data_;
-};
-
-/// out[m, n] = finish(sum over taps of rows(tap) * panels(tap)). `row_of(i, tap)` points to the `depth`
-/// inputs of row i.
+/// Columns of out[m, n] = finish(sum over taps of rows(tap) * panels(tap)). `row_of(i, tap)` points to the
+/// `depth` inputs of row i.
 template <class T, class Out, class RowOf>
-void multiply_taps(const Context& context, Index m, int taps, Index depth, const RowOf& row_of,
-                   const Panels<T>& weights, const Epilogue& epilogue, Out* out) {
+void multiply_group(const Context& context, Index m, Index n, int taps, Index depth, const RowOf& row_of,
+                    const PanelGroup& weights, const Epilogue& epilogue, Out* out) {
   const auto& kernel = kernels::active();
   const auto& rows_kernel = kernel.of<T>();
   const Index task_rows = task_row_blocks * kernel.row_block;
   const Index task_columns = task_panels * kernel.panel_width;
   const Index row_tasks = (m + task_rows - 1) / task_rows;
-  const Index column_tasks = (weights.n() + task_columns - 1) / task_columns;
+  const Index column_tasks = (weights.columns + task_columns - 1) / task_columns;
 
   parallel_for(context.threads, row_tasks * column_tasks, 1, [&](Index begin, Index end) {
     auto accumulators = context.empty<float>({task_rows, task_columns});
@@ -67,7 +39,7 @@ void multiply_taps(const Context& context, Index m, int taps, Index depth, const
     for (Index task = begin; task < end; ++task) {
       const Index row = task / column_tasks * task_rows, column = task % column_tasks * task_columns;
       const Index row_count = std::min(task_rows, m - row);
-      const Index column_count = std::min(task_columns, weights.n() - column);
+      const Index column_count = std::min(task_columns, weights.columns - column);
       std::fill_n(accumulators.data(), row_count * task_columns, 0.0f);
       for (int tap = 0; tap < taps; ++tap)
         for (Index d = 0; d < depth; d += depth_block) {
@@ -76,21 +48,29 @@ void multiply_taps(const Context& context, Index m, int taps, Index depth, const
                                weights.at(column, tap * depth + d), weights.panel_size(), column_count,
                                accumulators.data(), task_columns);
         }
-      const Index at = row * weights.n() + column;
+      const Index at = row * n + weights.first + column;
       Epilogue local = epilogue;
-      if (local.bias != nullptr) local.bias += column;
+      if (local.bias != nullptr) local.bias += weights.first + column;
       if (local.residual != nullptr) local.residual += at;
-      kernel.of<Out>().finish(accumulators.data(), task_columns, row_count, column_count, local, out + at,
-                              weights.n());
+      kernel.of<Out>().finish(accumulators.data(), task_columns, row_count, column_count, local, out + at, n);
     }
+  });
+}
+
+/// The same for all columns.
+template <class T, class Out, class RowOf>
+void multiply_taps(const Context& context, Index m, int taps, Index depth, const RowOf& row_of,
+                   const Panels<T>& weights, const Epilogue& epilogue, Out* out) {
+  weights.for_each_group(context, [&](const PanelGroup& group) {
+    multiply_group<T>(context, m, weights.n(), taps, depth, row_of, group, epilogue, out);
   });
 }
 
 template <class T>
 class EigenLinear final : public PackedLinear<T> {
  public:
-  EigenLinear(const Tensor<float>& weight, const Tensor<float>& bias, Activation activation)
-      : weights_(weight), bias_(bias), activation_(activation) {}
+  EigenLinear(const Context& context, const Weight& weight, const Tensor<float>& bias, Activation activation)
+      : weights_(context, weight, 1), bias_(bias), activation_(activation) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
     return multiply<T>(context, x, nullptr);
@@ -119,23 +99,13 @@ class EigenLinear final : public PackedLinear<T> {
   Activation activation_;
 };
 
-/// [out, in, kh, kw] as [out, (kh, kw, in)].
-Tensor<float> taps_outermost(const Tensor<float>& weight) {
-  const Index out = weight.dim(0), in = weight.dim(1), taps = weight.dim(2) * weight.dim(3);
-  Tensor<float> result({out, taps * in});
-  for (Index o = 0; o < out; ++o)
-    for (Index i = 0; i < in; ++i)
-      for (Index t = 0; t < taps; ++t)
-        result.data()[(o * taps + t) * in + i] = weight.data()[(o * in + i) * taps + t];
-  return result;
-}
-
 template <class T>
 class EigenConv2d final : public PackedConv2d<T> {
  public:
-  EigenConv2d(const Tensor<float>& weight, const Tensor<float>& bias, const ConvGeometry& geometry)
+  EigenConv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
+              const ConvGeometry& geometry)
       : shape_(weight.shape()),
-        weights_(taps_outermost(weight)),
+        weights_(context, weight, std::max<Index>(1, weight.dim(2) * weight.dim(3))),
         bias_(bias),
         zeros_(Tensor<T>::zeros({weight.dim(1)})),
         geometry_(geometry) {}
@@ -173,17 +143,17 @@ class EigenConv2d final : public PackedConv2d<T> {
 template <class T>
 class EigenEngineFor : public virtual EngineFor<T> {
  public:
-  std::unique_ptr<const PackedLinear<T>> pack_linear(const Context&, const Tensor<float>& weight,
+  std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Weight& weight,
                                                      const Tensor<float>& bias,
                                                      Activation activation) const override {
     check_linear_shapes(weight, bias);
-    return std::make_unique<EigenLinear<T>>(weight, bias, activation);
+    return std::make_unique<EigenLinear<T>>(context, weight, bias, activation);
   }
-  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context&, const Tensor<float>& weight,
+  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
                                                      const Tensor<float>& bias,
                                                      const ConvGeometry& geometry) const override {
     check_conv_shapes(weight, bias);
-    return std::make_unique<EigenConv2d<T>>(weight, bias, geometry);
+    return std::make_unique<EigenConv2d<T>>(context, weight, bias, geometry);
   }
   Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
     return blockwise_attention(context, a);

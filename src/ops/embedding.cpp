@@ -88,6 +88,35 @@ Tensor<T> embedding_lookup(const Tensor<T>& table, std::span<const std::int32_t>
   return result;
 }
 
+template <class T>
+EmbeddingTable<T>::EmbeddingTable(const Context& context, const Weight& table) : rows_(table) {
+  if (table.rank() != 2)
+    throw ArgumentError("embedding", "table " + to_string(table.shape()) + ", expected [V, C]");
+  if (context.placement == WeightPlacement::mapped) return;
+  Tensor<T> kept(table.shape());
+  parallel_for(context.threads, table.rows(), 256, [&](Index begin, Index end) {
+    table.read(begin, end, kept.data() + begin * table.row_size());
+  });
+  table.release();
+  rows_ = WeightSource::of(kept);
+}
+
+template <class T>
+Tensor<T> EmbeddingTable<T>::operator()(std::span<const std::int32_t> ids) const {
+  Tensor<T> result({static_cast<Index>(ids.size()), rows_.row_size()});
+  T* out = result.data();
+  for (const std::int32_t id : ids) {
+    if (id < 0 || id >= rows_.rows())
+      throw ArgumentError("embedding", "id " + std::to_string(id) + " is outside the table of " +
+                                           std::to_string(rows_.rows()) + " rows");
+    rows_.read(id, id + 1, out);
+    out += rows_.row_size();
+  }
+  return result;
+}
+template class EmbeddingTable<float>;
+template class EmbeddingTable<bfloat16>;
+
 template Tensor<float> embedding_lookup(const Tensor<float>&, std::span<const std::int32_t>);
 template Tensor<bfloat16> embedding_lookup(const Tensor<bfloat16>&, std::span<const std::int32_t>);
 

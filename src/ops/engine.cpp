@@ -50,7 +50,7 @@ bool has_native_bfloat16() noexcept {
 #endif
 }
 
-void check_linear_shapes(const Tensor<float>& weight, const Tensor<float>& bias) {
+void check_linear_shapes(const Weight& weight, const Tensor<float>& bias) {
   if (weight.rank() != 2)
     throw ArgumentError("linear", "weight " + to_string(weight.shape()) + ", expected [out, in]");
   if (!bias.empty() && !(bias.shape() == Shape{weight.dim(0)}))
@@ -58,7 +58,7 @@ void check_linear_shapes(const Tensor<float>& weight, const Tensor<float>& bias)
                         "bias " + to_string(bias.shape()) + " beside weight " + to_string(weight.shape()));
 }
 
-void check_conv_shapes(const Tensor<float>& weight, const Tensor<float>& bias) {
+void check_conv_shapes(const Weight& weight, const Tensor<float>& bias) {
   if (weight.rank() != 4)
     throw ArgumentError("conv2d",
                         "weight " + to_string(weight.shape()) + ", expected [out, in, height, width]");

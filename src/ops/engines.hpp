@@ -11,18 +11,16 @@ std::shared_ptr<const Engine> make_onednn_engine();
 
 /// Layers of 8 bits; to be called only where there is the engine "onednn". Arguments as those of EngineFor,
 /// checked.
-std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context& context,
-                                                               const Tensor<float>& weight,
+std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context& context, const Weight& weight,
                                                                const Tensor<float>& bias,
                                                                Activation activation);
-std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context& context,
-                                                               const Tensor<float>& weight,
+std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context& context, const Weight& weight,
                                                                const Tensor<float>& bias,
                                                                const ConvGeometry& geometry);
 
 /// All of these throw ArgumentError.
-void check_linear_shapes(const Tensor<float>& weight, const Tensor<float>& bias);
-void check_conv_shapes(const Tensor<float>& weight, const Tensor<float>& bias);
+void check_linear_shapes(const Weight& weight, const Tensor<float>& bias);
+void check_conv_shapes(const Weight& weight, const Tensor<float>& bias);
 Shape linear_output_shape(const Shape& input, Index in, Index out);
 Shape conv_output_shape(const Shape& input, const Shape& weight, const ConvGeometry& geometry);
 /// The tensor that a result of `shape` is written to or, where there is a residual, added to: the residual

@@ -20,15 +20,13 @@ class Int8Layers : public virtual EngineFor<bfloat16> {
   explicit Int8Layers(std::shared_ptr<const Engine> engine)
       : engine_(std::move(engine)), attends_in_bfloat16_(has_native_bfloat16()) {}
 
-  std::unique_ptr<const PackedLinear<bfloat16>> pack_linear(const Context& context,
-                                                            const Tensor<float>& weight,
+  std::unique_ptr<const PackedLinear<bfloat16>> pack_linear(const Context& context, const Weight& weight,
                                                             const Tensor<float>& bias,
                                                             Activation activation) const override {
     check_linear_shapes(weight, bias);
     return make_int8_linear(context, weight, bias, activation);
   }
-  std::unique_ptr<const PackedConv2d<bfloat16>> pack_conv2d(const Context& context,
-                                                            const Tensor<float>& weight,
+  std::unique_ptr<const PackedConv2d<bfloat16>> pack_conv2d(const Context& context, const Weight& weight,
                                                             const Tensor<float>& bias,
                                                             const ConvGeometry& geometry) const override {
     check_conv_shapes(weight, bias);
@@ -61,12 +59,12 @@ class FloatLayers : public virtual EngineFor<float> {
  public:
   explicit FloatLayers(std::shared_ptr<const Engine> engine) : engine_(std::move(engine)) {}
 
-  std::unique_ptr<const PackedLinear<float>> pack_linear(const Context& context, const Tensor<float>& weight,
+  std::unique_ptr<const PackedLinear<float>> pack_linear(const Context& context, const Weight& weight,
                                                          const Tensor<float>& bias,
                                                          Activation activation) const override {
     return engine_->as<float>().pack_linear(context, weight, bias, activation);
   }
-  std::unique_ptr<const PackedConv2d<float>> pack_conv2d(const Context& context, const Tensor<float>& weight,
+  std::unique_ptr<const PackedConv2d<float>> pack_conv2d(const Context& context, const Weight& weight,
                                                          const Tensor<float>& bias,
                                                          const ConvGeometry& geometry) const override {
     return engine_->as<float>().pack_conv2d(context, weight, bias, geometry);

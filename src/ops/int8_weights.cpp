@@ -14,18 +14,20 @@ float int8_activation_levels() noexcept {
 #endif
 }
 
-Int8Weights::Int8Weights(const Threads& threads, const Tensor<float>& weights)
+Int8Weights::Int8Weights(const Threads& threads, const Weight& weights)
     : values(weights.shape()), scales(static_cast<std::size_t>(weights.dim(0))), scaled_sums(scales.size()) {
   // As activations whose zero point is in the middle, which is then taken off.
   constexpr int middle = 128;
   constexpr Index least_piece = 65536;
   const auto& kernel = kernels::int8_active().f32;
-  const Index size = scales.empty() ? 0 : weights.size() / weights.dim(0);
+  const Index size = weights.row_size();
   const Index grain = std::max<Index>(1, least_piece / std::max<Index>(size, 1));
   parallel_for(threads, weights.dim(0), grain, [&](Index begin, Index end) {
     std::vector<std::uint8_t> levels(static_cast<std::size_t>(size));
+    std::vector<float> row(static_cast<std::size_t>(size));
     for (Index channel = begin; channel < end; ++channel) {
-      const float* const from = weights.data() + channel * size;
+      weights.read(channel, channel + 1, row.data());
+      const float* const from = row.data();
       std::int8_t* const to = values.data() + channel * size;
       float low = 0.0f, high = 0.0f;
       kernel.range(from, size, low, high);
@@ -42,6 +44,7 @@ Int8Weights::Int8Weights(const Threads& threads, const Tensor<float>& weights)
       scaled_sums[static_cast<std::size_t>(channel)] = scale * static_cast<float>(sum);
     }
   });
+  weights.release();
 }
 
 }  // namespace daguerre::ops

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "daguerre/ops/weight_source.hpp"
 #include "daguerre/tensor/parallel.hpp"
 #include "daguerre/tensor/tensor.hpp"
 
@@ -18,7 +19,7 @@ struct Int8Weights {
   std::vector<float> scales;       ///< one a channel
   std::vector<float> scaled_sums;  ///< scale times the sum of the channel's values
 
-  Int8Weights(const Threads& threads, const Tensor<float>& weights);
+  Int8Weights(const Threads& threads, const Weight& weights);
 };
 
 }  // namespace daguerre::ops

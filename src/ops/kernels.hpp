@@ -79,6 +79,8 @@ struct Kernels {
   void (*pack_panels)(const float* source, Index k, Index n, Index k_stride, Index n_stride, float* panels);
   /// IEEE binary16, at any address, to float32.
   void (*half_to_float)(const std::byte* x, float* y, Index count);
+  /// bfloat16, at any address, to float32.
+  void (*bfloat16_to_float)(const std::byte* x, float* y, Index count);
   void (*activate)(const float* x, float* y, Index count, Activation activation);
   /// y = (a + b) * scale
   void (*add)(const float* a, const float* b, float* y, Index count, float scale);

@@ -165,6 +165,14 @@ void half_to_float(const std::byte* x, float* y, Index count) {
   }
 }
 
+void bfloat16_to_float(const std::byte* x, float* y, Index count) {
+  for (Index i = 0; i < count; ++i) {
+    bfloat16 value;
+    __builtin_memcpy(&value.bits, x + 2 * i, sizeof value.bits);
+    y[i] = static_cast<float>(value);
+  }
+}
+
 /// `count` is at most `chunk`.
 inline void activate_in_place(float* values, Index count, Activation activation) {
   Map x(values, count);
@@ -333,6 +341,7 @@ const Kernels DAGUERRE_KERNELS = {DAGUERRE_TEXT(DAGUERRE_KERNELS),
                                   selected::row_block,
                                   &selected::pack_panels,
                                   &selected::half_to_float,
+                                  &selected::bfloat16_to_float,
                                   &selected::activate,
                                   &selected::add,
                                   selected::row_kernels<float>(),

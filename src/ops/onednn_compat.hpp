@@ -34,6 +34,15 @@ class OneThread {
   OneThread& operator=(const OneThread&) = delete;
 };
 
+/// Elements from the whole's beginning to that of a part of it.
+inline dnnl::memory::dim offset_of(const dnnl::memory::desc& part) {
+#if DNNL_VERSION_MAJOR >= 3
+  return part.get_submemory_offset();
+#else
+  return part.data.offset0;
+#endif
+}
+
 inline void append_eltwise(dnnl::post_ops& operations, dnnl::algorithm algorithm, float alpha) {
 #if DNNL_VERSION_MAJOR >= 3
   operations.append_eltwise(algorithm, alpha, 0.0f);

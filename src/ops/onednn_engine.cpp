@@ -13,7 +13,7 @@ std::shared_ptr<const Engine> make_onednn_engine() {
 #include <algorithm>
 #include <string_view>
 
-#include "ops/onednn_primitives.hpp"
+#include "ops/onednn_weights.hpp"
 #include "ops/work_tiles.hpp"
 
 // The engine built on oneDNN. Weights are packed at load into the layout that oneDNN prefers for a typical
@@ -49,16 +49,15 @@ void append_activation(dnnl::post_ops& operations, Activation activation) {
 template <class T>
 class OneDnnLinear final : public PackedLinear<T> {
  public:
-  OneDnnLinear(const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
-               Activation activation)
+  OneDnnLinear(const Context& context, const Weight& weight, const Tensor<float>& bias, Activation activation)
       : engine_(cpu()),
         in_(weight.dim(1)),
         out_(weight.dim(0)),
         bias_(bias),
         activation_(activation),
         is_plain_(desc(typical(), any()).weights_desc() == memory::desc({in_, out_}, type_of<T>, Tag::ab)),
-        weights_(context.threads, engine_, {{in_, out_}, Type::f32, Tag::ba}, weight,
-                 desc(typical(), is_plain_ ? columns(out_) : any()).weights_desc(), 1) {}
+        weights_(context, WeightWriter<T>(engine_, weight, {in_, out_}, Tag::ba, 1),
+                 is_plain_ ? columns(out_) : desc(typical(), any()).weights_desc()) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
     return multiply<T>(context, x, nullptr);
@@ -92,11 +91,14 @@ class OneDnnLinear final : public PackedLinear<T> {
     translated("linear", [&] {
       const Index rows = y.size() / out_;
       auto tiles = ProductTiles::of(rows, in_, out_, is_plain_);
-      auto prepared = prepared_tiles<Out>(context, rows, tiles, residual != nullptr);
+      auto prepared = prepared_tiles<Out>(rows, tiles, residual != nullptr);
       if (!prepared.are_fast) {
         tiles = ProductTiles::of(rows, in_, out_, false);
-        prepared = prepared_tiles<Out>(context, rows, tiles, residual != nullptr);
+        prepared = prepared_tiles<Out>(rows, tiles, residual != nullptr);
       }
+      typename LayerWeights<T>::Call weights(context, weights_);
+      for (auto& row : prepared.of)
+        for (auto& each : row) weights.provide(each, layout_of(each));
       parallel_for(context.threads, tiles.row_tiles * tiles.column_tiles, 1, [&](Index begin, Index end) {
         const OneThread one;
         for (Index tile = begin; tile < end; ++tile)
@@ -112,25 +114,29 @@ class OneDnnLinear final : public PackedLinear<T> {
     bool are_fast = true;
   };
   template <class Out>
-  PreparedTiles prepared_tiles(const Context& context, Index rows, const ProductTiles& tiles,
-                               bool residual) const {
+  PreparedTiles prepared_tiles(Index rows, const ProductTiles& tiles, bool residual) const {
     PreparedTiles result;
     const Index heights[] = {tiles.rows, rows - (tiles.row_tiles - 1) * tiles.rows};
     const Index widths[] = {tiles.columns, out_ - (tiles.column_tiles - 1) * tiles.columns};
     for (int i = 0; i < 2; ++i)
       for (int j = 0; j < 2; ++j) {
         const Key key{heights[i], widths[j], residual, std::is_same_v<Out, T>};
-        auto& prepared = result.of[i][j] = cache_.get(key, [&] { return prepare(context, key); });
+        auto& prepared = result.of[i][j] = cache_.get(key, [&] { return prepare(key); });
         result.are_fast &= prepared.is_fast;
       }
     return result;
   }
-  Prepared prepare(const Context& context, const Key& key) const {
+  Prepared prepare(const Key& key) const {
     const auto d = desc(key, is_plain_ ? columns(key.columns) : any());
-    auto prepared = Prepared::from(
-        d, dnnl::matmul(d), weights_.get(context.threads, is_plain_ ? columns(out_) : d.weights_desc()));
+    auto prepared = Prepared::from(d, dnnl::matmul(d));
+    prepared.weights = weights_.kept(layout_of(prepared));
     prepared.is_fast = std::string_view(d.impl_info_str()).find("ref") == std::string_view::npos;
     return prepared;
+  }
+
+  /// Of the whole layer's weights, for that tile.
+  memory::desc layout_of(const Prepared& prepared) const {
+    return is_plain_ ? columns(out_) : prepared.weights_layout;
   }
 
   template <class Out>
@@ -182,21 +188,21 @@ class OneDnnLinear final : public PackedLinear<T> {
   Tensor<float> bias_;
   Activation activation_;
   bool is_plain_;
-  mutable PackedWeights weights_;
+  mutable LayerWeights<T> weights_;
   mutable PrimitiveCache<Key> cache_;
 };
 
 template <class T>
 class OneDnnConv2d final : public PackedConv2d<T> {
  public:
-  OneDnnConv2d(const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
+  OneDnnConv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
                const ConvGeometry& geometry)
       : engine_(cpu()),
         shape_(weight.shape()),
         bias_(bias),
         geometry_(geometry),
-        weights_(context.threads, engine_, {dims(shape_), Type::f32, Tag::oihw}, weight,
-                 desc(typical()).weights_desc(), 0) {}
+        weights_(context, WeightWriter<T>(engine_, weight, dims(shape_), Tag::oihw, 0),
+                 desc(typical()).weights_desc()) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                            Tensor<float> residual) const override {
@@ -233,9 +239,12 @@ class OneDnnConv2d final : public PackedConv2d<T> {
     const Index row_in = x.dim(2) * x.dim(3), row_out = y.dim(2) * y.dim(3);
     translated("conv2d", [&] {
       std::vector<Tile> prepared;
-      for (Index i = 0; i < tiles.count; ++i)
-        prepared.push_back(
-            prepare(context, tiles, i, x.shape(), shape[1], accumulates, std::is_same_v<Out, T>));
+      typename LayerWeights<T>::Call weights(context, weights_);
+      for (Index i = 0; i < tiles.count; ++i) {
+        auto tile = prepare(tiles, i, x.shape(), shape[1], accumulates, std::is_same_v<Out, T>);
+        weights.provide(tile.primitive, tile.primitive.weights_layout);
+        prepared.push_back(std::move(tile));
+      }
       parallel_for(context.threads, images * tiles.count, 1, [&](Index begin, Index end) {
         const OneThread one;
         for (Index i = begin; i < end; ++i) {
@@ -259,15 +268,14 @@ class OneDnnConv2d final : public PackedConv2d<T> {
     RowWindow window;
     Prepared primitive;
   };
-  Tile prepare(const Context& context, const RowTiles& tiles, Index index, const Shape& input,
-               Index output_height, bool residual, bool rounded) const {
+  Tile prepare(const RowTiles& tiles, Index index, const Shape& input, Index output_height, bool residual,
+               bool rounded) const {
     const auto window = RowWindow::of(tiles, index, input[1], output_height, shape_[2], geometry_);
     const Key key{tiles.joined ? input[0] : 1, window.inputs, input[2], window.pad_top,
                   window.pad_bottom,           residual,      rounded};
     return {window, cache_.get(key, [&] {
               const auto d = desc(key);
-              return Prepared::from(d, dnnl::convolution_forward(d),
-                                    weights_.get(context.threads, d.weights_desc()));
+              return Prepared::from(d, dnnl::convolution_forward(d), weights_.kept(d.weights_desc()));
             })};
   }
 
@@ -304,7 +312,7 @@ class OneDnnConv2d final : public PackedConv2d<T> {
   Shape shape_;
   Tensor<float> bias_;
   ConvGeometry geometry_;
-  mutable PackedWeights weights_;
+  mutable LayerWeights<T> weights_;
   mutable PrimitiveCache<Key> cache_;
 };
 
@@ -323,7 +331,7 @@ bool multiplies() {
 template <class T>
 class OneDnnEngineFor : public virtual EngineFor<T> {
  public:
-  std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Tensor<float>& weight,
+  std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Weight& weight,
                                                      const Tensor<float>& bias,
                                                      Activation activation) const override {
     if (own_ != nullptr) return own_->as<T>().pack_linear(context, weight, bias, activation);
@@ -331,7 +339,7 @@ class OneDnnEngineFor : public virtual EngineFor<T> {
     return translated("linear",
                       [&] { return std::make_unique<OneDnnLinear<T>>(context, weight, bias, activation); });
   }
-  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Tensor<float>& weight,
+  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
                                                      const Tensor<float>& bias,
                                                      const ConvGeometry& geometry) const override {
     if (own_ != nullptr) return own_->as<T>().pack_conv2d(context, weight, bias, geometry);

@@ -3,11 +3,11 @@
 #ifndef DAGUERRE_HAS_ONEDNN
 
 namespace daguerre::ops {
-std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context&, const Tensor<float>&,
+std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context&, const Weight&,
                                                                const Tensor<float>&, Activation) {
   throw ArgumentError("linear", "this build has no oneDNN, which 8-bit layers need");
 }
-std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context&, const Tensor<float>&,
+std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context&, const Weight&,
                                                                const Tensor<float>&, const ConvGeometry&) {
   throw ArgumentError("conv2d", "this build has no oneDNN, which 8-bit layers need");
 }
@@ -22,7 +22,7 @@ std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context&, c
 
 #include "ops/int8_kernels.hpp"
 #include "ops/int8_weights.hpp"
-#include "ops/onednn_primitives.hpp"
+#include "ops/onednn_weights.hpp"
 #include "ops/work_tiles.hpp"
 
 // Layers that multiply unsigned 8-bit activations by signed 8-bit weights. The sums are exact, so that
@@ -33,6 +33,30 @@ namespace {
 using namespace onednn;
 using T = bfloat16;
 
+/// Writes `values`, which lie as `plain` says, in a layout; output channels are on `axis`.
+auto written_from(const Threads& threads, const dnnl::engine& engine, const memory::desc& plain,
+                  const Tensor<std::int8_t>& values, int axis) {
+  return [=, &values](const memory::desc& layout, std::byte* to) {
+    const auto whole = borrow(plain, engine, values.data());
+    constexpr std::size_t smallest_divided = std::size_t{1} << 20;
+    constexpr memory::dim channels = 64;
+    const bool divided = threads.count() > 1 && layout.get_size() >= smallest_divided;
+    const ChannelParts parts(layout, axis,
+                             divided ? channels : layout.dims()[static_cast<std::size_t>(axis)]);
+    if (parts.empty()) return reorder(engine, whole, memory(layout, engine, to));
+    parallel_for(threads, parts.size(), 1, [&](Index begin, Index end) {
+      const OneThread one;
+      for (Index i = begin; i < end; ++i) {
+        memory::dims offsets(plain.dims().size(), 0);
+        offsets[static_cast<std::size_t>(axis)] = parts.first(i);
+        const auto source = plain.submemory_desc(parts[i].layout.dims(), offsets);
+        reorder(engine, borrow(source, engine, values.data()),
+                memory(parts[i].layout, engine, to + parts[i].offset));
+      }
+    });
+  };
+}
+
 Index round_up(Index value, Index multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
@@ -41,8 +65,7 @@ Index round_up(Index value, Index multiple) {
 /// finished while it is in the second-level cache.
 class Int8Linear final : public PackedLinear<T> {
  public:
-  Int8Linear(const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
-             Activation activation)
+  Int8Linear(const Context& context, const Weight& weight, const Tensor<float>& bias, Activation activation)
       : Int8Linear(context, Int8Weights(context.threads, weight), bias, activation) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
@@ -62,8 +85,9 @@ class Int8Linear final : public PackedLinear<T> {
         activation_(activation),
         scales_(std::move(weights.scales)),
         scaled_sums_(std::move(weights.scaled_sums)),
-        weights_(context.threads, engine_, {{in_, out_}, Type::s8, Tag::ba}, weights.values,
-                 desc(row_multiple).weights_desc(), 1) {}
+        weights_(
+            engine_, desc(row_multiple).weights_desc(),
+            written_from(context.threads, engine_, {{in_, out_}, Type::s8, Tag::ba}, weights.values, 1)) {}
 
   static constexpr Index row_multiple = 64;  ///< fewer rows cost oneDNN's kernels a few per cent
   static constexpr Index most_rows = 256;
@@ -85,10 +109,10 @@ class Int8Linear final : public PackedLinear<T> {
     return matmul_desc(engine_, {{rows, in_}, Type::u8, Tag::ab}, {{in_, out_}, Type::s8, Tag::any}, {},
                        sums_desc(rows), attributes_with({}));
   }
-  Prepared prepared(const Threads& threads, Index rows) const {
+  Prepared prepared(Index rows) const {
     return cache_.get(rows, [&] {
       const auto d = desc(rows);
-      return Prepared::from(d, dnnl::matmul(d), weights_.get(threads, d.weights_desc()));
+      return Prepared::from(d, dnnl::matmul(d), weights_.get(d.weights_desc()));
     });
   }
 
@@ -100,8 +124,7 @@ class Int8Linear final : public PackedLinear<T> {
     const Index rows = y.size() / out_, block = block_rows(rows);
     const Index blocks = (rows + block - 1) / block, last = rows - (blocks - 1) * block;
     translated("linear", [&] {
-      const Prepared full = prepared(context.threads, block),
-                     rest = last == block ? full : prepared(context.threads, last);
+      const Prepared full = prepared(block), rest = last == block ? full : prepared(last);
       parallel_for(context.threads, blocks, 1, [&](Index begin, Index end) {
         const OneThread one;
         Worker worker(context, *this, block);
@@ -170,7 +193,7 @@ class Int8Linear final : public PackedLinear<T> {
 /// padding around it, so that the zero point costs nothing but another bias.
 class Int8Conv2d final : public PackedConv2d<T> {
  public:
-  Int8Conv2d(const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
+  Int8Conv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
              const ConvGeometry& geometry)
       : Int8Conv2d(context, Int8Weights(context.threads, weight), bias, geometry) {}
 
@@ -195,7 +218,7 @@ class Int8Conv2d final : public PackedConv2d<T> {
     translated("conv2d", [&] {
       std::vector<Prepared> prepared;
       for (Index i = 0; i < tiles.count; ++i)
-        prepared.push_back(prepare(context.threads, {window(i).inputs, width, accumulates}));
+        prepared.push_back(prepare({window(i).inputs, width, accumulates}));
       for (Index n = 0; n < x.dim(0); ++n) {
         context.check_stop();
         const auto quantization = rounded(context, x.data() + n * image_in, x.dim(1), x.dim(2), padded);
@@ -243,13 +266,14 @@ class Int8Conv2d final : public PackedConv2d<T> {
         geometry_(geometry),
         scales_(std::move(weights.scales)),
         scaled_sums_(std::move(weights.scaled_sums)),
-        weights_(context.threads, engine_, {dims(shape_), Type::s8, Tag::oihw}, weights.values,
-                 desc(typical()).weights_desc(), 0) {}
+        weights_(
+            engine_, desc(typical()).weights_desc(),
+            written_from(context.threads, engine_, {dims(shape_), Type::s8, Tag::oihw}, weights.values, 0)) {}
 
-  Prepared prepare(const Threads& threads, const Key& key) const {
+  Prepared prepare(const Key& key) const {
     return cache_.get(key, [&] {
       const auto d = desc(key);
-      return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(threads, d.weights_desc()));
+      return Prepared::from(d, dnnl::convolution_forward(d), weights_.get(d.weights_desc()));
     });
   }
   static memory::dims dims(const Shape& shape) { return {shape.begin(), shape.end()}; }
@@ -318,13 +342,13 @@ class Int8Conv2d final : public PackedConv2d<T> {
 
 }  // namespace
 
-std::unique_ptr<const PackedLinear<T>> make_int8_linear(const Context& context, const Tensor<float>& weight,
+std::unique_ptr<const PackedLinear<T>> make_int8_linear(const Context& context, const Weight& weight,
                                                         const Tensor<float>& bias, Activation activation) {
   return translated("linear",
                     [&] { return std::make_unique<Int8Linear>(context, weight, bias, activation); });
 }
 
-std::unique_ptr<const PackedConv2d<T>> make_int8_conv2d(const Context& context, const Tensor<float>& weight,
+std::unique_ptr<const PackedConv2d<T>> make_int8_conv2d(const Context& context, const Weight& weight,
                                                         const Tensor<float>& bias,
                                                         const ConvGeometry& geometry) {
   return translated("conv2d", [&] { return std::make_unique<Int8Conv2d>(context, weight, bias, geometry); });

@@ -14,8 +14,7 @@
 #include "ops/headroom.hpp"
 #include "ops/onednn_compat.hpp"
 
-/// What every oneDNN operation of the engine is made of: weights in the layouts that were asked for, and
-/// primitives that are made once for each shape.
+/// What every oneDNN operation of the engine is made of: primitives that are made once for each shape.
 namespace daguerre::ops::onednn {
 
 using dnnl::memory;
@@ -58,87 +57,6 @@ inline dnnl::primitive_attr attributes_with(const dnnl::post_ops& operations) {
   attributes.set_post_ops(operations);
   return attributes;
 }
-
-/// One layer's weights in every layout that was asked for; as a rule one. Not to be used from two threads at
-/// once.
-class PackedWeights {
- public:
-  /// Packs `values`, which lie as `plain` says, into `packed`, the layout for a typical input. `axis` is the
-  /// output channels'.
-  template <class Value>
-  PackedWeights(const Threads& threads, const dnnl::engine& engine, const memory::desc& plain,
-                const Tensor<Value>& values, const memory::desc& packed, int axis)
-      : engine_(engine), axis_(axis) {
-    layouts_.push_back(reordered(threads, borrow(plain, engine_, values.data()), packed));
-  }
-
-  /// The weights in `layout`. A layout that turns out to be wanted from the first input on replaces the one
-  /// packed at load, so that a model run at one size has its weights once.
-  memory get(const Threads& threads, const memory::desc& layout) {
-    for (const auto& each : layouts_)
-      if (each.view.get_desc() == layout) return is_used_ = true, each.view;
-    auto packed = reordered(threads, layouts_.front().view, layout);
-    if (!is_used_) layouts_.clear();
-    is_used_ = true;
-    return layouts_.emplace_back(std::move(packed)).view;
-  }
-
- private:
-  struct Packed {
-    std::shared_ptr<std::byte> bytes;
-    memory view;
-  };
-  Packed reordered(const Threads& threads, memory source, const memory::desc& layout) const {
-    Packed packed{allocate_bytes(layout.get_size()), {}};
-    packed.view = memory(layout, engine_, packed.bytes.get());
-    if (!reorder_in_parts(threads, source, packed.view)) reorder(source, packed.view);
-    return packed;
-  }
-
-  /// Groups of output channels, each in one thread; false where the layouts cannot be divided.
-  bool reorder_in_parts(const Threads& threads, const memory& source, const memory& packed) const {
-    auto dims = packed.get_desc().dims();
-    const auto channels = dims[static_cast<std::size_t>(axis_)];
-    const memory::dim part = 64;  // whole blocks of every layout
-    if (threads.count() == 1 || channels < 2 * part || packed.get_desc().get_size() < smallest_divided)
-      return false;
-    memory::dims offsets(dims.size(), 0);
-    const auto parts_of = [&](const memory& whole, memory::dim first, memory::dim count) {
-      offsets[static_cast<std::size_t>(axis_)] = first;
-      dims[static_cast<std::size_t>(axis_)] = count;
-      return memory(whole.get_desc().submemory_desc(dims, offsets), engine_, whole.get_data_handle());
-    };
-    std::vector<std::pair<memory, memory>> parts;
-    try {
-      for (memory::dim first = 0; first < channels; first += part) {
-        const auto count = std::min(part, channels - first);
-        parts.emplace_back(parts_of(source, first, count), parts_of(packed, first, count));
-      }
-    } catch (const dnnl::error&) {  // blocks that are not whole, or sums that belong to all channels
-      return false;
-    }
-    parallel_for(threads, static_cast<Index>(parts.size()), 1, [&](Index begin, Index end) {
-      const OneThread one;
-      for (Index i = begin; i < end; ++i) {
-        auto& [from, to] = parts[static_cast<std::size_t>(i)];
-        reorder(from, to);
-      }
-    });
-    return true;
-  }
-
-  void reorder(memory& source, memory& packed) const {
-    dnnl::stream stream(engine_);
-    dnnl::reorder(source, packed).execute(stream, source, packed);
-    stream.wait();
-  }
-
-  static constexpr std::size_t smallest_divided = std::size_t{1} << 20;
-  dnnl::engine engine_;
-  int axis_;
-  std::vector<Packed> layouts_;
-  bool is_used_ = false;
-};
 
 /// A primitive ready to run, with what it needs.
 struct Prepared {

@@ -18,16 +18,6 @@ namespace {
 
 constexpr std::string_view writer_name = "SafetensorsWriter";
 
-template <class T>
-constexpr DType dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return DType::f32;
-  if constexpr (std::is_same_v<T, double>) return DType::f64;
-  if constexpr (std::is_same_v<T, bfloat16>) return DType::bf16;
-  if constexpr (std::is_same_v<T, half>) return DType::f16;
-  if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
-  if constexpr (std::is_same_v<T, std::int64_t>) return DType::i64;
-}
-
 void check_text(std::string_view text) {
   if (find_invalid_utf8(text) != std::string_view::npos)
     throw ArgumentError(writer_name, in_quotes(text) + " is not valid UTF-8");

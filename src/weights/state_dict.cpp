@@ -127,6 +127,19 @@ struct StateDict::State {
     std::sort(result.begin(), result.end());
     return result;
   }
+  /// The entry of that name, which is counted as asked for. Throws when it has not the expected shape.
+  const Entry& ask(std::string_view name, const Shape& expected) {
+    const auto& entry = require(name);
+    if (!(entry.info->shape == expected))
+      throw WeightError(weights_name,
+                        entry.file->name() + ": tensor " + in_quotes(name) +
+                            (entry.source.empty() ? "" : " (there " + in_quotes(entry.source) + ")") +
+                            " has shape " + to_string(entry.info->shape) + ", the config asks for " +
+                            to_string(expected));
+    const std::lock_guard lock(mutex);
+    asked.insert(entry.info->name);
+    return entry;
+  }
   const Entry& require(std::string_view name) const {
     const auto found = entries.find(name);
     if (found == entries.end())
@@ -163,17 +176,17 @@ const TensorInfo* StateDict::find(std::string_view name) const {
 }
 
 Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected, const MemoryPool* pool) const {
-  const auto& [file, info, source] = state_->require(name);
-  if (!(info->shape == expected))
-    throw WeightError(weights_name, file->name() + ": tensor " + in_quotes(name) +
-                                        (source.empty() ? "" : " (there " + in_quotes(source) + ")") +
-                                        " has shape " + to_string(info->shape) + ", the config asks for " +
-                                        to_string(expected));
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->asked.insert(info->name);
-  }
-  return file->read<float>(*info, pool);
+  const auto& entry = state_->ask(name, expected);
+  return entry.file->read<float>(*entry.info, pool);
+}
+
+ops::WeightSource StateDict::weight(std::string_view name, const Shape& expected) const {
+  const auto& entry = state_->ask(name, expected);
+  return entry.file->weight(*entry.info);
+}
+
+void StateDict::release_pages() const noexcept {
+  for (const auto& file : state_->files) file.release_pages();
 }
 
 Shape StateDict::shape(std::string_view name) const {
@@ -207,6 +220,10 @@ bool Scope::contains(std::string_view name) const {
 
 Tensor<float> Scope::tensor(std::string_view name, const Shape& expected, const MemoryPool* pool) const {
   return weights_.tensor(full(name), expected, pool);
+}
+
+ops::WeightSource Scope::weight(std::string_view name, const Shape& expected) const {
+  return weights_.weight(full(name), expected);
 }
 
 Shape Scope::shape(std::string_view name) const {

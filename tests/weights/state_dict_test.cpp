@@ -1,5 +1,7 @@
 #include "daguerre/weights/state_dict.hpp"
 
+#include <array>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -263,4 +265,45 @@ TEST_CASE("copies of a state dict may be used from several threads", "[weights][
     });
   for (auto& thread : threads) thread.join();
   CHECK(dict.unused() == std::vector<std::string>{"t0"});
+}
+
+TEST_CASE("a state dict hands out weights as they are stored", "[weights][state_dict]") {
+  const test::TempFolder folder;
+  const auto path = folder.write("x.safetensors", file_with({"b", "a"}));
+  auto dict = std::make_unique<StateDict>(StateDict::load(path));
+  const auto source = Scope(*dict).weight("b", {2});
+  CHECK(dict->unused() == std::vector<std::string>{"a"});
+  CHECK(source.dtype == DType::f16);
+  CHECK(source.shape == Shape{2});
+  CHECK(source.bytes.size() == 4);
+  test::expect_error<WeightError>(
+      [&] {
+        dict->weight("a", {1, 2});
+      },
+      {"tensor \"a\" has shape [2]", "the config asks for [1, 2]"});
+  test::expect_error<WeightError>([&] { dict->weight("c", {2}); }, {"\"c\" is missing"});
+
+  // It keeps the file, and pages that were given up come back.
+  dict->release_pages();
+  dict.reset();
+  const ops::Weight weight(source);
+  std::array<float, 2> values{};
+  weight.read(0, 2, values.data());
+  CHECK(values == std::array{1.0f, 2.0f});
+  weight.release();
+  weight.read(0, 1, values.data() + 1);
+  CHECK(values == std::array{1.0f, 1.0f});
+}
+
+TEST_CASE("rows of a renamed tensor are handed out as weights, too", "[weights][state_dict]") {
+  weights::SafetensorsWriter writer;
+  writer.add("qkv", Tensor<bfloat16>::copy_of(
+                        {3, 2}, std::vector<bfloat16>{bfloat16(1.0f), bfloat16(2.0f), bfloat16(3.0f),
+                                                      bfloat16(4.0f), bfloat16(5.0f), bfloat16(6.0f)}));
+  const auto bytes = std::make_shared<const std::vector<std::byte>>(writer.to_bytes());
+  const StateDict whole({weights::SafetensorsFile::from_memory(bytes, "memory")});
+  const auto parts = whole.renamed({{.name = "k", .source = "qkv", .first_row = 1, .rows = 1}});
+  std::array<float, 2> row{};
+  ops::Weight(parts.weight("k", {1, 2})).read(0, 1, row.data());
+  CHECK(row == std::array{3.0f, 4.0f});
 }

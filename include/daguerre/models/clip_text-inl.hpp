@@ -7,7 +7,6 @@
 #include "daguerre/models/clip_text.hpp"
 #include "daguerre/nn/attention.hpp"
 #include "daguerre/ops/elementwise.hpp"
-#include "daguerre/ops/embedding.hpp"
 
 namespace daguerre::models {
 
@@ -15,9 +14,8 @@ template <class T>
 ClipText<T>::ClipText(const ClipTextConfig& config, const nn::Loader& root)
     : config_(config),
       engine_(root.context.engine),
-      token_embedding_(root.sub("text_model.embeddings.token_embedding")
-                           .to_be_packed("weight", {config.vocab_size, config.hidden_size})
-                           .template to<T>()),
+      token_embedding_(root.context, root.sub("text_model.embeddings.token_embedding")
+                                         .to_be_packed("weight", {config.vocab_size, config.hidden_size})),
       position_embedding_(root.sub("text_model.embeddings.position_embedding")
                               .tensor("weight", {config.max_position_embeddings, config.hidden_size})),
       final_layer_norm_(root.sub("text_model.final_layer_norm"), config.hidden_size, config.layer_norm_eps) {
@@ -87,7 +85,7 @@ typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context
                    [](float kept) { return kept != 0.0f ? 0.0f : -1e30f; });
   }
 
-  const auto tokens = ops::cast<float>(context, ops::embedding_lookup(token_embedding_, input_ids.span()));
+  const auto tokens = ops::cast<float>(context, token_embedding_(input_ids.span()));
   const auto positions = position_embedding_.slice(0, length);
   auto x = context.empty<float>({batch, length, width});
   for (Index n = 0; n < batch; ++n) {

@@ -6,6 +6,7 @@
 
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
+#include "daguerre/ops/embedding.hpp"
 #include "daguerre/weights/config.hpp"
 
 namespace daguerre::models {
@@ -75,7 +76,7 @@ class ClipText {
 
   ClipTextConfig config_;
   std::shared_ptr<const ops::Engine> engine_;
-  Tensor<T> token_embedding_;
+  ops::EmbeddingTable<T> token_embedding_;
   Tensor<float> position_embedding_;
   std::vector<Layer> layers_;
   nn::LayerNorm final_layer_norm_;

@@ -18,9 +18,9 @@ struct Loader {
 
   /// What a module keeps.
   Tensor<float> tensor(std::string_view name, const Shape& shape) const { return scope.tensor(name, shape); }
-  /// What the engine packs.
-  Tensor<float> to_be_packed(std::string_view name, const Shape& shape) const {
-    return scope.tensor(name, shape, &context.pool);
+  /// What the engine packs, or reads where it is stored.
+  ops::WeightSource to_be_packed(std::string_view name, const Shape& shape) const {
+    return scope.weight(name, shape);
   }
 };
 

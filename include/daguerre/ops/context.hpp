@@ -11,15 +11,21 @@ namespace daguerre::ops {
 class Engine;
 class Profile;
 
+/// Where an engine keeps what it multiplies with. Packed: converted and laid out once, the fastest. Mapped:
+/// as the sources have it, in a file's pages as a rule, and converted at each product, which takes the least
+/// memory. Both give the same results.
+enum class WeightPlacement { packed, mapped };
+
 /// What a computation runs with: the engine, the threads, the pool that intermediate tensors come from, the
-/// caller's wish to stop, and what collects times. One per run; networks are `const` and take it as their first
-/// argument. Layers are packed with one, too.
+/// caller's wish to stop, and what collects times. One per run; networks are `const` and take it as their
+/// first argument. Layers are packed with one, too.
 struct Context {
   std::shared_ptr<const Engine> engine;
   Threads threads;
   MemoryPool pool;
   std::stop_token stop;
-  std::shared_ptr<Profile> profile;  ///< nullptr: nothing is timed
+  std::shared_ptr<Profile> profile;                     ///< nullptr: nothing is timed
+  WeightPlacement placement = WeightPlacement::packed;  ///< of layers that are packed with this context
 
   /// An uninitialised tensor from the pool.
   template <class T>

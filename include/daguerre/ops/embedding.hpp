@@ -3,7 +3,8 @@
 #include <cstdint>
 #include <span>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/ops/context.hpp"
+#include "daguerre/ops/weight_source.hpp"
 
 namespace daguerre::ops {
 
@@ -31,5 +32,18 @@ Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Ind
 /// Rows `ids` of `table[V, C]`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table.
 template <class T>
 Tensor<T> embedding_lookup(const Tensor<T>& table, std::span<const std::int32_t> ids);
+
+/// A table `[V, C]` whose rows are looked up: a tensor of T or, where weights are mapped, as it is stored.
+template <class T>
+class EmbeddingTable {
+ public:
+  /// Throws ArgumentError for a weight that is no matrix.
+  EmbeddingTable(const Context& context, const Weight& table);
+  /// Rows `ids`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table.
+  Tensor<T> operator()(std::span<const std::int32_t> ids) const;
+
+ private:
+  Weight rows_;
+};
 
 }  // namespace daguerre::ops

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daguerre/ops/activation.hpp"
+#include "daguerre/ops/weight_source.hpp"
 
 namespace daguerre::ops {
 
@@ -95,13 +96,13 @@ class EngineFor {
  public:
   virtual ~EngineFor() = default;
   /// `weight[out, in]`, `bias[out]` or empty. Throws ArgumentError when the shapes do not fit.
-  /// Packing is divided among the context's threads.
+  /// Packing is divided among the context's threads; where its placement is `packed`, the weight's sources
+  /// are released behind it, where it is `mapped` the layer keeps them.
   virtual std::unique_ptr<const PackedLinear<T>> pack_linear(
-      const Context& context, const Tensor<float>& weight, const Tensor<float>& bias,
+      const Context& context, const Weight& weight, const Tensor<float>& bias,
       Activation activation = Activation::none) const = 0;
   /// `weight[out, in, kh, kw]`, `bias[out]` or empty.
-  virtual std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context,
-                                                             const Tensor<float>& weight,
+  virtual std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
                                                              const Tensor<float>& bias,
                                                              const ConvGeometry& geometry) const = 0;
   /// Attention without ever storing the L x S matrix (Rabe & Staats 2021; Dao et al. 2022): `[N, L, heads *

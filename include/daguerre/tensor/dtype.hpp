@@ -1,7 +1,9 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 
 namespace daguerre {
@@ -55,6 +57,34 @@ struct half {
   }
   bool operator==(const half&) const = default;
 };
+
+/// Element types that files store, those of the safetensors format. All but F8_* have a C++ counterpart and
+/// can be converted to tensors.
+enum class DType { boolean, u8, i8, f8_e5m2, f8_e4m3, i16, u16, f16, bf16, i32, u32, f32, f64, i64, u64 };
+
+/// The name used in files: "F32", "BF16", "BOOL" …
+std::string_view name(DType dtype);
+/// Bytes an element takes.
+std::size_t size_of(DType dtype);
+
+/// The DType whose elements are of type T: float, double, bfloat16, half, std::int32_t or std::int64_t.
+template <class T>
+constexpr DType dtype_of() noexcept {
+  if constexpr (std::is_same_v<T, float>)
+    return DType::f32;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::f64;
+  else if constexpr (std::is_same_v<T, bfloat16>)
+    return DType::bf16;
+  else if constexpr (std::is_same_v<T, half>)
+    return DType::f16;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return DType::i32;
+  else {
+    static_assert(std::is_same_v<T, std::int64_t>);
+    return DType::i64;
+  }
+}
 
 /// Converts between any two element types; all floating conversions go through float32 (double stays double).
 template <class To, class From>

@@ -9,19 +9,15 @@
 #include <string_view>
 #include <vector>
 
+#include "daguerre/ops/weight_source.hpp"
 #include "daguerre/tensor/parallel.hpp"
 #include "daguerre/tensor/tensor.hpp"
 
 namespace daguerre::weights {
 
-/// Element types of the safetensors format that this library can name. The reader accepts all of them; only
-/// those with a C++ counterpart (not F8_*) can be converted to tensors.
-enum class DType { boolean, u8, i8, f8_e5m2, f8_e4m3, i16, u16, f16, bf16, i32, u32, f32, f64, i64, u64 };
-
-/// The name used in files: "F32", "BF16", "BOOL" …
-std::string_view name(DType dtype);
-/// Bytes an element takes.
-std::size_t size_of(DType dtype);
+using daguerre::DType;
+using daguerre::name;
+using daguerre::size_of;
 
 /// One entry of a safetensors header.
 struct TensorInfo {
@@ -66,6 +62,13 @@ class SafetensorsFile {
 
   /// The raw bytes of a tensor, as stored; not aligned.
   std::span<const std::byte> bytes(const TensorInfo& info) const noexcept;
+
+  /// The same as a weight, which keeps the file open. Throws WeightError when the type cannot be converted
+  /// (F8).
+  ops::WeightSource weight(const TensorInfo& info) const;
+  /// Tells the system that nothing of a mapped file will be needed soon: its pages no longer count as this
+  /// process's memory. They come back when they are read.
+  void release_pages() const noexcept;
 
   /// A tensor converted to `T` (float, double, bfloat16, half, std::int32_t, std::int64_t). Booleans become 0
   /// and 1, fractions are cut off for integer types. Throws WeightError when it is missing, its type cannot

@@ -54,12 +54,17 @@ class StateDict {
   /// its shape is not `expected`: `[weights] FILE: tensor "x" has shape […], the config asks for […]`. The
   /// storage comes from `pool`, where one is given.
   Tensor<float> tensor(std::string_view name, const Shape& expected, const MemoryPool* pool = nullptr) const;
+  /// The tensor as it is stored, for an engine; it keeps the file open. Throws as `tensor` does.
+  ops::WeightSource weight(std::string_view name, const Shape& expected) const;
+  /// Tells the system that nothing of the files will be needed soon: mapped pages no longer count as this
+  /// process's memory. They come back when they are read, as layers that were not packed do.
+  void release_pages() const noexcept;
   /// The shape of a stored tensor; WeightError when missing. Does not count as asking for it.
   Shape shape(std::string_view name) const;
 
   /// All names, sorted.
   std::vector<std::string> names() const;
-  /// Names never asked for through `tensor`, sorted.
+  /// Names never asked for through `tensor` or `weight`, sorted.
   std::vector<std::string> unused() const;
   /// What to call the whole in messages: the path it was loaded from.
   const std::string& source() const;
@@ -83,6 +88,8 @@ class Scope {
   bool contains(std::string_view name) const;
   /// As StateDict::tensor, with the prefix put before `name`.
   Tensor<float> tensor(std::string_view name, const Shape& expected, const MemoryPool* pool = nullptr) const;
+  /// As StateDict::weight.
+  ops::WeightSource weight(std::string_view name, const Shape& expected) const;
   /// The shape of a stored tensor; WeightError when missing.
   Shape shape(std::string_view name) const;
   /// The full name of the module, for messages ("down_blocks.0.resnets.1").
