@@ -1,7 +1,7 @@
-#include "daguerre/ops/embedding.hpp"
-
 #include <algorithm>
 #include <cmath>
+
+#include "daguerre/ops/embedding-inl.hpp"
 
 namespace daguerre::ops {
 namespace {
@@ -72,48 +72,6 @@ Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Ind
   return result;
 }
 
-template <class T>
-Tensor<T> embedding_lookup(const Tensor<T>& table, std::span<const std::int32_t> ids) {
-  if (table.rank() != 2)
-    throw ArgumentError("embedding", "table " + to_string(table.shape()) + ", expected [V, C]");
-  const Index channels = table.dim(1);
-  Tensor<T> result({static_cast<Index>(ids.size()), channels});
-  T* out = result.data();
-  for (const std::int32_t id : ids) {
-    if (id < 0 || id >= table.dim(0))
-      throw ArgumentError("embedding", "id " + std::to_string(id) + " is outside the table of " +
-                                           std::to_string(table.dim(0)) + " rows");
-    out = std::copy_n(table.data() + id * channels, channels, out);
-  }
-  return result;
-}
-
-template <class T>
-EmbeddingTable<T>::EmbeddingTable(const Context& context, const Weight& table) : rows_(table) {
-  if (table.rank() != 2)
-    throw ArgumentError("embedding", "table " + to_string(table.shape()) + ", expected [V, C]");
-  if (context.placement == WeightPlacement::mapped) return;
-  Tensor<T> kept(table.shape());
-  parallel_for(context.threads, table.rows(), 256, [&](Index begin, Index end) {
-    table.read(begin, end, kept.data() + begin * table.row_size());
-  });
-  table.release();
-  rows_ = WeightSource::of(kept);
-}
-
-template <class T>
-Tensor<T> EmbeddingTable<T>::operator()(std::span<const std::int32_t> ids) const {
-  Tensor<T> result({static_cast<Index>(ids.size()), rows_.row_size()});
-  T* out = result.data();
-  for (const std::int32_t id : ids) {
-    if (id < 0 || id >= rows_.rows())
-      throw ArgumentError("embedding", "id " + std::to_string(id) + " is outside the table of " +
-                                           std::to_string(rows_.rows()) + " rows");
-    rows_.read(id, id + 1, out);
-    out += rows_.row_size();
-  }
-  return result;
-}
 template class EmbeddingTable<float>;
 template class EmbeddingTable<bfloat16>;
 

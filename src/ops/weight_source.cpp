@@ -105,7 +105,7 @@ Weight Weight::reshaped(const Shape& shape) const {
 }
 
 template <class T>
-void Weight::read(Index begin, Index end, T* out) const {
+void Weight::read_as(Index begin, Index end, T* out) const {
   if (begin < 0 || end < begin || end > rows())
     throw ArgumentError(weight_name, "rows [" + std::to_string(begin) + ", " + std::to_string(end) + ") of " +
                                          to_string(shape_));
@@ -116,8 +116,12 @@ void Weight::read(Index begin, Index end, T* out) const {
     first += source.shape[0];
   }
 }
-template void Weight::read(Index, Index, float*) const;
-template void Weight::read(Index, Index, bfloat16*) const;
+void Weight::read(Index begin, Index end, float* out) const {
+  read_as(begin, end, out);
+}
+void Weight::read(Index begin, Index end, bfloat16* out) const {
+  read_as(begin, end, out);
+}
 
 template <class T>
 const T* Weight::elements() const noexcept {

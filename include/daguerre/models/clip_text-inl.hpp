@@ -7,6 +7,7 @@
 #include "daguerre/models/clip_text.hpp"
 #include "daguerre/nn/attention.hpp"
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/embedding-inl.hpp"
 
 namespace daguerre::models {
 

@@ -13,7 +13,8 @@ class Profile;
 
 /// Where an engine keeps what it multiplies with. Packed: converted and laid out once, the fastest. Mapped:
 /// as the sources have it, in a file's pages as a rule, and converted at each product, which takes the least
-/// memory. Both give the same results.
+/// memory. Results are equal bit for bit. A file that is cut short while layers are mapped from it ends the
+/// process (see weights::SafetensorsFile).
 enum class WeightPlacement { packed, mapped };
 
 /// What a computation runs with: the engine, the threads, the pool that intermediate tensors come from, the

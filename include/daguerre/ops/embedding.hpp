@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "daguerre/ops/context.hpp"
@@ -43,7 +44,8 @@ class EmbeddingTable {
   Tensor<T> operator()(std::span<const std::int32_t> ids) const;
 
  private:
-  Weight rows_;
+  Tensor<T> table_;  ///< empty where it is mapped
+  std::optional<Weight> mapped_;
 };
 
 }  // namespace daguerre::ops

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -67,10 +68,18 @@ class Weight {
   /// The same rows, with other extents behind the first axis. Throws ArgumentError when the sizes differ.
   Weight reshaped(const Shape& shape) const;
 
-  /// Writes rows [begin, end), converted to T (float or bfloat16, rounded as `bfloat16(float)` does), one
-  /// behind the other. Safe from many threads. Throws ArgumentError for rows that are not there.
+  /// Writes rows [begin, end), converted to T (to bfloat16 as `bfloat16(float)` rounds), one behind the
+  /// other. Safe from many threads. Throws ArgumentError for rows that are not there.
+  void read(Index begin, Index end, float* out) const;
+  void read(Index begin, Index end, bfloat16* out) const;
   template <class T>
-  void read(Index begin, Index end, T* out) const;
+  void read(Index begin, Index end, T* out) const {
+    std::vector<float> row(static_cast<std::size_t>(row_size_));
+    for (; begin < end; ++begin) {
+      read(begin, begin + 1, row.data());
+      out = std::transform(row.begin(), row.end(), out, convert<T, float>);
+    }
+  }
   /// All elements, where they are stored as T (float or bfloat16) in one piece and aligned; else nullptr.
   template <class T>
   const T* elements() const noexcept;
@@ -80,6 +89,9 @@ class Weight {
   void release() const noexcept;
 
  private:
+  template <class T>
+  void read_as(Index begin, Index end, T* out) const;
+
   std::vector<WeightSource> sources_;
   Shape shape_;
   Index row_size_ = 0;
