@@ -20,6 +20,7 @@ std::string compose(std::string_view who, std::string_view message) {
 
 }  // namespace
 
-Error::Error(std::string_view who, std::string_view message) : std::runtime_error(compose(who, message)) {}
+Error::Error(std::string_view who, std::string_view message)
+    : std::runtime_error(compose(who, message)), who_size_(who.size()) {}
 
 }  // namespace daguerre

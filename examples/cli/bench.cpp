@@ -39,17 +39,18 @@ struct BenchRequest {
 /// Something to show, where the kind of model asks for it.
 void choose_subject(const Order& order, const Pipeline& pipeline, GenerateOptions& options) {
   for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, pipeline));
-  const auto kind =
-      weights::Config::load(std::filesystem::path(order.model) / "model_index.json").class_name();
-  if (kind.starts_with("StableDiffusion")) options.prompt = "a lighthouse at dawn";
-  if (kind.starts_with("DiT") && options.class_labels.empty()) options.class_labels = {0};
-  if (kind == "StableDiffusionInpaintPipeline") {
+  const auto info = pipeline.info();
+  if (info.takes_prompt) options.prompt = "a lighthouse at dawn";
+  if (info.takes_class && options.class_labels.empty()) options.class_labels = {0};
+  if (info.needs_image) {
     const auto side = [](Index wanted, Index own) { return wanted > 0 ? wanted : own; };
     const Index width = side(options.width, pipeline.default_width());
     const Index height = side(options.height, pipeline.default_height());
     options.init_image = Image(width, height, 3);
-    options.mask_image = Image(width, height, 1);
-    std::ranges::fill(options.mask_image.pixels(), std::uint8_t{255});
+    if (info.needs_mask) {
+      options.mask_image = Image(width, height, 1);
+      std::ranges::fill(options.mask_image.pixels(), std::uint8_t{255});
+    }
   }
 }
 
@@ -102,6 +103,7 @@ void carry_out(BenchRequest request) {
   auto& order = request.order;
   Progress progress(order.quiet);
   order.load.precision = precision_called(order.precision);
+  order.load.weights = weight_storage_called(order.weights);
   if (!request.json.empty()) check_writable("--json", request.json);
 
   BenchReport report;
@@ -127,7 +129,7 @@ void carry_out(BenchRequest request) {
   report.native_bfloat16 = ops::has_native_bfloat16();
   report.engine_version = ops::engine_version(report.engine);
   report.runs = request.runs;
-  report.steps = order.generate.steps;
+  report.steps = order.generate.steps.value_or(0);
   for (const auto stage : {ops::Stage::text_encoder, ops::Stage::step, ops::Stage::decoder})
     if (auto profile = gather(profiles, stage); profile.seconds > 0)
       report.profiles.push_back(std::move(profile));

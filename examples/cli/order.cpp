@@ -141,15 +141,15 @@ void add_size_options(CLI::App& app, Order& order) {
 
 void add_step_options(CLI::App& app, Order& order, int steps) {
   auto& generate = order.generate;
-  generate.steps = steps;
+  order.usual_steps = steps;
   add_number(app, "--steps", generate.steps, {.least = 1},
-             "More steps take longer and are nearer to the model's ideal")
+             "More steps take longer and are nearer to the model's ideal; by default " +
+                 std::to_string(steps) + ", or fewer where the model was made for fewer")
       ->type_name("N")
-      ->capture_default_str()
       ->group(groups::how);
   add_number(app, "--guidance", generate.guidance_scale, {.least = 0.0f},
-             "How strongly the prompt or the class steers, by default 7.5 (DiT: 4); 1 turns it off and "
-             "halves the time")
+             "How strongly the prompt or the class steers, by default 7.5 (SDXL: 5, DiT: 4); 1 turns it off "
+             "and halves the time")
       ->type_name("W")
       ->group(groups::how);
   app.add_option("--sampler", generate.sampler, "By default what the model's folder says")
@@ -197,6 +197,13 @@ void add_machine_options(CLI::App& app, Order& order) {
       ->type_name("NAME")
       ->capture_default_str()
       ->group(groups::machine);
+  app.add_option(
+         "--weights", order.weights,
+         "packed: laid out once, fastest; mapped: left in the file and unpacked at each use, least memory")
+      ->check(CLI::IsMember({"auto", "packed", "mapped"}))
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(groups::machine);
   app.add_option("--engine", order.load.engine, "What does the heavy arithmetic")
       ->check(CLI::IsMember(engines))
       ->type_name("NAME")
@@ -235,6 +242,7 @@ void carry_out(Order order) {
   const Interrupt interrupt;
   Progress progress(order.quiet);
   order.load.precision = precision_called(order.precision);
+  order.load.weights = weight_storage_called(order.weights);
   order.load.log = progress.warnings();
   read_inputs(order);
   check_outputs(order);
@@ -245,6 +253,7 @@ void carry_out(Order order) {
   const auto pipeline = load(order, interrupt);
   progress.loaded();
   for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, pipeline));
+  if (!options.steps) options.steps = std::min(order.usual_steps, pipeline.info().steps);
 
   options.stop = interrupt.token();
   options.on_step = [&](const Step& step) {

@@ -21,11 +21,12 @@ struct Order {
   std::string model;
   LoadOptions load;
   GenerateOptions generate;
-  std::string precision = "auto";
+  std::string precision = "auto", weights = "auto";
   std::optional<int> count;
   std::optional<std::uint64_t> seed;
   std::vector<std::string> classes;  ///< ids or names
   std::string out, init_image, mask, latents, save_latents, preview;
+  int usual_steps = 20;  ///< where the order says nothing
   int preview_every = 5;
   bool quiet = false;
 };

@@ -26,7 +26,9 @@ double squared_distance(std::span<const float> a, std::span<const float> b) {
 PictureFeatures::PictureFeatures(const std::filesystem::path& folder, int threads) {
   context_.engine = ops::make_engine();
   context_.threads = threads > 0 ? threads : available_threads();
-  networks_ = load_stable_diffusion_networks(folder, context_, Precision::float32, false, {});
+  autoencoder_ = ComponentRegistry::standard()
+                     .open_autoencoder(ModelSource::open_folder(folder).part("vae"), {.compute = context_})
+                     .load();
 }
 
 Tensor<float> PictureFeatures::of(std::span<const Image> pictures) const {
@@ -35,16 +37,13 @@ Tensor<float> PictureFeatures::of(std::span<const Image> pictures) const {
     std::vector<Tensor<float>> some;
     for (const auto& picture : pictures.subspan(begin, std::min<std::size_t>(batch, pictures.size() - begin)))
       some.push_back(to_tensor(picture));
-    parts.push_back(networks_->encode_image(context_, concat_leading<float>(some)).mean);
+    parts.push_back(autoencoder_->encode(context_, concat_leading<float>(some)).mean);
   }
   return concat_leading<float>(parts);
 }
 
 std::vector<Image> PictureFeatures::decode(const Tensor<float>& latents) const {
-  const auto& config = networks_->autoencoder_config();
-  auto unscaled = latents.clone();
-  for (float& value : unscaled.span()) value = value / config.scaling_factor + config.shift_factor;
-  return decode_unscaled(unscaled);
+  return decode_unscaled(autoencoder_->info().from_model(latents));
 }
 
 std::vector<Image> PictureFeatures::reconstructed(std::span<const Image> pictures) const {
@@ -55,7 +54,7 @@ std::vector<Image> PictureFeatures::decode_unscaled(const Tensor<float>& latents
   std::vector<Image> result;
   for (Index begin = 0; begin < latents.dim(0); begin += batch) {
     const auto some = latents.slice(begin, std::min(begin + batch, latents.dim(0)));
-    const auto decoded = networks_->decode_latents(context_, some);
+    const auto decoded = autoencoder_->decode(context_, some);
     for (Index i = 0; i < some.dim(0); ++i) result.push_back(to_image(decoded, i));
   }
   return result;

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include <daguerre/ops/context.hpp>
+#include <daguerre/pipeline/component_registry.hpp>
 #include <daguerre/pipeline/image.hpp>
-#include <daguerre/pipeline/stable_diffusion.hpp>
 
 namespace daguerre::study {
 
@@ -31,7 +31,7 @@ class PictureFeatures {
   std::vector<Image> decode_unscaled(const Tensor<float>& latents) const;
 
   ops::Context context_;
-  std::shared_ptr<const StableDiffusionNetworks> networks_;
+  std::shared_ptr<const Autoencoder> autoencoder_;
 };
 
 /// Features averaged over areas so that 4 x 4 of them are left, `[N, 16 C]`. Throws ArgumentError for sides

@@ -23,6 +23,14 @@ weights::Config scheduler_of(const LatentMaker::Options& options) {
       .with(R"({"steps_offset": 1, "clip_sample": false, "timestep_spacing": ")" + options.spacing + "\"}");
 }
 
+ops::Context context_of(const LatentMaker::Options& options) {
+  return {.engine = ops::make_engine(),
+          .threads = options.threads > 0 ? options.threads : available_threads(),
+          .pool = {},
+          .stop = {},
+          .profile = {}};
+}
+
 /// A checksum (FNV-1a, 64 bits) of the weights of a model's denoiser and autoencoder, in hexadecimal.
 std::string fingerprint(const std::filesystem::path& model) {
   std::uint64_t sum = 14695981039346656037u;
@@ -41,51 +49,48 @@ std::string fingerprint(const std::filesystem::path& model) {
 }  // namespace
 
 LatentMaker::LatentMaker(const Options& options, const std::vector<std::string>& prompts)
-    : options_(options), scheduler_(scheduler_of(options)) {
-  context_.engine = ops::make_engine();
-  context_.threads = options.threads > 0 ? options.threads : available_threads();
-  networks_ = load_stable_diffusion_networks(options.model, context_, options.precision, false, {});
-  const StableDiffusion model(networks_, text::ClipTokenizer::load(options.model / "tokenizer"));
-  states_ = model.encode_prompts(context_, prompts, 0);
-  no_states_ = model.encode_prompts(context_, {""}, 0);
+    : options_(options),
+      context_(context_of(options)),
+      model_(Model::load(ModelSource::open_folder(options.model),
+                         {.compute = context_, .precision = resolved(options.precision, *context_.engine)})),
+      scheduler_(scheduler_of(options)) {
+  for (const auto& prompt : prompts) prompts_.push_back({.text = prompt});
+  auto task = task_for(0, static_cast<Index>(prompts_.size()));
+  task.sampler = samplers::SamplerRegistry::standard().make(scheduler_);
+  conditions_ = model_.condition(context_, task, *model_.guider(task));
+}
+
+Task LatentMaker::task_for(Index begin, Index end) const {
+  Task task;
+  task.prompts.assign(prompts_.begin() + begin, prompts_.begin() + end);
+  task.guidance.scale = options_.guidance;
+  task.height = model_.default_size()[0];
+  task.width = model_.default_size()[1];
+  return task;
 }
 
 Tensor<float> LatentMaker::make(const std::string& sampler, int steps,
                                 const std::function<void(Index)>& progress) const {
   const auto method = samplers::SamplerRegistry::standard().make(sampler, scheduler_);
+  const auto count = static_cast<Index>(prompts_.size());
   std::vector<Tensor<float>> parts;
-  for (Index begin = 0; begin < states_.dim(0); begin += options_.batch) {
-    const Index end = std::min(begin + options_.batch, states_.dim(0));
-    parts.push_back(make_some(*method, steps, begin, end));
+  for (Index begin = 0; begin < count; begin += options_.batch) {
+    const Index end = std::min(begin + options_.batch, count);
+    parts.push_back(make_some(method, steps, begin, end));
     progress(end);
   }
   return concat_leading<float>(parts);
 }
 
-Tensor<float> LatentMaker::make_some(const samplers::Sampler& sampler, int steps, Index begin,
+Tensor<float> LatentMaker::make_some(std::shared_ptr<const samplers::Sampler> sampler, int steps, Index begin,
                                      Index end) const {
-  samplers::RunOptions run_options;
-  run_options.steps = steps;
-  const auto run = sampler.start(run_options);
-  const Guidance guidance{options_.guidance};
-
   std::vector<std::uint64_t> seeds(static_cast<std::size_t>(end - begin));
   std::iota(seeds.begin(), seeds.end(), options_.seed + static_cast<std::uint64_t>(begin));
   SeededNoise noise("torch-cpu", seeds);
-  const auto& unet = networks_->unet_config();
-  auto latents = noise.draw(NoiseStreams::Use::initial, {end - begin, unet.sample_height, unet.sample_width,
-                                                         networks_->autoencoder_config().latent_channels});
-  for (float& value : latents.span()) value *= run->init_noise_sigma();
-
-  DenoisingLoop loop;
-  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index image) {
-    auto states = states_.slice(begin + image, begin + image + 1);
-    if (guidance.is_on()) states = concat_leading<float>(std::array{no_states_, states});
-    return guided_prediction(x, guidance, ConditionedHalf::second, [&](const Tensor<float>& input) {
-      return networks_->denoise(context_, input, timestep, states);
-    });
-  };
-  return loop(context_, *run, 0, latents, noise);
+  auto task = task_for(begin, end);
+  task.steps = steps;
+  task.sampler = std::move(sampler);
+  return model_.denoise(context_, task, {conditions_.begin() + begin, conditions_.begin() + end}, noise);
 }
 
 void add_sampling_options(CLI::App& app, LatentMaker::Options& make, std::string& precision,

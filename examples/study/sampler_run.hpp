@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <daguerre/ops/context.hpp>
-#include <daguerre/pipeline/stable_diffusion.hpp>
+#include <daguerre/pipeline/model.hpp>
 #include <daguerre/weights/config.hpp>
 
 #include "results.hpp"
@@ -39,13 +39,17 @@ class LatentMaker {
   Tensor<float> make(const std::string& sampler, int steps, const std::function<void(Index)>& progress) const;
 
  private:
-  Tensor<float> make_some(const samplers::Sampler& sampler, int steps, Index begin, Index end) const;
+  Tensor<float> make_some(std::shared_ptr<const samplers::Sampler> sampler, int steps, Index begin,
+                          Index end) const;
+
+  Task task_for(Index begin, Index end) const;
 
   Options options_;
   ops::Context context_;
-  std::shared_ptr<const StableDiffusionNetworks> networks_;
+  Model model_;
   weights::Config scheduler_;
-  Tensor<float> states_, no_states_;  ///< of the prompts, `[N, L, D]`, and of the empty one, `[1, L, D]`
+  std::vector<Prompt> prompts_;
+  std::vector<Conditions> conditions_;
 };
 
 /// The options of a command that makes latents.

@@ -14,6 +14,15 @@ class Error : public std::runtime_error {
  public:
   /// `who` is the part of the library that speaks; it is put in brackets before `message`.
   Error(std::string_view who, std::string_view message);
+
+  /// The part of the library that speaks: "safetensors", "unet" …
+  std::string who() const { return std::string(text().substr(1, who_size_)); }
+  /// What it says, without its name.
+  std::string message() const { return std::string(text().substr(who_size_ + 3)); }
+
+ private:
+  std::string_view text() const noexcept { return what(); }
+  std::size_t who_size_;
 };
 
 /// A file cannot be opened, read or written.

@@ -3,13 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "daguerre/ops/elementwise.hpp"
-#include "daguerre/ops/profile.hpp"
 #include "pipeline/name.hpp"
 
 namespace daguerre {
-namespace {}  // namespace
-
 Tensor<float> affine(const Tensor<float>& x, float scale, float shift) {
   Tensor<float> result(x.shape());
   std::transform(x.data(), x.data() + x.size(), result.data(),
@@ -29,20 +25,6 @@ void check_side(const char* name, Index side, Index multiple) {
   }
 }
 
-void check_run(int steps, const Guidance& guidance, double eta, const samplers::Sampler* sampler) {
-  if (steps < 1)
-    throw ArgumentError(pipeline_name, "steps is " + std::to_string(steps) + ", expected at least 1");
-  if (!std::isfinite(guidance.scale))
-    throw ArgumentError(pipeline_name,
-                        "guidance scale is " + std::to_string(guidance.scale) + ", expected a finite number");
-  if (!(guidance.rescale >= 0.0f && guidance.rescale <= 1.0f))
-    throw ArgumentError(pipeline_name,
-                        "guidance rescale is " + std::to_string(guidance.rescale) + ", expected 0 to 1");
-  if (!(eta >= 0.0 && eta <= 1.0))
-    throw ArgumentError(pipeline_name, "eta is " + std::to_string(eta) + ", expected 0 to 1");
-  if (sampler == nullptr) throw ArgumentError(pipeline_name, "there is no sampler");
-}
-
 Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise) {
   if (given.empty()) return noise.draw(NoiseStreams::Use::initial, shape);
   if (!(given.shape() == shape))
@@ -53,14 +35,9 @@ Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, Nois
   return given;
 }
 
-Tensor<float> decode_pictures(const ops::Context& context, const Tensor<float>& latents,
-                              const models::AutoencoderKlConfig& config,
-                              const std::function<Tensor<float>(const Tensor<float>&)>& decode) {
-  const ops::Profile::Span span(context, ops::Stage::decoder);
-  const auto unscaled = affine(latents, 1.0f / config.scaling_factor, config.shift_factor);
-  auto decoded = image_by_image(unscaled, [&](const Tensor<float>& x, Index) { return decode(x); });
-  ops::check_finite(decoded, "vae");
-  return decoded;
+Tensor<float> repeated(const Tensor<float>& x, Index batch) {
+  if (x.dim(0) == batch) return x;
+  return concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(batch), x));
 }
 
 }  // namespace daguerre

@@ -1,10 +1,8 @@
 #pragma once
 
-#include <functional>
 #include <vector>
 
-#include "daguerre/models/autoencoder_kl.hpp"
-#include "daguerre/pipeline/guidance.hpp"
+#include "daguerre/pipeline/components.hpp"
 #include "daguerre/pipeline/noise.hpp"
 #include "daguerre/samplers/sampler.hpp"
 
@@ -16,10 +14,6 @@ Tensor<float> affine(const Tensor<float>& x, float scale, float shift);
 
 /// Throws ArgumentError unless `side`, called `name`, is a multiple of `multiple` that pictures may have.
 void check_side(const char* name, Index side, Index multiple);
-/// Throws ArgumentError for fewer steps than one, for guidance or an eta that is not possible, without a
-/// sampler.
-void check_run(int steps, const Guidance& guidance, double eta, const samplers::Sampler* sampler);
-
 /// `given`, which must be of that shape and finite, or, where it is empty, noise drawn from `noise`. Throws
 /// ArgumentError.
 Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise);
@@ -33,9 +27,7 @@ Tensor<float> image_by_image(const Tensor<T>& batch, const F& f) {
   return results.size() == 1 ? results.front() : concat_leading<float>(results);
 }
 
-/// Pictures from scaled latents, one image at a time; `decode` is the autoencoder. Throws NumericError.
-Tensor<float> decode_pictures(const ops::Context& context, const Tensor<float>& latents,
-                              const models::AutoencoderKlConfig& config,
-                              const std::function<Tensor<float>(const Tensor<float>&)>& decode);
+/// One image's tensor for a whole batch; `x[1 or N, ...]` to `[N, ...]`.
+Tensor<float> repeated(const Tensor<float>& x, Index batch);
 
 }  // namespace daguerre

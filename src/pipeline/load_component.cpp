@@ -1,22 +1,13 @@
-#include "pipeline/load_component.hpp"
-
-#include "daguerre/weights/key_map.hpp"
+#include "daguerre/pipeline/load_component.hpp"
 
 namespace daguerre {
-
-weights::StateDict load_weights(const ModelPart& part, const weights::SafetensorsOptions& options) {
-  using enum weights::WeightNames::Library;
-  // In the model's own folder the weights of several parts may lie side by side.
-  const weights::WeightNames names{part.library == "transformers" ? transformers : diffusers, part.in_root};
-  return weights::with_diffusers_names(weights::StateDict::load(part.folder, options, names));
-}
 
 void report_leftovers(const weights::Config& config, const LoadContext& context) {
   std::string names;
   for (const auto& key : config.leftover_keys()) names += (names.empty() ? "" : ", ") + key;
-  if (!names.empty() && context.log)
-    context.log(LogLevel::warning, "[config] " + config.source() +
-                                       ": left there by training code, and without effect: " + names);
+  if (!names.empty())
+    context.tell(LogLevel::warning, "[config] " + config.source() +
+                                        ": left there by training code, and without effect: " + names);
 }
 
 void report(const weights::StateDict& state, const LoadContext& context) {

@@ -16,6 +16,34 @@ ConfigError misfit(const std::string& problem) {
 
 }  // namespace
 
+void check_fit(std::span<const TextEncoderInfo> text_encoders, const DenoiserInfo& denoiser,
+               const LatentFormat* autoencoder, bool joins_picture) {
+  Index width = 0;
+  std::string keys;
+  for (const auto& text : text_encoders) {
+    width += text.width;
+    keys += (keys.empty() ? "" : ", beside it ") + text.width_key + " is " + std::to_string(text.width);
+  }
+  if (!text_encoders.empty() && denoiser.context_width != 0 && width != denoiser.context_width)
+    throw misfit(keys + ", cross_attention_dim in " + denoiser.config + " is " +
+                 std::to_string(denoiser.context_width));
+  if (autoencoder == nullptr) return;
+  const Index latent = autoencoder->channels, joined = joins_picture ? 2 * latent : 2 * latent + 1;
+  const auto wrong = [&](const char* key, Index found, const std::string& expected) {
+    return misfit(std::string(key) + " in " + denoiser.config + " is " + std::to_string(found) +
+                  ", latent_channels in " + autoencoder->config + " is " + std::to_string(latent) +
+                  "; expected " + expected);
+  };
+  if (denoiser.in_channels != joined && (joins_picture || denoiser.in_channels != latent))
+    throw wrong("in_channels", denoiser.in_channels,
+                joins_picture
+                    ? std::to_string(joined) + ", with a picture's"
+                    : std::to_string(latent) + ", or " + std::to_string(joined) + " with mask and picture");
+  if (denoiser.out_channels != latent && denoiser.out_channels != 2 * latent)
+    throw wrong("out_channels", denoiser.out_channels,
+                std::to_string(latent) + ", or " + std::to_string(2 * latent) + " with a variance");
+}
+
 void check_variance(const weights::Config& scheduler, Index channels, Index out_channels,
                     const std::string& denoiser) {
   const std::string name = scheduler.class_name();

@@ -1,14 +1,23 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "daguerre/models/clip_text.hpp"
+#include "daguerre/pipeline/components.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 #include "daguerre/weights/config.hpp"
 
 /// Whether the parts of a model fit each other. What is told names the files on both sides.
 namespace daguerre {
+
+/// Throws ConfigError when the text encoders' states, side by side, are not as wide as what the denoiser
+/// reads, or its channels are neither the latents' nor, for what joins them, the latents' with a mask and a
+/// picture, or with a picture alone where `joins_picture`. `autoencoder`: nullptr where the model works in
+/// pixels.
+void check_fit(std::span<const TextEncoderInfo> text_encoders, const DenoiserInfo& denoiser,
+               const LatentFormat* autoencoder, bool joins_picture);
 
 /// Throws ConfigError when a denoiser of `channels` channels in and `out_channels` out cannot work with the
 /// scheduler: one learns a variance, the other knows none. `denoiser` is the path of its configuration.

@@ -1,6 +1,7 @@
 #include "daguerre/pipeline/precision.hpp"
 
 #include <array>
+#include <span>
 #include <string>
 
 #include "daguerre/error.hpp"
@@ -9,6 +10,18 @@ namespace daguerre {
 namespace {
 
 constexpr std::array<std::string_view, 4> names{"auto", "f32", "bf16", "int8"};
+constexpr std::array<std::string_view, 3> storages{"auto", "packed", "mapped"};
+
+/// The place of `name` among `known`.
+std::size_t index_of(std::string_view name, std::span<const std::string_view> known, const char* what) {
+  std::string list;
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (known[i] == name) return i;
+    list += (list.empty() ? "" : ", ") + std::string(known[i]);
+  }
+  throw ArgumentError(
+      what, "there is no " + std::string(what) + " \"" + std::string(name) + "\"; known are: " + list);
+}
 
 }  // namespace
 
@@ -17,13 +30,11 @@ std::string_view short_name(Precision precision) noexcept {
 }
 
 Precision precision_called(std::string_view short_name) {
-  std::string known;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i] == short_name) return static_cast<Precision>(i);
-    known += (known.empty() ? "" : ", ") + std::string(names[i]);
-  }
-  throw ArgumentError("precision",
-                      "there is no precision \"" + std::string(short_name) + "\"; known are: " + known);
+  return static_cast<Precision>(index_of(short_name, names, "precision"));
+}
+
+WeightStorage weight_storage_called(std::string_view name) {
+  return static_cast<WeightStorage>(index_of(name, storages, "weights"));
 }
 
 }  // namespace daguerre

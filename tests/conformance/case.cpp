@@ -106,7 +106,8 @@ Result guarded(const std::string& name, const Run& run) {
 }  // namespace
 
 std::vector<Result> run_below(const fs::path& folder, const Options& options) {
-  if (fs::exists(folder / "model_index.json") && fs::exists(folder / "runs"))
+  if ((fs::exists(folder / "model_index.json") || fs::exists(folder / "base.json")) &&
+      fs::exists(folder / "runs"))
     return run_pipeline(folder, options);
   if (fs::exists(folder / "cases.json"))
     return {guarded(case_name(folder), [&] { return run_tokenizer(folder); })};

@@ -7,7 +7,7 @@
 #include "daguerre/models/unet_2d.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
 #include "daguerre/models/vq_model.hpp"
-#include "daguerre/pipeline/guidance.hpp"
+#include "daguerre/pipeline/guider.hpp"
 
 namespace daguerre::conformance {
 namespace {

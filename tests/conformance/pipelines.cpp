@@ -7,10 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "conformance/case.hpp"
-#include "daguerre/pipeline/ddpm_pipeline.hpp"
-#include "daguerre/pipeline/dit_pipeline.hpp"
 #include "daguerre/pipeline/image.hpp"
-#include "daguerre/pipeline/stable_diffusion.hpp"
+#include "daguerre/pipeline/model.hpp"
 #include "daguerre/samplers/registry.hpp"
 
 /// Whole pipelines: a model folder and its recorded runs.
@@ -43,12 +41,6 @@ class RecordedNoise final : public NoiseStreams {
   std::array<int, 3> next_{};
 };
 
-std::vector<std::string> strings(const Json& value, std::size_t count) {
-  if (value.is_null()) return std::vector<std::string>(count);
-  if (value.is_string()) return std::vector<std::string>(count, value.get<std::string>());
-  return value.get<std::vector<std::string>>();
-}
-
 /// As diffusers treats a tensor: values below zero mean that it is in [-1, 1] already.
 Tensor<float> normalised(Tensor<float> image) {
   if (std::any_of(image.span().begin(), image.span().end(), [](float v) { return v < 0.0f; })) return image;
@@ -56,36 +48,9 @@ Tensor<float> normalised(Tensor<float> image) {
   return image;
 }
 
-/// The call's arguments. Throws ConfigError for another pipeline class and for arguments that are not known.
-Json arguments_of(const weights::Config& config, const std::set<std::string>& known_pipelines,
-                  const std::set<std::string>& known_arguments) {
-  const auto pipeline = config.get("pipeline", "");
-  if (!known_pipelines.contains(pipeline)) throw ConfigError("conformance", "pipeline " + pipeline);
-  auto arguments = Json::parse(config.json("args").value());
-  for (const auto& [key, value] : arguments.items())
-    if (!known_arguments.contains(key))
-      throw ConfigError("conformance", "argument \"" + key + "\" is not supported");
-  return arguments;
-}
-
 std::shared_ptr<const samplers::Sampler> sampler_of(const weights::Config& config) {
   return samplers::SamplerRegistry::standard().make(
       weights::Config::parse(config.json("scheduler").value(), config.source() + ", scheduler"));
-}
-
-/// Of what came out, [N, H, W, 3], whatever the arguments left out.
-Shape picture_shape(const Recorded& run) {
-  const auto shape = run.file().find("out.image")->shape;
-  if (shape.rank() != 4 || shape[3] != 3)
-    throw ConfigError("conformance", "a run that ends in latents is not supported");
-  return shape;
-}
-
-/// The picture that a run begins with.
-Tensor<float> picture_given(const Recorded& run) {
-  const auto image = run.tensor("in.image");
-  if (image.dim(-1) != 3) throw ConfigError("conformance", "a run that begins with latents is not supported");
-  return normalised(image);
 }
 
 /// Compares what a run shows with what was recorded.
@@ -110,22 +75,44 @@ class Comparison {
       if (step.index == 0) compare("mid.model_output.0", step.model_output);
     };
   }
+  /// The states that prompts were brought to, in the order of diffusers' encode_prompt: states, negative
+  /// states, and where there are, the same of the vectors.
+  void compare_conditions(const std::vector<Conditions>& conditions) {
+    const auto all = [&](const auto& get) {
+      std::vector<Tensor<float>> parts;
+      for (const auto& condition : conditions)
+        if (const Tensor<float> tensor = get(condition); !tensor.empty()) parts.push_back(tensor);
+      return parts.empty() ? Tensor<float>() : concat_leading<float>(parts);
+    };
+    const auto negative = [](const Conditions& condition) {
+      return condition.negative.value_or(Conditioning());
+    };
+    if (const auto states = all([](const auto& c) { return c.positive.context; }); !states.empty()) {
+      // Some pipelines return both halves as one.
+      if (run_.has("mid.encode_prompt.0") && run_.tensor("mid.encode_prompt.0").dim(0) == states.dim(0))
+        compare("mid.encode_prompt.0", states);
+    }
+    for (const auto& [index, tensor] : {std::pair{1, all([&](const auto& c) { return negative(c).context; })},
+                                        std::pair{2, all([](const auto& c) { return c.positive.pooled; })},
+                                        std::pair{3, all([&](const auto& c) { return negative(c).pooled; })}})
+      if (!tensor.empty()) compare("mid.encode_prompt." + std::to_string(index), tensor);
+  }
   /// `decoded` are pictures around [-1, 1].
-  void finish(const Tensor<float>& decoded) {
+  void finish(const Tensor<float>& latents, const Tensor<float>& decoded) {
     const auto count = static_cast<Index>(timesteps_.size());
     result.checks.push_back(
         {"timesteps", test::difference(Tensor<float>::copy_of({count}, timesteps_), run_.tensor("timesteps")),
          0.0});
     compare("out.latents", last_);
-    // Pictures are recorded channels last, unlike everything else.
-    result.checks.push_back(
-        {"out.image", test::difference(denormalise(decoded), run_.file().read<float>("out.image")), bound_});
+    if (!run_.has("out.image")) return;
+    const auto expected = run_.file().read<float>("out.image");
+    // Pictures are recorded channels last, unlike everything else; a run may end in latents.
+    if (expected.dim(-1) == decoded.dim(-1) && expected.dim(1) == decoded.dim(1))
+      result.checks.push_back({"out.image", test::difference(denormalise(decoded), expected), bound_});
+    else
+      compare("out.image", latents);
   }
-  void compare_unscaled(const Tensor<float>& latents, const models::AutoencoderKlConfig& vae) {
-    auto unscaled = latents.clone();
-    for (float& value : unscaled.span()) value = value / vae.scaling_factor + vae.shift_factor;
-    compare("mid.vae_decode_input", unscaled);
-  }
+  void compare_unscaled(const Tensor<float>& unscaled) { compare("mid.vae_decode_input", unscaled); }
 
   Result result;
 
@@ -136,105 +123,178 @@ class Comparison {
   Tensor<float> last_;
 };
 
-StableDiffusionTask task_for(const weights::Config& config, const Recorded& run) {
-  const auto arguments = arguments_of(
-      config, {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"},
-      {"prompt", "negative_prompt", "height", "width", "guidance_scale", "num_inference_steps", "eta",
-       "clip_skip", "strength", "guidance_rescale", "num_images_per_prompt", "output_type"});
-  const auto pipeline = config.get("pipeline", "");
-  StableDiffusionTask task;
-  const auto prompt = arguments.value("prompt", Json());
+/// Strings of an argument that is one, a list of one for each, or null; nullopt where there is none.
+std::vector<std::optional<std::string>> texts(const Json& arguments, const char* key, std::size_t count) {
+  const auto value = arguments.value(key, Json());
+  if (value.is_null()) return std::vector<std::optional<std::string>>(count);
+  const auto list = value.is_string() ? std::vector<std::string>(count, value.get<std::string>())
+                                      : value.get<std::vector<std::string>>();
+  return {list.begin(), list.end()};
+}
+
+std::optional<Extent> extent(const Json& arguments, const char* key) {
+  const auto value = arguments.value(key, Json());
+  if (value.is_null()) return std::nullopt;
+  return Extent{value.at(0).get<Index>(), value.at(1).get<Index>()};
+}
+
+void set_prompts(const Json& arguments, Task& task) {
+  if (arguments.contains("class_labels")) {
+    for (const auto label : arguments.at("class_labels").get<std::vector<std::int32_t>>())
+      task.prompts.push_back({.label = label});
+    return;
+  }
+  if (!arguments.contains("prompt")) {
+    task.prompts.resize(arguments.value("batch_size", std::size_t{1}));
+    return;
+  }
+  const auto prompt = arguments.at("prompt");
+  const std::size_t count = prompt.is_array() ? prompt.size() : 1;
+  const auto first = texts(arguments, "prompt", count), second = texts(arguments, "prompt_2", count),
+             negative = texts(arguments, "negative_prompt", count),
+             negative_2 = texts(arguments, "negative_prompt_2", count);
   const auto copies = arguments.value("num_images_per_prompt", std::size_t{1});
-  for (const auto& text : strings(prompt, 1)) task.prompts.insert(task.prompts.end(), copies, text);
-  for (const auto& text : strings(arguments.value("negative_prompt", Json()), task.prompts.size() / copies))
-    task.negative_prompts.insert(task.negative_prompts.end(), copies, text);
-  task.steps = arguments.value("num_inference_steps", 50);
-  task.guidance = {arguments.value("guidance_scale", 7.5f), arguments.value("guidance_rescale", 0.0f)};
+  for (std::size_t i = 0; i < count; ++i)
+    task.prompts.insert(task.prompts.end(), copies,
+                        {.text = first.at(i).value_or(""),
+                         .text_2 = second.at(i),
+                         .negative = negative.at(i),
+                         .negative_2 = negative_2.at(i)});
+}
+
+void set_micro_conditioning(const Json& arguments, Task& task) {
+  auto& micro = task.micro;
+  micro.original_size = extent(arguments, "original_size");
+  micro.crop_top_left = extent(arguments, "crops_coords_top_left").value_or(Extent{0, 0});
+  micro.target_size = extent(arguments, "target_size");
+  micro.negative_original_size = extent(arguments, "negative_original_size");
+  micro.negative_crop_top_left = extent(arguments, "negative_crops_coords_top_left");
+  micro.negative_target_size = extent(arguments, "negative_target_size");
+  micro.aesthetic_score = arguments.value("aesthetic_score", micro.aesthetic_score);
+  micro.negative_aesthetic_score =
+      arguments.value("negative_aesthetic_score", micro.negative_aesthetic_score);
+}
+
+/// The picture or latents that a run begins with; four channels are latents, for this model.
+void set_inputs(const Recorded& run, const Model& model, Task& task) {
+  if (run.has("in.latents")) task.latents = run.tensor("in.latents");
+  if (run.has("in.mask_image")) task.mask = run.tensor("in.mask_image");
+  if (!run.has("in.image")) return;
+  const auto image = run.tensor("in.image");
+  (image.dim(-1) == 3 ? task.image : task.image_latents) = image.dim(-1) == 3 ? normalised(image) : image;
+  const Index ratio = image.dim(-1) == 3 ? 1 : model.format().space_ratio;
+  task.height = image.dim(1) * ratio;
+  task.width = image.dim(2) * ratio;
+}
+
+Task task_for(const weights::Config& config, const Model& model, const Recorded& run) {
+  static const std::set<std::string> known{"prompt",
+                                           "prompt_2",
+                                           "negative_prompt",
+                                           "negative_prompt_2",
+                                           "class_labels",
+                                           "batch_size",
+                                           "height",
+                                           "width",
+                                           "guidance_scale",
+                                           "image_guidance_scale",
+                                           "num_inference_steps",
+                                           "eta",
+                                           "clip_skip",
+                                           "strength",
+                                           "guidance_rescale",
+                                           "num_images_per_prompt",
+                                           "output_type",
+                                           "use_clipped_model_output",
+                                           "denoising_start",
+                                           "denoising_end",
+                                           "original_size",
+                                           "crops_coords_top_left",
+                                           "target_size",
+                                           "negative_original_size",
+                                           "negative_crops_coords_top_left",
+                                           "negative_target_size",
+                                           "aesthetic_score",
+                                           "negative_aesthetic_score"};
+  const auto arguments = Json::parse(config.json("args").value());
+  for (const auto& [key, value] : arguments.items())
+    if (!known.contains(key)) throw ConfigError("conformance", "argument \"" + key + "\" is not supported");
+  const auto& defaults = model.family().defaults;
+  Task task;
+  set_prompts(arguments, task);
+  set_micro_conditioning(arguments, task);
+  task.height = model.default_size()[0];
+  task.width = model.default_size()[1];
+  set_inputs(run, model, task);
+  task.height = arguments.value("height", task.height);
+  task.width = arguments.value("width", task.width);
+  task.steps = arguments.value("num_inference_steps", model.family().name == "ddpm" ? 1000 : defaults.steps);
+  task.guidance = {.scale = arguments.value("guidance_scale", defaults.guidance_scale),
+                   .rescale = arguments.value("guidance_rescale", 0.0f),
+                   .image_scale = arguments.value("image_guidance_scale", 1.5f)};
   // A run that was given an eta and drew no noise was made by a step function that eta did not reach.
   task.eta = run.names_below("noise.step.").empty() ? 0.0 : arguments.value("eta", 0.0);
+  task.use_clipped_model_output = arguments.value("use_clipped_model_output", false);
   task.clip_skip = arguments.value("clip_skip", Json()).is_null() ? 0 : arguments.at("clip_skip").get<int>();
-  task.strength = arguments.value("strength", pipeline == "StableDiffusionImg2ImgPipeline" ? 0.8 : 1.0);
-  if (run.has("in.latents")) task.latents = run.tensor("in.latents");
-  if (run.has("in.image")) task.image = picture_given(run);
-  if (run.has("in.mask_image")) task.mask = run.tensor("in.mask_image");
-  const auto picture = picture_shape(run);
-  task.height = picture[1];
-  task.width = picture[2];
+  task.strength = arguments.value("strength", task.mask.empty() ? defaults.strength : defaults.mask_strength);
+  if (arguments.contains("denoising_start"))
+    task.denoising_start = arguments.at("denoising_start").get<double>();
+  if (arguments.contains("denoising_end")) task.denoising_end = arguments.at("denoising_end").get<double>();
+  task.sampler = sampler_of(config);
   return task;
 }
 
-using Runner = std::function<Result(const ops::Context&, const weights::Config& config, const Recorded& run)>;
-
-Runner stable_diffusion(const fs::path& folder, const ops::Context& context) {
-  const StableDiffusion model(
-      load_stable_diffusion_networks(folder, context, Precision::float32, false, {}),
-      text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai));
-  return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
-    auto task = task_for(config, run);
-    task.sampler = sampler_of(config);
-    const auto scheduler = weights::Config::parse(config.json("scheduler").value(), config.source());
-    Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
-    comparison.compare("mid.encode_prompt.0",
-                       model.encode_prompts(run_context, task.prompts, task.clip_skip));
-    if (task.guidance.is_on())
-      comparison.compare("mid.encode_prompt.1", model.encode_prompts(run_context, task.negative_prompts, 0));
-    RecordedNoise noise(run);
-    const auto made = model.run(run_context, task, noise, comparison.on_step());
-    comparison.finish(made.decoded);
-    comparison.compare_unscaled(made.latents, model.networks().autoencoder_config());
-    return comparison.result;
-  };
-}
-
-Runner dit(const fs::path& folder, const ops::Context& context) {
-  const auto model = DiTPipeline::load(folder, context, Precision::float32, false, {});
-  return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
-    const auto arguments =
-        arguments_of(config, {"DiTPipeline"}, {"class_labels", "guidance_scale", "num_inference_steps"});
-    DiTTask task;
-    task.class_labels = arguments.at("class_labels").get<std::vector<std::int32_t>>();
-    task.guidance.scale = arguments.value("guidance_scale", 4.0f);
-    task.steps = arguments.value("num_inference_steps", 50);
-    task.height = picture_shape(run)[1];
-    task.width = picture_shape(run)[2];
-    task.sampler = sampler_of(config);
-    RecordedNoise noise(run);
-    Comparison comparison(run, 1e-4);
-    const auto made = model.run(run_context, task, noise, comparison.on_step());
-    comparison.finish(made.decoded);
-    comparison.compare_unscaled(made.latents, model.networks().autoencoder);
-    return comparison.result;
-  };
-}
-
-Runner ddpm(const fs::path& folder, const ops::Context& context) {
-  const auto model = DDPMPipeline::load(folder, context, Precision::float32, false, {});
-  return [model](const ops::Context& run_context, const weights::Config& config, const Recorded& run) {
-    const auto arguments =
-        arguments_of(config, {"DDPMPipeline", "DDIMPipeline"},
-                     {"batch_size", "num_inference_steps", "eta", "use_clipped_model_output"});
-    DDPMTask task;
-    task.batch = arguments.value("batch_size", Index{1});
-    task.steps = arguments.value("num_inference_steps", 1000);
-    task.eta = arguments.value("eta", 0.0);
-    task.use_clipped_model_output = arguments.value("use_clipped_model_output", false);
-    task.height = picture_shape(run)[1];
-    task.width = picture_shape(run)[2];
-    task.sampler = sampler_of(config);
-    RecordedNoise noise(run);
-    Comparison comparison(run, 1e-4);
-    comparison.finish(model.run(run_context, task, noise, comparison.on_step()));
-    return comparison.result;
-  };
-}
-
-Runner runner_for(const fs::path& folder, const ops::Context& context) {
-  const auto name = weights::Config::load(folder / "model_index.json").class_name();
-  if (name.starts_with("StableDiffusion") && !fs::exists(folder / "text_encoder_2"))
-    return stable_diffusion(folder, context);
-  if (name == "DiTPipeline") return dit(folder, context);
-  if (name == "DDPMPipeline" || name == "DDIMPipeline") return ddpm(folder, context);
+/// Throws ConfigError for a run of a pipeline class that is none of the model's family, but for what a run of
+/// the refiner's folder was made with.
+void check_class(const weights::Config& config, const Model& model) {
+  const auto name = config.get("pipeline", "");
+  for (const auto& pipeline : model.family().classes)
+    if (pipeline.name == name) return;
   throw ConfigError("conformance", "pipeline " + name);
+}
+
+Result run_recorded(const ops::Context& context, const Model& model, const weights::Config& config,
+                    const Recorded& run) {
+  check_class(config, model);
+  const auto task = task_for(config, model, run);
+  const auto scheduler = weights::Config::parse(config.json("scheduler").value(), config.source());
+  Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
+  const auto conditions = model.condition(context, task, *model.guider(task));
+  comparison.compare_conditions(conditions);
+  RecordedNoise noise(run);
+  const auto latents = model.denoise(context, task, conditions, noise, comparison.on_step());
+  comparison.finish(latents, model.decode(context, latents));
+  comparison.compare_unscaled(model.format().from_model(latents));
+  return comparison.result;
+}
+
+/// The folder beside this one that a run was made with, where its note says so: "run with the sdxl folder".
+std::string other_folder(const weights::Config& config) {
+  const std::string note = config.optional_string("note").value_or(""), start = "run with the ",
+                    end = " folder";
+  if (!note.starts_with(start) || !note.ends_with(end)) return {};
+  return note.substr(start.size(), note.size() - start.size() - end.size());
+}
+
+/// A model folder, or one whose base.json names the folder that it replaces parts of.
+ModelSource source_of(const fs::path& folder) {
+  if (!fs::exists(folder / "base.json")) return ModelSource::open_folder(folder);
+  const auto note = weights::Config::load(folder / "base.json");
+  const auto base = ModelSource::open_folder(folder / note.get("base", ""));
+  std::string class_name = base.class_name();
+  for (const auto& entry : fs::directory_iterator(folder / "runs"))
+    if (entry.path().extension() == ".json")
+      class_name = weights::Config::load(entry.path()).get("pipeline", "");
+  ModelSource result(folder.filename().string(), base.index().with(Json{{"_class_name", class_name}}.dump()));
+  const auto index = Json::parse(base.index().dump());
+  for (const auto& [name, value] : index.items()) {
+    if (!value.is_array()) continue;
+    auto part = base.find(name);
+    if (!part) continue;
+    if (fs::exists(folder / name)) part->folder = folder / name;
+    result = result.with(*part);
+  }
+  return result;
 }
 
 }  // namespace
@@ -249,7 +309,7 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
                            fs::absolute(folder).lexically_normal().filename().string() + ":";
   std::vector<Result> results;
   const auto context = options.context();
-  Runner runner;
+  std::optional<Model> model;
   std::string unsupported =
       options.precision == Precision::float32
           ? ""
@@ -259,9 +319,17 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
     Result result;
     try {
       if (!unsupported.empty()) throw ConfigError("conformance", unsupported);
-      if (!runner) runner = runner_for(folder, context);
-      result = runner(context, weights::Config::load(file),
-                      Recorded(fs::path(file).replace_extension(".safetensors")));
+      const auto load = [&](const fs::path& from) {
+        return Model::load(source_of(from), {.compute = context, .dialect = text::ClipDialect::openai});
+      };
+      const auto config = weights::Config::load(file);
+      const Recorded run(fs::path(file).replace_extension(".safetensors"));
+      if (const auto other = other_folder(config); !other.empty()) {
+        result = run_recorded(context, load(folder.parent_path() / other), config, run);
+      } else {
+        if (!model) model = load(folder);
+        result = run_recorded(context, *model, config, run);
+      }
     } catch (const ConfigError& error) {
       result.unsupported = error.what();
     } catch (const std::exception& error) {

@@ -446,6 +446,12 @@ section_custom_sampler() {
   run 2 custom_sampler
 }
 
+section_custom_family() {
+  run 0 custom_family picture.png
+  out_has "channel 2"
+  there picture.png
+}
+
 section_custom_denoiser() {
   run 0 custom_denoiser plot.png
   out_has 'edm-heun'

@@ -42,9 +42,9 @@ void expect_refusal(const HostileFile& file, const std::function<void()>& read) 
 }
 
 /// A copy of the small model, whose files are replaced one at a time.
-class Model {
+class EmojiCopy {
  public:
-  Model() {
+  EmojiCopy() {
     for (const auto* part : {"model_index.json", "scheduler", "text_encoder", "tokenizer", "unet", "vae"})
       fs::copy(original() / part, folder_.path() / part, fs::copy_options::recursive);
   }
@@ -76,12 +76,11 @@ class Model {
 }  // namespace
 
 TEST_CASE("there are many malformed files", "[hostile]") {
-  const auto model = Model::original();
+  const auto model = EmojiCopy::original();
   std::size_t count = 0;
-  for (const auto& files :
-       {hostile_safetensors(model), hostile_configs(model), hostile_tokenizers(model),
-        hostile_tokenizer_json(model), hostile_indexes(), hostile_pictures(), hostile_png_text(),
-        hostile_jpegs(), hostile_bmps()}) {
+  for (const auto& files : {hostile_safetensors(model), hostile_configs(model), hostile_tokenizers(model),
+                            hostile_tokenizer_json(model), hostile_indexes(), hostile_pictures(),
+                            hostile_png_text(), hostile_jpegs(), hostile_bmps()}) {
     CHECK(files.size() >= 20);
     count += files.size();
   }
@@ -89,30 +88,30 @@ TEST_CASE("there are many malformed files", "[hostile]") {
 }
 
 TEST_CASE("malformed safetensors files are refused at once", "[hostile]") {
-  const Model model;
-  const auto files = hostile_safetensors(Model::original());
+  const EmojiCopy model;
+  const auto files = hostile_safetensors(EmojiCopy::original());
   CHECK(files.size() >= 150);
   for (const auto& file : files) model.expect_refusal(file);
 }
 
 TEST_CASE("malformed configurations are refused at once", "[hostile]") {
-  const Model model;
-  for (const auto& file : hostile_configs(Model::original())) model.expect_refusal(file);
+  const EmojiCopy model;
+  for (const auto& file : hostile_configs(EmojiCopy::original())) model.expect_refusal(file);
 }
 
 TEST_CASE("malformed tokenizer files are refused at once", "[hostile]") {
-  const Model model;
-  for (const auto& file : hostile_tokenizers(Model::original())) model.expect_refusal(file);
+  const EmojiCopy model;
+  for (const auto& file : hostile_tokenizers(EmojiCopy::original())) model.expect_refusal(file);
 }
 
 TEST_CASE("malformed tokenizer.json files are refused at once", "[hostile]") {
-  const Model model;
+  const EmojiCopy model;
   fs::remove(model.folder() / "tokenizer/vocab.json");
-  for (const auto& file : hostile_tokenizer_json(Model::original())) model.expect_refusal(file);
+  for (const auto& file : hostile_tokenizer_json(EmojiCopy::original())) model.expect_refusal(file);
 }
 
 TEST_CASE("malformed indexes of sharded weights are refused at once", "[hostile]") {
-  const Model model;
+  const EmojiCopy model;
   fs::remove(model.folder() / "text_encoder/model.safetensors");
   fs::create_directory(model.folder() / "text_encoder/folder");
   fs::create_symlink("loop.safetensors", model.folder() / "text_encoder/loop.safetensors");
@@ -125,7 +124,7 @@ TEST_CASE("folders in the place of files, and links in circles, are refused", "[
         "tokenizer/merges.txt", "tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json",
         "text_encoder", "text_encoder/config.json", "text_encoder/model.safetensors", "unet", "vae"})
     for (const bool link : {true, false}) {
-      const Model model;
+      const EmojiCopy model;
       fs::remove_all(model.folder() / path);
       if (link)
         fs::create_symlink(fs::path(path).filename(), model.folder() / path);

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "daguerre/daguerre.hpp"
-#include "daguerre/pipeline/dit_pipeline.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
 #include "support/golden.hpp"
+#include "support/model_copy.hpp"
 
 using namespace daguerre;
 
@@ -75,7 +75,7 @@ TEST_CASE("options that a model cannot use are refused", "[pipeline][dit]") {
   refuses(dit, {.negative_prompt = "a dog", .class_labels = {1}}, "negative prompt");
   refuses(dit, {.class_labels = {1}, .clip_skip = 1}, "clip_skip");
   refuses(dit, {.class_labels = {1}, .init_image = Image(16, 16, 3)}, "picture to start from");
-  refuses(dit, {}, "there is no class");
+  refuses(dit, {}, "takes a class for each picture");
   refuses(dit, {.class_labels = {1000}}, "class 1000 is not one of 0 to 999");
   refuses(dit, {.class_labels = {-1}}, "class -1");
   refuses(dit, {.class_labels = {1, 2}, .count = 3}, "2 classes for 3 pictures");
@@ -139,8 +139,8 @@ TEST_CASE("DDPM makes pictures without an autoencoder", "[pipeline][ddpm]") {
 }
 
 TEST_CASE("a transformer that does not fit the autoencoder is refused", "[pipeline][dit]") {
-  DiTNetworks networks;
-  networks.transformer.out_channels = 5;
-  test::expect_error<ConfigError>([&] { DiTPipeline(networks, {}); },
-                                  {"takes 4 channels and gives 5", "latents have 4"});
+  const test::ModelCopy model("dit");
+  model.set("transformer/config.json", {{"out_channels", 5}});
+  test::expect_error<ConfigError>([&] { Pipeline::load(model.path()); },
+                                  {"do not fit each other", "out_channels in", "is 5", "expected 4, or 8"});
 }

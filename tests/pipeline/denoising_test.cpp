@@ -24,32 +24,6 @@ std::unique_ptr<samplers::SamplerRun> ddim_run(int steps) {
 
 }  // namespace
 
-TEST_CASE("guidance runs both halves at once, in either order", "[pipeline][denoising]") {
-  const auto x = test::random_tensor({2, 3, 3, 5}, 1);
-  // A network that answers with x + 1 to the first half and x + 3 to the second.
-  int calls = 0;
-  const auto predict = [&](const Tensor<float>& both) {
-    ++calls;
-    auto y = both.clone();
-    const Index half = y.size() / 2;
-    for (Index i = 0; i < y.size(); ++i) y.data()[i] += y.dim(0) == 2 ? 7.0f : i < half ? 1.0f : 3.0f;
-    return y;
-  };
-  const auto is_shifted_by = [&](const Tensor<float>& y, float shift, Index channel) {
-    REQUIRE(y.shape() == x.shape());
-    for (Index i = channel; i < y.size(); i += 5) CHECK(std::abs(y.data()[i] - x.data()[i] - shift) < 1e-5f);
-  };
-  const Guidance guidance{.scale = 2.0f};
-  is_shifted_by(guided_prediction(x, guidance, ConditionedHalf::second, predict), 5.0f, 0);
-  is_shifted_by(guided_prediction(x, guidance, ConditionedHalf::first, predict), -1.0f, 0);
-  is_shifted_by(guided_prediction(x, {.scale = 1.0f}, ConditionedHalf::first, predict), 7.0f, 0);
-  CHECK(calls == 3);
-  // Only the first three channels are steered; the others keep the conditional prediction.
-  const auto partly = guided_prediction(x, {.scale = 2.0f, .channels = 3}, ConditionedHalf::first, predict);
-  is_shifted_by(partly, -1.0f, 2);
-  is_shifted_by(partly, 1.0f, 3);
-}
-
 TEST_CASE("the loop visits every timestep, shows each step and lets steps be revised",
           "[pipeline][denoising]") {
   const auto context = test::context_for("eigen");
@@ -58,7 +32,7 @@ TEST_CASE("the loop visits every timestep, shows each step and lets steps be rev
   std::vector<float> asked, shown;
   std::vector<Index> revised;
   DenoisingLoop loop;
-  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index) {
+  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index, Index) {
     asked.push_back(timestep);
     return x;
   };
@@ -81,7 +55,8 @@ TEST_CASE("the loop visits every timestep, shows each step and lets steps be rev
   options.steps = 4;
   options.first_call = 1;
   run = samplers::SamplerRegistry::standard().make(config)->start(options);
-  const auto end = loop(context, *run, 1, start, noise);
+  loop.first_call = 1;
+  const auto end = loop(context, *run, start, noise);
   CHECK(asked == std::vector<float>(all.begin() + 1, all.end()));
   CHECK(shown == asked);
   CHECK(revised == std::vector<Index>{2, 3, 4});
@@ -93,7 +68,7 @@ TEST_CASE("the denoiser is given one image at a time", "[pipeline][denoising]") 
   SeededNoise noise("torch-cpu", {1, 2, 3});
   std::vector<Index> asked;
   DenoisingLoop loop;
-  loop.denoiser = [&](const Tensor<float>& x, float, Index image) {
+  loop.denoiser = [&](const Tensor<float>& x, float, Index, Index image) {
     CHECK(x.shape() == Shape{1, 2, 2, 3});
     asked.push_back(image);
     return Tensor<float>::full(x.shape(), static_cast<float>(image));
@@ -103,8 +78,23 @@ TEST_CASE("the denoiser is given one image at a time", "[pipeline][denoising]") 
     for (Index n = 0; n < 3; ++n)
       for (const float value : step.model_output[n].span()) CHECK(value == static_cast<float>(n));
   };
-  loop(context, *ddim_run(2), 0, test::random_tensor({3, 2, 2, 3}, 5), noise);
+  loop(context, *ddim_run(2), test::random_tensor({3, 2, 2, 3}, 5), noise);
   CHECK(asked == std::vector<Index>{0, 1, 2, 0, 1, 2});
+}
+
+TEST_CASE("the loop may end before the schedule does", "[pipeline][denoising]") {
+  const auto context = test::context_for("eigen");
+  SeededNoise noise("torch-cpu", {1});
+  std::vector<Index> calls;
+  DenoisingLoop loop;
+  loop.denoiser = [&](const Tensor<float>& x, float, Index index, Index) {
+    calls.push_back(index);
+    return x;
+  };
+  loop.end_call = 2;
+  loop.on_step = [](const DenoisingStep& step) { CHECK(step.total == 2); };
+  loop(context, *ddim_run(5), test::random_tensor({1, 2, 2, 3}, 5), noise);
+  CHECK(calls == std::vector<Index>{0, 1});
 }
 
 TEST_CASE("the loop stops at NaN and on request", "[pipeline][denoising]") {
@@ -113,18 +103,18 @@ TEST_CASE("the loop stops at NaN and on request", "[pipeline][denoising]") {
   const auto start = test::random_tensor({1, 2, 2, 3}, 5);
   DenoisingLoop loop;
   loop.component = "transformer";
-  loop.denoiser = [](const Tensor<float>& x, float, Index) {
+  loop.denoiser = [](const Tensor<float>& x, float, Index, Index) {
     return Tensor<float>::full(x.shape(), std::numeric_limits<float>::quiet_NaN());
   };
-  test::expect_error<NumericError>([&] { loop(context, *ddim_run(3), 0, start, noise); },
+  test::expect_error<NumericError>([&] { loop(context, *ddim_run(3), start, noise); },
                                    {"[transformer]", "NaN"});
   std::stop_source source;
   context.stop = source.get_token();
   int calls = 0;
-  loop.denoiser = [&](const Tensor<float>& x, float, Index) {
+  loop.denoiser = [&](const Tensor<float>& x, float, Index, Index) {
     if (++calls == 2) source.request_stop();
     return x;
   };
-  test::expect_error<Cancelled>([&] { loop(context, *ddim_run(5), 0, start, noise); }, {"stopped"});
+  test::expect_error<Cancelled>([&] { loop(context, *ddim_run(5), start, noise); }, {"stopped"});
   CHECK(calls == 2);
 }

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "daguerre/pipeline/pipeline.hpp"
-#include "pipeline/backend.hpp"
+#include "pipeline/plan.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"

@@ -1,6 +1,5 @@
-#include "pipeline/pipeline_class.hpp"
-
 #include "daguerre/error.hpp"
+#include "daguerre/pipeline/model.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/model_copy.hpp"
@@ -13,8 +12,11 @@ namespace {
 
 /// The scheduler's configuration as the model's pipeline leaves it.
 json scheduler_of(const ModelCopy& model) {
-  const auto folder = ModelFolder::open(model.path());
-  return json::parse(scheduler_config(folder, pipeline_class_of(folder)).dump());
+  const auto source = ModelSource::open_folder(model.path());
+  const auto families = FamilyRegistry::standard();
+  const auto& family = families.of_class(source.class_name(), "test");
+  return json::parse(
+      scheduler_config(source, FamilyRegistry::pipeline_class(family, source.class_name())).dump());
 }
 
 }  // namespace

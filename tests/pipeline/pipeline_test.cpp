@@ -181,7 +181,7 @@ TEST_CASE("options that are not possible are refused", "[pipeline]") {
   refused([](auto& o) { o.width = 1 << 20; }, {"width 1048576"});
   refused([](auto& o) { o.steps = 0; }, {"steps"});
   refused([](auto& o) { o.count = 0; }, {"count"});
-  refused([](auto& o) { o.clip_skip = 99; }, {"clip_skip is 99"});
+  refused([](auto& o) { o.clip_skip = 99; }, {"clip_skip leaves out 99 layers"});
   refused([](auto& o) { o.guidance_scale = std::numeric_limits<float>::quiet_NaN(); }, {"guidance"});
   refused([](auto& o) { o.generator = "mersenne"; }, {"mersenne", "torch-cpu"});
   refused([](auto& o) { o.latents = Tensor<float>::zeros({1, 2, 2, 4}); }, {"latents"});

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "daguerre/ops/context.hpp"
-#include "daguerre/pipeline/guidance.hpp"
 #include "daguerre/pipeline/noise.hpp"
 #include "daguerre/samplers/sampler.hpp"
 
@@ -24,30 +23,26 @@ struct DenoisingStep {
 using StepObserver = std::function<void(const DenoisingStep&)>;
 
 /// A model with all that steers it settled: the prediction (after guidance) for image number `image` of the
-/// batch, `x[1, ...]`, scaled as the sampler wants it, at a timestep.
-using Denoiser = std::function<Tensor<float>(const Tensor<float>& x, float timestep, Index image)>;
+/// batch, `x[1, ...]`, scaled as the sampler wants it, at call `index` of the run, whose timestep is given.
+using GuidedDenoiser =
+    std::function<Tensor<float>(const Tensor<float>& x, float timestep, Index index, Index image)>;
 
 /// The loop that every pipeline runs. The denoiser is called for one image at a time, so that an image cannot
 /// depend on the batch it is in.
 struct DenoisingLoop {
-  Denoiser denoiser;
+  GuidedDenoiser denoiser;
   std::string_view component = "unet";  ///< who speaks when a prediction is not finite
   /// What the latents become after a step whose successor is call `next_call`, if anything is done to them.
   std::function<Tensor<float>(const Tensor<float>& stepped, Index next_call)> revise{};
   StepObserver on_step{};
 
-  /// Takes `latents` through the calls of `run` from `first_call` on. Throws NumericError when a prediction
-  /// is not finite, Cancelled, and whatever the functions throw.
-  Tensor<float> operator()(const ops::Context& context, samplers::SamplerRun& run, Index first_call,
-                           Tensor<float> latents, NoiseStreams& noise) const;
+  Index first_call = 0;
+  Index end_call = -1;  ///< one past the last; -1: to the end of the run
+
+  /// Takes `latents` through those calls of `run`. Throws NumericError when a prediction is not finite,
+  /// Cancelled, and whatever the functions throw.
+  Tensor<float> operator()(const ops::Context& context, samplers::SamplerRun& run, Tensor<float> latents,
+                           NoiseStreams& noise) const;
 };
-
-/// Which half of a doubled batch carries the condition.
-enum class ConditionedHalf { first, second };
-
-/// Classifier-free guidance in one pass: `predict` is given `x` twice along the leading axis, and the two
-/// halves of what it returns are combined. Without guidance it is given x as it is.
-Tensor<float> guided_prediction(const Tensor<float>& x, const Guidance& guidance, ConditionedHalf conditioned,
-                                const std::function<Tensor<float>(const Tensor<float>&)>& predict);
 
 }  // namespace daguerre

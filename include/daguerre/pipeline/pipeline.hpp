@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -13,6 +14,7 @@
 #include "daguerre/error.hpp"
 #include "daguerre/log.hpp"
 #include "daguerre/pipeline/image.hpp"
+#include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/precision.hpp"
 #include "daguerre/tensor/tensor.hpp"
 
@@ -24,16 +26,26 @@ class Profile;
 namespace samplers {
 class SamplerRegistry;
 }
+class ComponentRegistry;
+class FamilyRegistry;
+class Guider;
+class Model;
+class ModelSource;
 
 struct LoadOptions {
   Precision precision = Precision::automatic;
   std::string engine = "auto";  ///< "onednn", "eigen", or the best there is
-  int threads = 0;              ///< for every run of this pipeline; 0: `available_threads()`
+  WeightStorage weights = WeightStorage::automatic;
+  std::uint64_t memory_limit = 0;  ///< bytes that packed weights may take; 0: no limit
+  int threads = 0;                 ///< for every run of this pipeline; 0: `available_threads()`
   /// Accept weight files with bytes behind their last tensor; see weights::SafetensorsOptions.
   bool allow_trailing_bytes = false;
   /// Samplers the model's scheduler_config.json and GenerateOptions::sampler may name; nullptr: the library's
   /// own.
   std::shared_ptr<const samplers::SamplerRegistry> samplers{};
+  /// Families that the model may belong to and classes that its parts may be of; nullptr: the library's own.
+  std::shared_ptr<const FamilyRegistry> families{};
+  std::shared_ptr<const ComponentRegistry> components{};
   /// Told of what was decided and of what looks wrong, at load and in every run; empty: silence.
   LogSink log{};
 };
@@ -63,12 +75,14 @@ class Step {
 /// cannot use (a prompt for DiT, a class for Stable Diffusion, guidance for DDPM) must stay as it is.
 struct GenerateOptions {
   std::string prompt{};
-  std::string negative_prompt{};
+  /// What the picture should not show. Not given is not the same as empty: some models (SDXL) know what it
+  /// means that there is none.
+  std::optional<std::string> negative_prompt{};
   /// Ids of what to show, for class-conditional models: one for all pictures, or one for each.
   std::vector<std::int32_t> class_labels{};
-  std::string class_name{};  ///< instead: the name of one class in the model's `id2label`
-  int steps = 50;
-  /// 1 and below turn guidance off and halve the time. By default 7.5, or 4 for DiT.
+  std::string class_name{};    ///< instead: the name of one class in the model's `id2label`
+  std::optional<int> steps{};  ///< by default what the family takes: 50, 4 for latent consistency models …
+  /// 1 and below turn guidance off and halve the time. By default 7.5, 5 for SDXL, 4 for DiT.
   std::optional<float> guidance_scale{};
   float guidance_rescale = 0.0f;  ///< 0..1; 0.7 for models with zero terminal SNR
   /// In pixels, as a rule a multiple of 8. 0: as the latents; else as init_image, rounded down to a multiple
@@ -83,12 +97,25 @@ struct GenerateOptions {
   int clip_skip = 0;  ///< layers of the text encoder left out at its end, for the prompt only
   std::string generator = "torch-cpu";  ///< or "cuda-philox": whose random numbers the seed means
 
-  Image init_image{};    ///< image to image, and what is kept when inpainting; scaled to width x height
-  Image mask_image{};    ///< inpainting: white where to paint (grey from 128 on); scaled to width x height
-  double strength = -1;  ///< 0..1, how far to go from init_image; negative: 0.8, or 1 with a mask
+  Image init_image{};  ///< image to image, and what is kept when inpainting; scaled to width x height
+  Image mask_image{};  ///< inpainting: white where to paint (grey from 128 on); scaled to width x height
+  /// 0..1, how far to go from init_image; negative: what the family takes, as a rule 0.8, or 1 with a mask.
+  double strength = -1;
   /// Initial noise `[count, h, w, C]` of unit variance; empty: drawn from the seed. It decides on the size
   /// where width or height is 0.
   Tensor<float> latents{};
+
+  // What only some models have.
+  std::string prompt_2{};                          ///< for the second text encoder (SDXL); empty: the prompt
+  std::optional<std::string> negative_prompt_2{};  ///< for the second text encoder; by default the other one
+  MicroConditioning micro{};                       ///< sizes and scores that SDXL is told
+  float image_guidance_scale = 1.5f;               ///< InstructPix2Pix: how strongly the picture steers
+  /// Latents to start from in the place of init_image, as another run left them, `[1 or count, h, w, C]`.
+  Tensor<float> init_latents{};
+  /// The part of the whole schedule that is run, 0 to 1: a base model ends where its refiner starts.
+  std::optional<double> denoising_start{}, denoising_end{};
+  /// Combines predictions in the place of the family's own; see pipeline/guider.hpp.
+  std::shared_ptr<const Guider> guider{};
 
   /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws
   /// reaches the caller of `generate`.
@@ -113,6 +140,22 @@ struct Generated {
   void save_png(const std::filesystem::path& path, std::size_t n = 0) const;
 };
 
+/// What a loaded model is and can do.
+struct PipelineInfo {
+  std::string name;        ///< of the model, for people: its folder's
+  std::string class_name;  ///< of the pipeline in model_index.json
+  std::string family;      ///< "sd", "sdxl", "dit" …
+  bool takes_prompt = false, takes_class = false, takes_guidance = false;
+  bool takes_image = false;  ///< to start from, or to paint into
+  bool needs_image = false;  ///< changes pictures, or paints into them, and does nothing else
+  bool needs_mask = false;
+  Index width = 0, height = 0;  ///< that it was trained at
+  int steps = 0;                ///< by default
+  float guidance_scale = 0.0f;  ///< by default
+  std::string sampler;          ///< by default, its class
+  std::map<std::int32_t, std::string> class_names;
+};
+
 /// A loaded model: text (or a class) in, pictures out.
 ///
 ///     auto pipe = daguerre::Pipeline::load("models/stable-diffusion-v1-5");
@@ -123,14 +166,22 @@ struct Generated {
 class Pipeline {
  public:
   /// Loads a model folder in diffusers' layout (`model_index.json`, and a folder for each part or its files
-  /// beside the index): Stable Diffusion 1.x and 2.x, DiTPipeline, DDPMPipeline, DDIMPipeline and PNDMPipeline.
+  /// beside the index): Stable Diffusion 1.x, 2.x and XL, latent consistency models,
+  /// InstructPix2Pix, DiTPipeline, DDPMPipeline, DDIMPipeline and PNDMPipeline.
   /// What diffusers' loaders and pipeline classes correct in a folder's files is corrected. Throws FileError,
   /// FormatError, ConfigError or WeightError, naming the file and what is wrong with it.
   static Pipeline load(const std::filesystem::path& folder, const LoadOptions& options = {});
+  /// The same from parts that a host has put together.
+  static Pipeline load(const ModelSource& source, const LoadOptions& options = {});
 
   /// Throws ArgumentError for options that are not possible, NumericError when a network computes NaN or
   /// infinity (naming the network, and the weights at fault if it is they), Cancelled.
   Generated generate(const GenerateOptions& options) const;
+
+  /// What the model is and can do.
+  PipelineInfo info() const;
+  /// The model itself, in tensors: stages that can be run one by one, parts that can be shared.
+  const Model& model() const noexcept;
 
   /// What the model was trained at; the size of pictures unless the options say otherwise.
   Index default_width() const noexcept;
@@ -139,6 +190,7 @@ class Pipeline {
   std::int32_t class_id(std::string_view name) const;
   /// What was decided at load.
   Precision precision() const noexcept;
+  WeightStorage weight_storage() const noexcept;
   const std::string& engine() const noexcept;
   int threads() const noexcept;
   /// The short names that GenerateOptions::sampler takes.

@@ -1,4 +1,4 @@
-#include "pipeline/model_folder.hpp"
+#include "daguerre/pipeline/model_source.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daguerre/error.hpp"
+#include "daguerre/weights/key_map.hpp"
 #include "pipeline/name.hpp"
 #include "weights/text.hpp"
 #include "weights/weight_files.hpp"
@@ -119,11 +120,13 @@ std::string pipeline_class(const weights::Config& index) {
 
 }  // namespace
 
-std::string ModelPart::config_path() const {
-  return (folder / "config.json").string();
+std::string ComponentSource::config_path() const {
+  return given_config ? given_config->source() : (folder / "config.json").string();
 }
 
-weights::Config ModelPart::config() const {
+weights::Config ComponentSource::config() const {
+  const std::string class_change = nlohmann::json{{"_class_name", class_name}}.dump();
+  if (given_config) return given_config->with(class_change);
   const auto file = folder / "config.json";
   if (in_root && !is_there(file))
     throw FileError(pipeline_name, folder.string() + ": there is no folder " + weights::in_quotes(name) +
@@ -134,22 +137,38 @@ weights::Config ModelPart::config() const {
     throw ConfigError(pipeline_name, folder.string() + ": there is no folder " + weights::in_quotes(name) +
                                          ", and the config.json beside " + index_name + " is of a " +
                                          weights::in_quotes(own) + ", not of the " + class_name);
-  return std::move(config).with(nlohmann::json{{"_class_name", class_name}}.dump());
+  return std::move(config).with(class_change);
 }
 
-ModelFolder::ModelFolder(fs::path path, weights::Config index, std::string class_name)
-    : path_(std::move(path)), index_(std::move(index)), class_name_(std::move(class_name)) {}
+weights::StateDict ComponentSource::weights(const weights::SafetensorsOptions& options) const {
+  if (given_weights) return *given_weights;
+  using enum weights::WeightNames::Library;
+  // In the model's own folder the weights of several parts may lie side by side.
+  const weights::WeightNames names{library == "transformers" ? transformers : diffusers, in_root};
+  return weights::with_diffusers_names(weights::StateDict::load(folder, options, names));
+}
 
-ModelFolder ModelFolder::open(const fs::path& path) {
+ModelSource ModelSource::open_folder(const fs::path& path) {
   if (!is_folder(path)) throw FileError(pipeline_name, not_a_folder(path));
   const fs::path file = path / index_name;
   if (!is_there(file)) throw FileError(pipeline_name, no_index(path));
-  auto index = weights::Config::load(file);
-  auto class_name = pipeline_class(index);
-  return {path, std::move(index), std::move(class_name)};
+  ModelSource result(model_name(path), weights::Config::load(file));
+  result.path_ = path;
+  return result;
 }
 
-std::optional<ModelPart> ModelFolder::find(std::string_view name) const {
+ModelSource::ModelSource(std::string name, weights::Config index)
+    : name_(std::move(name)), index_(std::move(index)), class_name_(pipeline_class(index_)) {}
+
+ModelSource ModelSource::with(ComponentSource part) const {
+  auto result = *this;
+  auto key = part.name;
+  result.given_.insert_or_assign(std::move(key), std::move(part));
+  return result;
+}
+
+std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
+  if (const auto given = given_.find(name); given != given_.end()) return given->second;
   const auto entry = index_.json(name);  // null and an absent key are one
   if (!entry) return std::nullopt;
   const auto value = nlohmann::json::parse(*entry);
@@ -161,14 +180,14 @@ std::optional<ModelPart> ModelFolder::find(std::string_view name) const {
   if (!value.is_array() || value.size() != 2 || !is_name(value[0]) || !is_name(value[1]))
     throw ConfigError(pipeline_name, index_.source() + ": " + weights::in_quotes(name) +
                                          " must be a library and a class, found " + entry->substr(0, 200));
-  ModelPart part{std::string(name), value[0].get<std::string>(), value[1].get<std::string>(), path_ / name};
+  ComponentSource part{std::string(name), value[0].get<std::string>(), value[1].get<std::string>()};
+  part.folder = path_ / name;
   part.in_root = !is_folder(part.folder);
   if (part.in_root) part.folder = path_;
   return part;
 }
 
-ModelPart ModelFolder::part(std::string_view name,
-                            std::initializer_list<std::string_view> class_names) const {
+ComponentSource ModelSource::part(std::string_view name, const std::vector<std::string>& class_names) const {
   auto found = find(name);
   if (!found)
     throw ConfigError(pipeline_name, index_.source() + ": there is no " + weights::in_quotes(name) +
@@ -178,7 +197,7 @@ ModelPart ModelFolder::part(std::string_view name,
                                          " is of the library " + weights::in_quotes(found->library) +
                                          ", supported are diffusers and transformers");
   std::string known;
-  for (const auto class_name : class_names) {
+  for (const auto& class_name : class_names) {
     if (found->class_name == class_name) return *found;
     known.append(known.empty() ? "" : ", ").append(class_name);
   }

@@ -1,4 +1,4 @@
-#include "pipeline/model_folder.hpp"
+#include "daguerre/pipeline/model_source.hpp"
 
 #include <fstream>
 
@@ -16,14 +16,14 @@ namespace {
 
 /// What is said of a path that is no model.
 void refused(const fs::path& path, std::initializer_list<std::string_view> parts) {
-  expect_error<FileError>([&] { ModelFolder::open(path); }, parts);
+  expect_error<FileError>([&] { ModelSource::open_folder(path); }, parts);
 }
 
 }  // namespace
 
 TEST_CASE("an index names the parts of a model", "[pipeline][model_folder]") {
   const ModelCopy model("sd1");
-  const auto folder = ModelFolder::open(model.path());
+  const auto folder = ModelSource::open_folder(model.path());
   CHECK(folder.class_name() == "StableDiffusionPipeline");
   const auto unet = folder.part("unet", {"UNet2DConditionModel"});
   CHECK(unet.library == "diffusers");
@@ -46,7 +46,7 @@ TEST_CASE("entries of an index may be null, and are otherwise a library and a cl
   for (const auto& nothing : {nlohmann::json(), nlohmann::json::array({nullptr, nullptr}),
                               nlohmann::json::array({"diffusers", nullptr})}) {
     model.set("model_index.json", {{"vae", nothing}});
-    CHECK(ModelFolder::open(model.path()).find("vae") == std::nullopt);
+    CHECK(ModelSource::open_folder(model.path()).find("vae") == std::nullopt);
   }
   for (const auto& wrong :
        {nlohmann::json::array({"diffusers"}), nlohmann::json::array({1, 2}), nlohmann::json::object(),
@@ -54,12 +54,12 @@ TEST_CASE("entries of an index may be null, and are otherwise a library and a cl
         nlohmann::json::array({"diffusers", "AutoencoderKL", "x"})}) {
     INFO(wrong.dump());
     model.set("model_index.json", {{"vae", wrong}});
-    expect_error<ConfigError>([&] { ModelFolder::open(model.path()).find("vae"); },
+    expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()).find("vae"); },
                               {"model_index.json", "\"vae\" must be"});
   }
   // A part of the model's own code.
   model.set("model_index.json", {{"vae", {"my_autoencoder", "AutoencoderKL"}}});
-  expect_error<ConfigError>([&] { ModelFolder::open(model.path()).part("vae"); },
+  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()).part("vae"); },
                             {"\"my_autoencoder\"", "supported are diffusers and transformers"});
 }
 
@@ -67,17 +67,17 @@ TEST_CASE("a pipeline's class must be named, and not be code of the model's own"
           "[pipeline][model_folder]") {
   const ModelCopy model("sd1");
   model.set("model_index.json", {{"_class_name", {"my_pipeline", "MyPipeline"}}});
-  expect_error<ConfigError>([&] { ModelFolder::open(model.path()); }, {"my_pipeline", "which is not run"});
+  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); }, {"my_pipeline", "which is not run"});
   model.set("model_index.json", {{"_class_name", nullptr}});
-  expect_error<ConfigError>([&] { ModelFolder::open(model.path()); }, {"\"_class_name\"", "is missing"});
+  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); }, {"\"_class_name\"", "is missing"});
   model.edit("model_index.json", [](nlohmann::json& index) { index.erase("_class_name"); });
-  expect_error<ConfigError>([&] { ModelFolder::open(model.path()); }, {"\"_class_name\"", "is missing"});
+  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); }, {"\"_class_name\"", "is missing"});
 }
 
 TEST_CASE("a part's class is the index's, whatever its own files say", "[pipeline][model_folder]") {
   const ModelCopy model("sd1");
   const auto class_of = [&](const char* part) {
-    return ModelFolder::open(model.path()).part(part).config().class_name();
+    return ModelSource::open_folder(model.path()).part(part).config().class_name();
   };
   model.edit("unet/config.json", [](nlohmann::json& config) { config.erase("_class_name"); });
   CHECK(class_of("unet") == "UNet2DConditionModel");
@@ -95,14 +95,14 @@ TEST_CASE("a part without a folder of its name lies beside the index", "[pipelin
   const ModelCopy model("ddpm");
   model.move("unet/config.json", "config.json");
   model.remove("unet");
-  const auto part = ModelFolder::open(model.path()).part("unet");
+  const auto part = ModelSource::open_folder(model.path()).part("unet");
   CHECK(part.in_root);
   CHECK(part.folder == model.path());
   CHECK(part.config().class_name() == "UNet2DModel");
 
   SECTION("a configuration without a class is taken for it") {
     model.edit("config.json", [](nlohmann::json& config) { config.erase("_class_name"); });
-    CHECK(ModelFolder::open(model.path()).part("unet").config().class_name() == "UNet2DModel");
+    CHECK(ModelSource::open_folder(model.path()).part("unet").config().class_name() == "UNet2DModel");
   }
   SECTION("one of another part's class is not") {
     model.set("config.json", {{"_class_name", "AutoencoderKL"}});

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "daguerre/pipeline/components.hpp"
+#include "daguerre/pipeline/load_component.hpp"
+
+namespace daguerre {
+
+/// The component classes that model folders may name, by `_class_name`. A value: a host adds its own to a
+/// copy of the standard one.
+class ComponentRegistry {
+ public:
+  using OpenTextEncoder = std::function<Opened<TextEncoder>(
+      const ComponentSource& network, const ComponentSource& tokenizer, const LoadContext& context)>;
+  using OpenDenoiser =
+      std::function<Opened<Denoiser>(const ComponentSource& source, const LoadContext& context)>;
+  using OpenAutoencoder =
+      std::function<Opened<Autoencoder>(const ComponentSource& source, const LoadContext& context)>;
+
+  /// The library's own: CLIPTextModel, CLIPTextModelWithProjection; UNet2DConditionModel, UNet2DModel,
+  /// DiTTransformer2DModel (and Transformer2DModel); AutoencoderKL.
+  static ComponentRegistry standard();
+
+  // Each replaces one of the same name.
+  void add_text_encoder(std::string class_name, OpenTextEncoder open);
+  void add_denoiser(std::string class_name, OpenDenoiser open);
+  void add_autoencoder(std::string class_name, OpenAutoencoder open);
+
+  // Each throws ConfigError for a class that is not there, naming those that are; what opening throws.
+  Opened<TextEncoder> open_text_encoder(const ComponentSource& network, const ComponentSource& tokenizer,
+                                        const LoadContext& context) const;
+  Opened<Denoiser> open_denoiser(const ComponentSource& source, const LoadContext& context) const;
+  Opened<Autoencoder> open_autoencoder(const ComponentSource& source, const LoadContext& context) const;
+
+ private:
+  std::map<std::string, OpenTextEncoder, std::less<>> text_encoders_;
+  std::map<std::string, OpenDenoiser, std::less<>> denoisers_;
+  std::map<std::string, OpenAutoencoder, std::less<>> autoencoders_;
+};
+
+}  // namespace daguerre

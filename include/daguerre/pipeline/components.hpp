@@ -1,0 +1,115 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/ops/context.hpp"
+#include "daguerre/pipeline/conditioning.hpp"
+
+/// The parts of a model as the pipeline sees them: interfaces over float32 tensors, behind which a network
+/// runs in whatever precision it was loaded in. All are immutable and safe to use from many threads, each
+/// with a context of its own.
+namespace daguerre {
+
+/// A part that is known by its configuration, and read when it is asked for.
+template <class Component>
+struct Opened {
+  typename Component::Info info;
+  std::function<std::shared_ptr<const Component>()> load;
+};
+
+/// How a denoiser's latents relate to pictures and to what the autoencoder gives.
+struct LatentFormat {
+  Index channels = 4;
+  Index space_ratio = 8;  ///< pixels along a side of a picture to one latent
+  float scale = 1.0f;     ///< denoisers see (z - shift) * scale
+  float shift = 0.0f;
+  std::vector<float> mean, std;  ///< by channel; where given, (z - mean) / std * scale
+  std::string config;            ///< the file that says so, for messages
+
+  /// What a denoiser sees of the autoencoder's `latents[..., channels]`.
+  Tensor<float> to_model(const Tensor<float>& latents) const;
+  /// The other way.
+  Tensor<float> from_model(const Tensor<float>& latents) const;
+};
+
+struct TextEncoderInfo {
+  Index width = 0;         ///< of the states
+  std::string width_key;   ///< what says so, for messages: "hidden_size in text_encoder/config.json"
+  Index most_tokens = 77;  ///< of a prompt, those at its ends included
+};
+
+/// A prompt to numbers: a tokenizer and the network behind it.
+class TextEncoder {
+ public:
+  using Info = TextEncoderInfo;
+  struct Options {
+    int skip = 0;            ///< layers left out at the end
+    bool final_norm = true;  ///< whether the states go through the network's last norm
+  };
+  struct Output {
+    Tensor<float> states;  ///< `[1, L, D]`
+    Tensor<float> pooled;  ///< `[1, P]`; empty where the network gives none
+    Tensor<float> mask;    ///< `[1, L]`: 1 for tokens of the prompt; empty where denoisers are not told
+  };
+
+  virtual ~TextEncoder() = default;
+  virtual const TextEncoderInfo& info() const noexcept = 0;
+  /// Throws ArgumentError for more layers to skip than there are.
+  virtual Output encode(const ops::Context& context, std::string_view prompt,
+                        const Options& options) const = 0;
+  /// What of `prompt` does not fit into the longest prompt; empty when all does.
+  virtual std::string lost(std::string_view prompt) const = 0;
+  /// Throws ArgumentError for a prompt that cannot be encoded; `what` is "prompt" or the like.
+  virtual void check(std::string_view prompt, const char* what) const = 0;
+};
+
+struct DenoiserInfo {
+  Index in_channels = 4;
+  Index out_channels = 4;                       ///< twice the latents' where a variance is predicted
+  Index sample_height = 64, sample_width = 64;  ///< of the latents that it was trained at
+  Index side_multiple = 1;                      ///< latents' sides must be multiples of it
+  Index context_width = 0;                      ///< D of the context; 0: it reads none
+  int classes = 0;                              ///< labels are below; 0: it takes none
+  std::optional<std::int32_t> null_class{};     ///< the label that stands for none
+  Index guided_channels = 0;                    ///< only the first so many channels are guided; 0: all
+  bool reads_pooled = false;                    ///< takes the prompt in one vector, too
+  bool embeds_guidance = false;                 ///< reads the guidance scale, extra "guidance"
+  std::vector<std::string> extras{};            ///< that it reads
+  std::string config{};                         ///< the file that says all this, for messages
+};
+
+/// The network that is asked again and again.
+class Denoiser {
+ public:
+  using Info = DenoiserInfo;
+  virtual ~Denoiser() = default;
+  virtual const DenoiserInfo& info() const noexcept = 0;
+  /// The model's output (epsilon, v, sample or velocity, as it was trained) `[N, h, w, out_channels]` for
+  /// `x[N, h, w, C]`, with `conditioning.concat` joined to its channels, at `timestep`.
+  virtual Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, float timestep,
+                                   const Conditioning& conditioning) const = 0;
+};
+
+/// Pictures to latents and back.
+class Autoencoder {
+ public:
+  using Info = LatentFormat;
+  /// What an encoder knows of latents: a normal distribution. Empty `std`: they are `mean`.
+  struct Distribution {
+    Tensor<float> mean, std;
+  };
+
+  virtual ~Autoencoder() = default;
+  virtual const LatentFormat& info() const noexcept = 0;
+  /// Of `pictures[N, H, W, C]` in [-1, 1]; not scaled for the denoiser.
+  virtual Distribution encode(const ops::Context& context, const Tensor<float>& pictures) const = 0;
+  /// Pictures, about [-1, 1], from such latents `[N, h, w, C]`.
+  virtual Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const = 0;
+};
+
+}  // namespace daguerre

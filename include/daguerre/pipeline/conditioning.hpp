@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daguerre/tensor/tensor.hpp"
+
+namespace daguerre {
+
+/// What a denoiser may read beside the sample and the time; made once a run. The leading axis counts images,
+/// or the branches of guidance of one image. What is empty is not given.
+struct Conditioning {
+  Tensor<float> context;             ///< the prompt's tokens, `[N, L, D]` (`encoder_hidden_states`)
+  Tensor<float> pooled;              ///< the prompt in one vector, `[N, D]`
+  Tensor<float> mask;                ///< `[N, L]`: 1 for tokens to look at, 0 for others
+  Tensor<float> concat;              ///< `[N, h, w, C]`, channels that join the sample's
+  std::vector<std::int32_t> labels;  ///< a class for each
+  /// What only some denoisers know, by name: "time_ids", "guidance" … One that the denoiser does not read is
+  /// an error.
+  std::map<std::string, Tensor<float>, std::less<>> extras;
+};
+
+/// Several conditions side by side along the leading axis. Throws ArgumentError when one has what another
+/// lacks, or in another shape.
+Conditioning joined(std::span<const Conditioning> parts);
+
+/// The same in zeros, labels apart.
+Conditioning zeros_like(const Conditioning& conditioning);
+
+}  // namespace daguerre

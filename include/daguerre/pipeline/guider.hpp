@@ -1,0 +1,112 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "daguerre/pipeline/components.hpp"
+
+namespace daguerre {
+
+/// How strongly the condition steers.
+struct Guidance {
+  float scale = 7.5f;    ///< 1 and below: no guidance, and only one pass of the denoiser
+  float rescale = 0.0f;  ///< 0..1; pulls the result's standard deviation back to the conditional prediction's
+  /// How strongly the picture steers, for models that are told one beside the prompt.
+  float image_scale = 1.5f;
+  /// Only the first so many channels are steered, the rest stays the conditional prediction's (the original
+  /// DiT's forward_with_cfg); 0: all.
+  Index channels = 0;
+
+  bool is_on() const noexcept { return scale > 1.0f; }
+};
+
+/// Classifier-free guidance (Ho & Salimans 2022, eq. 6): unconditional + scale * (conditional -
+/// unconditional). With `rescale` the deviation over all axes but the first is matched to the conditional
+/// prediction's and mixed in (Lin et al. 2024, eq. 14-16; diffusers' rescale_noise_cfg). Shapes must be
+/// equal, `[N, ...]`.
+Tensor<float> apply_guidance(const Tensor<float>& unconditional, const Tensor<float>& conditional,
+                             const Guidance& guidance);
+
+/// The conditions of one image.
+struct Conditions {
+  Conditioning positive;
+  std::optional<Conditioning> negative;  ///< where the guider reads one
+};
+
+/// Which call of the denoiser a prediction is for.
+struct GuidedCall {
+  Index index = 0;  ///< of the sampler's calls
+  Index total = 1;
+  float timestep = 0.0f;
+};
+
+/// The denoiser's output for `x[B, ...]` under a conditioning of B branches.
+using Predict = std::function<Tensor<float>(const Tensor<float>& x, const Conditioning& conditioning)>;
+
+/// One image's way through a run: owns what is prepared once and what changes from call to call. Belongs to
+/// one thread.
+class GuiderRun {
+ public:
+  virtual ~GuiderRun() = default;
+  /// The prediction to go by for `x[1, ...]`, from as many of the denoiser's as it takes.
+  virtual Tensor<float> operator()(const Predict& predict, const Tensor<float>& x,
+                                   const GuidedCall& call) = 0;
+};
+
+/// How predictions under several conditions become one. Immutable; safe to share between threads.
+class Guider {
+ public:
+  virtual ~Guider() = default;
+  /// Whether the negative condition is read; otherwise nobody makes it.
+  virtual bool needs_negative() const noexcept = 0;
+  virtual std::unique_ptr<GuiderRun> start(const Conditions& conditions) const = 0;
+};
+
+/// The conditional prediction as it is; one pass.
+class NoGuidance final : public Guider {
+ public:
+  bool needs_negative() const noexcept override { return false; }
+  std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
+};
+
+/// `apply_guidance` of both predictions, which are made in one pass.
+class ClassifierFreeGuidance final : public Guider {
+ public:
+  explicit ClassifierFreeGuidance(const Guidance& guidance) : guidance_(guidance) {}
+  bool needs_negative() const noexcept override { return true; }
+  std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
+
+ private:
+  Guidance guidance_;
+};
+
+/// For distilled models that read the guidance scale, extra "guidance" `[1]` (Meng et al. 2023; latent
+/// consistency models, FLUX.1-dev); one pass.
+class EmbeddedGuidance final : public Guider {
+ public:
+  explicit EmbeddedGuidance(float scale) : scale_(scale) {}
+  bool needs_negative() const noexcept override { return false; }
+  std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
+
+ private:
+  float scale_;
+};
+
+/// Two conditions, text and picture (Brooks et al. 2023, eq. 3): neither + image_scale * (picture - neither)
+/// + scale * (both - picture). The picture is what `concat` holds: zeros stand for none.
+class ImageTextGuidance final : public Guider {
+ public:
+  explicit ImageTextGuidance(const Guidance& guidance) : guidance_(guidance) {}
+  bool needs_negative() const noexcept override { return true; }
+  std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
+
+ private:
+  Guidance guidance_;
+};
+
+/// What most models are steered by: their own embedding where the denoiser reads one, else classifier-free
+/// guidance where `guidance` is on.
+std::shared_ptr<const Guider> standard_guider(const Guidance& guidance, const DenoiserInfo& denoiser);
+
+}  // namespace daguerre

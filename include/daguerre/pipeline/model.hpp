@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daguerre/pipeline/component_registry.hpp"
+#include "daguerre/pipeline/denoising.hpp"
+#include "daguerre/pipeline/family.hpp"
+
+namespace daguerre {
+
+/// A loaded model and the four stages that every family runs: condition, prepare, denoise, decode. In
+/// tensors; `Pipeline` is the same in pictures and seeds. Immutable, cheap to copy (copies share the parts),
+/// and safe to use from many threads, each with a context of its own.
+class Model {
+ public:
+  /// Checks that the parts fit each other, then reads their weights. Throws FileError, FormatError,
+  /// ConfigError or WeightError.
+  static Model load(const Family& family, const ModelSource& source, const ComponentRegistry& registry,
+                    const LoadContext& context);
+  /// The same with the library's own families and classes.
+  static Model load(const ModelSource& source, const LoadContext& context);
+  /// From parts that are there.
+  Model(Family family, Components components);
+
+  /// The first stage: the conditions of each picture, for as much of them as `guider` reads. Throws
+  /// ArgumentError for a task that this model cannot do.
+  std::vector<Conditions> condition(const ops::Context& context, const Task& task,
+                                    const Guider& guider) const;
+  /// How the task's predictions are combined.
+  std::shared_ptr<const Guider> guider(const Task& task) const;
+
+  struct Result {
+    Tensor<float> latents;  ///< `[N, h, w, C]`, scaled as the denoiser sees them
+    Tensor<float> decoded;  ///< `[N, H, W, C]`, about [-1, 1]
+  };
+  /// All stages. Throws ArgumentError for a task that is not possible, NumericError when a network's result
+  /// is not finite, Cancelled, and whatever `on_step` throws.
+  Result run(const ops::Context& context, const Task& task, NoiseStreams& noise,
+             const StepObserver& on_step = {}) const;
+  /// The second and third stage: the latents that conditions made before lead to.
+  Tensor<float> denoise(const ops::Context& context, const Task& task, std::vector<Conditions> conditions,
+                        NoiseStreams& noise, const StepObserver& on_step = {}) const;
+  /// The last stage: pictures from scaled latents, one at a time. Throws NumericError.
+  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const;
+
+  const Family& family() const noexcept { return family_; }
+  const Components& components() const noexcept { return components_; }
+  const DenoiserInfo& denoiser() const noexcept { return components_.denoiser->info(); }
+  const LatentFormat& format() const noexcept { return components_.autoencoder->info(); }
+  /// Height and width in pixels that it was trained at.
+  Extent default_size() const noexcept;
+  /// The same without its text encoders, for a host that has encoded all it wants to.
+  Model without_text_encoders() const;
+
+ private:
+  void check(const Task& task) const;
+
+  Family family_;
+  Components components_;
+};
+
+/// The scheduler_config.json of `source` as the constructor of its pipeline class leaves it; its class is the
+/// one in model_index.json, or that of the pipeline.
+weights::Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline);
+
+}  // namespace daguerre

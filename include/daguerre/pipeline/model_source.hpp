@@ -1,0 +1,75 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daguerre/weights/config.hpp"
+#include "daguerre/weights/state_dict.hpp"
+
+namespace daguerre {
+
+/// One part of a model before it is loaded: what model_index.json calls it, and where its configuration and
+/// weights come from.
+struct ComponentSource {
+  std::string name;     ///< "unet"
+  std::string library;  ///< "diffusers", "transformers"
+  /// What model_index.json says. The reference goes by that, whatever the part's own files say or leave out.
+  std::string class_name;
+  /// The folder of that name; where there is none, the model's own.
+  std::filesystem::path folder{};
+  bool in_root = false;
+  /// In the place of the folder's config.json and weights.
+  std::optional<weights::Config> given_config{};
+  std::optional<weights::StateDict> given_weights{};
+
+  /// The path of config.json, or what stands for it.
+  std::string config_path() const;
+  /// config.json, its class being `class_name`. Throws FileError, FormatError, and ConfigError for one in the
+  /// model's own folder that belongs to another part.
+  weights::Config config() const;
+  /// The weights, under the names that the networks ask for. Throws what StateDict::load throws.
+  weights::StateDict weights(const weights::SafetensorsOptions& options) const;
+};
+
+/// Where a model comes from: what its model_index.json says, or what stands for one, and its parts. A value.
+class ModelSource {
+ public:
+  /// A folder in diffusers' layout. Throws FileError for anything else, saying what it is and what to do;
+  /// FormatError; ConfigError when the index names no class.
+  static ModelSource open_folder(const std::filesystem::path& path);
+  /// Parts from elsewhere: `index` is what model_index.json would say, with `_class_name`; `name` is what
+  /// people call the model.
+  ModelSource(std::string name, weights::Config index);
+
+  /// What people call the model.
+  const std::string& name() const noexcept { return name_; }
+  /// The folder; empty where there is none.
+  const std::filesystem::path& path() const noexcept { return path_; }
+  const weights::Config& index() const noexcept { return index_; }
+  /// The pipeline's.
+  const std::string& class_name() const noexcept { return class_name_; }
+
+  /// The same with `part` in the place of the one of its name, or beside the others.
+  ModelSource with(ComponentSource part) const;
+  /// Nothing where the index leaves it out or says null, which means that the model goes without.
+  std::optional<ComponentSource> find(std::string_view name) const;
+  /// The part must be there, and of one of `class_names`, where any are given. Throws ConfigError.
+  ComponentSource part(std::string_view name, const std::vector<std::string>& class_names = {}) const;
+
+ private:
+  std::string name_;
+  std::filesystem::path path_;
+  weights::Config index_;
+  std::string class_name_;
+  std::map<std::string, ComponentSource, std::less<>> given_;
+};
+
+/// What people call the model at `path`: its folder's name as it was given, whatever "." and ".." and "/" are
+/// in it; for a snapshot in Hugging Face's cache, the repository's name.
+std::string model_name(const std::filesystem::path& path);
+
+}  // namespace daguerre

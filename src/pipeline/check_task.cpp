@@ -1,0 +1,100 @@
+#include <cmath>
+
+#include "pipeline/latents.hpp"
+#include "pipeline/name.hpp"
+#include "pipeline/prepare.hpp"
+
+namespace daguerre {
+namespace {
+
+void check_tensor(const Tensor<float>& x, Index batch, const Shape& rest, const char* what) {
+  const bool fits = x.rank() == 4 && (x.dim(0) == 1 || x.dim(0) == batch) && x.dim(1) == rest[1] &&
+                    x.dim(2) == rest[2] && x.dim(3) == rest[3];
+  if (!fits)
+    throw ArgumentError(pipeline_name, std::string(what) + " " + to_string(x.shape()) + ", expected [1 or " +
+                                           std::to_string(batch) + ", " + std::to_string(rest[1]) + ", " +
+                                           std::to_string(rest[2]) + ", " + std::to_string(rest[3]) + "]");
+}
+
+void check_numbers(const Task& task) {
+  if (task.steps < 1)
+    throw ArgumentError(pipeline_name, "steps is " + std::to_string(task.steps) + ", expected at least 1");
+  for (const auto& [name, scale] : {std::pair{"guidance scale", task.guidance.scale},
+                                    std::pair{"guidance scale of the picture", task.guidance.image_scale}})
+    if (!std::isfinite(scale))
+      throw ArgumentError(pipeline_name,
+                          std::string(name) + " is " + std::to_string(scale) + ", expected a finite number");
+  const auto check_part = [](const char* name, double value) {
+    if (!(value >= 0.0 && value <= 1.0))
+      throw ArgumentError(pipeline_name,
+                          std::string(name) + " is " + std::to_string(value) + ", expected 0 to 1");
+  };
+  check_part("guidance rescale", static_cast<double>(task.guidance.rescale));
+  check_part("eta", task.eta);
+  check_part("strength", task.strength);
+  if (task.denoising_start) check_part("denoising_start", *task.denoising_start);
+  if (task.denoising_end) check_part("denoising_end", *task.denoising_end);
+  if (task.sampler == nullptr) throw ArgumentError(pipeline_name, "there is no sampler");
+}
+
+void check_labels(const Task& task, const DenoiserInfo& denoiser) {
+  const auto takes_class = [&](const Prompt& prompt) { return prompt.label.has_value(); };
+  const auto given =
+      static_cast<std::size_t>(std::count_if(task.prompts.begin(), task.prompts.end(), takes_class));
+  if (denoiser.classes == 0) {
+    if (given > 0) throw ArgumentError(pipeline_name, "this model takes no class");
+    return;
+  }
+  if (given < task.prompts.size())
+    throw ArgumentError(pipeline_name,
+                        "this model takes a class for each picture: " + std::to_string(task.prompts.size()) +
+                            " are needed, " + std::to_string(given) + " given");
+  for (const auto& prompt : task.prompts)
+    if (*prompt.label < 0 || *prompt.label >= denoiser.classes)
+      throw ArgumentError(pipeline_name, "class " + std::to_string(*prompt.label) + " is not one of 0 to " +
+                                             std::to_string(denoiser.classes - 1));
+}
+
+}  // namespace
+
+void check_task(const Task& task, const Family& family, const Components& components) {
+  const auto& denoiser = components.denoiser->info();
+  const auto& format = components.autoencoder->info();
+  const Index multiple = format.space_ratio * denoiser.side_multiple;
+  check_side("width", task.width, multiple);
+  check_side("height", task.height, multiple);
+  if (task.prompts.empty()) throw ArgumentError(pipeline_name, "there is no prompt");
+  check_numbers(task);
+  check_labels(task, denoiser);
+  const bool has_image = !task.image.empty() || !task.image_latents.empty();
+  if (has_image && !family.tasks.image)
+    throw ArgumentError(pipeline_name, family.title + " takes no picture to start from");
+  if (!task.image.empty() && !task.image_latents.empty())
+    throw ArgumentError(pipeline_name, "give the picture to start from or its latents, not both");
+  if (!task.mask.empty() && !has_image)
+    throw ArgumentError(pipeline_name, "a mask needs an image to paint into");
+  if (task.denoising_start && !has_image)
+    throw ArgumentError(pipeline_name, "denoising_start needs the latents of the run that came before");
+  if (task.denoising_start && task.denoising_end && *task.denoising_start >= *task.denoising_end)
+    throw ArgumentError(pipeline_name, "denoising_start is " + std::to_string(*task.denoising_start) +
+                                           ", denoising_end " + std::to_string(*task.denoising_end) +
+                                           ": nothing is between them");
+  const auto batch = static_cast<Index>(task.prompts.size());
+  if (!task.image.empty()) check_tensor(task.image, batch, {1, task.height, task.width, 3}, "image");
+  if (!task.mask.empty()) check_tensor(task.mask, batch, {1, task.height, task.width, 1}, "mask");
+  if (!task.image_latents.empty())
+    check_tensor(task.image_latents, batch,
+                 {1, task.height / format.space_ratio, task.width / format.space_ratio, format.channels},
+                 "image_latents");
+  const Index joined = denoiser.in_channels - format.channels;
+  if (family.tasks.needs_image ? !has_image : joined > 0 && task.mask.empty())
+    throw ArgumentError(pipeline_name, family.tasks.needs_image
+                                           ? "this model changes pictures: it needs an image"
+                                           : "this is an inpainting model (" +
+                                                 std::to_string(denoiser.in_channels) +
+                                                 " input channels): it needs an image and a mask");
+  if (family.tasks.needs_image && !task.mask.empty())
+    throw ArgumentError(pipeline_name, family.title + " takes no mask");
+}
+
+}  // namespace daguerre

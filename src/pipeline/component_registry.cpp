@@ -1,0 +1,60 @@
+#include "daguerre/pipeline/component_registry.hpp"
+
+#include "pipeline/components/components.hpp"
+#include "pipeline/name.hpp"
+#include "weights/text.hpp"
+
+namespace daguerre {
+namespace {
+
+template <class Open>
+const Open& opener_of(const std::map<std::string, Open, std::less<>>& openers,
+                      const ComponentSource& source) {
+  const auto found = openers.find(source.class_name);
+  if (found != openers.end()) return found->second;
+  std::string known;
+  for (const auto& [name, open] : openers) known.append(known.empty() ? "" : ", ").append(name);
+  throw ConfigError(pipeline_name, source.config_path() + ": class " + weights::in_quotes(source.class_name) +
+                                       " of " + weights::in_quotes(source.name) +
+                                       " is not supported; supported are: " + known);
+}
+
+}  // namespace
+
+ComponentRegistry ComponentRegistry::standard() {
+  ComponentRegistry registry;
+  registry.add_text_encoder("CLIPTextModel", open_clip_text_encoder);
+  registry.add_text_encoder("CLIPTextModelWithProjection", open_clip_text_encoder);
+  registry.add_denoiser("UNet2DConditionModel", open_unet_2d_condition);
+  registry.add_denoiser("UNet2DModel", open_unet_2d);
+  registry.add_denoiser("DiTTransformer2DModel", open_dit);
+  registry.add_denoiser("Transformer2DModel", open_dit);
+  registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
+  return registry;
+}
+
+void ComponentRegistry::add_text_encoder(std::string class_name, OpenTextEncoder open) {
+  text_encoders_.insert_or_assign(std::move(class_name), std::move(open));
+}
+void ComponentRegistry::add_denoiser(std::string class_name, OpenDenoiser open) {
+  denoisers_.insert_or_assign(std::move(class_name), std::move(open));
+}
+void ComponentRegistry::add_autoencoder(std::string class_name, OpenAutoencoder open) {
+  autoencoders_.insert_or_assign(std::move(class_name), std::move(open));
+}
+
+Opened<TextEncoder> ComponentRegistry::open_text_encoder(const ComponentSource& network,
+                                                         const ComponentSource& tokenizer,
+                                                         const LoadContext& context) const {
+  return opener_of(text_encoders_, network)(network, tokenizer, context);
+}
+Opened<Denoiser> ComponentRegistry::open_denoiser(const ComponentSource& source,
+                                                  const LoadContext& context) const {
+  return opener_of(denoisers_, source)(source, context);
+}
+Opened<Autoencoder> ComponentRegistry::open_autoencoder(const ComponentSource& source,
+                                                        const LoadContext& context) const {
+  return opener_of(autoencoders_, source)(source, context);
+}
+
+}  // namespace daguerre

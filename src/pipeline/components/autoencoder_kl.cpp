@@ -1,0 +1,50 @@
+#include "daguerre/models/autoencoder_kl.hpp"
+
+#include "daguerre/ops/elementwise.hpp"
+#include "pipeline/components/components.hpp"
+
+namespace daguerre {
+namespace {
+
+template <class T>
+class KlAutoencoder final : public Autoencoder {
+ public:
+  KlAutoencoder(LatentFormat format, models::AutoencoderKl<T> network)
+      : format_(std::move(format)), network_(std::move(network)) {}
+
+  const LatentFormat& info() const noexcept override { return format_; }
+  Distribution encode(const ops::Context& context, const Tensor<float>& pictures) const override {
+    auto encoded = network_.encode(context, pictures);
+    return {encoded.mean, encoded.std()};
+  }
+  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {
+    return network_.decode(context, latents);
+  }
+
+ private:
+  LatentFormat format_;
+  models::AutoencoderKl<T> network_;
+};
+
+}  // namespace
+
+Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context) {
+  const auto config = models::AutoencoderKlConfig::from(source.config());
+  const LatentFormat format{.channels = config.latent_channels,
+                            .space_ratio = config.downscale(),
+                            .scale = config.scaling_factor,
+                            .shift = config.shift_factor,
+                            .mean = config.latents_mean,
+                            .std = config.latents_std,
+                            .config = source.config_path()};
+  return {format, [=] {
+            return with_precision(context, Role::other,
+                                  [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
+                                    return std::make_shared<const KlAutoencoder<T>>(
+                                        format,
+                                        load_component<models::AutoencoderKl<T>>(source, config, own));
+                                  });
+          }};
+}
+
+}  // namespace daguerre

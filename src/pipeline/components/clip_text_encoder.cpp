@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "daguerre/models/clip_text.hpp"
+#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/profile.hpp"
+#include "pipeline/components/components.hpp"
+#include "pipeline/model_fit.hpp"
+#include "pipeline/name.hpp"
+#include "weights/text.hpp"
+
+namespace daguerre {
+namespace {
+
+template <class T>
+class ClipTextEncoder final : public TextEncoder {
+ public:
+  ClipTextEncoder(TextEncoderInfo info, std::string name, models::ClipText<T> network,
+                  text::ClipTokenizer tokenizer, TokenRows rows)
+      : info_(std::move(info)),
+        name_(std::move(name)),
+        network_(std::move(network)),
+        tokenizer_(std::move(tokenizer)),
+        rows_(std::move(rows)) {}
+
+  const TextEncoderInfo& info() const noexcept override { return info_; }
+
+  Output encode(const ops::Context& context, std::string_view prompt, const Options& options) const override {
+    const ops::Profile::Span span(context, ops::Stage::text_encoder);
+    Tensor<std::int32_t> ids({1, tokenizer_.length()});
+    const auto window = tokenizer_.window(prompt);
+    std::copy(window.ids.begin(), window.ids.end(), ids.data());
+    Tensor<float> mask;
+    if (network_.config().use_attention_mask) {
+      mask = Tensor<float>::full({1, tokenizer_.length()}, 1.0f);
+      std::fill(mask.span().end() - window.padding, mask.span().end(), 0.0f);
+    }
+    auto output = network_(context, ids, mask.empty() ? nullptr : &mask);
+    Output result{
+        .states = {}, .pooled = output.text_embeds.empty() ? output.pooled : output.text_embeds, .mask = {}};
+    if (options.skip == 0 && options.final_norm) {
+      result.states = output.last_hidden_state;
+    } else {
+      const auto count = static_cast<int>(output.hidden_states.size());
+      if (options.skip < 0 || options.skip >= count)
+        throw ArgumentError(pipeline_name, "clip_skip leaves out " + std::to_string(options.skip) +
+                                               " layers, the text encoder has " + std::to_string(count - 1) +
+                                               " layers");
+      const auto& state = output.hidden_states[static_cast<std::size_t>(count - 1 - options.skip)];
+      result.states = options.final_norm ? network_.final_layer_norm(context, state) : state;
+    }
+    ops::check_finite(result.states, name_);
+    return result;
+  }
+
+  std::string lost(std::string_view prompt) const override { return tokenizer_.window(prompt).lost; }
+  void check(std::string_view prompt, const char* what) const override {
+    rows_.check(tokenizer_, std::string(prompt), what);
+  }
+
+ private:
+  TextEncoderInfo info_;
+  std::string name_;
+  models::ClipText<T> network_;
+  text::ClipTokenizer tokenizer_;
+  TokenRows rows_;
+};
+
+}  // namespace
+
+Opened<TextEncoder> open_clip_text_encoder(const ComponentSource& network, const ComponentSource& tokenizer,
+                                           const LoadContext& context) {
+  constexpr std::array<std::string_view, 4> tokenizers{"CLIPTokenizer", "CLIPTokenizerFast",
+                                                       "PreTrainedTokenizerFast", "TokenizersBackend"};
+  if (std::find(tokenizers.begin(), tokenizers.end(), tokenizer.class_name) == tokenizers.end())
+    throw ConfigError(pipeline_name,
+                      tokenizer.folder.string() + ": class " + weights::in_quotes(tokenizer.class_name) +
+                          " of " + weights::in_quotes(tokenizer.name) +
+                          " is not supported; supported are: CLIPTokenizer, CLIPTokenizerFast, "
+                          "PreTrainedTokenizerFast, TokenizersBackend");
+  const auto config = models::ClipTextConfig::from(network.config());
+  auto words = text::ClipTokenizer::load(tokenizer.folder, context.dialect);
+  TokenRows rows(words, config, network.config_path());
+  if (const auto warning = rows.warning()) context.tell(LogLevel::warning, *warning);
+  const TextEncoderInfo info{.width = config.hidden_size,
+                             .width_key = "hidden_size in " + network.config_path(),
+                             .most_tokens = words.length()};
+  return {
+      info, [=] {
+        return with_precision(
+            context, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const TextEncoder> {
+              return std::make_shared<const ClipTextEncoder<T>>(
+                  info, network.name, load_component<models::ClipText<T>>(network, config, own), words, rows);
+            });
+      }};
+}
+
+}  // namespace daguerre

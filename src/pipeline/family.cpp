@@ -1,0 +1,63 @@
+#include "daguerre/pipeline/family.hpp"
+
+#include <algorithm>
+
+#include "pipeline/families/families.hpp"
+#include "pipeline/name.hpp"
+#include "weights/text.hpp"
+
+namespace daguerre {
+
+const TextEncoder& Components::text_encoder(std::string_view name) const {
+  const auto found = text_encoders.find(name);
+  if (found == text_encoders.end())
+    throw ArgumentError(pipeline_name,
+                        "the model has no " + weights::in_quotes(name) + " to read a prompt with");
+  return *found->second;
+}
+
+const Part* Family::part(Part::Kind kind) const noexcept {
+  const auto found =
+      std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.kind == kind; });
+  return found == parts.end() ? nullptr : &*found;
+}
+
+FamilyRegistry FamilyRegistry::standard() {
+  FamilyRegistry registry;
+  for (const auto& make :
+       {families::stable_diffusion, families::stable_diffusion_xl, families::latent_consistency,
+        families::instruct_pix2pix, families::dit, families::ddpm})
+    registry.add(make());
+  return registry;
+}
+
+void FamilyRegistry::add(Family family) {
+  std::erase_if(families_, [&](const Family& present) { return present.name == family.name; });
+  families_.push_back(std::move(family));
+}
+
+const PipelineClass& FamilyRegistry::pipeline_class(const Family& family, std::string_view class_name) {
+  for (const auto& pipeline : family.classes)
+    if (pipeline.name == class_name) return pipeline;
+  throw ArgumentError(pipeline_name,
+                      "the family " + family.name + " has no class " + weights::in_quotes(class_name));
+}
+
+const Family& FamilyRegistry::of_class(std::string_view class_name, const std::string& source) const {
+  std::string known;
+  for (const auto& family : families_)
+    for (const auto& pipeline : family.classes) {
+      if (pipeline.name == class_name) return family;
+      known.append(known.empty() ? "" : ", ").append(pipeline.name);
+    }
+  throw ConfigError(pipeline_name, source + ": pipeline class " + weights::in_quotes(class_name) +
+                                       " is not supported; supported are: " + known);
+}
+
+std::vector<std::string> FamilyRegistry::names() const {
+  std::vector<std::string> result;
+  for (const auto& family : families_) result.push_back(family.name);
+  return result;
+}
+
+}  // namespace daguerre

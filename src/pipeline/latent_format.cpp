@@ -1,0 +1,39 @@
+#include "daguerre/pipeline/components.hpp"
+#include "pipeline/latents.hpp"
+#include "pipeline/name.hpp"
+
+namespace daguerre {
+namespace {
+
+void check_channels(const LatentFormat& format, const Tensor<float>& latents) {
+  const auto channels = static_cast<Index>(format.mean.size());
+  if (latents.rank() == 0 || latents.dim(-1) != channels)
+    throw ArgumentError(pipeline_name, "latents " + to_string(latents.shape()) + ", the means are of " +
+                                           std::to_string(channels) + " channels");
+}
+
+}  // namespace
+
+Tensor<float> LatentFormat::to_model(const Tensor<float>& latents) const {
+  if (mean.empty()) return affine(latents, scale, -shift * scale);
+  check_channels(*this, latents);
+  Tensor<float> result(latents.shape());
+  for (Index i = 0; i < result.size(); ++i) {
+    const auto c = static_cast<std::size_t>(i % static_cast<Index>(mean.size()));
+    result.data()[i] = (latents.data()[i] - mean[c]) * scale / std[c];
+  }
+  return result;
+}
+
+Tensor<float> LatentFormat::from_model(const Tensor<float>& latents) const {
+  if (mean.empty()) return affine(latents, 1.0f / scale, shift);
+  check_channels(*this, latents);
+  Tensor<float> result(latents.shape());
+  for (Index i = 0; i < result.size(); ++i) {
+    const auto c = static_cast<std::size_t>(i % static_cast<Index>(mean.size()));
+    result.data()[i] = latents.data()[i] * std[c] / scale + mean[c];
+  }
+  return result;
+}
+
+}  // namespace daguerre

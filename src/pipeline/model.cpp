@@ -1,0 +1,197 @@
+#include "daguerre/pipeline/model.hpp"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/profile.hpp"
+#include "pipeline/latents.hpp"
+#include "pipeline/model_fit.hpp"
+#include "pipeline/name.hpp"
+#include "pipeline/prepare.hpp"
+
+namespace daguerre {
+namespace {
+
+/// Stands where a model works in pixels.
+class PixelSpace final : public Autoencoder {
+ public:
+  explicit PixelSpace(const DenoiserInfo& denoiser)
+      : format_{.channels = denoiser.in_channels, .space_ratio = 1, .mean = {}, .std = {}, .config = {}} {}
+  const LatentFormat& info() const noexcept override { return format_; }
+  Distribution encode(const ops::Context&, const Tensor<float>& pictures) const override {
+    return {pictures, {}};
+  }
+  Tensor<float> decode(const ops::Context&, const Tensor<float>& latents) const override { return latents; }
+
+ private:
+  LatentFormat format_;
+};
+
+/// A copy of `config` in which the keys of `overrides` hold, also where the file says of them that they were
+/// defaults, which another class replaces by its own.
+weights::Config overridden(const weights::Config& config, const std::string& overrides) {
+  auto changes = nlohmann::json::parse(overrides);
+  if (changes.empty()) return config;
+  if (config.has("_use_default_values")) {
+    auto defaults = config.require_strings("_use_default_values");
+    std::erase_if(defaults, [&](const std::string& key) { return changes.contains(key); });
+    changes["_use_default_values"] = defaults;
+  }
+  return config.with(changes.dump());
+}
+
+}  // namespace
+
+weights::Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline) {
+  const auto part = source.part("scheduler");
+  const auto config =
+      part.given_config ? *part.given_config : weights::Config::load(part.folder / "scheduler_config.json");
+  (void)config.class_name();  // checks that it is a name, though model_index.json decides
+  const nlohmann::json class_change{
+      {"_class_name", pipeline.scheduler_class.empty() ? part.class_name : pipeline.scheduler_class}};
+  return overridden(config, pipeline.scheduler_overrides).with(class_change.dump());
+}
+
+Model::Model(Family family, Components components)
+    : family_(std::move(family)), components_(std::move(components)) {
+  if (components_.denoiser == nullptr) throw ArgumentError(pipeline_name, "a model needs a denoiser");
+  if (components_.autoencoder == nullptr)
+    components_.autoencoder = std::make_shared<const PixelSpace>(components_.denoiser->info());
+}
+
+Model Model::load(const Family& family, const ModelSource& source, const ComponentRegistry& registry,
+                  const LoadContext& context) {
+  std::vector<std::pair<std::string, Opened<TextEncoder>>> text_encoders;
+  std::optional<Opened<Denoiser>> denoiser;
+  std::optional<Opened<Autoencoder>> autoencoder;
+  for (const auto& part : family.parts) {
+    if (!part.required && !source.find(part.name)) continue;
+    const auto component = source.part(part.name, part.class_names);
+    switch (part.kind) {
+      case Part::Kind::text_encoder:
+        text_encoders.emplace_back(
+            part.name, registry.open_text_encoder(component, source.part(part.tokenizer), context));
+        break;
+      case Part::Kind::denoiser:
+        denoiser = registry.open_denoiser(component, context);
+        break;
+      case Part::Kind::autoencoder:
+        autoencoder = registry.open_autoencoder(component, context);
+        break;
+    }
+  }
+  if (!denoiser) throw ArgumentError(pipeline_name, "the family " + family.name + " names no denoiser");
+  std::vector<TextEncoderInfo> texts;
+  for (const auto& [name, text] : text_encoders) texts.push_back(text.info);
+  check_fit(texts, denoiser->info, autoencoder ? &autoencoder->info : nullptr, family.tasks.needs_image);
+
+  Components components{.text_encoders = {}, .denoiser = {}, .autoencoder = {}, .index = source.index()};
+  for (auto& [name, text] : text_encoders) components.text_encoders.emplace(name, text.load());
+  if (autoencoder) components.autoencoder = autoencoder->load();
+  components.denoiser = denoiser->load();
+  return Model(family, std::move(components));
+}
+
+Model Model::load(const ModelSource& source, const LoadContext& context) {
+  const auto families = FamilyRegistry::standard();
+  return load(families.of_class(source.class_name(), source.index().source()), source,
+              ComponentRegistry::standard(), context);
+}
+
+Extent Model::default_size() const noexcept {
+  const Index ratio = format().space_ratio;
+  return {denoiser().sample_height * ratio, denoiser().sample_width * ratio};
+}
+
+Model Model::without_text_encoders() const {
+  auto rest = components_;
+  rest.text_encoders.clear();
+  return Model(family_, std::move(rest));
+}
+
+std::shared_ptr<const Guider> Model::guider(const Task& task) const {
+  return task.guider ? task.guider : family_.guider(task.guidance, denoiser());
+}
+
+void Model::check(const Task& task) const {
+  check_task(task, family_, components_);
+}
+
+std::vector<Conditions> Model::condition(const ops::Context& context, const Task& task,
+                                         const Guider& guider) const {
+  check(task);
+  std::vector<Conditions> result;
+  for (std::size_t i = 0; i < task.prompts.size(); ++i) {
+    const auto& prompt = task.prompts[i];
+    if (i > 0 && prompt == task.prompts[i - 1]) {
+      result.push_back(result.back());
+      continue;
+    }
+    Conditions conditions{family_.condition(context, components_, task, prompt, Side::positive), {}};
+    if (guider.needs_negative())
+      conditions.negative = family_.condition(context, components_, task, prompt, Side::negative);
+    for (const auto& [name, extra] : conditions.positive.extras)
+      if (const auto& known = denoiser().extras; std::find(known.begin(), known.end(), name) == known.end())
+        throw ArgumentError(pipeline_name,
+                            "the condition has \"" + name + "\", which the denoiser does not read");
+    result.push_back(std::move(conditions));
+  }
+  return result;
+}
+
+Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
+                             std::vector<Conditions> conditions, NoiseStreams& noise,
+                             const StepObserver& on_step) const {
+  check(task);
+  if (conditions.size() != task.prompts.size())
+    throw ArgumentError(pipeline_name, std::to_string(conditions.size()) + " conditions for " +
+                                           std::to_string(task.prompts.size()) + " pictures");
+  const auto start = prepare(context, task, family_, components_, noise);
+  const auto how = guider(task);
+  std::vector<std::unique_ptr<GuiderRun>> guided;
+  for (std::size_t i = 0; i < conditions.size(); ++i) {
+    if (!start.concat.empty()) {
+      const auto own = start.concat.slice(static_cast<Index>(i), static_cast<Index>(i) + 1);
+      conditions[i].positive.concat = own;
+      if (conditions[i].negative) conditions[i].negative->concat = own;
+    }
+    guided.push_back(how->start(conditions[i]));
+  }
+  DenoisingLoop loop;
+  const auto* part = family_.part(Part::Kind::denoiser);
+  if (part != nullptr) loop.component = part->name;
+  loop.denoiser = [&](const Tensor<float>& x, float timestep, Index index, Index image) {
+    const Predict predict = [&](const Tensor<float>& branches, const Conditioning& conditioning) {
+      return (*components_.denoiser)(context, branches, timestep, conditioning);
+    };
+    return (*guided[static_cast<std::size_t>(image)])(predict, x, {index, start.end_call, timestep});
+  };
+  loop.revise = start.revise;
+  loop.on_step = on_step;
+  loop.first_call = start.first_call;
+  loop.end_call = start.end_call;
+  return loop(context, *start.run, start.latents, noise);
+}
+
+Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents) const {
+  const ops::Profile::Span span(context, ops::Stage::decoder);
+  const auto& autoencoder = *components_.autoencoder;
+  const auto* part = family_.part(Part::Kind::autoencoder);
+  if (part == nullptr) return latents;
+  auto decoded = image_by_image(autoencoder.info().from_model(latents), [&](const Tensor<float>& x, Index) {
+    return autoencoder.decode(context, x);
+  });
+  ops::check_finite(decoded, part->name);
+  return decoded;
+}
+
+Model::Result Model::run(const ops::Context& context, const Task& task, NoiseStreams& noise,
+                         const StepObserver& on_step) const {
+  auto conditions = condition(context, task, *guider(task));
+  auto latents = denoise(context, task, std::move(conditions), noise, on_step);
+  return {latents, decode(context, latents)};
+}
+
+}  // namespace daguerre
