@@ -45,6 +45,8 @@ void check_labels(const Task& task, const DenoiserInfo& denoiser) {
     if (given > 0) throw ArgumentError(pipeline_name, "this model takes no class");
     return;
   }
+  if (given == 0)
+    throw ArgumentError(pipeline_name, "there is no class: this model takes one for each picture");
   if (given < task.prompts.size())
     throw ArgumentError(pipeline_name,
                         "this model takes a class for each picture: " + std::to_string(task.prompts.size()) +

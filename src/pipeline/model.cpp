@@ -176,10 +176,10 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
 }
 
 Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents) const {
+  const auto* part = family_.part(Part::Kind::autoencoder);
+  if (part == nullptr) return latents;  // they are the pictures
   const ops::Profile::Span span(context, ops::Stage::decoder);
   const auto& autoencoder = *components_.autoencoder;
-  const auto* part = family_.part(Part::Kind::autoencoder);
-  if (part == nullptr) return latents;
   auto decoded = image_by_image(autoencoder.info().from_model(latents), [&](const Tensor<float>& x, Index) {
     return autoencoder.decode(context, x);
   });

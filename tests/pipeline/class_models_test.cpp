@@ -75,7 +75,7 @@ TEST_CASE("options that a model cannot use are refused", "[pipeline][dit]") {
   refuses(dit, {.negative_prompt = "a dog", .class_labels = {1}}, "negative prompt");
   refuses(dit, {.class_labels = {1}, .clip_skip = 1}, "clip_skip");
   refuses(dit, {.class_labels = {1}, .init_image = Image(16, 16, 3)}, "picture to start from");
-  refuses(dit, {}, "takes a class for each picture");
+  refuses(dit, {}, "there is no class");
   refuses(dit, {.class_labels = {1000}}, "class 1000 is not one of 0 to 999");
   refuses(dit, {.class_labels = {-1}}, "class -1");
   refuses(dit, {.class_labels = {1, 2}, .count = 3}, "2 classes for 3 pictures");
