@@ -94,6 +94,10 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorInfo& info) const 
   return state_->file.bytes.subspan(state_->header.data_begin + info.begin, info.end - info.begin);
 }
 
+void SafetensorsFile::forget(const TensorInfo& info) const noexcept {
+  if (state_->file.is_mapped) weights::release_pages(bytes(info));
+}
+
 template <class T>
 Tensor<T> SafetensorsFile::read(std::string_view tensor_name) const {
   const TensorInfo* const info = find(tensor_name);
@@ -133,7 +137,7 @@ Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) 
                                             std::to_string(8 * sizeof(T)) + "-bit integers");
   // A model is read once, tensor by tensor; keeping the file's pages as well would double the memory of
   // loading.
-  if (state_->file.is_mapped) weights::release_pages(bytes(info));
+  forget(info);
   return result;
 }
 

@@ -1,6 +1,7 @@
 #include "daguerre/weights/state_dict.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <mutex>
 #include <numeric>
@@ -76,6 +77,7 @@ struct StateDict::State {
     const SafetensorsFile* file;
     const TensorInfo* info;
     std::string source = {};  ///< the name in the file, where it is another
+    bool transposed = false;  ///< the file has the axes the other way round
   };
 
   std::string source;
@@ -91,22 +93,38 @@ struct StateDict::State {
       const auto& from = other.require(tensor.source);
       auto& info = renamed.emplace_back(*from.info);
       info.name = tensor.name;
-      if (tensor.rows != -1) {
-        const Index total = info.shape.rank() == 0 ? 0 : info.shape[0];
-        if (tensor.first_row < 0 || tensor.rows < 0 || tensor.first_row > total - tensor.rows || total == 0)
-          throw WeightError(weights_name,
-                            source + ": tensor " + in_quotes(tensor.source) + " has shape " +
-                                to_string(info.shape) + ", rows " + std::to_string(tensor.first_row) +
-                                " to " + std::to_string(tensor.first_row + tensor.rows) + " are asked for");
-        const std::size_t row = (info.end - info.begin) / static_cast<std::size_t>(total);
-        info.begin += static_cast<std::size_t>(tensor.first_row) * row;
-        info.end = info.begin + static_cast<std::size_t>(tensor.rows) * row;
-        info.shape = info.shape.with(0, tensor.rows);
+      const auto refuse = [&](const std::string& what) {
+        throw WeightError(weights_name, source + ": tensor " + in_quotes(tensor.source) + " has shape " +
+                                            to_string(info.shape) + what);
+      };
+      if (from.transposed && (tensor.rows != -1 || tensor.shape))
+        refuse(" and is transposed: no rows of it and no other shape can be had");
+      if (tensor.rows != -1) take_rows(info, tensor.first_row, tensor.rows, refuse);
+      if (tensor.shape) {
+        if (tensor.shape->size() != info.shape.size()) refuse(", it cannot be " + to_string(*tensor.shape));
+        info.shape = *tensor.shape;
+      }
+      if (tensor.transposed) {
+        if (info.shape.rank() != 2) refuse(", it has to have two axes to be transposed");
+        info.shape = Shape{info.shape[1], info.shape[0]};
       }
       const auto file = static_cast<std::size_t>(from.file - other.files.data());
-      if (!entries.try_emplace(info.name, Entry{&files[file], &info, from.info->name}).second)
+      const Entry entry{&files[file], &info, from.source.empty() ? from.info->name : from.source,
+                        from.transposed != tensor.transposed};
+      if (!entries.try_emplace(info.name, entry).second)
         throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice");
     }
+  }
+
+  template <class Refuse>
+  static void take_rows(TensorInfo& info, Index first, Index rows, const Refuse& refuse) {
+    const Index total = info.shape.rank() == 0 ? 0 : info.shape[0];
+    if (first < 0 || rows < 0 || first > total - rows || total == 0)
+      refuse(", rows " + std::to_string(first) + " to " + std::to_string(first + rows) + " are asked for");
+    const std::size_t row = (info.end - info.begin) / static_cast<std::size_t>(total);
+    info.begin += static_cast<std::size_t>(first) * row;
+    info.end = info.begin + static_cast<std::size_t>(rows) * row;
+    info.shape = info.shape.with(0, rows);
   }
 
   State(std::vector<SafetensorsFile> parts, std::string name)
@@ -177,16 +195,51 @@ const TensorInfo* StateDict::find(std::string_view name) const {
 
 Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected, const MemoryPool* pool) const {
   const auto& entry = state_->ask(name, expected);
-  return entry.file->read<float>(*entry.info, pool);
+  auto stored = entry.file->read<float>(*entry.info, pool);
+  if (!entry.transposed) return stored;
+  const Index rows = expected[0], columns = expected[1];
+  auto result = pool == nullptr ? Tensor<float>(expected) : Tensor<float>(expected, *pool);
+  for (Index i = 0; i < rows; ++i)
+    for (Index j = 0; j < columns; ++j) result.data()[i * columns + j] = stored.data()[j * rows + i];
+  return result;
 }
 
 ops::WeightSource StateDict::weight(std::string_view name, const Shape& expected) const {
   const auto& entry = state_->ask(name, expected);
-  return entry.file->weight(*entry.info);
+  auto result = entry.file->weight(*entry.info);
+  if (!entry.transposed) return result;
+  const auto elements = std::make_shared<std::vector<std::byte>>();
+  result.bytes = bytes(name, *elements);
+  result.owner = elements;
+  result.release = nullptr;
+  return result;
 }
 
 void StateDict::release_pages() const noexcept {
   for (const auto& file : state_->files) file.release_pages();
+}
+
+std::span<const std::byte> StateDict::bytes(std::string_view name, std::vector<std::byte>& scratch) const {
+  const auto& entry = state_->require(name);
+  const auto stored = entry.file->bytes(*entry.info);
+  if (!entry.transposed) return stored;
+  const auto rows = static_cast<std::size_t>(entry.info->shape[0]);
+  const auto columns = static_cast<std::size_t>(entry.info->shape[1]), width = size_of(entry.info->dtype);
+  scratch.resize(stored.size());
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < columns; ++j)
+      std::memcpy(scratch.data() + (i * columns + j) * width, stored.data() + (j * rows + i) * width, width);
+  return scratch;
+}
+
+void StateDict::forget(std::string_view name) const {
+  const auto& entry = state_->require(name);
+  entry.file->forget(*entry.info);
+}
+
+std::string_view StateDict::source_name(std::string_view name) const {
+  const auto& entry = state_->require(name);
+  return entry.source.empty() ? std::string_view(entry.info->name) : std::string_view(entry.source);
 }
 
 Shape StateDict::shape(std::string_view name) const {
@@ -198,11 +251,22 @@ std::vector<std::string> StateDict::names() const {
   return {views.begin(), views.end()};
 }
 
+bool StateDict::contains_below(std::string_view prefix) const {
+  return std::any_of(state_->entries.begin(), state_->entries.end(),
+                     [&](const auto& entry) { return entry.first.starts_with(prefix); });
+}
+
 std::vector<std::string> StateDict::unused() const {
   std::vector<std::string> result;
   const std::lock_guard lock(state_->mutex);
   for (const auto name : state_->names())
     if (!state_->asked.contains(name)) result.emplace_back(name);
+  return result;
+}
+
+std::map<std::string, std::string> StateDict::metadata() const {
+  std::map<std::string, std::string> result;
+  for (const auto& file : state_->files) result.insert(file.metadata().begin(), file.metadata().end());
   return result;
 }
 

@@ -1,6 +1,8 @@
 #include "daguerre/weights/key_map.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +10,8 @@
 #include "support/errors.hpp"
 #include "support/files.hpp"
 #include "support/golden.hpp"
+#include "support/tiny_checkpoint.hpp"
+#include "weights/key_maps/layouts.hpp"
 
 using namespace daguerre;
 using weights::StateDict;
@@ -66,6 +70,53 @@ TEST_CASE("tensors and rows of them can be renamed", "[weights][key_map]") {
   test::expect_error<FormatError>([&] { dict.renamed({{"x", "table"}, {"x", "scalar"}}); }, {"\"x\""});
 }
 
+TEST_CASE("tensors can be seen in another shape and transposed", "[weights][key_map]") {
+  const test::TempFolder folder;
+  const auto dict = small_dict(folder);
+  const auto renamed = dict.renamed({{"wide", "table", 0, -1, Shape{2, 4, 1, 1}},
+                                     {"turned", "table", 0, -1, std::nullopt, true},
+                                     {"turned_top", "table", 0, 2, Shape{1, 4}, true},
+                                     {"plain", "table"}});
+  const auto values = [](const StateDict& weights, const std::string& name) {
+    const auto tensor = weights.tensor(name, weights.shape(name));
+    return std::vector<float>(tensor.span().begin(), tensor.span().end());
+  };
+  CHECK(renamed.shape("wide") == Shape{2, 4, 1, 1});
+  CHECK(values(renamed, "wide") == std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7});
+  CHECK(renamed.shape("turned") == Shape{2, 4});
+  CHECK(values(renamed, "turned") == std::vector<float>{0, 2, 4, 6, 1, 3, 5, 7});
+  CHECK(renamed.shape("turned_top") == Shape{4, 1});
+  CHECK(renamed.source_name("turned") == "table");
+  CHECK(renamed.contains_below("turned_"));
+  CHECK_FALSE(renamed.contains_below("table"));
+
+  // What is stored, in the order of the shape.
+  std::vector<std::byte> scratch;
+  const auto stored = renamed.bytes("turned", scratch);
+  REQUIRE(stored.size() == 16);
+  CHECK(std::equal(stored.begin(), stored.begin() + 2, dict.bytes("table", scratch).begin()));
+  std::vector<std::byte> other;
+  const auto again = renamed.bytes("turned", other);
+  CHECK(std::equal(again.begin() + 2, again.begin() + 4, dict.bytes("table", scratch).begin() + 4));
+  renamed.forget("turned");
+  CHECK(values(renamed, "turned").back() == 7.0f);
+
+  // Twice is once more the same.
+  CHECK(values(renamed.renamed({{"back", "turned", 0, -1, std::nullopt, true}}), "back") ==
+        values(renamed, "plain"));
+  test::expect_error<WeightError>(
+      [&] {
+        dict.renamed({{"x", "table", 0, -1, Shape{3, 3}}});
+      },
+      {"[4, 2]", "cannot be [3, 3]"});
+  test::expect_error<WeightError>(
+      [&] {
+        dict.renamed({{"x", "scalar", 0, -1, std::nullopt, true}});
+      },
+      {"two axes"});
+  test::expect_error<WeightError>([&] { renamed.renamed({{"x", "turned", 0, 1}}); }, {"is transposed"});
+}
+
 TEST_CASE("the original DiT's weights get diffusers' names", "[weights][key_map][golden]") {
   // The two recorded cases hold the same weights.
   const auto diffusers = StateDict::load(test::golden("dit/dit") / "weights.safetensors");
@@ -103,6 +154,99 @@ TEST_CASE("a text encoder's weights get one set of names", "[weights][key_map][g
             name.replace(end, name.npos, name.ends_with(".weight") ? ".gamma" : ".beta");
           return name;
         }) == usual.names());
+}
+
+namespace {
+
+/// Names of another layout and back.
+void check_round_trip(const StateDict& original, const StateDict& own,
+                      const std::vector<weights::key_maps::JoinedTensor>& back) {
+  std::vector<std::string> names;
+  for (const auto& tensor : back) {
+    INFO(tensor.name);
+    REQUIRE(original.contains(tensor.name));
+    CHECK(original.shape(tensor.name) == tensor.shape);
+    Index elements = 0;
+    for (const auto& source : tensor.sources) elements += own.shape(source).size();
+    CHECK(elements == tensor.shape.size());
+    names.push_back(tensor.name);
+  }
+  std::sort(names.begin(), names.end());
+  CHECK(names == original.names());
+}
+
+}  // namespace
+
+TEST_CASE("the U-Net and autoencoder of CompVis get diffusers' names, and theirs back",
+          "[weights][key_map]") {
+  for (const std::string family : {"sd1", "sd2", "sdxl", "sdxl-refiner"}) {
+    INFO(family);
+    const auto unet = test::TinyCheckpoint(family).unet("").weights();
+    const auto own = weights::with_diffusers_names(unet);
+    for (const auto& name : own.names()) {
+      INFO(name);
+      CHECK(name.find("blocks.") != 0);
+      CHECK(name.find("put_blocks") == name.npos);
+      CHECK(name.find("layers.") == name.npos);
+    }
+    check_round_trip(unet, own, weights::key_maps::to_ldm_unet(own));
+  }
+  const auto sdxl = weights::with_diffusers_names(test::TinyCheckpoint("sdxl").unet("").weights());
+  const auto from = [&](const std::string& name) { return std::string(sdxl.source_name(name)); };
+  CHECK(from("down_blocks.1.resnets.0.conv1.weight") == "input_blocks.4.0.in_layers.2.weight");
+  CHECK(from("down_blocks.0.downsamplers.0.conv.bias") == "input_blocks.3.0.op.bias");
+  CHECK(from("down_blocks.2.attentions.1.transformer_blocks.9.norm1.weight") ==
+        "input_blocks.8.1.transformer_blocks.9.norm1.weight");
+  CHECK(from("up_blocks.0.upsamplers.0.conv.weight") == "output_blocks.2.2.conv.weight");
+  CHECK(from("up_blocks.2.resnets.2.conv_shortcut.weight") == "output_blocks.8.0.skip_connection.weight");
+  CHECK(from("mid_block.resnets.1.time_emb_proj.bias") == "middle_block.2.emb_layers.1.bias");
+  CHECK(from("add_embedding.linear_2.weight") == "label_emb.0.2.weight");
+
+  const auto vae = test::TinyCheckpoint("").autoencoder("").weights();
+  const auto own = weights::with_diffusers_names(vae);
+  check_round_trip(vae, own, weights::key_maps::to_ldm_autoencoder(own));
+  CHECK(own.source_name("decoder.up_blocks.0.upsamplers.0.conv.weight") ==
+        "decoder.up.3.upsample.conv.weight");
+  CHECK(own.source_name("encoder.mid_block.attentions.0.to_q.weight") == "encoder.mid.attn_1.q.weight");
+  CHECK(own.shape("encoder.mid_block.attentions.0.to_out.0.weight") == Shape{32, 32});
+  CHECK(own.shape("quant_conv.weight") == Shape{8, 8, 1, 1});
+  test::expect_error<WeightError>(
+      [&] {
+        weights::key_maps::to_ldm_autoencoder(own.renamed({{"encoder.odd", "quant_conv.bias"}}));
+      },
+      {"\"encoder.odd\"", "no place"});
+  test::expect_error<WeightError>(
+      [&] {
+        weights::key_maps::to_ldm_unet(sdxl.renamed({{"down_blocks.0.odd.weight", "conv_in.bias"}}));
+      },
+      {"\"down_blocks.0.odd.weight\"", "no place"});
+}
+
+TEST_CASE("open_clip's text encoder gets transformers' names, and its own back", "[weights][key_map]") {
+  auto tiny = test::TinyCheckpoint("");
+  const auto all = tiny.open_clip("", 3).weights();
+  std::vector<weights::RenamedTensor> kept;
+  for (const auto& name : all.names())
+    if (name != "logit_scale") kept.push_back({name, name});
+  const auto original = all.renamed(kept);
+  const auto own = weights::with_diffusers_names(original);
+  check_round_trip(original, own, weights::key_maps::to_open_clip(own));
+  const auto joint = original.tensor("transformer.resblocks.2.attn.in_proj_weight", {96, 32});
+  const auto values = own.tensor("text_model.encoder.layers.2.self_attn.v_proj.weight", {32, 32});
+  CHECK(std::equal(values.span().begin(), values.span().end(), joint.span().begin() + 64 * 32));
+  const auto projection = original.tensor("text_projection", {32, 32});
+  const auto turned = own.tensor("text_projection.weight", {32, 32});
+  CHECK(turned.data()[5 * 32 + 7] == projection.data()[7 * 32 + 5]);
+  for (const auto& tensor : weights::key_maps::to_open_clip(own))
+    if (tensor.name == "transformer.resblocks.0.attn.in_proj_bias")
+      CHECK(tensor.sources == std::vector<std::string>{"text_model.encoder.layers.0.self_attn.q_proj.bias",
+                                                       "text_model.encoder.layers.0.self_attn.k_proj.bias",
+                                                       "text_model.encoder.layers.0.self_attn.v_proj.bias"});
+  std::vector<weights::RenamedTensor> without_keys;
+  for (const auto& name : own.names())
+    if (name.find("1.self_attn.k_proj") == name.npos) without_keys.push_back({name, name});
+  test::expect_error<WeightError>([&] { weights::key_maps::to_open_clip(own.renamed(without_keys)); },
+                                  {"resblocks.1.attn.in_proj", "queries, keys and values"});
 }
 
 TEST_CASE("queries, keys and values that do not split are refused", "[weights][key_map]") {

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,12 +15,16 @@
 
 namespace daguerre::weights {
 
-/// A tensor under another name: all of `source`, or `rows` rows of its leading axis from `first_row` on.
+/// A tensor under another name: all of `source`, or `rows` rows of its leading axis from `first_row` on, seen
+/// in another shape or transposed. Nothing is copied; what is asked for is read from the file then.
 struct RenamedTensor {
   std::string name;
   std::string source;
   Index first_row = 0;
   Index rows = -1;  ///< -1: all
+  /// Another shape for as many elements: a convolution of one pixel as the matrix that it is.
+  std::optional<Shape> shape = std::nullopt;
+  bool transposed = false;  ///< two axes, exchanged
 };
 
 /// Which names of weight files are looked for in a folder: `diffusion_pytorch_model.safetensors` is
@@ -25,6 +33,10 @@ struct WeightNames {
   enum class Library { any, diffusers, transformers };
   Library library = Library::any;  ///< whose names come first; any: diffusers'
   bool only = false;               ///< the other library's do not count, as where two parts share a folder
+  /// "fp16" for `model.fp16.safetensors` and the indexes of such shards, or what lies in a folder "fp16";
+  /// nothing else is taken then. Empty: names without a variant, and those of fp16, bf16 and fp32 where
+  /// there are no others.
+  std::string variant = {};
 };
 
 /// The named tensors of one network, from one safetensors file or several shards. It remembers which tensors
@@ -43,8 +55,8 @@ class StateDict {
   explicit StateDict(std::vector<SafetensorsFile> files);
 
   /// The same files under the given names alone; a source may serve several names. What was asked for is
-  /// counted anew. Throws WeightError for a source that is missing or has no such rows, FormatError for a
-  /// name used twice.
+  /// counted anew. Throws WeightError for a source that is missing, has no such rows, as many elements or two
+  /// axes, FormatError for a name used twice.
   StateDict renamed(const std::vector<RenamedTensor>& tensors) const;
 
   bool contains(std::string_view name) const;
@@ -62,10 +74,24 @@ class StateDict {
   /// The shape of a stored tensor; WeightError when missing. Does not count as asking for it.
   Shape shape(std::string_view name) const;
 
+  /// The elements of a tensor as they are stored, `find(name)->dtype` each, in the order of its shape; not
+  /// aligned. They are in the file; those of a transposed one are put into `scratch`. Throws WeightError when
+  /// missing. Does not count as asking for it.
+  std::span<const std::byte> bytes(std::string_view name, std::vector<std::byte>& scratch) const;
+  /// Lets go of the memory that a mapped file's tensor takes once it was looked at (SafetensorsFile::forget).
+  void forget(std::string_view name) const;
+
+  /// What the tensor is called in the file.
+  std::string_view source_name(std::string_view name) const;
+
   /// All names, sorted.
   std::vector<std::string> names() const;
-  /// Names never asked for through `tensor` or `weight`, sorted.
+  /// Whether any name begins with `prefix`.
+  bool contains_below(std::string_view prefix) const;
+    /// Names never asked for through `tensor` or `weight`, sorted.
   std::vector<std::string> unused() const;
+  /// The `__metadata__` of all its files; what an earlier one says counts.
+  std::map<std::string, std::string> metadata() const;
   /// What to call the whole in messages: the path it was loaded from.
   const std::string& source() const;
 

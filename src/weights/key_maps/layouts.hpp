@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daguerre/weights/state_dict.hpp"
+
+/// The layouts that weights come in, each with a file of its own: how it is recognised and how its names
+/// become diffusers' (transformers' for text encoders), and back where such files are written. Names without
+/// a counterpart stay as they are.
+namespace daguerre::weights::key_maps {
+
+/// A tensor of another layout, made of one or more of diffusers': their rows one behind the other.
+struct JoinedTensor {
+  std::string name;
+  std::vector<std::string> sources;
+  Shape shape;              ///< of the whole, as it is written
+  bool transposed = false;  ///< of the one source
+};
+
+/// facebookresearch/DiT: queries, keys and values in one `qkv`, the timestep's embedder shared by all blocks.
+bool is_original_dit(const StateDict& weights);
+StateDict from_original_dit(const StateDict& weights);
+
+/// transformers' CLIP text model without `text_model.` (version 5.6 and later), with `clip.` before it, or
+/// with norms of `gamma` and `beta` (converted from TensorFlow's). The inverse of nothing: all of these are
+/// read, the usual one is written.
+bool is_renamed_clip(const StateDict& weights);
+StateDict from_renamed_clip(const StateDict& weights);
+
+/// open_clip's text tower (`transformer.resblocks.N.attn.in_proj_weight`, queries, keys and values in one;
+/// the projection is the transposed of transformers').
+bool is_open_clip(const StateDict& weights);
+StateDict from_open_clip(const StateDict& weights);
+std::vector<JoinedTensor> to_open_clip(const StateDict& weights);
+
+/// CompVis' and Stability's U-Net (`input_blocks.N.M`, `middle_block.M`, `output_blocks.N.M`).
+bool is_ldm_unet(const StateDict& weights);
+StateDict from_ldm_unet(const StateDict& weights);
+std::vector<JoinedTensor> to_ldm_unet(const StateDict& weights);
+
+/// Their autoencoder (`encoder.down.N.block.M`), whose attention is convolutions of one pixel and whose
+/// decoder counts its levels from the picture's.
+bool is_ldm_autoencoder(const StateDict& weights);
+StateDict from_ldm_autoencoder(const StateDict& weights);
+std::vector<JoinedTensor> to_ldm_autoencoder(const StateDict& weights);
+
+}  // namespace daguerre::weights::key_maps
