@@ -59,6 +59,10 @@ std::vector<std::string> usual_names(const WeightNames& names) {
     add(first, variant);
     if (!names.only) add(second, variant);
   };
+  if (!names.variant.empty()) {
+    add_variant(names.variant);
+    return result;
+  }
   add_variant({});
   if (!names.only) result.emplace_back("weights.safetensors");
   for (const auto variant : variants) add_variant(variant);
@@ -100,11 +104,16 @@ OtherWeights other_weights(const fs::path& folder) {
 }
 
 fs::path find_in_folder(const fs::path& folder, const WeightNames& names) {
+  if (!names.variant.empty() && !is_plain_name(names.variant))
+    throw ArgumentError(weights_name, "variant " + in_quotes(names.variant) + " is no part of a file's name");
   const auto usual = usual_names(names);
   for (const auto& name : usual) {
     std::error_code error;
     if (fs::exists(folder / name, error)) return folder / name;
   }
+  // Names without a variant in a folder of its name.
+  if (std::error_code error; !names.variant.empty() && fs::is_directory(folder / names.variant, error))
+    return find_in_folder(folder / names.variant, {names.library, names.only});
   const std::string first = folder.string() + ": ";
   std::string looked_for;
   for (const auto& name : usual)
