@@ -111,6 +111,9 @@ std::vector<Result> run_below(const fs::path& folder, const Options& options) {
     return run_pipeline(folder, options);
   if (fs::exists(folder / "cases.json"))
     return {guarded(case_name(folder), [&] { return run_tokenizer(folder); })};
+  if (fs::exists(folder / "checkpoint.safetensors") && !test::golden_runs(folder).empty())
+    return {
+        guarded(case_name(folder), [&] { return with_bounds(run_single_file(folder, options), options); })};
   if (fs::exists(folder / "config.json") && !test::golden_runs(folder).empty())
     return {guarded(case_name(folder), [&] { return run_case(folder, options); })};
   if (fs::exists(folder / "case.json") && fs::exists(folder / "io.safetensors")) {

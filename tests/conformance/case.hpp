@@ -116,6 +116,7 @@ std::optional<Result> run_metric(const std::filesystem::path& folder, const weig
 std::optional<Result> run_sampler(const std::filesystem::path& folder, const weights::Config& config);
 std::optional<Result> run_pictures(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
+Result run_single_file(const std::filesystem::path& folder, const Options& options);
 std::vector<Result> run_pipeline(const std::filesystem::path& folder, const Options& options);
 
 }  // namespace daguerre::conformance

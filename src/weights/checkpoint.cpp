@@ -1,0 +1,176 @@
+#include "daguerre/weights/checkpoint.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <system_error>
+#include <utility>
+
+#include "daguerre/error.hpp"
+#include "weights/checkpoint_builder.hpp"
+#include "weights/checkpoint_folder.hpp"
+#include "weights/text.hpp"
+
+namespace daguerre::weights {
+namespace {
+
+/// Whether a Stable Diffusion 2 predicts v: one that notes 875,000 steps of training is the base model, which
+/// is the reference's rule; others note nothing. Of those the base models' last norm has biases of a smaller
+/// spread, which is the rule of ComfyUI.
+bool predicts_v(const StateDict& weights, const PartPlace& unet) {
+  constexpr float base_steps = 875000, largest_base_spread = 0.09f;
+  constexpr std::string_view steps = "global_step";
+  if (const auto* info = weights.find(steps); info != nullptr && info->shape.size() == 1)
+    return weights.tensor(steps, info->shape).data()[0] != base_steps;
+  const std::string name = unet.prefix + (unet.layout == Layout::original
+                                              ? "output_blocks.11.1.transformer_blocks.0.norm1.bias"
+                                              : "up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias");
+  const auto* info = weights.find(name);
+  if (info == nullptr || info->shape.size() == 0) return true;
+  const auto biases = weights.tensor(name, info->shape);
+  double sum = 0, squares = 0;
+  for (const float bias : biases.span()) {
+    sum += bias;
+    squares += static_cast<double>(bias) * bias;
+  }
+  const double count = static_cast<double>(biases.size());
+  return std::sqrt(std::max(squares / count - sum / count * (sum / count), 0.0)) > largest_base_spread;
+}
+
+/// Refuses text encoders that are laid out as another family's.
+void check_text_layout(const StateDict& weights, const FamilyRow& family) {
+  const auto belongs = [&](std::string_view prefix) {
+    return std::any_of(family.text.begin(), family.text.end(), [&](const TextSlot& slot) {
+      return slot.prefix == prefix || slot.other_prefix == prefix;
+    });
+  };
+  for (const auto& other : families())
+    for (const auto& slot : other.text) {
+      const auto place = find_text(weights, slot);
+      if (place && !belongs(place->prefix))
+        throw WeightError(checkpoint_name,
+                          weights.source() + ": its U-Net is of family " + std::string(family.name) +
+                              ", but its text encoder, below " + in_quotes(place->prefix) +
+                              ", is laid out as that of " + std::string(other.name) +
+                              "; the option family overrides the one, separate files the other");
+    }
+}
+
+const FamilyRow& family_of(const StateDict& weights, const PartPlace& unet,
+                           const CheckpointOptions& options) {
+  if (!options.family.empty()) return family_called(options.family);
+  const auto* row = recognised_family(weights, unet.prefix, unet.layout);
+  if (row != nullptr && row->name == "sd2" && predicts_v(weights, unet)) return family_called("sd2-v");
+  if (row != nullptr) return *row;
+  const auto model = unsupported_model(weights);
+  throw ConfigError(checkpoint_name, weights.source() + ": the U-Net is of no family that is known here" +
+                                         (model.empty() ? "" : "; it looks like " + std::string(model)) +
+                                         "; nearest are " +
+                                         nearest_families(weights, unet.prefix, unet.layout) +
+                                         "; the option family overrides");
+}
+
+Checkpoint whole_model(const StateDict& weights, const PartPlace& unet, const CheckpointOptions& options) {
+  const auto& family = family_of(weights, unet, options);
+  if (options.family.empty()) check_text_layout(weights, family);
+  CheckpointBuilder builder(family, options, weights.source());
+  std::vector<PartPlace> places{unet};
+  for (const auto& slot : family.text)
+    if (const auto place = find_text(weights, slot)) {
+      builder.add_text(slot, text_weights(weights, *place, slot.most_layers));
+      places.push_back(*place);
+    }
+  // Without a prefix the file is a U-Net's alone.
+  if (const auto place = find_autoencoder(weights); place && !place->prefix.empty()) {
+    builder.add_autoencoder(autoencoder_weights(weights, *place));
+    places.push_back(*place);
+  }
+  builder.add_unet(unet_weights(weights, unet, options.ema));
+  if (weights.contains("v_pred")) builder.predict_v(weights.contains("ztsnr"));
+  auto result = builder.finish();
+  if (!unet.prefix.empty()) result.unknown = unknown_names(weights, places);
+  result.file = options.ema ? with_averages(weights, unet) : weights;
+  return result;
+}
+
+/// A file of one text encoder or autoencoder.
+std::optional<Checkpoint> lone_part(const StateDict& weights, const CheckpointOptions& options) {
+  Checkpoint result;
+  result.source = weights.source();
+  if (const auto place = find_autoencoder(weights)) {
+    result.family = "vae";
+    result.parts.push_back(lone_autoencoder(autoencoder_weights(weights, *place), options, weights.source()));
+    result.unknown = unknown_names(weights, {*place});
+  } else if (const auto text = find_lone_text(weights)) {
+    const auto own = text_weights(weights, *text, 0);
+    result.family = text_family(own, text->layout == Layout::original);
+    result.parts.push_back(lone_text(own, result.family, options, weights.source()));
+    result.unknown = unknown_names(weights, {*text});
+  } else {
+    return std::nullopt;
+  }
+  result.title = kind_in_words(result.family);
+  result.file = weights;
+  return result;
+}
+
+}  // namespace
+
+const CheckpointPart* Checkpoint::find(std::string_view name) const {
+  const auto found =
+      std::find_if(parts.begin(), parts.end(), [&](const CheckpointPart& part) { return part.name == name; });
+  return found == parts.end() ? nullptr : &*found;
+}
+
+Checkpoint open_checkpoint(const StateDict& weights, const CheckpointOptions& options) {
+  if (!options.family.empty()) family_called(options.family);
+  if (options.family.empty())
+    if (const auto kind = other_kind(weights); !kind.empty() && !find_unet(weights)) {
+      Checkpoint result;
+      result.family = kind;
+      result.title = kind_in_words(kind);
+      result.source = weights.source();
+      result.file = weights;
+      return result;
+    }
+  if (const auto unet = find_unet(weights)) return whole_model(weights, *unet, options);
+  if (auto part = lone_part(weights, options)) return std::move(*part);
+  const auto model = unsupported_model(weights);
+  if (!model.empty())
+    throw ConfigError(checkpoint_name, weights.source() + ": this is " + std::string(model) +
+                                           ", which is not supported as a single file");
+  throw ConfigError(
+      checkpoint_name,
+      weights.source() + ": not recognised: there is no U-Net (\"input_blocks.0.0.weight\", with " +
+          "or without \"model.diffusion_model.\" before it, or diffusers' \"conv_in.weight\"), no " +
+          "autoencoder (\"decoder.conv_in.weight\") and no text encoder " +
+          "(\"text_model.embeddings.token_embedding.weight\"); its first tensor is " +
+          in_quotes(weights.names().empty() ? "" : weights.names().front()));
+}
+
+Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOptions& options) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return open_checkpoint_folder(path, options);
+  return open_checkpoint(StateDict::load(path, options.file), options);
+}
+
+Checkpoint join_checkpoints(std::span<const Checkpoint> parts) {
+  const Checkpoint* base = nullptr;
+  for (const auto& part : parts) {
+    if (part.find("unet") == nullptr) continue;
+    if (base != nullptr)
+      throw ArgumentError(checkpoint_name, base->source + " and " + part.source + " both hold a U-Net");
+    base = &part;
+  }
+  if (base == nullptr)
+    throw ArgumentError(checkpoint_name, "none of the files holds a U-Net" +
+                                             (parts.empty() ? std::string() : ": " + parts.front().source));
+  return join_to(*base, parts);
+}
+
+std::vector<std::string> checkpoint_families() {
+  std::vector<std::string> result;
+  for (const auto& family : families()) result.emplace_back(family.name);
+  return result;
+}
+
+}  // namespace daguerre::weights

@@ -1,0 +1,234 @@
+#include "weights/checkpoint_parts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "weights/key_maps/layouts.hpp"
+#include "weights/key_maps/names.hpp"
+
+namespace daguerre::weights {
+namespace {
+
+bool has_all(const StateDict& weights, std::string_view prefix,
+             std::initializer_list<std::string_view> names) {
+  return std::all_of(names.begin(), names.end(), [&](std::string_view name) {
+    return weights.contains(std::string(prefix).append(name));
+  });
+}
+
+bool has_transformers_text(const StateDict& weights, std::string_view prefix) {
+  return has_all(weights, prefix, {"text_model.embeddings.token_embedding.weight"}) ||
+         has_all(weights, prefix, {"embeddings.token_embedding.weight"});
+}
+bool has_open_clip(const StateDict& weights, std::string_view prefix) {
+  return has_all(weights, prefix, {"positional_embedding", "token_embedding.weight"});
+}
+
+/// Names that were saved with a model and that nothing reads: what training had, tables that follow from the
+/// configuration, and flags that were looked at before.
+bool is_left_over(std::string_view name) {
+  static constexpr std::array<std::string_view, 26> whole{"alphas_cumprod",
+                                                          "alphas_cumprod_prev",
+                                                          "betas",
+                                                          "log_one_minus_alphas_cumprod",
+                                                          "logvar",
+                                                          "lvlb_weights",
+                                                          "posterior_log_variance_clipped",
+                                                          "posterior_mean_coef1",
+                                                          "posterior_mean_coef2",
+                                                          "posterior_variance",
+                                                          "scale_factor",
+                                                          "sqrt_alphas_cumprod",
+                                                          "sqrt_one_minus_alphas_cumprod",
+                                                          "sqrt_recip_alphas_cumprod",
+                                                          "sqrt_recipm1_alphas_cumprod",
+                                                          "global_step",
+                                                          "denoiser.sigmas",
+                                                          "v_pred",
+                                                          "ztsnr",
+                                                          "logit_scale",
+                                                          "sigmas",
+                                                          "log_sigmas",
+                                                          "model.alphas_cumprod",
+                                                          "model.betas",
+                                                          "text_projection",
+                                                          "text_projection.weight"};
+  static constexpr std::array<std::string_view, 4> ends{".position_ids", ".logit_scale", ".attn_mask",
+                                                        ".num_batches_tracked"};
+  static constexpr std::array<std::string_view, 6> begins{
+      "model_ema.", "embedding_manager.", "first_stage_model.loss.",
+      "loss.",      "vision_model.",      "visual_projection."};
+  return std::find(whole.begin(), whole.end(), name) != whole.end() || name == "position_ids" ||
+         std::any_of(ends.begin(), ends.end(), [&](std::string_view end) { return name.ends_with(end); }) ||
+         std::any_of(begins.begin(), begins.end(),
+                     [&](std::string_view begin) { return name.starts_with(begin); });
+}
+
+template <class Keep>
+StateDict filtered(const StateDict& weights, const Keep& keep) {
+  std::vector<RenamedTensor> result;
+  for (const auto& name : weights.names())
+    if (keep(name)) result.push_back({name, name});
+  return weights.renamed(result);
+}
+
+StateDict part_below(const StateDict& weights, std::string_view prefix) {
+  return filtered(key_maps::below(weights, prefix), [](const std::string& name) {
+    return !is_left_over(name) || name.starts_with("text_projection");
+  });
+}
+
+/// What LitEma calls the average of a tensor of the U-Net.
+std::string average_name(std::string_view name) {
+  std::string flat = "model_ema.diffusion_model";
+  for (const char c : name)
+    if (c != '.') flat += c;
+  return flat;
+}
+
+}  // namespace
+
+std::optional<PartPlace> find_unet(const StateDict& weights) {
+  for (const std::string_view prefix : {"model.diffusion_model.", "diffusion_model.", ""})
+    if (has_all(weights, prefix, {"input_blocks.0.0.weight", "time_embed.0.weight", "out.2.weight"}))
+      return PartPlace{std::string(prefix), Layout::original};
+  if (has_all(weights, "",
+              {"conv_in.weight", "conv_out.weight", "time_embedding.linear_1.weight",
+               "down_blocks.0.resnets.0.conv1.weight"}))
+    return PartPlace{"", Layout::diffusers};
+  return std::nullopt;
+}
+
+std::optional<PartPlace> find_autoencoder(const StateDict& weights) {
+  for (const std::string_view prefix : {"first_stage_model.", "vae.", ""}) {
+    if (has_all(weights, prefix, {"decoder.conv_in.weight", "decoder.mid.block_1.conv1.weight"}))
+      return PartPlace{std::string(prefix), Layout::original};
+    if (has_all(weights, prefix, {"decoder.conv_in.weight", "decoder.mid_block.resnets.0.conv1.weight"}))
+      return PartPlace{std::string(prefix), Layout::diffusers};
+  }
+  return std::nullopt;
+}
+
+std::optional<PartPlace> find_text(const StateDict& weights, const TextSlot& slot) {
+  for (const auto prefix : {slot.prefix, slot.other_prefix}) {
+    if (prefix.empty()) continue;
+    if (slot.open_clip && has_open_clip(weights, prefix))
+      return PartPlace{std::string(prefix), Layout::original};
+    if (!slot.open_clip && has_transformers_text(weights, prefix))
+      return PartPlace{std::string(prefix), Layout::diffusers};
+  }
+  return std::nullopt;
+}
+
+std::optional<PartPlace> find_lone_text(const StateDict& weights) {
+  for (const std::string_view prefix :
+       {"", "transformer.", "cond_stage_model.transformer.", "conditioner.embedders.0.transformer.",
+        "text_encoders.clip_l.transformer.", "text_encoders.clip_g.transformer.", "clip_l.transformer.",
+        "clip_g.transformer."})
+    if (has_transformers_text(weights, prefix)) return PartPlace{std::string(prefix), Layout::diffusers};
+  if (weights.contains("clip.text_model.embeddings.token_embedding.weight"))
+    return PartPlace{"", Layout::diffusers};
+  for (const std::string_view prefix : {"", "model.", "cond_stage_model.model.",
+                                        "conditioner.embedders.0.model.", "conditioner.embedders.1.model."})
+    if (has_open_clip(weights, prefix)) return PartPlace{std::string(prefix), Layout::original};
+  return std::nullopt;
+}
+
+StateDict unet_weights(const StateDict& weights, const PartPlace& place, bool ema) {
+  if (place.layout == Layout::diffusers) return part_below(weights, place.prefix);
+  std::vector<RenamedTensor> result;
+  for (const auto& name : weights.names()) {
+    if (!name.starts_with(place.prefix)) continue;
+    const auto own = name.substr(place.prefix.size());
+    if (place.prefix.empty() && is_left_over(name)) continue;
+    auto average = ema ? average_name(own) : std::string();
+    result.push_back({own, weights.contains(average) ? std::move(average) : name});
+  }
+  return key_maps::from_ldm_unet(weights.renamed(result));
+}
+
+StateDict with_averages(const StateDict& weights, const PartPlace& unet) {
+  std::vector<RenamedTensor> result;
+  for (const auto& name : weights.names()) {
+    auto average = name.starts_with(unet.prefix) ? average_name(name.substr(unet.prefix.size())) : "";
+    result.push_back({name, weights.contains(average) ? std::move(average) : name});
+  }
+  return weights.renamed(result);
+}
+
+StateDict autoencoder_weights(const StateDict& weights, const PartPlace& place) {
+  const auto own = part_below(weights, place.prefix);
+  return place.layout == Layout::original ? key_maps::from_ldm_autoencoder(own) : own;
+}
+
+StateDict text_weights(const StateDict& weights, const PartPlace& place, int most_layers) {
+  const auto own = part_below(weights, place.prefix);
+  if (place.layout == Layout::original) return with_layers(key_maps::from_open_clip(own), most_layers);
+  return with_layers(key_maps::is_renamed_clip(own) ? key_maps::from_renamed_clip(own) : own, most_layers);
+}
+
+StateDict without_projection(const StateDict& text) {
+  return filtered(text, [](const std::string& name) { return !name.starts_with("text_projection"); });
+}
+
+StateDict with_layers(const StateDict& text, int most_layers) {
+  if (most_layers == 0) return text;
+  return filtered(text, [&](const std::string& name) {
+    const auto layer = key_maps::numbered(name, "text_model.encoder.layers.");
+    return !layer || layer->first < most_layers;
+  });
+}
+
+std::vector<std::string> unknown_names(const StateDict& weights, const std::vector<PartPlace>& places) {
+  std::vector<std::string> result;
+  for (const auto& name : weights.names())
+    if (!is_left_over(name) && std::none_of(places.begin(), places.end(), [&](const PartPlace& place) {
+          return name.starts_with(place.prefix);
+        }))
+      result.push_back(name);
+  return result;
+}
+
+std::string_view other_kind(const StateDict& weights) {
+  const auto names = weights.names();
+  const auto any = [&](std::initializer_list<std::string_view> parts) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return std::any_of(parts.begin(), parts.end(),
+                         [&](std::string_view part) { return name.find(part) != name.npos; });
+    });
+  };
+  if (any({".lora_down.", ".lora_up.", ".lora.down.", "_lora.down.", ".lora_A.", ".hada_w1_a", ".lokr_w1",
+           ".lokr_w2", ".dora_scale", ".on_input"}))
+    return "lora";
+  for (const std::string_view prefix : {"", "control_model."})
+    if (has_all(weights, prefix, {"input_hint_block.0.weight"})) return "controlnet";
+  if (weights.contains("controlnet_cond_embedding.conv_in.weight")) return "controlnet";
+  if (weights.contains("encoder.block.0.layer.0.SelfAttention.q.weight")) return "t5";
+  // A few vectors, as wide as a text encoder's.
+  const bool vectors = !names.empty() && names.size() <= 4 &&
+                       std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+                         const Shape shape = weights.shape(name);
+                         return (shape.rank() == 1 || shape.rank() == 2) && shape[-1] >= 256 &&
+                                shape.size() / shape[-1] <= 512 && !name.ends_with(".weight") &&
+                                !name.ends_with(".bias");
+                       });
+  return vectors || weights.contains("emb_params") ? "textual-inversion" : "";
+}
+
+std::string_view kind_in_words(std::string_view kind) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 8> words{
+      {{"lora", "a LoRA, which changes a model and is none itself"},
+       {"controlnet", "a ControlNet, which steers a model and is none itself"},
+       {"textual-inversion", "a textual inversion, words for a model's text encoder"},
+       {"t5", "a T5 text encoder alone"},
+       {"vae", "an autoencoder alone"},
+       {"clip-l", "a CLIP text encoder alone"},
+       {"clip-h", "an OpenCLIP H text encoder alone"},
+       {"clip-g", "an OpenCLIP bigG text encoder alone"}}};
+  for (const auto& [name, text] : words)
+    if (name == kind) return text;
+  return {};
+}
+
+}  // namespace daguerre::weights
