@@ -32,4 +32,9 @@ SafetensorsHeader read_header(std::span<const std::byte> file, const std::string
                               const SafetensorsOptions& options,
                               const std::function<void(std::size_t)>& progress = {});
 
+/// What a file begins with whose data follow in the order of `tensors`: the header's length and the header,
+/// as the reference writes it. Throws ArgumentError for one that is longer than the limit.
+std::vector<std::byte> header_bytes(std::span<const TensorInfo> tensors,
+                                    const std::map<std::string, std::string>& metadata);
+
 }  // namespace daguerre::weights

@@ -25,6 +25,32 @@ void check_text(std::string_view text) {
 
 }  // namespace
 
+std::vector<std::byte> header_bytes(std::span<const TensorInfo> tensors,
+                                    const std::map<std::string, std::string>& metadata) {
+  // Compact JSON, its keys in the order of the data, as the reference writes it.
+  std::string text = "{";
+  const auto append = [&](std::string_view key, const std::string& value) {
+    text.append(text.size() > 1 ? "," : "").append(nlohmann::json(key).dump() + ":" + value);
+  };
+  if (!metadata.empty()) append(metadata_key, nlohmann::json(metadata).dump());
+  for (const auto& tensor : tensors)
+    append(tensor.name,
+           "{\"dtype\":\"" + std::string(weights::name(tensor.dtype)) + "\",\"shape\":" +
+               nlohmann::json(std::vector<Index>(tensor.shape.begin(), tensor.shape.end())).dump() +
+               ",\"data_offsets\":[" + std::to_string(tensor.begin) + "," + std::to_string(tensor.end) +
+               "]}");
+  text += '}';
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  if (text.size() > max_header_bytes)
+    throw ArgumentError(writer_name, "the header would take " + std::to_string(text.size()) +
+                                         " bytes, the limit is " + std::to_string(max_header_bytes));
+  std::vector<std::byte> bytes(8 + text.size());
+  for (std::size_t i = 0; i < 8; ++i)
+    bytes[i] = static_cast<std::byte>(static_cast<std::uint64_t>(text.size()) >> (8 * i) & 0xFF);
+  std::copy(text.begin(), text.end(), reinterpret_cast<char*>(bytes.data()) + 8);
+  return bytes;
+}
+
 template <class T>
 void SafetensorsWriter::add(std::string tensor_name, const Tensor<T>& tensor) {
   check_text(tensor_name);
@@ -57,35 +83,18 @@ std::vector<std::byte> SafetensorsWriter::to_bytes() const {
   std::stable_sort(order.begin(), order.end(),
                    [](auto* a, auto* b) { return a->second.dtype > b->second.dtype; });
 
-  // Compact JSON, its keys in the order of the data, as the reference writes it.
-  std::string text = "{";
-  const auto append = [&](std::string_view key, const std::string& value) {
-    text.append(text.size() > 1 ? "," : "").append(nlohmann::json(key).dump() + ":" + value);
-  };
-  if (!metadata_.empty()) append(metadata_key, nlohmann::json(metadata_).dump());
+  std::vector<TensorInfo> infos;
   std::size_t end = 0;
   for (const auto* item : order) {
     const auto& [tensor_name, entry] = *item;
     const std::size_t begin = end;
     end += entry.bytes.size();
-    append(tensor_name,
-           "{\"dtype\":\"" + std::string(weights::name(entry.dtype)) + "\",\"shape\":" +
-               nlohmann::json(std::vector<Index>(entry.shape.begin(), entry.shape.end())).dump() +
-               ",\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "]}");
+    infos.push_back({tensor_name, entry.dtype, entry.shape, begin, end});
   }
-  text += '}';
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  if (text.size() > max_header_bytes)
-    throw ArgumentError(writer_name, "the header would take " + std::to_string(text.size()) +
-                                         " bytes, the limit is " + std::to_string(max_header_bytes));
-
-  std::vector<std::byte> bytes(8 + text.size() + end);
-  for (std::size_t i = 0; i < 8; ++i)
-    bytes[i] = static_cast<std::byte>(static_cast<std::uint64_t>(text.size()) >> (8 * i) & 0xFF);
-  auto out = bytes.begin() + 8;
-  const auto header_bytes = std::as_bytes(std::span(text));
-  out = std::copy(header_bytes.begin(), header_bytes.end(), out);
-  for (const auto* item : order) out = std::copy(item->second.bytes.begin(), item->second.bytes.end(), out);
+  auto bytes = header_bytes(infos, metadata_);
+  bytes.reserve(bytes.size() + end);
+  for (const auto* item : order)
+    bytes.insert(bytes.end(), item->second.bytes.begin(), item->second.bytes.end());
   return bytes;
 }
 
