@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daguerre/error.hpp"
+#include "text/simple_vocabulary.hpp"
 #include "weights/json.hpp"
 #include "weights/text.hpp"
 
@@ -107,7 +108,16 @@ void read_added_tokens(const fs::path& folder, const json& config, ClipFiles& fi
   }
 }
 
-/// vocab.json and merges.txt, or else tokenizer.json, which transformers 5 writes in their place.
+/// openai/CLIP's own file, plain or by gzip; empty where there is none.
+fs::path simple_vocabulary_in(const fs::path& folder) {
+  for (const auto* ending : {"", ".gz"})
+    if (const auto path = folder / (std::string(simple_vocabulary_name) + ending); is_there(path))
+      return path;
+  return {};
+}
+
+/// vocab.json and merges.txt, or else tokenizer.json, which transformers 5 writes in their place, or else the
+/// file that openai/CLIP has.
 BytePairFiles read_byte_pairs(const fs::path& folder, std::vector<fs::path>& sources) {
   const fs::path vocabulary = folder / "vocab.json", merges = folder / "merges.txt",
                  whole = folder / "tokenizer.json";
@@ -115,11 +125,17 @@ BytePairFiles read_byte_pairs(const fs::path& folder, std::vector<fs::path>& sou
     sources.push_back(vocabulary);
     return read_vocabulary_and_merges(vocabulary, merges);
   }
-  if (!is_there(whole))
-    throw FileError("tokenizer",
-                    folder.string() + " has neither vocab.json and merges.txt nor tokenizer.json");
-  sources.push_back(whole);
-  return read_tokenizer_json(whole);
+  if (is_there(whole)) {
+    sources.push_back(whole);
+    return read_tokenizer_json(whole);
+  }
+  const fs::path simple = simple_vocabulary_in(folder);
+  if (simple.empty())
+    throw FileError("tokenizer", folder.string() +
+                                     " has neither vocab.json and merges.txt nor tokenizer.json nor " +
+                                     std::string(simple_vocabulary_name));
+  sources.push_back(simple);
+  return read_simple_vocabulary(simple);
 }
 
 /// Whether the configuration's class is CLIP's, or one that leaves it to the files.
@@ -142,7 +158,14 @@ Index read_length(const json& config, const std::string& source) {
 
 }  // namespace
 
-ClipFiles read_clip_files(const fs::path& folder) {
+bool has_clip_vocabulary(const fs::path& folder) {
+  std::error_code error;
+  const auto has = [&](const char* name) { return fs::exists(folder / name, error); };
+  return (has("vocab.json") && has("merges.txt")) || has("tokenizer.json") ||
+         !simple_vocabulary_in(folder).empty();
+}
+
+ClipFiles read_clip_files(const fs::path& folder, ClipPadding padding) {
   ClipFiles files;
   auto pairs = read_byte_pairs(folder, files.sources);
   files.vocabulary = std::move(pairs.vocabulary);
@@ -178,6 +201,11 @@ ClipFiles read_clip_files(const fs::path& folder) {
   files.end = special("eos_token", "<|endoftext|>");
   files.pad = special("pad_token", files.end);
   files.unknown = special("unk_token", files.end);
+  if (padding == ClipPadding::end_of_text) files.pad = files.end;
+  if (padding == ClipPadding::id_0)
+    files.pad = std::find_if(files.vocabulary.begin(), files.vocabulary.end(), [](const auto& token) {
+                  return token.second == 0;
+                })->first;
   keep_last(files.added);
   return files;
 }

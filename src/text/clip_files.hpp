@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daguerre/tensor/shape.hpp"
+#include "daguerre/text/clip_tokenizer.hpp"
 #include "text/vocabulary_files.hpp"
 
 namespace daguerre::text {
@@ -21,6 +22,10 @@ struct ClipFiles {
 };
 
 /// Reads the folder. Throws as ClipTokenizer::load.
-ClipFiles read_clip_files(const std::filesystem::path& folder);
+ClipFiles read_clip_files(const std::filesystem::path& folder,
+                          ClipPadding padding = ClipPadding::as_files_say);
+
+/// Whether the folder has a vocabulary in one of the forms that are read.
+bool has_clip_vocabulary(const std::filesystem::path& folder);
 
 }  // namespace daguerre::text

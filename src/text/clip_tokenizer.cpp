@@ -106,8 +106,9 @@ struct ClipTokenizer::State {
   std::unordered_map<std::int32_t, std::vector<std::int32_t>> followers;
 };
 
-ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder, ClipDialect dialect) {
-  auto state = std::make_shared<const State>(read_clip_files(folder), dialect);
+ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder, ClipDialect dialect,
+                                  ClipPadding padding) {
+  auto state = std::make_shared<const State>(read_clip_files(folder, padding), dialect);
   const std::int32_t pad = state->pad;
   return ClipTokenizer(std::move(state), pad);
 }

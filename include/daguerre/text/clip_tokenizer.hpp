@@ -25,9 +25,17 @@ enum class ClipDialect {
   openai
 };
 
+/// What fills a window behind the end of the text.
+enum class ClipPadding {
+  as_files_say,
+  end_of_text,  ///< as CLIP's own encoders were trained
+  id_0          ///< "!", as OpenCLIP's were (Stable Diffusion 2, the second encoder of XL)
+};
+
 /// CLIP's byte-pair tokenizer (lower case, byte level, `</w>` behind each word's last piece), read from the
-/// `tokenizer/` folder of a model: vocab.json and merges.txt, or tokenizer.json in their place;
-/// special_tokens_map.json, tokenizer_config.json and added_tokens.json where they are.
+/// `tokenizer/` folder of a model: vocab.json and merges.txt, or tokenizer.json in their place, or
+/// openai/CLIP's bpe_simple_vocab_16e6.txt (or .txt.gz); special_tokens_map.json, tokenizer_config.json and
+/// added_tokens.json where they are.
 ///
 /// Immutable, cheap to copy (copies share the tables), and safe to use from many threads. No text below 4 GiB
 /// is refused: malformed UTF-8 is read as U+FFFD.
@@ -36,7 +44,8 @@ class ClipTokenizer {
   /// Throws FileError, FormatError (naming the file, and the line or token) or ConfigError (a special token
   /// that the vocabulary lacks, another class of tokenizer, an impossible length).
   static ClipTokenizer load(const std::filesystem::path& folder,
-                            ClipDialect dialect = ClipDialect::huggingface);
+                            ClipDialect dialect = ClipDialect::huggingface,
+                            ClipPadding padding = ClipPadding::as_files_say);
 
   /// The ids of the whole text, without start and end.
   std::vector<std::int32_t> encode(std::string_view text) const;

@@ -1,0 +1,83 @@
+#include "daguerre/text/clip_tokenizer_files.hpp"
+
+#include <algorithm>
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+#include "daguerre/error.hpp"
+#include "text/clip_files.hpp"
+
+namespace daguerre::text {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path find_folder(std::span<const fs::path> folders) {
+  std::string looked_in;
+  for (const auto& folder : folders) {
+    for (const auto& place : {folder, folder / "tokenizer", folder / "tokenizer_2"})
+      if (has_clip_vocabulary(place)) return place;
+    looked_in += (looked_in.empty() ? "" : ", ") + folder.string();
+  }
+  throw FileError(
+      "tokenizer",
+      "there is no tokenizer: the model brings none, and none is in " +
+          (looked_in.empty() ? std::string("a folder, for none is named") : looked_in) +
+          "; put vocab.json and merges.txt there (from the folder \"tokenizer\" of any Stable Diffusion), or "
+          "bpe_simple_vocab_16e6.txt.gz");
+}
+
+}  // namespace
+
+std::vector<fs::path> clip_tokenizer_folders(const fs::path& given, const fs::path& model,
+                                             const fs::path& fallback) {
+  std::vector<fs::path> result;
+  if (!given.empty()) result.push_back(given);
+  if (!model.empty()) result.push_back(model.has_parent_path() ? model.parent_path() : fs::path("."));
+  if (!fallback.empty()) result.push_back(fallback);
+  return result;
+}
+
+ClipTokenizer find_clip_tokenizer(std::span<const fs::path> folders, ClipPadding padding,
+                                  ClipDialect dialect) {
+  return ClipTokenizer::load(find_folder(folders), dialect, padding);
+}
+
+std::map<std::string, std::string> find_clip_tokenizer_files(std::span<const fs::path> folders,
+                                                             ClipPadding padding) {
+  const auto files = read_clip_files(find_folder(folders), padding);
+  std::vector<const std::string*> tokens(files.vocabulary.size());
+  for (const auto& [token, id] : files.vocabulary) tokens[static_cast<std::size_t>(id)] = &token;
+  nlohmann::ordered_json vocabulary = nlohmann::ordered_json::object(), added;
+  std::string merges = "#version: 0.2\n";
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    const bool is_added = std::any_of(files.added.begin(), files.added.end(), [&](const AddedToken& token) {
+      return static_cast<std::size_t>(token.id) == id;
+    });
+    // Those that came with the vocabulary stay in it.
+    if (is_added && *tokens[id] != files.start && *tokens[id] != files.end)
+      added[*tokens[id]] = id;
+    else
+      vocabulary[*tokens[id]] = id;
+  }
+  for (const auto& merge : files.merges)
+    merges += *tokens[static_cast<std::size_t>(merge.left)] + " " +
+              *tokens[static_cast<std::size_t>(merge.right)] + "\n";
+  const nlohmann::ordered_json config{{"bos_token", files.start},
+                                      {"eos_token", files.end},
+                                      {"pad_token", files.pad},
+                                      {"unk_token", files.unknown},
+                                      {"model_max_length", files.length},
+                                      {"add_prefix_space", false},
+                                      {"do_lower_case", true},
+                                      {"errors", "replace"},
+                                      {"tokenizer_class", "CLIPTokenizer"}};
+  std::map<std::string, std::string> result{{"vocab.json", vocabulary.dump()},
+                                            {"merges.txt", std::move(merges)},
+                                            {"tokenizer_config.json", config.dump(2)}};
+  if (!added.empty()) result["added_tokens.json"] = added.dump(2);
+  return result;
+}
+
+}  // namespace daguerre::text
