@@ -13,6 +13,8 @@ void add_txt2img(CLI::App& app);
 void add_class2img(CLI::App& app);
 /// Adds the subcommand `inspect`, likewise.
 void add_inspect(CLI::App& app);
+/// Adds the subcommand `convert`, likewise.
+void add_convert(CLI::App& app);
 /// Adds the subcommand `bench`, likewise.
 void add_bench(CLI::App& app);
 

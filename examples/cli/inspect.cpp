@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <daguerre/daguerre.hpp>
+#include <daguerre/weights/checkpoint.hpp>
 #include <daguerre/weights/inspect.hpp>
 
 #include "commands.hpp"
@@ -72,14 +75,17 @@ void inspect_png(const InspectRequest& request) {
     print(printable(name) + ": " + printable(value, true) + "\n");
 }
 
-std::string dtypes(const ComponentDescription& component) {
+std::string dtypes(const std::map<weights::DType, std::size_t>& counts) {
   std::string result;
-  for (const auto& [dtype, count] : component.dtype_counts) {
+  for (const auto& [dtype, count] : counts) {
     if (!result.empty()) result += ", ";
     result += weights::name(dtype);
-    if (component.dtype_counts.size() > 1) result += " (" + grouped(static_cast<std::int64_t>(count)) + ")";
+    if (counts.size() > 1) result += " (" + grouped(static_cast<std::int64_t>(count)) + ")";
   }
   return result;
+}
+std::string dtypes(const ComponentDescription& component) {
+  return dtypes(component.dtype_counts);
 }
 
 std::string class_of(const ComponentDescription& component) {
@@ -125,6 +131,93 @@ void print_model(const ModelDescription& model, bool with_tensors) {
   }
 }
 
+// ---- what a file is
+
+/// What a part's tensors come to.
+struct PartSize {
+  std::map<weights::DType, std::size_t> dtype_counts;
+  std::int64_t tensors = 0, parameters = 0;
+  std::uint64_t bytes = 0;
+};
+
+PartSize size_of(const weights::CheckpointPart& part) {
+  PartSize size;
+  for (const auto& name : part.weights.names()) {
+    const auto* info = part.weights.find(name);
+    ++size.tensors;
+    ++size.dtype_counts[info->dtype];
+    size.parameters += info->shape.size();
+    size.bytes += info->end - info->begin;
+  }
+  return size;
+}
+
+/// Nothing for a file of something else, such as latents; `why` tells what is known.
+std::optional<weights::Checkpoint> recognised(const InspectRequest& request, std::string& why) {
+  try {
+    weights::CheckpointOptions options;
+    options.file = request.options;
+    auto checkpoint = weights::open_checkpoint(request.path, options);
+    if (!checkpoint.family.empty()) return checkpoint;
+  } catch (const ConfigError& error) {
+    why = error.what();
+  } catch (const WeightError& error) {
+    why = error.what();
+  }
+  return std::nullopt;
+}
+
+/// What has to be added before pictures can be made.
+std::string what_is_missing(const weights::Checkpoint& model) {
+  if (model.pipeline_class.empty()) return "it is no model that makes pictures";
+  std::string parts;
+  for (const auto& part : model.missing) parts += (parts.empty() ? "" : ", ") + part;
+  std::string text = parts.empty() ? "" : "to make a picture it lacks: " + parts;
+  if (!model.folder.empty()) return text;
+  text += text.empty() ? "to make a picture it needs" : "; it needs";
+  return text +
+         " a tokenizer: vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz, beside it or in a "
+         "folder \"tokenizer\" there";
+}
+
+void print_recognised(const weights::Checkpoint& model) {
+  print(printable(model.source) + ": " + model.title + " (" + model.family + ")\n");
+  if (!model.parts.empty()) {
+    std::vector<std::vector<std::string>> rows{
+        {"component", "class", "tensors", "parameters", "size", "dtypes"}};
+    for (const auto& part : model.parts) {
+      const auto size = size_of(part);
+      rows.push_back({part.name, part.class_name, grouped(size.tensors), grouped(size.parameters),
+                      byte_count(size.bytes), dtypes(size.dtype_counts)});
+    }
+    print(table(rows, {false, false, true, true, true, false}));
+  }
+  if (!model.unknown.empty())
+    print(grouped(static_cast<std::int64_t>(model.unknown.size())) + " tensors belong to none of these, as " +
+          printable(model.unknown.front()) + "\n");
+  if (const auto missing = what_is_missing(model); !missing.empty()) print(missing + "\n");
+}
+
+void add_recognised(const weights::Checkpoint& model, Json& json) {
+  json["family"] = model.family;
+  json["title"] = model.title;
+  json["pipeline"] = model.pipeline_class;
+  json["parts"] = Json::array();
+  for (const auto& part : model.parts) {
+    const auto size = size_of(part);
+    json["parts"].push_back({{"name", part.name},
+                             {"class", part.class_name},
+                             {"tensor_count", size.tensors},
+                             {"parameters", size.parameters},
+                             {"bytes", size.bytes}});
+  }
+  json["missing"] = model.missing;
+  json["tokenizers"] = Json::array();
+  if (model.folder.empty())
+    for (const auto& tokenizer : model.tokenizers) json["tokenizers"].push_back(tokenizer.name);
+  json["unknown"] = model.unknown;
+}
+
 std::string_view name(ModelDescription::Kind kind) {
   switch (kind) {
     case ModelDescription::Kind::safetensors_file:
@@ -164,18 +257,27 @@ Json to_json(const ComponentDescription& component, bool with_tensors) {
 void inspect_weights(const InspectRequest& request) {
   const auto model = weights::inspect(request.path, request.options);
   const bool is_folder = model.kind == ModelDescription::Kind::model_folder;
+  std::string why;
+  const auto found = is_folder ? std::nullopt : recognised(request, why);
+  // The tensors of a whole model fill a thousand lines.
+  const bool list = request.tensors || (!is_folder && !(found && !found->pipeline_class.empty()));
   if (request.json) {
     Json components = Json::array();
-    for (const auto& component : model.components)
-      components.push_back(to_json(component, request.tensors || !is_folder));
-    print_json(Json{{"path", model.path.string()},
-                    {"kind", name(model.kind)},
-                    {"class", is_folder ? model.class_name : model.components.front().class_name},
-                    {"components", components}});
+    for (const auto& component : model.components) components.push_back(to_json(component, list));
+    Json json{{"path", model.path.string()},
+              {"kind", name(model.kind)},
+              {"class", is_folder ? model.class_name : model.components.front().class_name},
+              {"components", components}};
+    if (found) add_recognised(*found, json);
+    print_json(json);
   } else if (is_folder) {
     print_model(model, request.tensors);
+  } else if (found) {
+    print_recognised(*found);
+    if (list) print_tensors(model.components.front());
   } else {
     print_component(model.components.front());
+    if (!why.empty()) print(printable(why) + "\n");
   }
   for (const auto& component : model.components)
     if (!component.problem.empty()) throw FormatError("inspect", component.name + ": " + component.problem);
@@ -200,6 +302,7 @@ void add_inspect(CLI::App& parent) {
       "Examples:\n"
       "  daguerre inspect models/stable-diffusion-v1-5\n"
       "  daguerre inspect models/stable-diffusion-v1-5/unet --json\n"
+      "  daguerre inspect sd_xl_base_1.0.safetensors\n"
       "  daguerre inspect lighthouse.png");
   const auto request = std::make_shared<InspectRequest>();
   app->add_option(
@@ -209,8 +312,7 @@ void add_inspect(CLI::App& parent) {
       ->check(file_name())
       ->type_name("PATH")
       ->required();
-  app->add_flag("--tensors", request->tensors,
-                "List the tensors of a model folder too, not only of single parts");
+  app->add_flag("--tensors", request->tensors, "List the tensors of a model too, not only of single parts");
   app->add_flag("--json", request->json, "For programs to read");
   app->add_flag("--raw", request->raw, "The \"parameters\" text of a PNG file as it stands");
   app->add_flag("--allow-trailing-bytes", request->options.allow_trailing_bytes,

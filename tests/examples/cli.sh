@@ -171,7 +171,9 @@ on two lines'
   run 0 daguerre inspect "$sd1/unet"
   out_has 'UNet2DConditionModel'
   run 0 daguerre inspect "$sd1/vae/diffusion_pytorch_model.safetensors"
-  out_has 'AutoencoderKL (by its tensors)'
+  out_has 'an autoencoder alone (vae)'
+  out_has 'AutoencoderKL'
+  out_has 'it is no model that makes pictures'
   run 0 daguerre inspect --json "$sd1/unet"
   out_has '"class": "UNet2DConditionModel"'
   run 1 daguerre inspect nothere
@@ -183,6 +185,58 @@ on two lines'
   out_has 'cannot be read'
   out_has 'AutoencoderKL'
   one_error 'unet.*diffusion_pytorch_model.safetensors'
+}
+
+section_convert() {
+  run 0 daguerre convert "$sd1" sd1.safetensors
+  out_is sd1.safetensors
+  run 0 daguerre inspect sd1.safetensors
+  out_has 'sd1.safetensors: Stable Diffusion 1 (sd1)'
+  for word in text_encoder UNet2DConditionModel AutoencoderKL 'needs a tokenizer: vocab.json and merges.txt'; do
+    out_has "$word"
+  done
+  ! grep -q 'input_blocks' out || fail "a model's tensors are listed on demand only"
+  run 0 daguerre inspect sd1.safetensors --tensors
+  out_has 'model.diffusion_model.input_blocks.0.0.weight'
+  run 0 daguerre inspect sd1.safetensors --json
+  out_has '"family": "sd1"'
+  out_has '"pipeline": "StableDiffusionPipeline"'
+  out_has '"missing": []'
+
+  # The file brings neither a tokenizer nor the heads and groups of these small networks.
+  run 0 daguerre convert sd1.safetensors bare --configs "$sd1"
+  err_has '^warning: the tokenizer is missing'
+  absent bare/tokenizer
+  run 0 daguerre convert sd1.safetensors sd1 --configs "$sd1" --tokenizer "$sd1/tokenizer" --quiet
+  [ ! -s err ] || fail "--quiet should be silent"
+  there sd1/tokenizer/vocab.json
+  txt2img 0 --seed 7 --out a.png
+  run 0 daguerre txt2img --model sd1 --prompt "a lighthouse at dawn" $small --seed 7 --out b.png
+  same a.png b.png
+  DAGUERRE_TOKENIZERS=$sd1/tokenizer run 0 daguerre convert sd1.safetensors again --configs "$sd1"
+  same again/tokenizer/vocab.json sd1/tokenizer/vocab.json
+  same again/unet/diffusion_pytorch_model.safetensors sd1/unet/diffusion_pytorch_model.safetensors
+
+  run 1 daguerre convert "$sd1" sd1.safetensors
+  one_error 'sd1.safetensors: is there already.*--force'
+  run 0 daguerre convert "$sd1" sd1.safetensors --force --type f16
+  run 0 daguerre inspect sd1.safetensors
+  out_has 'F16'
+  run 1 daguerre convert "$sd1" . --force
+  one_error 'folder of other things'
+  run 1 daguerre convert "$models/dit" dit.safetensors
+  one_error 'DiTPipeline has no layout of a single file'
+  absent dit.safetensors
+  run 1 daguerre convert nothere x
+  one_error 'nothere'
+  run 1 daguerre convert "$sd1" nowhere/x.safetensors
+  one_error 'nowhere/x.safetensors: the folder'
+  run 1 daguerre convert sd1.safetensors x --tokenizer bare
+  one_error 'no tokenizer.*vocab.json and merges.txt'
+  run 2 daguerre convert "$sd1" x.safetensors --type f8
+  one_error '--type'
+  absent x.safetensors
+  [ -z "$(find . -name '*.tmp' -o -name '*.old')" ] || fail "something half-made is left"
 }
 
 section_class2img() {

@@ -1,0 +1,128 @@
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include <daguerre/daguerre.hpp>
+#include <daguerre/text/clip_tokenizer_files.hpp>
+#include <daguerre/weights/convert.hpp>
+
+#include "commands.hpp"
+#include "interrupt.hpp"
+#include "order.hpp"
+#include "progress.hpp"
+#include "text.hpp"
+
+namespace daguerre::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using weights::DType;
+
+struct ConvertRequest {
+  std::string from, to, type, tokenizer;
+  bool force = false, quiet = false;
+  weights::CheckpointOptions open;
+};
+
+const std::array<std::pair<std::string, DType>, 3>& types() {
+  static const std::array<std::pair<std::string, DType>, 3> known{
+      {{"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}}};
+  return known;
+}
+
+/// What fills the tokenizers' folders, where any can be found; the model's own come along without this.
+void add_tokenizers(const ConvertRequest& request, const weights::Checkpoint& model,
+                    weights::ConvertOptions& options) {
+  if (!model.folder.empty()) return;
+  const char* const fallback = std::getenv("DAGUERRE_TOKENIZERS");
+  const auto folders =
+      text::clip_tokenizer_folders(request.tokenizer, request.from, fallback == nullptr ? "" : fallback);
+  for (const auto& tokenizer : model.tokenizers) {
+    try {
+      const auto padding =
+          tokenizer.pads_with_id_0 ? text::ClipPadding::id_0 : text::ClipPadding::end_of_text;
+      for (auto& [name, content] : text::find_clip_tokenizer_files(folders, padding))
+        options.files[tokenizer.name + "/" + name] = content;
+    } catch (const FileError&) {
+      if (!request.tokenizer.empty()) throw;
+    }
+  }
+}
+
+void run(const ConvertRequest& request) {
+  const Interrupt interrupt;
+  Progress progress(request.quiet);
+  weights::ConvertOptions options;
+  for (const auto& [name, type] : types())
+    if (name == request.type) options.type = type;
+  options.force = request.force;
+  options.stop = interrupt.token();
+  options.on_progress = [&](std::uint64_t written, std::uint64_t total) {
+    progress.stage("writing " + request.to + "  " + byte_count(written) + " of " + byte_count(total));
+  };
+  const auto model = weights::open_checkpoint(request.from, request.open);
+  if (!model.title.empty()) progress.note(request.from + ": " + model.title);
+  if (fs::path(request.to).extension() != ".safetensors") add_tokenizers(request, model, options);
+  const auto converted = weights::convert_checkpoint(model, request.to, options);
+  for (const auto& note : converted.notes) progress.warnings()(LogLevel::warning, note);
+  progress.note(byte_count(converted.bytes) + " of weights");
+  std::printf("%s\n", request.to.c_str());
+}
+
+}  // namespace
+
+void add_convert(CLI::App& parent) {
+  auto* app = parent.add_subcommand("convert", "Write a model as a folder or as one file, in another type");
+  app->footer(
+      "Examples:\n"
+      "  daguerre convert sd_xl_base_1.0.safetensors models/sdxl\n"
+      "  daguerre convert models/stable-diffusion-v1-5 sd15_f16.safetensors --type f16\n"
+      "The result appears when it is whole; stopped by Ctrl-C or a failure, nothing of it is left.");
+  const auto request = std::make_shared<ConvertRequest>();
+  app->add_option(
+         "from", request->from,
+         "Model folder in diffusers' layout, or a checkpoint file in the layout of CompVis or Stability")
+      ->check(file_name())
+      ->type_name("IN")
+      ->required();
+  app->add_option("to", request->to, "A file where it ends in .safetensors, else a folder")
+      ->check(file_name())
+      ->type_name("OUT")
+      ->required();
+  app->add_option("--type", request->type, "f32, f16 or bf16; by default every tensor stays what it is")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+      ->type_name("TYPE");
+  app->add_flag("--force", request->force, "Replace what is there");
+  app->add_option(
+         "--tokenizer", request->tokenizer,
+         "Folder with vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz, for a file's model; by "
+         "default what lies beside the file, or in the folder that DAGUERRE_TOKENIZERS names")
+      ->check(file_name())
+      ->type_name("DIR");
+  app->add_option("--family", request->open.family, "What a file is, in place of what its tensors say")
+      ->check(CLI::IsMember(weights::checkpoint_families()))
+      ->type_name("NAME");
+  app->add_option("--configs", request->open.configs,
+                  "Folder with unet/config.json and so on, in place of the family's")
+      ->type_name("DIR");
+  app->add_option("--prediction", request->open.prediction_type,
+                  "What the model predicts, in place of its family's")
+      ->check(CLI::IsMember({"epsilon", "v_prediction", "sample"}))
+      ->type_name("KIND");
+  app->add_option("--variant", request->open.variant, "Of a folder's files: fp16 for model.fp16.safetensors")
+      ->type_name("NAME");
+  app->add_flag("--ema", request->open.ema, "The averaged weights of a file that has both");
+  app->add_flag("--allow-trailing-bytes", request->open.file.allow_trailing_bytes,
+                "Accept weight files with bytes behind their last tensor");
+  app->add_flag("--quiet", request->quiet, "Only warnings and errors on stderr");
+  app->callback([request] { run(*request); });
+}
+
+}  // namespace daguerre::cli
