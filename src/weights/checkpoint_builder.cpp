@@ -170,7 +170,8 @@ CheckpointPart lone_text(StateDict weights, const std::string& family, const Che
 
 std::string text_family(const StateDict& weights, bool open_clip_names) {
   constexpr Index h_width = 1024;
-  const Index width = weights.shape("text_model.embeddings.token_embedding.weight")[-1];
+  const Shape table = weights.shape("text_model.embeddings.token_embedding.weight");
+  const Index width = table.rank() == 0 ? 0 : table[-1];
   if (width < h_width && !open_clip_names) return "clip-l";
   return width == h_width ? "clip-h" : "clip-g";
 }

@@ -29,21 +29,38 @@ Config given_or_own(const CheckpointOptions& options, const fs::path& own, const
   return Config::load(!options.configs.empty() && is_file(given) ? given : own / file);
 }
 
-/// A folder's part; nothing for what has no weights here: schedulers, tokenizers, and the safety checker,
-/// which is not run.
-std::optional<CheckpointPart> read_part(const fs::path& model, const std::string& name,
-                                        const std::string& library, const std::string& class_name,
-                                        const CheckpointOptions& options) {
-  const fs::path folder = model / name;
-  if (name == "safety_checker" || (library != "diffusers" && library != "transformers") ||
-      !is_file(folder / "config.json") || class_name.ends_with("Scheduler"))
-    return std::nullopt;
+/// A part that has weights here: schedulers and tokenizers have none, and the safety checker is not run.
+struct Entry {
+  std::string name, class_name;
   WeightNames names;
-  names.library =
-      library == "transformers" ? WeightNames::Library::transformers : WeightNames::Library::diffusers;
-  names.variant = options.variant;
-  return CheckpointPart{name, library, class_name, given_or_own(options, folder, name, "config.json"),
-                        with_diffusers_names(StateDict::load(folder, options.file, names))};
+};
+
+std::vector<Entry> read_index(const fs::path& model, const Config& index, const CheckpointOptions& options) {
+  std::vector<Entry> result;
+  const auto json = nlohmann::json::parse(index.dump());
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_array() || value.size() != 2 || !value[0].is_string() || !value[1].is_string()) continue;
+    if (!is_plain_name(name))
+      throw FormatError(checkpoint_name, index.source() + ": component " + in_quotes(name) +
+                                             " must be the name of a folder beside the index");
+    const auto library = value[0].get<std::string>(), class_name = value[1].get<std::string>();
+    if (name == "safety_checker" || (library != "diffusers" && library != "transformers") ||
+        !is_file(model / name / "config.json") || class_name.ends_with("Scheduler"))
+      continue;
+    WeightNames names;
+    names.library =
+        library == "transformers" ? WeightNames::Library::transformers : WeightNames::Library::diffusers;
+    names.variant = options.variant;
+    result.push_back({name, class_name, names});
+  }
+  // As in the reference, a variant may be of some parts only.
+  const auto has_variant = [&](const Entry& entry) {
+    return StateDict::is_there(model / entry.name, entry.names);
+  };
+  if (!options.variant.empty() && std::any_of(result.begin(), result.end(), has_variant))
+    for (auto& entry : result)
+      if (!has_variant(entry)) entry.names.variant.clear();
+  return result;
 }
 
 /// The family whose pipeline's classes these are, by the U-Net's marks.
@@ -75,14 +92,11 @@ Checkpoint open_checkpoint_folder(const fs::path& path, const CheckpointOptions&
   result.folder = path;
   result.model_index = Config::load(index_path);
   result.pipeline_class = result.model_index->class_name();
-  const auto index = nlohmann::json::parse(result.model_index->dump());
-  for (const auto& [name, value] : index.items()) {
-    if (!value.is_array() || value.size() != 2 || !value[0].is_string() || !value[1].is_string()) continue;
-    if (!is_plain_name(name))
-      throw FormatError(checkpoint_name, index_path.string() + ": component " + in_quotes(name) +
-                                             " must be the name of a folder beside the index");
-    if (auto part = read_part(path, name, value[0].get<std::string>(), value[1].get<std::string>(), options))
-      result.parts.push_back(std::move(*part));
+  for (const auto& [name, class_name, names] : read_index(path, *result.model_index, options)) {
+    const bool of_transformers = names.library == WeightNames::Library::transformers;
+    result.parts.push_back({name, of_transformers ? "transformers" : "diffusers", class_name,
+                            given_or_own(options, path / name, name, "config.json"),
+                            with_diffusers_names(StateDict::load(path / name, options.file, names))});
   }
   constexpr const char* scheduler = "scheduler_config.json";
   if (is_file(path / "scheduler" / scheduler)) {

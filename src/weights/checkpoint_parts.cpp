@@ -205,13 +205,14 @@ std::string_view other_kind(const StateDict& weights) {
     if (has_all(weights, prefix, {"input_hint_block.0.weight"})) return "controlnet";
   if (weights.contains("controlnet_cond_embedding.conv_in.weight")) return "controlnet";
   if (weights.contains("encoder.block.0.layer.0.SelfAttention.q.weight")) return "t5";
-  // A few vectors, as wide as a text encoder's.
+  // A few vectors, as wide as the states of the text encoders that there are.
+  constexpr std::array<Index, 3> widths{768, 1024, 1280};
   const bool vectors = !names.empty() && names.size() <= 4 &&
                        std::all_of(names.begin(), names.end(), [&](const std::string& name) {
                          const Shape shape = weights.shape(name);
-                         return (shape.rank() == 1 || shape.rank() == 2) && shape[-1] >= 256 &&
-                                shape.size() / shape[-1] <= 512 && !name.ends_with(".weight") &&
-                                !name.ends_with(".bias");
+                         return (shape.rank() == 1 || shape.rank() == 2) && shape.size() / shape[-1] <= 512 &&
+                                std::find(widths.begin(), widths.end(), shape[-1]) != widths.end() &&
+                                !name.ends_with(".weight") && !name.ends_with(".bias");
                        });
   return vectors || weights.contains("emb_params") ? "textual-inversion" : "";
 }

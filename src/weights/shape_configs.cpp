@@ -34,8 +34,18 @@ struct Level {
   int transformers = 0;  ///< blocks in each of its attentions; 0: it has none
 };
 
+/// How many blocks a list has. Each halves the picture, so that a larger number is none of a network.
+int count_levels(const StateDict& weights, std::string_view list) {
+  constexpr int most = 16;
+  const int count = key_maps::count_numbered(weights, list);
+  if (count > most)
+    throw WeightError(weights_name, weights.source() + ": " + std::string(list) + std::to_string(count - 1) +
+                                        " is there, expected at most " + std::to_string(most) + " levels");
+  return count;
+}
+
 std::vector<Level> unet_levels(const StateDict& weights) {
-  std::vector<Level> levels(static_cast<std::size_t>(key_maps::count_numbered(weights, "down_blocks.")));
+  std::vector<Level> levels(static_cast<std::size_t>(count_levels(weights, "down_blocks.")));
   for (std::size_t i = 0; i < levels.size(); ++i) {
     const auto block = list_item("down_blocks", static_cast<int>(i), "");
     levels[i].channels = extent(weights, block + "resnets.0.conv1.weight", 0);
@@ -75,7 +85,7 @@ Config unet_config(const StateDict& weights, const FamilyRow& family, const UNet
     const bool last = &level == &levels.back();
     transformers.push_back(level.transformers > 0 ? level.transformers : last ? std::max(middle, 1) : 1);
   }
-  const int ups = key_maps::count_numbered(weights, "up_blocks.");
+  const int ups = count_levels(weights, "up_blocks.");
   for (int i = 0; i < ups; ++i)
     up.emplace_back(weights.contains_below(list_item("up_blocks", i, "attentions.")) ? "CrossAttnUpBlock2D"
                                                                                      : "UpBlock2D");
@@ -122,7 +132,7 @@ Config unet_config(const StateDict& weights, const FamilyRow& family, const UNet
 Config autoencoder_config(const StateDict& weights, double scaling, int picture_size,
                           const std::string& source) {
   std::vector<Index> widths;
-  const int levels = key_maps::count_numbered(weights, "encoder.down_blocks.");
+  const int levels = count_levels(weights, "encoder.down_blocks.");
   for (int i = 0; i < levels; ++i)
     widths.push_back(extent(weights, list_item("encoder.down_blocks", i, "resnets.0.conv1.weight"), 0));
   const auto count = static_cast<std::size_t>(levels);

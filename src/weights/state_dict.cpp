@@ -174,6 +174,10 @@ StateDict StateDict::load(const std::filesystem::path& path, const SafetensorsOp
   return result;
 }
 
+bool StateDict::is_there(const std::filesystem::path& folder, const WeightNames& names) {
+  return !find_weight_file(folder, names).empty();
+}
+
 StateDict::StateDict(std::vector<SafetensorsFile> files) {
   std::string source = files.empty() ? "(no files)" : files.front().name();
   if (files.size() > 1) source += " and " + std::to_string(files.size() - 1) + " more";

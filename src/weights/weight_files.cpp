@@ -104,16 +104,8 @@ OtherWeights other_weights(const fs::path& folder) {
 }
 
 fs::path find_in_folder(const fs::path& folder, const WeightNames& names) {
-  if (!names.variant.empty() && !is_plain_name(names.variant))
-    throw ArgumentError(weights_name, "variant " + in_quotes(names.variant) + " is no part of a file's name");
+  if (auto found = find_weight_file(folder, names); !found.empty()) return found;
   const auto usual = usual_names(names);
-  for (const auto& name : usual) {
-    std::error_code error;
-    if (fs::exists(folder / name, error)) return folder / name;
-  }
-  // Names without a variant in a folder of its name.
-  if (std::error_code error; !names.variant.empty() && fs::is_directory(folder / names.variant, error))
-    return find_in_folder(folder / names.variant, {names.library, names.only});
   const std::string first = folder.string() + ": ";
   std::string looked_for;
   for (const auto& name : usual)
@@ -174,6 +166,18 @@ bool is_plain_name(std::string_view name) {
   // names of more than 255 bytes.
   return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
          name.find_first_of(std::string_view("/\\:\0", 4)) == std::string_view::npos;
+}
+
+fs::path find_weight_file(const fs::path& folder, const WeightNames& names) {
+  if (!names.variant.empty() && !is_plain_name(names.variant))
+    throw ArgumentError(weights_name, "variant " + in_quotes(names.variant) + " is no part of a file's name");
+  std::error_code error;
+  for (const auto& name : usual_names(names))
+    if (fs::exists(folder / name, error)) return folder / name;
+  // Names without a variant in a folder of its name.
+  if (!names.variant.empty() && fs::is_directory(folder / names.variant, error))
+    return find_weight_file(folder / names.variant, {names.library, names.only});
+  return {};
 }
 
 std::vector<SafetensorsFile> open_weight_files(const fs::path& path, const SafetensorsOptions& options,

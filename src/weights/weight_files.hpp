@@ -15,6 +15,10 @@ std::vector<SafetensorsFile> open_weight_files(const std::filesystem::path& path
                                                const SafetensorsOptions& options,
                                                const WeightNames& names = {});
 
+/// The file or index that is taken in a component's folder; empty where there is none of these names.
+/// Throws ArgumentError for a variant that is no part of a name.
+std::filesystem::path find_weight_file(const std::filesystem::path& folder, const WeightNames& names);
+
 /// True for the name of a file or folder that stays inside its folder: no separators, no "..", no drive.
 bool is_plain_name(std::string_view name);
 

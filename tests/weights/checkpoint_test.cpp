@@ -14,6 +14,7 @@
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
+#include "support/model_copy.hpp"
 #include "support/tiny_checkpoint.hpp"
 
 using namespace daguerre;
@@ -326,4 +327,48 @@ TEST_CASE("averaged weights are read where they are asked for", "[weights][check
   const auto average = dict.tensor("model_ema.diffusion_modelout2bias", {4});
   CHECK(std::equal(usual.span().begin(), usual.span().end(), bias(false).span().begin()));
   CHECK(std::equal(average.span().begin(), average.span().end(), bias(true).span().begin()));
+}
+
+TEST_CASE("a folder is opened as the file would be", "[weights][checkpoint][golden]") {
+  const test::ModelCopy copy("sd1");
+  const auto model = open_checkpoint(copy.path());
+  CHECK(model.family == "sd1");
+  CHECK(model.pipeline_class == "StableDiffusionPipeline");
+  CHECK(model.is_whole());
+  CHECK(model.folder == copy.path());
+  CHECK_FALSE(model.file.has_value());
+  build_all(model);
+  CHECK(open_checkpoint(copy / "unet").family == "sd1");
+  CHECK(config_of(open_checkpoint(copy / "vae"), "vae")["block_out_channels"].size() == 2);
+
+  // A variant of some parts; the others are taken as they are.
+  test::expect_error<FileError>([&] { open_checkpoint(copy.path(), {.variant = "fp16"}); }, {"fp16"});
+  copy.move("unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors");
+  copy.write("unet/diffusion_pytorch_model.safetensors", "not this one");
+  const auto variant = open_checkpoint(copy.path(), {.variant = "fp16"});
+  CHECK(variant.find("unet")->weights.source() == model.find("unet")->weights.source());
+  CHECK(variant.find("vae") != nullptr);
+  test::expect_error<FormatError>([&] { open_checkpoint(copy.path()); },
+                                  {"diffusion_pytorch_model.safetensors"});
+
+  copy.set("model_index.json", {{"../x", {"diffusers", "AutoencoderKL"}}});
+  test::expect_error<FormatError>([&] { open_checkpoint(copy.path()); }, {"\"../x\""});
+}
+
+TEST_CASE("files with bytes behind their last tensor are opened on demand", "[weights][checkpoint]") {
+  const test::TempFolder folder;
+  const auto path =
+      folder.write("x.safetensors", TinyCheckpoint("sd1").unet("").bytes() + std::string(4, '\0'));
+  test::expect_error<FormatError>([&] { open_checkpoint(path); }, {"4 bytes follow the last tensor"});
+  CHECK(open_checkpoint(path, {.file = {.allow_trailing_bytes = true}}).family == "sd1");
+}
+
+TEST_CASE("impossible networks are refused before anything is made of them", "[weights][checkpoint]") {
+  TinyCheckpoint deep("");
+  deep.autoencoder("").add("encoder.down.400.block.0.conv1.weight", {2, 2});
+  test::expect_error<WeightError>([&] { open_checkpoint(deep.weights()); },
+                                  {"encoder.down_blocks.400", "16 levels"});
+  TinyCheckpoint flat("");
+  flat.add("text_model.embeddings.token_embedding.weight", {7});
+  test::expect_error<WeightError>([&] { open_checkpoint(flat.weights()); }, {"[7]", "more axes"});
 }

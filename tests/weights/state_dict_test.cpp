@@ -177,6 +177,44 @@ TEST_CASE("variants are taken where there is nothing else", "[weights][state_dic
   CHECK(found() == "plain");
 }
 
+TEST_CASE("a variant that is asked for is taken, and nothing else", "[weights][state_dict]") {
+  using weights::WeightNames;
+  using enum WeightNames::Library;
+  const test::TempFolder folder;
+  const auto names = [](const std::string& variant, WeightNames::Library library = any) {
+    return WeightNames{library, false, variant};
+  };
+  const auto found = [&](const WeightNames& of) {
+    return StateDict::load(folder.path(), {}, of).names().at(0);
+  };
+  folder.write("diffusion_pytorch_model.safetensors", file_with({"plain"}));
+  CHECK_FALSE(StateDict::is_there(folder.path(), names("fp16")));
+  CHECK(StateDict::is_there(folder.path(), names("")));
+  test::expect_error<FileError>(
+      [&] { found(names("fp16")); },
+      {"looked for diffusion_pytorch_model.fp16.safetensors", "model.fp16.safetensors"});
+  folder.write("fp16/model.safetensors", file_with({"folder"}));
+  CHECK(found(names("fp16")) == "folder");
+  folder.write("model.fp16.safetensors", file_with({"model"}));
+  CHECK(found(names("fp16")) == "model");
+  folder.write("diffusion_pytorch_model.fp16.safetensors", file_with({"diffusers"}));
+  CHECK(found(names("fp16")) == "diffusers");
+  CHECK(found(names("fp16", transformers)) == "model");
+  CHECK(found(names("")) == "plain");
+  folder.write("shard", file_with({"sharded"}));
+  for (const auto* index : {"diffusion_pytorch_model.fp16.safetensors.index.json",
+                            "diffusion_pytorch_model.safetensors.index.fp16.json"}) {
+    folder.write(index, index_of({{"sharded", "shard"}}));
+    CHECK(found(names("fp16")) == "sharded");
+    std::filesystem::remove(folder / index);
+  }
+  // Others than the usual ones too, if they are asked for.
+  folder.write("model.non_ema.safetensors", file_with({"non_ema"}));
+  CHECK(found(names("non_ema")) == "non_ema");
+  for (const auto* odd : {"../x", "a/b", ".."})
+    test::expect_error<ArgumentError>([&, v = odd] { found(names(v)); }, {odd});
+}
+
 TEST_CASE("weights in other forms are named", "[weights][state_dict]") {
   for (const auto& [name, parts] : std::vector<std::pair<std::string, std::vector<std::string>>>{
            {"diffusion_pytorch_model.bin", {"is a Python pickle", "weights_only=True"}},

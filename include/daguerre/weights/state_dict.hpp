@@ -53,6 +53,9 @@ class StateDict {
   static StateDict load(const std::filesystem::path& path, const SafetensorsOptions& options = {},
                         const WeightNames& names = {});
   explicit StateDict(std::vector<SafetensorsFile> files);
+  /// Whether `load` would find weights of such names in a component's folder; nothing is opened. A model of
+  /// which a variant is asked for has some parts without: these are then loaded as if none were.
+  static bool is_there(const std::filesystem::path& folder, const WeightNames& names);
 
   /// The same files under the given names alone; a source may serve several names. What was asked for is
   /// counted anew. Throws WeightError for a source that is missing, has no such rows, as many elements or two

@@ -1,4 +1,5 @@
 #include <array>
+#include <set>
 
 #include "daguerre/error.hpp"
 #include "weights/key_maps/layouts.hpp"
@@ -61,7 +62,8 @@ Names block_to_diffusers(std::string_view name, int layers) {
   return std::nullopt;
 }
 
-Names block_from_diffusers(const StateDict& weights, std::string_view name, int layers) {
+/// `attending`: the levels on the way up that have attentions.
+Names block_from_diffusers(const std::set<int>& attending, std::string_view name, int layers) {
   const auto down = numbered(name, "down_blocks."), up = numbered(name, "up_blocks.");
   if (!down && !up) return std::nullopt;
   const auto& [level, rest] = down ? *down : *up;
@@ -75,7 +77,7 @@ Names block_from_diffusers(const StateDict& weights, std::string_view name, int 
   if (down && rest.starts_with(down_conv))
     return joined_name(list, first + layers, "0.op.").append(rest.substr(down_conv.size()));
   if (up && rest.starts_with(up_conv)) {
-    const bool attends = weights.contains_below(joined_name("up_blocks.", level, "attentions."));
+    const bool attends = attending.contains(level);
     return joined_name(list, first + layers, attends ? "2." : "1.").append(rest.substr(up_conv.size()));
   }
   return std::nullopt;
@@ -117,11 +119,15 @@ StateDict from_ldm_unet(const StateDict& weights) {
 
 std::vector<JoinedTensor> to_ldm_unet(const StateDict& weights) {
   const int layers = count_numbered(weights, "down_blocks.0.resnets.");
+  std::set<int> attending;
+  for (const auto& name : weights.names())
+    if (const auto up = numbered(name, "up_blocks."); up && up->second.starts_with("attentions."))
+      attending.insert(up->first);
   std::vector<JoinedTensor> result;
   for (const auto& name : weights.names()) {
     auto other = from_diffusers(name, unet_rules);
     if (!other) other = mid_resnet(name, false, resnet_from_diffusers);
-    if (!other) other = block_from_diffusers(weights, name, layers);
+    if (!other) other = block_from_diffusers(attending, name, layers);
     if (!other)
       throw WeightError(weights_name, weights.source() + ": tensor " + in_quotes(name) +
                                           " has no place in the U-Net's original layout");
