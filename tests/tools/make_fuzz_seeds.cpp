@@ -12,6 +12,7 @@
 #include "support/files.hpp"
 #include "support/golden.hpp"
 #include "support/hostile.hpp"
+#include "support/tiny_checkpoint.hpp"
 
 namespace fs = std::filesystem;
 using namespace daguerre::test;
@@ -76,6 +77,31 @@ void make_seeds(const fs::path& folder) {
         "it's 12 o'clock\xFF",
         "a cat\nNegative prompt: blurry\nSteps: 20, Sampler: \"Euler a, b\", Seed: 1, Size: 8x8"})
     prompts.add(text);
+
+  Corpus checkpoints(folder / "checkpoint_fuzz");
+  for (auto tiny :
+       {TinyCheckpoint("sd1").texts(), TinyCheckpoint("sdxl").texts(), TinyCheckpoint("").autoencoder("")}) {
+    std::string lines;
+    const auto weights = tiny.weights();
+    for (const auto& name : weights.names()) {
+      lines += name;
+      for (const auto extent : weights.shape(name)) lines += ' ' + std::to_string(extent);
+      lines += '\n';
+    }
+    checkpoints.add(lines);
+    checkpoints.add(lines +
+                    "model.diffusion_model.input_blocks.0.0.weight 32 4 3 3\n"
+                    "model.diffusion_model.time_embed.0.weight 128 32\n"
+                    "model.diffusion_model.out.2.weight 4 32 3 3\n"
+                    "model.diffusion_model.input_blocks.1.1.proj_in.weight 32 32 1 1\n"
+                    "model.diffusion_model.input_blocks.1.0.in_layers.2.weight 32 32 3 3\n");
+  }
+  Corpus zipped(folder / "gzip_fuzz");
+  zipped.add(std::string("\x1f\x8b\x08\0\0\0\0\0\0\xff\x2b\xc9\x48\x05\0", 15) + std::string(8, '\0'));
+  zipped.add(std::string("\x1f\x8b\x08\x08\0\0\0\0\0\xffx\0\x01\x02\0\xfd\xff"
+                         "ab",
+                         19) +
+             std::string(8, '\0'));
 
   Corpus pictures(folder / "picture_fuzz");
   for (const auto& files : {hostile_pictures(), hostile_jpegs(), hostile_bmps()})
