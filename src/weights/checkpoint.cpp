@@ -58,15 +58,18 @@ void check_text_layout(const StateDict& weights, const FamilyRow& family) {
 const FamilyRow& family_of(const StateDict& weights, const PartPlace& unet,
                            const CheckpointOptions& options) {
   if (!options.family.empty()) return family_called(options.family);
-  const auto* row = recognised_family(weights, unet.prefix, unet.layout);
+  // Some have all the marks of a family that they descend from.
+  const auto model = unsupported_model(weights);
+  const auto* row = model.empty() ? recognised_family(weights, unet.prefix, unet.layout) : nullptr;
   if (row != nullptr && row->name == "sd2" && predicts_v(weights, unet)) return family_called("sd2-v");
   if (row != nullptr) return *row;
-  const auto model = unsupported_model(weights);
-  throw ConfigError(checkpoint_name, weights.source() + ": the U-Net is of no family that is known here" +
-                                         (model.empty() ? "" : "; it looks like " + std::string(model)) +
-                                         "; nearest are " +
-                                         nearest_families(weights, unet.prefix, unet.layout) +
-                                         "; the option family overrides");
+  throw ConfigError(
+      checkpoint_name,
+      weights.source() + ": " +
+          (model.empty() ? "its U-Net is of no family that is known here"
+                         : "this is " + std::string(model) + ", which is not supported as a file") +
+          "; nearest are " + nearest_families(weights, unet.prefix, unet.layout) +
+          "; the option family overrides");
 }
 
 Checkpoint whole_model(const StateDict& weights, const PartPlace& unet, const CheckpointOptions& options) {
@@ -137,7 +140,7 @@ Checkpoint open_checkpoint(const StateDict& weights, const CheckpointOptions& op
   const auto model = unsupported_model(weights);
   if (!model.empty())
     throw ConfigError(checkpoint_name, weights.source() + ": this is " + std::string(model) +
-                                           ", which is not supported as a single file");
+                                           ", which is not supported as a file");
   throw ConfigError(
       checkpoint_name,
       weights.source() + ": not recognised: there is no U-Net (\"input_blocks.0.0.weight\", with " +

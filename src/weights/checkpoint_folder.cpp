@@ -67,6 +67,7 @@ std::vector<Entry> read_index(const fs::path& model, const Config& index, const 
 const FamilyRow* folder_family(const Checkpoint& model) {
   const auto* unet = model.find("unet");
   if (unet == nullptr || unet->class_name != "UNet2DConditionModel") return nullptr;
+  if (!unsupported_model(unet->weights).empty()) return nullptr;
   const auto* row = recognised_family(unet->weights, "", Layout::diffusers);
   if (row != nullptr && row->name == "sd2" && model.scheduler &&
       model.scheduler->get("prediction_type", "epsilon") == "v_prediction")

@@ -56,9 +56,10 @@ bool is_left_over(std::string_view name) {
                                                           "text_projection.weight"};
   static constexpr std::array<std::string_view, 4> ends{".position_ids", ".logit_scale", ".attn_mask",
                                                         ".num_batches_tracked"};
-  static constexpr std::array<std::string_view, 6> begins{
+  static constexpr std::array<std::string_view, 7> begins{
       "model_ema.", "embedding_manager.", "first_stage_model.loss.",
-      "loss.",      "vision_model.",      "visual_projection."};
+      "loss.",      "vision_model.",      "visual_projection.",
+      "visual."};
   return std::find(whole.begin(), whole.end(), name) != whole.end() || name == "position_ids" ||
          std::any_of(ends.begin(), ends.end(), [&](std::string_view end) { return name.ends_with(end); }) ||
          std::any_of(begins.begin(), begins.end(),
@@ -102,6 +103,11 @@ std::optional<PartPlace> find_unet(const StateDict& weights) {
 
 std::optional<PartPlace> find_autoencoder(const StateDict& weights) {
   for (const std::string_view prefix : {"first_stage_model.", "vae.", ""}) {
+    // A codebook makes it a VQModel; kernels of films have an axis more.
+    const auto* first = weights.find(std::string(prefix) + "decoder.conv_in.weight");
+    if (first == nullptr || first->shape.rank() != 4 ||
+        has_all(weights, prefix, {"quantize.embedding.weight"}))
+      continue;
     if (has_all(weights, prefix, {"decoder.conv_in.weight", "decoder.mid.block_1.conv1.weight"}))
       return PartPlace{std::string(prefix), Layout::original};
     if (has_all(weights, prefix, {"decoder.conv_in.weight", "decoder.mid_block.resnets.0.conv1.weight"}))
@@ -198,23 +204,32 @@ std::string_view other_kind(const StateDict& weights) {
                          [&](std::string_view part) { return name.find(part) != name.npos; });
     });
   };
-  if (any({".lora_down.", ".lora_up.", ".lora.down.", "_lora.down.", ".lora_A.", ".hada_w1_a", ".lokr_w1",
-           ".lokr_w2", ".dora_scale", ".on_input"}))
+  const bool named_as_lora = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name.starts_with("lora_unet_") || name.starts_with("lora_te");
+  });
+  if (named_as_lora || any({".lora_down.", ".lora_up.", ".lora.down.", "_lora.down.", ".lora_A.",
+                            ".hada_w1_a", ".lokr_w1", ".lokr_w2", ".dora_scale"}))
     return "lora";
   for (const std::string_view prefix : {"", "control_model."})
     if (has_all(weights, prefix, {"input_hint_block.0.weight"})) return "controlnet";
-  if (weights.contains("controlnet_cond_embedding.conv_in.weight")) return "controlnet";
+  for (const std::string_view prefix :
+       {"controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_blocks."})
+    if (weights.contains_below(prefix)) return "controlnet";
   if (weights.contains("encoder.block.0.layer.0.SelfAttention.q.weight")) return "t5";
-  // A few vectors, as wide as the states of the text encoders that there are.
+  // A few vectors, named after their word or encoder, or as wide as the states of text encoders that there
+  // are.
   constexpr std::array<Index, 3> widths{768, 1024, 1280};
-  const bool vectors = !names.empty() && names.size() <= 4 &&
-                       std::all_of(names.begin(), names.end(), [&](const std::string& name) {
-                         const Shape shape = weights.shape(name);
-                         return (shape.rank() == 1 || shape.rank() == 2) && shape.size() / shape[-1] <= 512 &&
-                                std::find(widths.begin(), widths.end(), shape[-1]) != widths.end() &&
-                                !name.ends_with(".weight") && !name.ends_with(".bias");
-                       });
-  return vectors || weights.contains("emb_params") ? "textual-inversion" : "";
+  const bool vectors =
+      !names.empty() && names.size() <= 4 &&
+      std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+        const Shape shape = weights.shape(name);
+        const bool is_word = (name.starts_with('<') && name.ends_with('>')) || name == "clip_l" ||
+                             name == "clip_g" || name == "emb_params";
+        return (shape.rank() == 1 || shape.rank() == 2) && shape[-1] > 0 && shape.size() / shape[-1] <= 512 &&
+               !name.ends_with(".weight") && !name.ends_with(".bias") &&
+               (is_word || std::find(widths.begin(), widths.end(), shape[-1]) != widths.end());
+      });
+  return vectors ? "textual-inversion" : "";
 }
 
 std::string_view kind_in_words(std::string_view kind) {

@@ -200,15 +200,15 @@ std::string nearest_families(const StateDict& weights, std::string_view prefix, 
       std::string& side = holds(mark, weights, prefix, layout) ? supporting : opposing;
       side += (side.empty() ? "" : ", ") + in_words(mark, weights, prefix, layout);
     }
-    text.append(text.empty() ? "" : "; ").append(row->name).append(" (");
-    if (!supporting.empty()) text += "for it: " + supporting + "; ";
-    text += "against it: " + opposing + ")";
+    if (!supporting.empty()) supporting = "for it: " + supporting;
+    if (!opposing.empty()) opposing = (supporting.empty() ? "against it: " : "; against it: ") + opposing;
+    text.append(text.empty() ? "" : "; ").append(row->name).append(" (" + supporting + opposing + ")");
   }
   return text;
 }
 
 std::string_view unsupported_model(const StateDict& weights) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 17> known{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 18> known{
       {{"joint_blocks.0.context_block.adaLN_modulation.1.bias", "Stable Diffusion 3"},
        {"double_blocks.0.img_attn.norm.key_norm.scale", "FLUX"},
        {"distilled_guidance_layer.in_proj.bias", "Chroma"},
@@ -222,6 +222,7 @@ std::string_view unsupported_model(const StateDict& weights) {
        {"clip_txt_mapper.weight", "Stable Cascade"},
        {"down_blocks.1.0.channelwise.0.weight", "Stable Cascade"},
        {"down_blocks.0.motion_modules.0.temporal_transformer.norm.bias", "an AnimateDiff motion module"},
+       {"transformer_in.proj_in.weight", "ModelScope's text-to-video or I2VGen-XL"},
        {"input_blocks.1.1.time_stack.0.norm1.weight", "Stable Video Diffusion"},
        {"edm_mean", "Playground v2.5"},
        {"edm_vpred.sigma_max", "an EDM fine-tune of Stable Diffusion XL (CosXL)"},

@@ -43,7 +43,7 @@ std::string guess_class(const std::vector<TensorInfo>& tensors) {
   };
   if (contains(".lora_down.") || contains(".lora.down.") || contains("_lora.down.") || contains(".lora_A."))
     return "LoRA";
-  if (any([](std::string_view name) { return name.starts_with("model.diffusion_model."); }))
+  if (any([](std::string_view name) { return name.starts_with("model.diffusion_model.input_blocks."); }))
     return "CompVis checkpoint";
   // Cross-attention tells the conditional UNet from UNet2DModel.
   if (has("conv_in.weight") && has("time_embedding.linear_1.weight") && contains(".attn2.to_k."))

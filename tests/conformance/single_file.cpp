@@ -9,6 +9,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// These networks have four to eight channels at the published depth. Rounding their weights to bfloat16 and
+/// nothing else puts the U-Nets at up to 2.3e-2, above what holds for others.
+constexpr double bfloat16_bound = 5e-2;
+
 /// Compares what one checkpoint file's networks make of a run's inputs, wherever the outputs were recorded.
 class SingleFile {
  public:
@@ -63,7 +67,7 @@ class SingleFile {
   }
   void compare(const std::string& name, const Tensor<float>& actual, double float32_bound) {
     if (!run_.has("out." + name)) return;
-    const double bound = options_.precision == Precision::float32 ? float32_bound : bounds::bfloat16_network;
+    const double bound = options_.precision == Precision::float32 ? float32_bound : bfloat16_bound;
     result.checks.push_back(
         {name + run_.label(), test::difference(actual, run_.tensor("out." + name)), bound});
   }

@@ -226,7 +226,11 @@ TEST_CASE("files that are no model are told apart", "[weights][checkpoint]") {
   CHECK(family(TinyCheckpoint("").add("lora_unet_x.hada_w1_a", {4, 4})) == "lora");
   CHECK(family(TinyCheckpoint("").add("control_model.input_hint_block.0.weight", {4, 4})) == "controlnet");
   CHECK(family(TinyCheckpoint("").add("controlnet_cond_embedding.conv_in.weight", {4, 4})) == "controlnet");
-  CHECK(family(TinyCheckpoint("").add("<cat-toy>", {768})) == "textual-inversion");
+  CHECK(family(TinyCheckpoint("").add("controlnet_blocks.0.weight", {4, 4})) == "controlnet");
+  CHECK(family(TinyCheckpoint("").add("lora_unet_conv_in.diff", {4, 4})) == "lora");
+  CHECK(family(TinyCheckpoint("").add("<cat-toy>", {16})) == "textual-inversion");
+  CHECK(family(TinyCheckpoint("").add("emb_params", {3, 16})) == "textual-inversion");
+  CHECK(family(TinyCheckpoint("").add("word", {2, 768})) == "textual-inversion");
   CHECK(family(TinyCheckpoint("").add("clip_l", {2, 768}).add("clip_g", {2, 1280})) == "textual-inversion");
   const auto vae = open_checkpoint(TinyCheckpoint("").autoencoder("").weights());
   CHECK_FALSE(vae.is_whole());
@@ -248,12 +252,25 @@ TEST_CASE("what is not recognised is told with what is nearest", "[weights][chec
                 .weights());
       },
       {"Stable Diffusion 3"});
+  // Descendants of the families: other kernels, a codebook, another kind of noise.
+  test::expect_error<ConfigError>(
+      [] {
+        open_checkpoint(TinyCheckpoint("sdxl").whole().add("edm_mean", {1, 4}).weights());
+      },
+      {"Playground v2.5", "nearest are sdxl"});
+  test::expect_error<ConfigError>(
+      [] {
+        open_checkpoint(
+            TinyCheckpoint("").autoencoder("").add("quantize.embedding.weight", {4, 4}).weights());
+      },
+      {"not recognised"});
   // One that has its conditions where others have theirs, and attends in its first level: unCLIP.
   TinyCheckpoint unclip("sd2");
   unclip.unet().add("model.diffusion_model.label_emb.0.0.weight", {128, 8});
   test::expect_error<ConfigError>(
       [&] { open_checkpoint(unclip.weights()); },
-      {"of no family", "nearest are sd2 (for it: model.diffusion_model.input_blocks.0.0.weight [32, 4, 3, 3]",
+      {"of no family that is known",
+       "nearest are sd2 (for it: model.diffusion_model.input_blocks.0.0.weight [32, 4, 3, 3]",
        "against it: model.diffusion_model.label_emb.0.0.weight [128, 8]", "the option family overrides"});
   test::expect_error<ArgumentError>(
       [] { open_checkpoint(TinyCheckpoint("sd1").whole().weights(), {.family = "sd9"}); },
