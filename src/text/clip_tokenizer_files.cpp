@@ -1,7 +1,7 @@
 #include "daguerre/text/clip_tokenizer_files.hpp"
 
-#include <algorithm>
-#include <system_error>
+#include <cstddef>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -49,17 +49,18 @@ std::map<std::string, std::string> find_clip_tokenizer_files(std::span<const fs:
   const auto files = read_clip_files(find_folder(folders), padding);
   std::vector<const std::string*> tokens(files.vocabulary.size());
   for (const auto& [token, id] : files.vocabulary) tokens[static_cast<std::size_t>(id)] = &token;
-  nlohmann::ordered_json vocabulary = nlohmann::ordered_json::object(), added;
-  std::string merges = "#version: 0.2\n";
+  std::vector<bool> is_added(tokens.size());
+  for (const auto& token : files.added) is_added[static_cast<std::size_t>(token.id)] = true;
+  // In the order of the ids, as published; an object that keeps it would take the square of their number.
+  std::string vocabulary, merges = "#version: 0.2\n";
+  nlohmann::json added;
   for (std::size_t id = 0; id < tokens.size(); ++id) {
-    const bool is_added = std::any_of(files.added.begin(), files.added.end(), [&](const AddedToken& token) {
-      return static_cast<std::size_t>(token.id) == id;
-    });
     // Those that came with the vocabulary stay in it.
-    if (is_added && *tokens[id] != files.start && *tokens[id] != files.end)
+    if (is_added[id] && *tokens[id] != files.start && *tokens[id] != files.end)
       added[*tokens[id]] = id;
     else
-      vocabulary[*tokens[id]] = id;
+      vocabulary +=
+          (vocabulary.empty() ? "{" : ",") + nlohmann::json(*tokens[id]).dump() + ":" + std::to_string(id);
   }
   for (const auto& merge : files.merges)
     merges += *tokens[static_cast<std::size_t>(merge.left)] + " " +
@@ -73,7 +74,7 @@ std::map<std::string, std::string> find_clip_tokenizer_files(std::span<const fs:
                                       {"do_lower_case", true},
                                       {"errors", "replace"},
                                       {"tokenizer_class", "CLIPTokenizer"}};
-  std::map<std::string, std::string> result{{"vocab.json", vocabulary.dump()},
+  std::map<std::string, std::string> result{{"vocab.json", vocabulary + "}"},
                                             {"merges.txt", std::move(merges)},
                                             {"tokenizer_config.json", config.dump(2)}};
   if (!added.empty()) result["added_tokens.json"] = added.dump(2);
