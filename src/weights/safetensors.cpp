@@ -94,7 +94,7 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorInfo& info) const 
   return state_->file.bytes.subspan(state_->header.data_begin + info.begin, info.end - info.begin);
 }
 
-void SafetensorsFile::forget(const TensorInfo& info) const noexcept {
+void SafetensorsFile::release_pages(const TensorInfo& info) const noexcept {
   if (state_->file.is_mapped) weights::release_pages(bytes(info));
 }
 
@@ -137,7 +137,7 @@ Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) 
                                             std::to_string(8 * sizeof(T)) + "-bit integers");
   // A model is read once, tensor by tensor; keeping the file's pages as well would double the memory of
   // loading.
-  forget(info);
+  release_pages(info);
   return result;
 }
 

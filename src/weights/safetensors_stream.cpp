@@ -4,14 +4,13 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <limits>
 #include <memory>
 #include <span>
 #include <system_error>
 #include <utility>
 
 #include "daguerre/error.hpp"
+#include "tensor/stored_elements.hpp"
 #include "weights/safetensors_header.hpp"
 #include "weights/text.hpp"
 
@@ -47,59 +46,55 @@ class OutputFile {
   std::unique_ptr<std::FILE, Close> file_;
 };
 
-template <class From, class To>
-void convert_piece(std::span<const std::byte> in, std::vector<std::byte>& out) {
-  const std::size_t count = in.size() / sizeof(From);
-  out.resize(count * sizeof(To));
-  for (std::size_t i = 0; i < count; ++i) {
-    From value;
-    std::memcpy(&value, in.data() + i * sizeof(From), sizeof(From));
-    const To result = convert<To>(value);
-    std::memcpy(out.data() + i * sizeof(To), &result, sizeof(To));
+template <class To>
+void convert_piece(DType from, std::span<const std::byte> in, std::vector<To>& out) {
+  out.resize(in.size() / size_of(from));
+  convert_elements(from, in.data(), out.data(), out.size());
+}
+
+/// Numbers of another type than they are stored in. What was finite must stay so.
+class Converter {
+ public:
+  explicit Converter(const StreamedTensor& tensor) : tensor_(tensor) {}
+
+  std::span<const std::byte> operator()(DType from, std::span<const std::byte> in) {
+    if (tensor_.dtype == DType::f32) return converted(from, in, floats_);
+    if (tensor_.dtype == DType::bf16) return converted(from, in, bfloats_);
+    return converted(from, in, halves_);
   }
-}
 
-template <class From>
-void convert_piece_to(DType to, std::span<const std::byte> in, std::vector<std::byte>& out) {
-  if (to == DType::f32) return convert_piece<From, float>(in, out);
-  if (to == DType::bf16) return convert_piece<From, bfloat16>(in, out);
-  convert_piece<From, half>(in, out);
-}
-
-void convert_piece(DType from, DType to, std::span<const std::byte> in, std::vector<std::byte>& out) {
-  if (from == DType::f64) return convert_piece_to<double>(to, in, out);
-  if (from == DType::f32) return convert_piece_to<float>(to, in, out);
-  if (from == DType::bf16) return convert_piece_to<bfloat16>(to, in, out);
-  convert_piece_to<half>(to, in, out);
-}
-
-/// How many infinities there are; what was finite must stay so.
-std::size_t infinities(DType dtype, std::span<const std::byte> bytes) {
-  std::vector<std::byte> floats;
-  convert_piece(dtype, DType::f32, bytes, floats);
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < floats.size(); i += sizeof(float)) {
-    float value;
-    std::memcpy(&value, floats.data() + i, sizeof value);
-    count += std::isinf(value) ? 1 : 0;
+ private:
+  template <class To>
+  std::span<const std::byte> converted(DType from, std::span<const std::byte> in, std::vector<To>& out) {
+    convert_piece(from, in, out);
+    const auto bytes = std::as_bytes(std::span<const To>(out));
+    const bool may_overflow = from == DType::f64 || tensor_.dtype != DType::f32;
+    if (may_overflow && infinities(tensor_.dtype, bytes) != infinities(from, in))
+      throw WeightError(weights_name, "tensor " + in_quotes(tensor_.name) +
+                                          " holds numbers that are too large for " +
+                                          std::string(name(tensor_.dtype)));
+    return bytes;
   }
-  return count;
-}
+  std::ptrdiff_t infinities(DType dtype, std::span<const std::byte> bytes) {
+    convert_piece(dtype, bytes, doubles_);
+    return std::count_if(doubles_.begin(), doubles_.end(), [](double value) { return std::isinf(value); });
+  }
+
+  const StreamedTensor& tensor_;
+  std::vector<float> floats_;
+  std::vector<bfloat16> bfloats_;
+  std::vector<half> halves_;
+  std::vector<double> doubles_;
+};
 
 void write_converted(OutputFile& file, const StreamedTensor& tensor, DType from,
                      std::span<const std::byte> bytes, const std::function<void(std::uint64_t)>& written) {
   const std::size_t step = elements_at_a_time * size_of(from);
-  std::vector<std::byte> converted;
+  Converter convert(tensor);
   while (!bytes.empty()) {
     auto piece = bytes.first(std::min(step, bytes.size()));
     bytes = bytes.subspan(piece.size());
-    if (from != tensor.dtype) {
-      convert_piece(from, tensor.dtype, piece, converted);
-      if (tensor.dtype == DType::f16 && infinities(DType::f16, converted) != infinities(from, piece))
-        throw WeightError(weights_name, "tensor " + in_quotes(tensor.name) +
-                                            " holds numbers that are too large for F16; BF16 holds them");
-      piece = converted;
-    }
+    if (from != tensor.dtype) piece = convert(from, piece);
     file.write(piece);
     written(piece.size());
   }
@@ -110,7 +105,7 @@ void write_tensor(OutputFile& file, const StreamedTensor& tensor,
   for (const auto& [weights, name] : tensor.sources) {
     std::vector<std::byte> scratch;
     write_converted(file, tensor, weights.find(name)->dtype, weights.bytes(name, scratch), written);
-    weights.forget(name);
+    weights.release_pages(name);
   }
 }
 

@@ -236,9 +236,9 @@ std::span<const std::byte> StateDict::bytes(std::string_view name, std::vector<s
   return scratch;
 }
 
-void StateDict::forget(std::string_view name) const {
+void StateDict::release_pages(std::string_view name) const {
   const auto& entry = state_->require(name);
-  entry.file->forget(*entry.info);
+  entry.file->release_pages(*entry.info);
 }
 
 std::string_view StateDict::source_name(std::string_view name) const {

@@ -98,7 +98,7 @@ TEST_CASE("tensors can be seen in another shape and transposed", "[weights][key_
   std::vector<std::byte> other;
   const auto again = renamed.bytes("turned", other);
   CHECK(std::equal(again.begin() + 2, again.begin() + 4, dict.bytes("table", scratch).begin() + 4));
-  renamed.forget("turned");
+  renamed.release_pages("turned");
   CHECK(values(renamed, "turned").back() == 7.0f);
 
   // Twice is once more the same.

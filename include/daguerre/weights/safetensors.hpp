@@ -69,9 +69,8 @@ class SafetensorsFile {
   /// Tells the system that nothing of a mapped file will be needed soon: its pages no longer count as this
   /// process's memory. They come back when they are read.
   void release_pages() const noexcept;
-  /// Lets go of the memory that the pages of a tensor take once they were looked at; `bytes` stays good.
-  /// Nothing where the file is not mapped.
-  void forget(const TensorInfo& info) const noexcept;
+  /// The same of one tensor's.
+  void release_pages(const TensorInfo& info) const noexcept;
 
   /// A tensor converted to `T` (float, double, bfloat16, half, std::int32_t, std::int64_t). Booleans become 0
   /// and 1, fractions are cut off for integer types. Throws WeightError when it is missing, its type cannot

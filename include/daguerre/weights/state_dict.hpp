@@ -81,8 +81,8 @@ class StateDict {
   /// aligned. They are in the file; those of a transposed one are put into `scratch`. Throws WeightError when
   /// missing. Does not count as asking for it.
   std::span<const std::byte> bytes(std::string_view name, std::vector<std::byte>& scratch) const;
-  /// Lets go of the memory that a mapped file's tensor takes once it was looked at (SafetensorsFile::forget).
-  void forget(std::string_view name) const;
+  /// As `release_pages`, for one tensor. Throws WeightError when it is missing.
+  void release_pages(std::string_view name) const;
 
   /// What the tensor is called in the file.
   std::string_view source_name(std::string_view name) const;
@@ -91,7 +91,7 @@ class StateDict {
   std::vector<std::string> names() const;
   /// Whether any name begins with `prefix`.
   bool contains_below(std::string_view prefix) const;
-    /// Names never asked for through `tensor` or `weight`, sorted.
+  /// Names never asked for through `tensor` or `weight`, sorted.
   std::vector<std::string> unused() const;
   /// The `__metadata__` of all its files; what an earlier one says counts.
   std::map<std::string, std::string> metadata() const;
