@@ -137,8 +137,11 @@ void check_joined_types(const std::vector<StreamedTensor>& tensors) {
 class Progress {
  public:
   Progress(const ConvertOptions& options, std::uint64_t total) : options_(options), total_(total) { tell(0); }
-  void tell(std::uint64_t bytes) {
+  void check() const {
     if (options_.stop.stop_requested()) throw Cancelled(convert_name, "stopped");
+  }
+  void tell(std::uint64_t bytes) {
+    check();
     written_ += bytes;
     if (options_.on_progress) options_.on_progress(written_, total_);
   }
@@ -159,6 +162,7 @@ Converted write_single(std::vector<StreamedTensor> tensors,
   Progress progress(options, result.bytes);
   stream_safetensors(place.path(), std::move(tensors), metadata,
                      [&](std::uint64_t bytes) { progress.tell(bytes); });
+  progress.check();
   place.put_in_place();
   return result;
 }
@@ -240,6 +244,7 @@ Converted write_folder(const Checkpoint& source, const fs::path& target, const C
     if (!is_present(place.path() / tokenizer.name))
       result.notes.push_back("the " + tokenizer.name +
                              " is missing: put vocab.json and merges.txt into its folder " + tokenizer.name);
+  progress.check();
   place.put_in_place();
   return result;
 }

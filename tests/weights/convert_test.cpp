@@ -42,7 +42,7 @@ void check_equal_parts(const weights::Checkpoint& a, const weights::Checkpoint& 
     INFO(part.name);
     REQUIRE(b.find(part.name) != nullptr);
     CHECK(b.find(part.name)->class_name == part.class_name);
-    CHECK(contents(part.weights) == contents(b.find(part.name)->weights));
+    CHECK((contents(part.weights) == contents(b.find(part.name)->weights)));
   }
 }
 
@@ -84,8 +84,8 @@ TEST_CASE("a single file becomes a folder and the same file again", "[weights][c
       CHECK((before.at(name) == tensor));
     }
     CHECK(convert_checkpoint(again, folder / "once more").bytes == converted.bytes);
-    CHECK(slurp(folder / "once more/unet/diffusion_pytorch_model.safetensors") ==
-          slurp(folder / "model/unet/diffusion_pytorch_model.safetensors"));
+    CHECK((slurp(folder / "once more/unet/diffusion_pytorch_model.safetensors") ==
+           slurp(folder / "model/unet/diffusion_pytorch_model.safetensors")));
     CHECK(folder.names() ==
           std::vector<std::string>{"again.safetensors", "model", "model.safetensors", "once more"});
   }
@@ -103,8 +103,8 @@ TEST_CASE("a recorded folder becomes a file and a folder again", "[weights][conv
     CHECK(file.family == original.family);
     check_equal_parts(original, file);
     convert_checkpoint(original, folder / "copy/");
-    CHECK(slurp(folder / "copy/tokenizer/vocab.json") ==
-          slurp(test::golden("pipelines/" + name) / "tokenizer/vocab.json"));
+    CHECK((slurp(folder / "copy/tokenizer/vocab.json") ==
+           slurp(test::golden("pipelines/" + name) / "tokenizer/vocab.json")));
     check_equal_parts(original, open_checkpoint(folder / "copy"));
   }
 }
@@ -150,7 +150,7 @@ TEST_CASE("numbers are rounded to the type that is asked for", "[weights][conver
   weights::convert_file(StateDict({f16}), folder / "back.safetensors", {.type = DType::f32});
   weights::convert_file(StateDict::load(folder / "back.safetensors"), folder / "forth.safetensors",
                         {.type = DType::f16});
-  CHECK(slurp(folder / "forth.safetensors") == slurp(folder / "F16.safetensors"));
+  CHECK((slurp(folder / "forth.safetensors") == slurp(folder / "F16.safetensors")));
 
   weights::SafetensorsWriter large;
   large.add("x", Tensor<float>::full({2}, 70000.0f));
@@ -190,8 +190,8 @@ TEST_CASE("what is there is replaced only on demand, and nothing half is left", 
       };
       CHECK_THROWS_AS(convert_checkpoint(model, folder / target, options), Cancelled);
       CHECK(folder.names() == before);
-      CHECK(slurp(folder / "there.safetensors") == "mine");
-      CHECK(slurp(folder / "old/model_index.json") == "{}");
+      CHECK((slurp(folder / "there.safetensors") == "mine"));
+      CHECK((slurp(folder / "old/model_index.json") == "{}"));
     }
   std::uint64_t last = 0, all = 0;
   convert_checkpoint(model, folder / "old",
@@ -219,8 +219,8 @@ TEST_CASE("parts alone and other pipelines are converted as far as they go", "[w
   const auto part = open_checkpoint(folder / "vae");
   CHECK(part.family == "vae");
   convert_checkpoint(part, folder / "again.safetensors");
-  CHECK(contents(StateDict::load(folder / "again.safetensors")) ==
-        contents(StateDict::load(folder / "vae.safetensors")));
+  CHECK((contents(StateDict::load(folder / "again.safetensors")) ==
+         contents(StateDict::load(folder / "vae.safetensors"))));
 
   const auto lora = open_checkpoint(
       folder.write("lora.safetensors", TinyCheckpoint("").add("x.lora_up.weight", {2, 2}).bytes()));
@@ -237,7 +237,7 @@ TEST_CASE("parts alone and other pipelines are converted as far as they go", "[w
   const auto converted =
       convert_checkpoint(with_tokenizer, folder / "sd1", {.files = {{"tokenizer/vocab.json", "{}"}}});
   CHECK(converted.notes.empty());
-  CHECK(slurp(folder / "sd1/tokenizer/vocab.json") == "{}");
+  CHECK((slurp(folder / "sd1/tokenizer/vocab.json") == "{}"));
   test::expect_error<ArgumentError>(
       [&] {
         convert_checkpoint(with_tokenizer, folder / "bad", {.files = {{"../x", "{}"}}});
