@@ -270,7 +270,7 @@ TEST_CASE("what is not recognised is told with what is nearest", "[weights][chec
   test::expect_error<ConfigError>(
       [&] { open_checkpoint(unclip.weights()); },
       {"of no family that is known",
-       "nearest are sd2 (for it: model.diffusion_model.input_blocks.0.0.weight [32, 4, 3, 3]",
+       "nearest are sdxl-refiner (for it: model.diffusion_model.input_blocks.0.0.weight [32, 4, 3, 3]",
        "against it: model.diffusion_model.label_emb.0.0.weight [128, 8]", "the option family overrides"});
   test::expect_error<ArgumentError>(
       [] { open_checkpoint(TinyCheckpoint("sd1").whole().weights(), {.family = "sd9"}); },
