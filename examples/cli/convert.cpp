@@ -68,11 +68,11 @@ void run(const ConvertRequest& request) {
     progress.stage("writing " + request.to + "  " + byte_count(written) + " of " + byte_count(total));
   };
   const auto model = weights::open_checkpoint(request.from, request.open);
-  if (!model.title.empty()) progress.note(request.from + ": " + model.title);
   if (fs::path(request.to).extension() != ".safetensors") add_tokenizers(request, model, options);
   const auto converted = weights::convert_checkpoint(model, request.to, options);
   for (const auto& note : converted.notes) progress.warnings()(LogLevel::warning, note);
-  progress.note(byte_count(converted.bytes) + " of weights");
+  progress.note((model.title.empty() ? "" : model.title + ", ") + byte_count(converted.bytes) +
+                " of weights");
   std::printf("%s\n", request.to.c_str());
 }
 
