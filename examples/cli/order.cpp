@@ -206,6 +206,8 @@ void add_machine_options(CLI::App& app, Order& order) {
       ->group(groups::machine);
   app.add_option("--engine", order.load.engine, "What does the heavy arithmetic")
       ->check(CLI::IsMember(engines))
+      ->transform(
+          [](const std::string& name) { return name == "eigen" ? "native" : name; })  // its older name
       ->type_name("NAME")
       ->capture_default_str()
       ->group(groups::machine);

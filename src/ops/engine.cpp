@@ -4,6 +4,7 @@
 
 #include "daguerre/ops/elementwise.hpp"
 #include "ops/engines.hpp"
+#include "ops/kernels.hpp"
 
 namespace daguerre::ops {
 
@@ -23,22 +24,8 @@ Tensor<T> PackedConv2d<T>::rounded(const Context& context, const Tensor<T>& x) c
 template class PackedConv2d<float>;
 template class PackedConv2d<bfloat16>;
 
-std::vector<std::string> engine_names() {
-  std::vector<std::string> names;
-  if (make_onednn_engine() != nullptr) names.emplace_back("onednn");
-  names.emplace_back("eigen");
-  return names;
-}
-
-std::shared_ptr<const Engine> make_engine(std::string_view name) {
-  if (name == "eigen") return make_eigen_engine();
-  if (name == "onednn" || name == "auto") {
-    if (auto engine = make_onednn_engine()) return engine;
-    if (name == "auto") return make_eigen_engine();
-  }
-  std::string known;
-  for (const auto& each : engine_names()) known += (known.empty() ? "" : ", ") + each;
-  throw ArgumentError("engine", "there is no engine \"" + std::string(name) + "\"; this build has: " + known);
+std::string_view instruction_set() noexcept {
+  return kernels::active().instruction_set;
 }
 
 bool has_native_bfloat16() noexcept {

@@ -5,7 +5,12 @@
 /// What the engines share: their makers and the checks of what they are given.
 namespace daguerre::ops {
 
-std::shared_ptr<const Engine> make_eigen_engine();
+std::shared_ptr<const Engine> make_native_engine();
+#ifdef DAGUERRE_HAS_ONEDNN
+inline constexpr bool has_onednn = true;
+#else
+inline constexpr bool has_onednn = false;
+#endif
 /// nullptr where the library was built without oneDNN.
 std::shared_ptr<const Engine> make_onednn_engine();
 

@@ -80,11 +80,15 @@ class FloatLayers : public virtual EngineFor<float> {
 class Int8Engine final : public Engine, Int8Layers, FloatLayers {
  public:
   explicit Int8Engine(const std::shared_ptr<const Engine>& engine)
-      : Int8Layers(engine), FloatLayers(engine), name_(std::string(engine->name()) + " int8") {}
+      : Int8Layers(engine),
+        FloatLayers(engine),
+        name_(std::string(engine->name()) + " int8"),
+        version_(engine->version()) {}
   std::string_view name() const noexcept override { return name_; }
+  std::string version() const override { return version_; }
 
  private:
-  std::string name_;
+  std::string name_, version_;
 };
 
 }  // namespace

@@ -354,12 +354,17 @@ class OneDnnEngineFor : public virtual EngineFor<T> {
 
  private:
   /// Our own kernels, where oneDNN has none for T.
-  std::shared_ptr<const Engine> own_ = multiplies<T>() ? nullptr : make_eigen_engine();
+  std::shared_ptr<const Engine> own_ = multiplies<T>() ? nullptr : make_native_engine();
 };
 
 class OneDnnEngine final : public Engine, OneDnnEngineFor<float>, OneDnnEngineFor<bfloat16> {
  public:
   std::string_view name() const noexcept override { return "onednn"; }
+  std::string version() const override {
+    const auto* version = dnnl_version();
+    return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+           std::to_string(version->patch);
+  }
 };
 
 }  // namespace

@@ -47,6 +47,6 @@ TEST_CASE("recorded networks agree in 8 bits", "[golden][int8]") {
 
 TEST_CASE("recorded random numbers, samplers, metrics and pictures agree with the reference", "[golden]") {
   for (const auto* area : {"random", "schedulers", "metrics", "images", "vision"}) SECTION(area) {
-      check_area(area, {.engine = "eigen"});
+      check_area(area, {.engine = "native"});
     }
 }

@@ -64,8 +64,8 @@ section_txt2img() {
   seed=$(sed -n 's/^seed //p' err)
   txt2img 0 --seed "$seed" --out f.png
   same e.png f.png
-  txt2img 0 --seed 7 --engine eigen --precision f32 --out g.png
-  err_has ': eigen, f32, 1 thread$'
+  txt2img 0 --seed 7 --engine native --precision f32 --out g.png
+  err_has ': native, f32, 1 thread$'
   txt2img 0 --seed 7 --generator cuda-philox --out h.png
   differ a.png h.png
 }
@@ -300,7 +300,7 @@ section_bench() {
     pointers+=("/profile/2/$key")
   done
   run 0 json_has a.json "${pointers[@]}"
-  bench 0 --model "$sd1" --width 24 --height 16 --engine eigen --precision f32 --guidance 1
+  bench 0 --model "$sd1" --width 24 --height 16 --engine native --precision f32 --guidance 1
   out_has ', 1 thread, '
   out_has ', f32'
   ! grep -q conv2d out || fail "the profile is printed on demand only"

@@ -80,7 +80,7 @@ TEST_CASE("autoencoders are read as the reference reads them", "[models][autoenc
 }
 
 TEST_CASE("attention under its old names is the same attention", "[models][autoencoder][unet]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto config = models::AutoencoderKlConfig::from(config_of("vae/kl_sd1"));
   const models::AutoencoderKl<float> vae(
       config, conformance::loader_for(test::golden("vae/kl_sd1") / "weights.safetensors", context));
@@ -101,7 +101,7 @@ TEST_CASE("attention under its old names is the same attention", "[models][autoe
 }
 
 TEST_CASE("a codebook's vectors are their own nearest", "[models][autoencoder]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto config = models::VqModelConfig::from(config_of("vae/vq_ldm"));
   const models::VqModel<float> model(
       config, conformance::loader_for(test::golden("vae/vq_ldm") / "weights.safetensors", context));

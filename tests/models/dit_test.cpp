@@ -37,7 +37,7 @@ TEST_CASE("both layouts of DiT are read and keep their own arithmetic", "[models
   CHECK(original.guided_channels == 3);
 
   // The two recorded cases share their weights: with the other's arithmetic each gives the other's result.
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto sample = test::random_tensor({1, 8, 8, 4}, 3);
   const std::array<float, 1> timestep{500.0f};
   const std::array<std::int32_t, 1> label{4};
@@ -53,7 +53,7 @@ TEST_CASE("both layouts of DiT are read and keep their own arithmetic", "[models
 }
 
 TEST_CASE("DiT takes other sizes, and each image of a batch stands alone", "[models][dit]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto dit = load("dit", context);
   const auto sample = test::random_tensor({2, 4, 12, 4}, 7);
   const std::array<float, 2> timesteps{10.0f, 900.0f};
@@ -84,7 +84,7 @@ TEST_CASE("DiT is read under the name that its published files bear", "[models][
 }
 
 TEST_CASE("DiT refuses what it cannot take", "[models][dit]") {
-  auto context = test::context_for("eigen");
+  auto context = test::context_for("native");
   const auto dit = load("dit", context);
   const auto x = Tensor<float>::zeros({1, 8, 8, 4});
   const std::array<float, 1> t{1.0f};

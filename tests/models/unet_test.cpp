@@ -167,7 +167,7 @@ TEST_CASE("a conditional U-Net refuses options that it does not have or that mis
 }
 
 TEST_CASE("a U-Net is told what it reads and nothing else", "[models][unet]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto unet = load("sd1", context);
   const auto sample = test::random_tensor({1, 8, 8, 4}, 3);
   const std::array<float, 1> time{300.0f};

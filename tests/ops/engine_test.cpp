@@ -300,7 +300,7 @@ TEST_CASE("one packed layer serves several threads at once", "[ops][engine]") {
 }
 
 TEST_CASE("engines refuse what does not fit", "[ops][engine]") {
-  expect_error<ArgumentError>([] { make_engine("cuda"); }, {"[engine]", "\"cuda\"", "eigen"});
+  expect_error<ArgumentError>([] { make_engine("cuda"); }, {"[engine]", "\"cuda\"", "native"});
   for (const auto& name : engine_names()) {
     const auto context = context_for(name);
     const auto& engine = context.engine->as<float>();

@@ -49,7 +49,7 @@ Tensor<float> filtered(const Tensor<float>& x, bool up, Border border) {
 }  // namespace
 
 TEST_CASE("pictures are halved and doubled through the filter that is written down", "[ops][fir]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   for (const auto border : {Border::zeros, Border::reflected})
     for (const auto& shape : {Shape{2, 6, 4, 3}, Shape{1, 7, 5, 2}, Shape{1, 2, 2, 1}}) {
       INFO(to_string(shape) << (border == Border::zeros ? ", zeros" : ", reflected"));
@@ -64,7 +64,7 @@ TEST_CASE("pictures are halved and doubled through the filter that is written do
 }
 
 TEST_CASE("with reflected borders the filter leaves an even picture as it is", "[ops][fir]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto x = Tensor<float>::full({1, 4, 6, 2}, 0.75f);
   for (const auto& y :
        {fir_downsample(context, x, Border::reflected), fir_upsample(context, x, Border::reflected)})
@@ -72,7 +72,7 @@ TEST_CASE("with reflected borders the filter leaves an even picture as it is", "
 }
 
 TEST_CASE("pictures too small for the filter are refused", "[ops][fir]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto thin = Tensor<float>::zeros({1, 1, 4, 3});
   test::expect_error<ArgumentError>([&] { fir_downsample(context, thin, Border::zeros); }, {"[1, 1, 4, 3]"});
   test::expect_error<ArgumentError>([&] { fir_upsample(context, thin, Border::reflected); },

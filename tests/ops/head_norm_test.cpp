@@ -57,7 +57,7 @@ TEST_CASE("heads are normalised as the formulas say, out of a wider tensor", "[o
         expected.data()[(token * heads + head) * head_dim + i] =
             static_cast<float>(row[static_cast<std::size_t>(i)]);
     }
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto view = ops::TokenView<float>::columns(wide, before, heads * head_dim);
   CHECK(test::difference(ops::norm_heads(context, view, head_dim, norm), expected).rel_l2 < 1e-6);
   const auto rounded = wide.to<bfloat16>();
@@ -67,7 +67,7 @@ TEST_CASE("heads are normalised as the formulas say, out of a wider tensor", "[o
 }
 
 TEST_CASE("norms of heads refuse parameters of another size", "[ops][head_norm]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto x = Tensor<float>::zeros({1, 2, 12});
   const auto run = [&](Index head_dim, const Tensor<float>& gamma, const Tensor<float>& beta) {
     ops::norm_heads(context, ops::TokenView<float>::all(x), head_dim, {.gamma = gamma, .beta = beta});

@@ -218,7 +218,7 @@ double same_rounding_bound() {
 TEST_CASE("8-bit linear layers are as exact as their rounding", "[ops][int8]") {
   if (!has_int8()) return;
   const auto engine = int8_engine();
-  const auto exact = make_engine("eigen");
+  const auto exact = make_engine("native");
   for (const Index rows : {1, 2, 65, 300})
     for (const auto& [in, out] :
          {std::array<Index, 2>{64, 96}, std::array<Index, 2>{37, 50}, std::array<Index, 2>{320, 1280}}) {
@@ -231,7 +231,7 @@ TEST_CASE("8-bit linear layers are as exact as their rounding", "[ops][int8]") {
       const auto weight = random_tensor({out, in}, 10), bias = random_tensor({out}, 11),
                  residual = random_tensor({rows, out}, 12);
       const auto x_rounded = rounded(x, rows).values;
-      const auto context = context_for("eigen", 1);
+      const auto context = context_for("native", 1);
       const auto layer = engine->as<bfloat16>().pack_linear(context, weight, bias, Activation::silu);
       const auto y = same_for_any_threads(
           [&](int threads) { return layer->accumulate(context_for("onednn", threads), input, &residual); });
@@ -251,7 +251,7 @@ TEST_CASE("8-bit linear layers are as exact as their rounding", "[ops][int8]") {
 TEST_CASE("8-bit convolutions are as exact as their rounding", "[ops][int8]") {
   if (!has_int8()) return;
   const auto engine = int8_engine();
-  const auto exact = make_engine("eigen");
+  const auto exact = make_engine("native");
   struct Case {
     Shape input;
     Index out, kernel;
@@ -274,7 +274,7 @@ TEST_CASE("8-bit convolutions are as exact as their rounding", "[ops][int8]") {
     const auto weight = random_tensor({c.out, c.input[3], c.kernel, c.kernel}, 14),
                bias = random_tensor({c.out}, 15);
     const auto x_rounded = rounded(x, c.input[0]).values;
-    const auto context = context_for("eigen", 1);
+    const auto context = context_for("native", 1);
     const auto layer = engine->as<bfloat16>().pack_conv2d(context, weight, bias, c.geometry);
     const auto wide = exact->as<float>().pack_conv2d(context, weight, bias, c.geometry);
     const auto same_rounding =
@@ -331,7 +331,7 @@ TEST_CASE("8-bit layers pass on what is not finite, and bear what is huge or not
 }
 
 TEST_CASE("the 8-bit engine leaves float layers and attention to oneDNN", "[ops][int8]") {
-  expect_error<ArgumentError>([] { make_int8_engine(make_engine("eigen")); }, {"engine", "onednn", "eigen"});
+  expect_error<ArgumentError>([] { make_int8_engine(make_engine("native")); }, {"engine", "onednn", "native"});
   expect_error<ArgumentError>([] { make_int8_engine(nullptr); }, {"engine", "onednn"});
   if (!has_int8()) return;
   const auto context = context_for("onednn");

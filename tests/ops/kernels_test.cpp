@@ -92,7 +92,7 @@ TEST_CASE("activations are accurate over their whole range", "[ops][kernels]") {
 }
 
 TEST_CASE("normalisation holds up where the mean is far from zero", "[ops]") {
-  const auto context = context_for("eigen");
+  const auto context = context_for("native");
   for (const float offset : {0.0f, 1000.0f}) {
     const Index rows = 300, channels = 12;
     auto x = random_tensor({2, rows, channels}, 5);
@@ -148,7 +148,7 @@ TEST_CASE("normalisation holds up where the mean is far from zero", "[ops]") {
 }
 
 TEST_CASE("element-wise operations do what they say", "[ops]") {
-  const auto context = context_for("eigen");
+  const auto context = context_for("native");
   const auto a = random_tensor({2, 3, 4}, 1), b = random_tensor({2, 3, 4}, 2),
              wide = random_tensor({2, 3, 6}, 3);
   const auto sum = add(context, a, b, 0.5f);
@@ -175,7 +175,7 @@ TEST_CASE("element-wise operations do what they say", "[ops]") {
 }
 
 TEST_CASE("resampling and embeddings", "[ops]") {
-  const auto context = context_for("eigen");
+  const auto context = context_for("native");
   const auto x = random_tensor({2, 3, 5, 4}, 1);
   const auto doubled = upsample_nearest<float>(context, x, 6, 10);
   const auto odd = upsample_nearest<float>(context, x, 5, 9);

@@ -37,7 +37,7 @@ TEST_CASE("modulated layer norm and gates do what their formulas say", "[ops][mo
         gated.data()[i] = residual.data()[i] + part[channels] * row[c];
       }
     }
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto actual = ops::modulated_layer_norm<float>(context, x, {parts, 2}, {parts, 0}, epsilon);
   CHECK(test::difference(actual, normed).rel_l2 < 1e-6);
   const auto rounded = ops::modulated_layer_norm<bfloat16>(context, x, {parts, 2}, {parts, 0}, epsilon);
@@ -46,7 +46,7 @@ TEST_CASE("modulated layer norm and gates do what their formulas say", "[ops][mo
 }
 
 TEST_CASE("modulation of another shape is refused", "[ops][modulation]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   const auto x = Tensor<float>::zeros({2, 3, 4}), parts = Tensor<float>::zeros({2, 8});
   const auto norm = [&](const Tensor<float>& input, ChannelChunk scale, ChannelChunk shift) {
     ops::modulated_layer_norm<float>(context, input, scale, shift, 1e-6f);

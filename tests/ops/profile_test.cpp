@@ -18,7 +18,7 @@ using ops::Stage;
 
 namespace {
 
-ops::Context profiled_context(const std::string& engine = "eigen") {
+ops::Context profiled_context(const std::string& engine = "native") {
   auto context = test::context_for(engine);
   context.profile = std::make_shared<Profile>();
   return context;

@@ -258,7 +258,7 @@ TEST_CASE("sources are released behind what is packed, and kept by what is mappe
 }
 
 TEST_CASE("rows of a mapped table are those of a packed one", "[ops][weight]") {
-  auto context = context_for("eigen");
+  auto context = context_for("native");
   const auto values = random_tensor({50, 12}, 8);
   const std::vector<std::int32_t> ids{3, 49, 0, 3}, bad{7, 50}, negative{-1};
   for (const auto placement : {WeightPlacement::packed, WeightPlacement::mapped}) {

@@ -16,7 +16,7 @@ namespace {
 
 Pipeline load(const std::string& name) {
   return Pipeline::load(test::golden("pipelines/" + name),
-                        {.precision = Precision::float32, .engine = "eigen", .threads = 1});
+                        {.precision = Precision::float32, .engine = "native", .threads = 1});
 }
 
 bool same_pixels(const Image& a, const Image& b) {
@@ -101,7 +101,7 @@ TEST_CASE("a folder may hold the original DiT as its transformer", "[pipeline][d
   fs::copy(original / "weights.safetensors", folder / "transformer/weights.safetensors");
   std::vector<std::string> warnings;
   const auto pipe = Pipeline::load(folder.path(), {.precision = Precision::float32,
-                                                   .engine = "eigen",
+                                                   .engine = "native",
                                                    .threads = 1,
                                                    .log = [&](LogLevel level, std::string_view text) {
                                                      if (level == LogLevel::warning)

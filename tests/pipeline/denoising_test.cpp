@@ -26,7 +26,7 @@ std::unique_ptr<samplers::SamplerRun> ddim_run(int steps) {
 
 TEST_CASE("the loop visits every timestep, shows each step and lets steps be revised",
           "[pipeline][denoising]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   SeededNoise noise("torch-cpu", {1});
   const auto start = test::random_tensor({1, 2, 2, 3}, 5);
   std::vector<float> asked, shown;
@@ -64,7 +64,7 @@ TEST_CASE("the loop visits every timestep, shows each step and lets steps be rev
 }
 
 TEST_CASE("the denoiser is given one image at a time", "[pipeline][denoising]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   SeededNoise noise("torch-cpu", {1, 2, 3});
   std::vector<Index> asked;
   DenoisingLoop loop;
@@ -98,7 +98,7 @@ TEST_CASE("the loop may end before the schedule does", "[pipeline][denoising]") 
 }
 
 TEST_CASE("the loop stops at NaN and on request", "[pipeline][denoising]") {
-  auto context = test::context_for("eigen");
+  auto context = test::context_for("native");
   SeededNoise noise("torch-cpu", {1});
   const auto start = test::random_tensor({1, 2, 2, 3}, 5);
   DenoisingLoop loop;

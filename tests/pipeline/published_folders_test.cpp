@@ -19,7 +19,7 @@ namespace {
 
 Pipeline load(const fs::path& folder, LogSink log = {}) {
   return Pipeline::load(folder,
-                        {.precision = Precision::float32, .engine = "eigen", .threads = 1, .log = log});
+                        {.precision = Precision::float32, .engine = "native", .threads = 1, .log = log});
 }
 
 /// A small picture by the model: of a prompt, or of nothing.

@@ -115,19 +115,21 @@ class EngineFor {
 class Engine : public virtual EngineFor<float>, public virtual EngineFor<bfloat16> {
  public:
   virtual std::string_view name() const noexcept = 0;
+  /// The version of what it multiplies with: "3.4.0". Empty where that says nothing.
+  virtual std::string version() const { return {}; }
   template <class T>
   const EngineFor<T>& as() const noexcept {
     return *this;
   }
 };
 
-/// The engines compiled in, best first: "onednn" where present, "eigen" always.
+/// The engines compiled in, best first: "onednn" where present, "native" always. As
+/// EngineRegistry::standard() says, and makes them.
 std::vector<std::string> engine_names();
 /// The engine of that name; "auto" is the best. Throws ArgumentError naming those there are.
 std::shared_ptr<const Engine> make_engine(std::string_view name = "auto");
 
-/// The version of the library that the engine of that name multiplies with: "3.4.0". Throws ArgumentError as
-/// `make_engine` does.
+/// The version of what the engine of that name multiplies with. Throws ArgumentError as `make_engine` does.
 std::string engine_version(std::string_view name);
 /// The instruction set that this library's own kernels use here: "avx512_bf16", "avx512", "avx2", "baseline".
 std::string_view instruction_set() noexcept;

@@ -1,13 +1,14 @@
 #include <algorithm>
 #include <vector>
 
+#include "daguerre/version.hpp"
 #include "ops/engines.hpp"
 #include "ops/kernels.hpp"
 #include "ops/panels.hpp"
 
-// The engine that is always there. Products run on the library's own kernels over weights packed at load;
-// convolutions are products whose rows are picked from the image tap by tap, so no patch matrix is ever
-// built.
+// The engine that is always there. Products run on the library's own kernels over panels of weights, packed
+// at load or made group by group; convolutions are products whose rows are picked from the image tap by tap,
+// so no patch matrix is ever built.
 namespace daguerre::ops {
 namespace {
 
@@ -67,9 +68,9 @@ void multiply_taps(const Context& context, Index m, int taps, Index depth, const
 }
 
 template <class T>
-class EigenLinear final : public PackedLinear<T> {
+class NativeLinear final : public PackedLinear<T> {
  public:
-  EigenLinear(const Context& context, const Weight& weight, const Tensor<float>& bias, Activation activation)
+  NativeLinear(const Context& context, const Weight& weight, const Tensor<float>& bias, Activation activation)
       : weights_(context, weight, 1), bias_(bias), activation_(activation) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
@@ -100,10 +101,10 @@ class EigenLinear final : public PackedLinear<T> {
 };
 
 template <class T>
-class EigenConv2d final : public PackedConv2d<T> {
+class NativeConv2d final : public PackedConv2d<T> {
  public:
-  EigenConv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
-              const ConvGeometry& geometry)
+  NativeConv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
+               const ConvGeometry& geometry)
       : shape_(weight.shape()),
         weights_(context, weight, std::max<Index>(1, weight.dim(2) * weight.dim(3))),
         bias_(bias),
@@ -141,34 +142,35 @@ class EigenConv2d final : public PackedConv2d<T> {
 };
 
 template <class T>
-class EigenEngineFor : public virtual EngineFor<T> {
+class NativeEngineFor : public virtual EngineFor<T> {
  public:
   std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Weight& weight,
                                                      const Tensor<float>& bias,
                                                      Activation activation) const override {
     check_linear_shapes(weight, bias);
-    return std::make_unique<EigenLinear<T>>(context, weight, bias, activation);
+    return std::make_unique<NativeLinear<T>>(context, weight, bias, activation);
   }
   std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
                                                      const Tensor<float>& bias,
                                                      const ConvGeometry& geometry) const override {
     check_conv_shapes(weight, bias);
-    return std::make_unique<EigenConv2d<T>>(context, weight, bias, geometry);
+    return std::make_unique<NativeConv2d<T>>(context, weight, bias, geometry);
   }
   Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
     return blockwise_attention(context, a);
   }
 };
 
-class EigenEngine final : public Engine, EigenEngineFor<float>, EigenEngineFor<bfloat16> {
+class NativeEngine final : public Engine, NativeEngineFor<float>, NativeEngineFor<bfloat16> {
  public:
-  std::string_view name() const noexcept override { return "eigen"; }
+  std::string_view name() const noexcept override { return "native"; }
+  std::string version() const override { return daguerre::version(); }
 };
 
 }  // namespace
 
-std::shared_ptr<const Engine> make_eigen_engine() {
-  return std::make_shared<EigenEngine>();
+std::shared_ptr<const Engine> make_native_engine() {
+  return std::make_shared<NativeEngine>();
 }
 
 }  // namespace daguerre::ops
