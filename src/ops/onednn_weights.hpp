@@ -193,10 +193,15 @@ class LayerWeights {
   /// What a primitive keeps: nothing where weights are mapped. Not to be called from two threads at once.
   memory kept(const memory::desc& layout) { return packed_ ? packed_->get(layout) : memory(); }
 
-  /// Mapped weights, for the time of one product.
+  /// Mapped weights, for the time of one product. What it has read is released behind it.
   class Call {
    public:
     Call(const Context& context, const LayerWeights& weights) : context_(context), weights_(weights) {}
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() {
+      if (weights_.mapped_) weights_.mapped_->weight().release();
+    }
     /// Gives `prepared` its weights in `layout`, unless it keeps them.
     void provide(Prepared& prepared, const memory::desc& layout) {
       if (!weights_.mapped_) return;

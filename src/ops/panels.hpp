@@ -48,6 +48,7 @@ class Panels {
       make(context, *source_, first, columns, panels.data());
       use(PanelGroup{panels.data(), k_, first, columns});
     }
+    source_->release();
   }
 
  private:

@@ -51,6 +51,7 @@ Tensor<T> EmbeddingTable<T>::operator()(std::span<const std::int32_t> ids) const
     mapped_->read(id, id + 1, out);
     out += mapped_->row_size();
   }
+  mapped_->release();
   return result;
 }
 
