@@ -83,7 +83,7 @@ TEST_CASE("the denoiser is given one image at a time", "[pipeline][denoising]") 
 }
 
 TEST_CASE("the loop may end before the schedule does", "[pipeline][denoising]") {
-  const auto context = test::context_for("eigen");
+  const auto context = test::context_for("native");
   SeededNoise noise("torch-cpu", {1});
   std::vector<Index> calls;
   DenoisingLoop loop;

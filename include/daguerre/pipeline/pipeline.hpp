@@ -34,7 +34,7 @@ class ModelSource;
 
 struct LoadOptions {
   Precision precision = Precision::automatic;
-  std::string engine = "auto";  ///< "onednn", "eigen", or the best there is
+  std::string engine = "auto";  ///< "onednn", "native", or the best there is
   WeightStorage weights = WeightStorage::automatic;
   std::uint64_t memory_limit = 0;  ///< bytes that packed weights may take; 0: no limit
   int threads = 0;                 ///< for every run of this pipeline; 0: `available_threads()`
