@@ -77,12 +77,9 @@ CLI::Validator png_name() {
 }  // namespace
 
 Pipeline load(const Order& order, const Interrupt& interrupt) {
-  // Nothing is half done while a model is loaded, and loading cannot be stopped: end at once.
-  const std::stop_callback at_once(interrupt.token(), [] {
-    std::fputs("daguerre: stopped\n", stderr);
-    std::_Exit(EXIT_FAILURE);
-  });
-  return Pipeline::load(order.model, order.load);
+  auto options = order.load;
+  options.stop = interrupt.token();
+  return Pipeline::load(order.model, options);
 }
 
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline) {

@@ -57,7 +57,7 @@ CLI::Validator file_name();
 
 /// The id that `text` is, or that the class of that name has. Throws ArgumentError.
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
-/// Loads the order's model; an interrupt ends the process.
+/// Loads the order's model; an interrupt stops it (Cancelled).
 Pipeline load(const Order& order, const Interrupt& interrupt);
 
 /// Loads the model, makes the pictures, writes them. Progress goes to stderr, names of files to stdout.

@@ -88,8 +88,22 @@ Model Model::load(const Family& family, const ModelSource& source, const Compone
   check_fit(texts, denoiser->info, autoencoder ? &autoencoder->info : nullptr, family.tasks.needs_image);
 
   Components components{.text_encoders = {}, .denoiser = {}, .autoencoder = {}, .index = source.index()};
-  for (auto& [name, text] : text_encoders) components.text_encoders.emplace(name, text.load());
-  if (autoencoder) components.autoencoder = autoencoder->load();
+  const int total = static_cast<int>(text_encoders.size()) + (autoencoder ? 2 : 1);
+  int index = 0;
+  const auto begin = [&](const std::string& name) {
+    context.compute.check_stop();
+    if (context.on_part) context.on_part(name, index, total);
+    ++index;
+  };
+  for (auto& [name, text] : text_encoders) {
+    begin(name);
+    components.text_encoders.emplace(name, text.load());
+  }
+  if (autoencoder) {
+    begin(family.part(Part::Kind::autoencoder)->name);
+    components.autoencoder = autoencoder->load();
+  }
+  begin(family.part(Part::Kind::denoiser)->name);
   components.denoiser = denoiser->load();
   return Model(family, std::move(components));
 }

@@ -101,13 +101,14 @@ Pipeline Pipeline::load(const ModelSource& source, const LoadOptions& options) {
       .compute = {.engine = engine,
                   .threads = threads,
                   .pool = {},
-                  .stop = {},
+                  .stop = options.stop,
                   .profile = {},
                   .placement = weights == WeightStorage::mapped ? ops::WeightPlacement::mapped
                                                                 : ops::WeightPlacement::packed},
       .precision = precision,
       .allow_trailing_bytes = options.allow_trailing_bytes,
-      .log = options.log};
+      .log = options.log,
+      .on_part = options.on_part};
   context.tell(LogLevel::info, "[pipeline] " + source.index().source() + ": " + source.class_name() +
                                    ", engine " + engine_name + " " + ops::engine_version(engine_name) + ", " +
                                    std::string(ops::instruction_set()) + ", precision " +

@@ -6,6 +6,7 @@
 
 #include "daguerre/ops/engine.hpp"
 #include "support/catch.hpp"
+#include "support/errors.hpp"
 #include "support/guest.hpp"
 
 using namespace daguerre;
@@ -106,4 +107,26 @@ TEST_CASE("a stop from another thread is seen inside a step and inside the decod
   CHECK(time_to_stop(pipe, order, 1, decoding / 10) < 0.7 * decoding + noise);
   order.steps = 50;  // so that a late thread finds a step, too
   CHECK(time_to_stop(pipe, order, 0, step / 10) < 0.7 * step + noise);
+}
+
+TEST_CASE("loading shows its parts and can be stopped between and inside them", "[hostile][cancel]") {
+  std::vector<std::string> parts;
+  LoadOptions options;
+  options.on_part = [&](std::string_view part, int index, int total) {
+    CHECK(index == static_cast<int>(parts.size()));
+    CHECK(total == 3);
+    parts.emplace_back(part);
+  };
+  (void)Pipeline::load(test::golden("pipelines/sd1"), options);
+  CHECK(parts == std::vector<std::string>{"text_encoder", "vae", "unet"});
+  // A stop that comes when the last part has begun ends it inside.
+  std::stop_source source;
+  options.stop = source.get_token();
+  options.on_part = [&](std::string_view part, int, int) {
+    if (part == "unet") source.request_stop();
+  };
+  test::expect_error<Cancelled>([&] { Pipeline::load(test::golden("pipelines/sd1"), options); }, {"stopped"});
+  options.stop = {};
+  options.on_part = [](std::string_view, int, int) { throw std::runtime_error("the host's own"); };
+  CHECK_THROWS_WITH(Pipeline::load(test::golden("pipelines/sd1"), options), "the host's own");
 }

@@ -16,10 +16,14 @@ struct Loader {
   Loader sub(std::string_view child) const { return {scope.sub(child), context}; }
   Loader sub(std::string_view list, int index) const { return {scope.sub(list).sub(index), context}; }
 
-  /// What a module keeps.
-  Tensor<float> tensor(std::string_view name, const Shape& shape) const { return scope.tensor(name, shape); }
+  /// What a module keeps. Throws Cancelled, too, when the context's stop is requested, as the next one does.
+  Tensor<float> tensor(std::string_view name, const Shape& shape) const {
+    context.check_stop();
+    return scope.tensor(name, shape);
+  }
   /// What the engine packs, or reads where it is stored.
   ops::WeightSource to_be_packed(std::string_view name, const Shape& shape) const {
+    context.check_stop();
     return scope.weight(name, shape);
   }
 };

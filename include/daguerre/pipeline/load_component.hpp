@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string_view>
 
 #include "daguerre/log.hpp"
 #include "daguerre/nn/loader.hpp"
@@ -17,6 +19,8 @@ struct LoadContext {
   bool allow_trailing_bytes = false;
   text::ClipDialect dialect = text::ClipDialect::huggingface;
   LogSink log{};
+  /// Told of each part before it is loaded: its name, its number from 0, how many there are.
+  std::function<void(std::string_view name, int index, int total)> on_part{};
 
   /// Tells `log`, where there is one.
   void tell(LogLevel level, const std::string& what) const {
