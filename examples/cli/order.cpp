@@ -77,9 +77,50 @@ CLI::Validator png_name() {
 }  // namespace
 
 Pipeline load(const Order& order, const Interrupt& interrupt) {
+  return load(order, order.model, interrupt);
+}
+
+Pipeline load(const Order& order, const std::string& model, const Interrupt& interrupt) {
   auto options = order.load;
   options.stop = interrupt.token();
-  return Pipeline::load(order.model, options);
+  const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
+  const auto source = std::make_shared<const SourceOptions>(
+      SourceOptions{.tokenizer = order.tokenizer,
+                    .tokenizer_fallback = fallback != nullptr ? fallback : "",
+                    .configs = order.configs,
+                    .variant = order.variant,
+                    .allow_trailing_bytes = order.load.allow_trailing_bytes});
+  options.source = source;
+  if (model != order.model || order.denoiser.empty()) return Pipeline::load(model, options);
+  std::vector<std::filesystem::path> files{order.denoiser};
+  if (!order.autoencoder.empty()) files.emplace_back(order.autoencoder);
+  files.insert(files.end(), order.text_encoders.begin(), order.text_encoders.end());
+  return Pipeline::load(ModelSource::join(files, *source), options);
+}
+
+void add_source_options(CLI::App& app, Order& order) {
+  const auto file = [&](const char* name, auto& target, const char* type, const char* what) {
+    return app.add_option(name, target, what)->type_name(type)->group(groups::sources);
+  };
+  auto* model = app.get_option("--model");
+  auto* denoiser = file("--denoiser", order.denoiser, "FILE",
+                        "In the place of --model: the file that holds the denoiser, and maybe more")
+                       ->check(file_name())
+                       ->excludes(model);
+  file("--autoencoder", order.autoencoder, "FILE", "The file that holds the autoencoder")
+      ->check(file_name())
+      ->needs(denoiser);
+  file("--text-encoder", order.text_encoders, "FILE", "A file that holds a text encoder; may be given twice")
+      ->check(file_name())
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->needs(denoiser);
+  file("--tokenizer", order.tokenizer, "DIR",
+       "Where vocab.json and merges.txt lie, for models that bring none; otherwise looked for beside the file and "
+       "in the folder that DAGUERRE_TOKENIZERS names")
+      ->check(file_name());
+  file("--configs", order.configs, "DIR", "Configurations in the place of those that a file's family has")
+      ->check(file_name());
+  file("--variant", order.variant, "NAME", "Of a folder's weight files: fp16 reads model.fp16.safetensors");
 }
 
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline) {
@@ -248,16 +289,18 @@ void carry_out(Order order) {
 
   auto& options = order.generate;
   options.seed = order.seed ? *order.seed : std::random_device{}();
-  progress.stage("loading " + order.model);
-  const auto pipeline = load(order, interrupt);
+  if (order.model.empty() && order.denoiser.empty())
+    throw ArgumentError("daguerre", "give --model, or --denoiser and the files that belong to it");
+  progress.stage("loading " + (order.model.empty() ? order.denoiser : order.model));
+  std::optional<Pipeline> pipeline = load(order, interrupt);
   progress.loaded();
-  for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, pipeline));
-  if (!options.steps) options.steps = std::min(order.usual_steps, pipeline.info().steps);
+  for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, *pipeline));
+  if (!options.steps) options.steps = std::min(order.usual_steps, pipeline->info().steps);
 
   options.stop = interrupt.token();
   options.on_step = [&](const Step& step) {
     // Not before: an order that cannot be carried out says nothing but why.
-    if (step.index == 0) introduce(order, pipeline, progress);
+    if (step.index == 0) introduce(order, *pipeline, progress);
     progress.step(step);
     const bool last = step.index + 1 == step.total;
     if (!order.preview.empty() && !last && (step.index + 1) % order.preview_every == 0)
@@ -265,7 +308,20 @@ void carry_out(Order order) {
     if (last) progress.decoding();
     return !interrupt.requested();
   };
-  const auto made = pipeline.generate(options);
+  if (!order.refiner.empty()) options.denoising_end = order.refiner_start;
+  auto made = pipeline->generate(options);
+  if (!order.refiner.empty()) {
+    pipeline.reset();  // its memory is the refiner's
+    progress.stage("loading " + order.refiner);
+    pipeline = load(order, order.refiner, interrupt);
+    progress.loaded();
+    options.denoising_end.reset();
+    options.denoising_start = order.refiner_start;
+    options.init_latents = made.latents;
+    options.init_image = {};
+    options.latents = {};
+    made = pipeline->generate(options);
+  }
   progress.finished();
 
   if (!order.save_latents.empty()) write_latents(order.save_latents, made.latents);

@@ -19,6 +19,12 @@ class Interrupt;
 /// What a command line that makes pictures asks for.
 struct Order {
   std::string model;
+  /// In the place of a whole model: the files that hold its parts.
+  std::string denoiser, autoencoder;
+  std::vector<std::string> text_encoders;
+  std::string refiner;           ///< a second model, which goes on with the first one's latents
+  double refiner_start = 0.8;    ///< the part of the schedule that the first one does
+  std::string tokenizer, configs, variant;
   LoadOptions load;
   GenerateOptions generate;
   std::string precision = "auto", weights = "auto";
@@ -36,6 +42,7 @@ namespace groups {
 inline const std::string what = "What to make";
 inline const std::string how = "How to make it";
 inline const std::string from = "What to start from";
+inline const std::string sources = "Models in other forms";
 inline const std::string machine = "The machine";
 inline const std::string besides = "What to see and keep besides";
 }  // namespace groups
@@ -43,6 +50,7 @@ inline const std::string besides = "What to see and keep besides";
 // The options that all commands which make pictures share, in the order in which --help shows them; a command
 // adds its own in between.
 void add_model_option(CLI::App& app, Order& order);
+void add_source_options(CLI::App& app, Order& order);  // for models in other forms than one folder
 void add_output_options(CLI::App& app, Order& order);  // with the size's
 void add_size_options(CLI::App& app, Order& order);
 void add_sampling_options(CLI::App& app, Order& order);  // with the steps'
@@ -57,8 +65,10 @@ CLI::Validator file_name();
 
 /// The id that `text` is, or that the class of that name has. Throws ArgumentError.
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
-/// Loads the order's model; an interrupt stops it (Cancelled).
+/// Loads the order's model, which is one or lies in parts; an interrupt stops it (Cancelled).
 Pipeline load(const Order& order, const Interrupt& interrupt);
+/// Another model as that order asks for.
+Pipeline load(const Order& order, const std::string& model, const Interrupt& interrupt);
 
 /// Loads the model, makes the pictures, writes them. Progress goes to stderr, names of files to stdout.
 void carry_out(Order order);

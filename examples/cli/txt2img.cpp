@@ -44,6 +44,16 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->type_name("FILE")
       ->group(groups::from);
   add_latents_option(app, order);
+  add_source_options(app, order);
+  app.add_option("--refiner", order.refiner,
+                 "A second model (SDXL's refiner), which does the last part of the steps")
+      ->check(file_name())
+      ->type_name("PATH")
+      ->group(groups::sources);
+  add_number(app, "--refiner-start", order.refiner_start, {0.0, 1.0}, "How much of the schedule the first one does")
+      ->type_name("PART")
+      ->capture_default_str()
+      ->group(groups::sources);
   add_machine_options(app, order);
   add_other_outputs(app, order);
 }

@@ -140,11 +140,17 @@ weights::Config ComponentSource::config() const {
   return std::move(config).with(class_change);
 }
 
+text::ClipTokenizer ComponentSource::tokenizer(text::ClipDialect dialect) const {
+  return given_tokenizer ? *given_tokenizer : text::ClipTokenizer::load(folder, dialect);
+}
+
 weights::StateDict ComponentSource::weights(const weights::SafetensorsOptions& options) const {
   if (given_weights) return *given_weights;
   using enum weights::WeightNames::Library;
   // In the model's own folder the weights of several parts may lie side by side.
-  const weights::WeightNames names{library == "transformers" ? transformers : diffusers, in_root};
+  weights::WeightNames names{library == "transformers" ? transformers : diffusers, in_root, variant};
+  // Not every part of a model has the variant.
+  if (!variant.empty() && !weights::StateDict::is_there(folder, names)) names.variant.clear();
   return weights::with_diffusers_names(weights::StateDict::load(folder, options, names));
 }
 
@@ -182,6 +188,7 @@ std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
                                          " must be a library and a class, found " + entry->substr(0, 200));
   ComponentSource part{std::string(name), value[0].get<std::string>(), value[1].get<std::string>()};
   part.folder = path_ / name;
+  part.variant = variant_;
   part.in_root = !is_folder(part.folder);
   if (part.in_root) part.folder = path_;
   return part;

@@ -80,8 +80,10 @@ struct Pipeline::State {
   std::string infotext(const GenerateOptions& options, const Plan& plan, std::uint64_t seed) const;
 };
 
-Pipeline Pipeline::load(const fs::path& folder, const LoadOptions& options) {
-  return load(ModelSource::open_folder(folder), options);
+Pipeline Pipeline::load(const fs::path& path, const LoadOptions& options) {
+  auto source = options.source ? *options.source : SourceOptions();
+  source.allow_trailing_bytes = source.allow_trailing_bytes || options.allow_trailing_bytes;
+  return load(ModelSource::open(path, source), options);
 }
 
 Pipeline Pipeline::load(const ModelSource& source, const LoadOptions& options) {

@@ -3,10 +3,12 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "daguerre/text/clip_tokenizer.hpp"
 #include "daguerre/weights/config.hpp"
 #include "daguerre/weights/state_dict.hpp"
 
@@ -25,14 +27,33 @@ struct ComponentSource {
   /// In the place of the folder's config.json and weights.
   std::optional<weights::Config> given_config{};
   std::optional<weights::StateDict> given_weights{};
+  std::optional<text::ClipTokenizer> given_tokenizer{};
+  /// Of weight files: "fp16" for `model.fp16.safetensors` and the like; see weights::WeightNames.
+  std::string variant{};
 
   /// The path of config.json, or what stands for it.
   std::string config_path() const;
   /// config.json, its class being `class_name`. Throws FileError, FormatError, and ConfigError for one in the
   /// model's own folder that belongs to another part.
   weights::Config config() const;
+  /// The tokenizer of the folder. Throws what ClipTokenizer::load throws.
+  text::ClipTokenizer tokenizer(text::ClipDialect dialect) const;
   /// The weights, under the names that the networks ask for. Throws what StateDict::load throws.
   weights::StateDict weights(const weights::SafetensorsOptions& options) const;
+};
+
+/// What a model's files do not say.
+struct SourceOptions {
+  /// Where the vocabulary of a model lies that brings none, as single files do: a folder with vocab.json and
+  /// merges.txt, tokenizer.json, or bpe_simple_vocab_16e6.txt(.gz). Looked for here, beside the file, and in the
+  /// fallback.
+  std::filesystem::path tokenizer{}, tokenizer_fallback{};
+  std::filesystem::path configs{};  ///< a folder whose configurations replace those of a file's family
+  std::string family{};             ///< in the place of what a file's tensors say
+  std::string prediction_type{};    ///< in the place of what a file's family predicts
+  std::string variant{};            ///< of a folder's weight files: "fp16"
+  bool ema = false;                 ///< the averaged weights, where a file has both
+  bool allow_trailing_bytes = false;
 };
 
 /// Where a model comes from: what its model_index.json says, or what stands for one, and its parts. A value.
@@ -41,6 +62,12 @@ class ModelSource {
   /// A folder in diffusers' layout. Throws FileError for anything else, saying what it is and what to do;
   /// FormatError; ConfigError when the index names no class.
   static ModelSource open_folder(const std::filesystem::path& path);
+  /// Such a folder, or one file that holds a whole model in the layout of CompVis or Stability; see
+  /// weights::open_checkpoint. Throws what that throws, and ConfigError for a file that makes no pictures.
+  static ModelSource open(const std::filesystem::path& path, const SourceOptions& options = {});
+  /// A model of separate files: one with a denoiser, others with an autoencoder and text encoders; see
+  /// weights::join_checkpoints.
+  static ModelSource join(std::span<const std::filesystem::path> files, const SourceOptions& options = {});
   /// Parts from elsewhere: `index` is what model_index.json would say, with `_class_name`; `name` is what
   /// people call the model.
   ModelSource(std::string name, weights::Config index);
@@ -65,6 +92,7 @@ class ModelSource {
   std::filesystem::path path_;
   weights::Config index_;
   std::string class_name_;
+  std::string variant_;  // of a folder's weight files
   std::map<std::string, ComponentSource, std::less<>> given_;
 };
 

@@ -31,6 +31,7 @@ class FamilyRegistry;
 class Guider;
 class Model;
 class ModelSource;
+struct SourceOptions;
 
 struct LoadOptions {
   Precision precision = Precision::automatic;
@@ -40,6 +41,9 @@ struct LoadOptions {
   int threads = 0;                 ///< for every run of this pipeline; 0: `available_threads()`
   /// Accept weight files with bytes behind their last tensor; see weights::SafetensorsOptions.
   bool allow_trailing_bytes = false;
+  /// Where the tokenizer of a single file lies, which variant of a folder's files is read …; see
+  /// pipeline/model_source.hpp. nullptr: nothing of that.
+  std::shared_ptr<const SourceOptions> source{};
   /// Samplers the model's scheduler_config.json and GenerateOptions::sampler may name; nullptr: the library's
   /// own.
   std::shared_ptr<const samplers::SamplerRegistry> samplers{};
@@ -170,12 +174,13 @@ struct PipelineInfo {
 /// once.
 class Pipeline {
  public:
-  /// Loads a model folder in diffusers' layout (`model_index.json`, and a folder for each part or its files
+  /// Loads a single checkpoint file (Stable Diffusion 1, 2, XL in the layout of CompVis and Stability), or a
+  /// model folder in diffusers' layout (`model_index.json`, and a folder for each part or its files
   /// beside the index): Stable Diffusion 1.x, 2.x and XL, latent consistency models,
   /// InstructPix2Pix, DiTPipeline, DDPMPipeline, DDIMPipeline and PNDMPipeline.
   /// What diffusers' loaders and pipeline classes correct in a folder's files is corrected. Throws FileError,
   /// FormatError, ConfigError or WeightError, naming the file and what is wrong with it.
-  static Pipeline load(const std::filesystem::path& folder, const LoadOptions& options = {});
+  static Pipeline load(const std::filesystem::path& path, const LoadOptions& options = {});
   /// The same from parts that a host has put together.
   static Pipeline load(const ModelSource& source, const LoadOptions& options = {});
 

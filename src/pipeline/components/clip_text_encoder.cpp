@@ -80,7 +80,7 @@ Opened<TextEncoder> open_clip_text_encoder(const ComponentSource& network, const
                           " is not supported; supported are: CLIPTokenizer, CLIPTokenizerFast, "
                           "PreTrainedTokenizerFast, TokenizersBackend");
   const auto config = models::ClipTextConfig::from(network.config());
-  auto words = text::ClipTokenizer::load(tokenizer.folder, context.dialect);
+  auto words = tokenizer.tokenizer(context.dialect);
   TokenRows rows(words, config, network.config_path());
   if (const auto warning = rows.warning()) context.tell(LogLevel::warning, *warning);
   const TextEncoderInfo info{.width = config.hidden_size,
