@@ -18,6 +18,7 @@
 
 #include <daguerre/daguerre.hpp>
 #include <daguerre/ops/engine.hpp>
+#include <daguerre/pipeline/model_source.hpp>
 #include <daguerre/samplers/registry.hpp>
 
 #include "files.hpp"
@@ -102,7 +103,7 @@ void add_source_options(CLI::App& app, Order& order) {
   const auto file = [&](const char* name, auto& target, const char* type, const char* what) {
     return app.add_option(name, target, what)->type_name(type)->group(groups::sources);
   };
-  auto* model = app.get_option("--model");
+  auto* model = app.get_option("--model")->required(false);
   auto* denoiser = file("--denoiser", order.denoiser, "FILE",
                         "In the place of --model: the file that holds the denoiser, and maybe more")
                        ->check(file_name())
@@ -115,7 +116,8 @@ void add_source_options(CLI::App& app, Order& order) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->needs(denoiser);
   file("--tokenizer", order.tokenizer, "DIR",
-       "Where vocab.json and merges.txt lie, for models that bring none; otherwise looked for beside the file and "
+       "Where vocab.json and merges.txt lie, for models that bring none; otherwise looked for beside the "
+       "file and "
        "in the folder that DAGUERRE_TOKENIZERS names")
       ->check(file_name());
   file("--configs", order.configs, "DIR", "Configurations in the place of those that a file's family has")
@@ -140,9 +142,11 @@ CLI::Validator file_name() {
 
 void add_model_option(CLI::App& app, Order& order) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_option("--model", order.model, "Model folder in diffusers' layout (with model_index.json)")
+  app.add_option(
+         "--model", order.model,
+         "Model folder in diffusers' layout (with model_index.json), or a file that holds a whole model")
       ->check(file_name())
-      ->type_name("DIR")
+      ->type_name("PATH")
       ->required()
       ->group(groups::what);
 }
@@ -289,8 +293,6 @@ void carry_out(Order order) {
 
   auto& options = order.generate;
   options.seed = order.seed ? *order.seed : std::random_device{}();
-  if (order.model.empty() && order.denoiser.empty())
-    throw ArgumentError("daguerre", "give --model, or --denoiser and the files that belong to it");
   progress.stage("loading " + (order.model.empty() ? order.denoiser : order.model));
   std::optional<Pipeline> pipeline = load(order, interrupt);
   progress.loaded();

@@ -50,7 +50,8 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->check(file_name())
       ->type_name("PATH")
       ->group(groups::sources);
-  add_number(app, "--refiner-start", order.refiner_start, {0.0, 1.0}, "How much of the schedule the first one does")
+  add_number(app, "--refiner-start", order.refiner_start, {0.0, 1.0},
+             "How much of the schedule the first one does")
       ->type_name("PART")
       ->capture_default_str()
       ->group(groups::sources);
@@ -72,7 +73,10 @@ void add_txt2img(CLI::App& parent) {
       "The names of the files written go to stdout, everything else to stderr. Ctrl-C stops the run.");
   const auto order = std::make_shared<Order>();
   add_prompt_options(*app, *order);
-  app->callback([order] { carry_out(*order); });
+  app->callback([order] {
+    if (order->model.empty() && order->denoiser.empty()) throw CLI::RequiredError("--model");
+    carry_out(*order);
+  });
 }
 
 }  // namespace daguerre::cli

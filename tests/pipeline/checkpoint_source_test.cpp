@@ -1,4 +1,5 @@
 // Models that come in one file, or in a file for each part.
+#include <array>
 #include <filesystem>
 
 #include "daguerre/daguerre.hpp"
@@ -21,11 +22,13 @@ namespace {
 const fs::path tokenizer_folder = golden("pipelines/sd1/tokenizer");
 
 LoadOptions options_with(const SourceOptions& source) {
-  return {.precision = Precision::float32, .threads = 1, .source = std::make_shared<const SourceOptions>(source)};
+  return {
+      .precision = Precision::float32, .threads = 1, .source = std::make_shared<const SourceOptions>(source)};
 }
 
 Generated picture(const Pipeline& pipe) {
-  return pipe.generate({.prompt = "a cat", .steps = 2, .width = 16, .height = 16, .seed = 3, .sampler = "ddim"});
+  return pipe.generate(
+      {.prompt = "a cat", .steps = 2, .width = 16, .height = 16, .seed = 3, .sampler = "ddim"});
 }
 
 }  // namespace
@@ -40,7 +43,8 @@ TEST_CASE("a model in one file makes the picture of its folder, bit by bit", "[p
   CHECK(info.family == "sd");
 
   weights::ConvertOptions convert;
-  convert.files = text::find_clip_tokenizer_files(std::array{tokenizer_folder}, text::ClipPadding::end_of_text);
+  convert.files =
+      text::find_clip_tokenizer_files(std::array{tokenizer_folder}, text::ClipPadding::end_of_text);
   weights::convert_checkpoint(weights::open_checkpoint(file), folder.path() / "model", convert);
   const auto from_folder = Pipeline::load(folder.path() / "model", options_with({}));
   const auto a = picture(from_file), b = picture(from_folder);
@@ -69,19 +73,24 @@ TEST_CASE("a model may lie in a file for each part", "[pipeline][checkpoint]") {
   const auto joined =
       Pipeline::load(ModelSource::join(std::array<fs::path, 3>{unet, rest, clip}, source), options_with({}));
   CHECK(picture(joined).images.at(0).width() == 16);
-  expect_error<ConfigError>([&] { ModelSource::join(std::array<fs::path, 2>{unet, clip}, source); },
-                            {"without vae", "give the files"});
+  expect_error<ConfigError>(
+      [&] {
+        ModelSource::join(std::array<fs::path, 2>{unet, clip}, source);
+      },
+      {"without vae", "give the files"});
 }
 
 TEST_CASE("files that make no pictures are told apart", "[pipeline][checkpoint]") {
   const TempFolder folder;
-  const auto refused = [&](const fs::path& file, std::initializer_list<const char*> parts) {
+  const auto refused = [&](const fs::path& file, std::initializer_list<std::string_view> parts) {
     INFO(file.string());
-    expect_error<ConfigError>([&] { Pipeline::load(file, options_with({.tokenizer = tokenizer_folder})); }, parts);
+    expect_error<ConfigError>([&] { Pipeline::load(file, options_with({.tokenizer = tokenizer_folder})); },
+                              parts);
   };
   refused(folder.write("vae.safetensors", TinyCheckpoint("sd1").autoencoder("").bytes()),
           {"vae.safetensors", "makes no pictures by itself"});
-  refused(folder.write("unet.safetensors", TinyCheckpoint("sd1").unet("").bytes()), {"without", "text_encoder", "vae"});
+  refused(folder.write("unet.safetensors", TinyCheckpoint("sd1").unet("").bytes()),
+          {"without", "text_encoder", "vae"});
   // A model without its vocabulary says which files are needed.
   const auto file = folder.write("alone/model.safetensors", TinyCheckpoint("sd1").whole().bytes());
   expect_error<FileError>([&] { Pipeline::load(file, options_with({})); }, {"vocab.json", "merges.txt"});

@@ -7,7 +7,7 @@
 namespace daguerre::test {
 namespace {
 
-constexpr Index width = 32, latents = 4, time_width = 4 * width, vocabulary = 60, positions = 77;
+constexpr Index width = 32, latents = 4, time_width = 4 * width, vocabulary = 704, positions = 77;
 
 }  // namespace
 

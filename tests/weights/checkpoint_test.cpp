@@ -121,7 +121,7 @@ TEST_CASE("configurations are those of the family, with the tensors' sizes", "[w
   CHECK(unet["sample_size"] == 64);
   CHECK(config_of(sd1, "vae")["scaling_factor"] == 0.18215);
   CHECK(config_of(sd1, "text_encoder")["hidden_act"] == "quick_gelu");
-  CHECK(config_of(sd1, "text_encoder")["vocab_size"] == 60);
+  CHECK(config_of(sd1, "text_encoder")["vocab_size"] == 704);
 
   const auto sd2 = open_checkpoint(TinyCheckpoint("sd2").whole().weights());
   CHECK(config_of(sd2, "unet")["use_linear_projection"] == true);
@@ -290,7 +290,7 @@ TEST_CASE("parts that do not fit together are refused", "[weights][checkpoint]")
   const auto sdxl = open_checkpoint(mixed.weights());
   const auto clip = open_checkpoint(TinyCheckpoint("").clip("").weights("clip"));
   TinyCheckpoint wide("");
-  wide.add("token_embedding.weight", {60, 48})
+  wide.add("token_embedding.weight", {704, 48})
       .add("positional_embedding", {77, 48})
       .add("text_projection", {48, 32});
   wide.add("transformer.resblocks.0.mlp.c_fc.weight", {96, 48});
@@ -299,7 +299,7 @@ TEST_CASE("parts that do not fit together are refused", "[weights][checkpoint]")
       [&] {
         weights::join_checkpoints(std::vector{sdxl, clip, other});
       },
-      {"do not fit together", "the text's width", "attn2.to_k.weight\" [32, 64]", "[60, 32]", "[60, 48]"});
+      {"do not fit together", "the text's width", "attn2.to_k.weight\" [32, 64]", "[704, 32]", "[704, 48]"});
 }
 
 TEST_CASE("separate files make one model", "[weights][checkpoint]") {

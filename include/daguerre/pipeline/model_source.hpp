@@ -45,8 +45,8 @@ struct ComponentSource {
 /// What a model's files do not say.
 struct SourceOptions {
   /// Where the vocabulary of a model lies that brings none, as single files do: a folder with vocab.json and
-  /// merges.txt, tokenizer.json, or bpe_simple_vocab_16e6.txt(.gz). Looked for here, beside the file, and in the
-  /// fallback.
+  /// merges.txt, tokenizer.json, or bpe_simple_vocab_16e6.txt(.gz). Looked for here, beside the file, and in
+  /// the fallback.
   std::filesystem::path tokenizer{}, tokenizer_fallback{};
   std::filesystem::path configs{};  ///< a folder whose configurations replace those of a file's family
   std::string family{};             ///< in the place of what a file's tensors say

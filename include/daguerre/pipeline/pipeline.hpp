@@ -52,8 +52,8 @@ struct LoadOptions {
   std::shared_ptr<const ComponentRegistry> components{};
   /// Told of what was decided and of what looks wrong, at load and in every run; empty: silence.
   LogSink log{};
-  /// Told of each part of the model before it is read: its name, its number from 0, how many there are. What it
-  /// throws reaches the caller of `load`.
+  /// Told of each part of the model before it is read: its name, its number from 0, how many there are. What
+  /// it throws reaches the caller of `load`.
   std::function<void(std::string_view part, int index, int total)> on_part{};
   /// Stops loading, also inside a part, from any thread; `load` throws Cancelled.
   std::stop_token stop{};
