@@ -1,10 +1,8 @@
-#include "daguerre/ops/activation.hpp"
-
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "daguerre/ops/profile.hpp"
+#include "daguerre/ops/activation-inl.hpp"
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
@@ -34,20 +32,6 @@ Tensor<float> activate(const Context& context, const Tensor<float>& x, Activatio
   auto y = context.empty<float>(x.shape());
   parallel_for(context.threads, x.size(), 4096, [&](Index begin, Index end) {
     kernels::active().activate(x.data() + begin, y.data() + begin, end - begin, activation);
-  });
-  return y;
-}
-
-template <class T>
-Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation) {
-  const Profile::Scope scope(context, OpKind::activation);
-  if (x.rank() == 0 || x.dim(-1) % 2 != 0)
-    throw ArgumentError("gated_activation", "input " + to_string(x.shape()) + ", expected [..., 2 C]");
-  const Index width = x.dim(-1) / 2;
-  auto y = context.empty<T>(x.shape().with(-1, width));
-  parallel_for(context.threads, width == 0 ? 0 : y.size() / width, 4, [&](Index begin, Index end) {
-    kernels::active().of<T>().gate(x.data() + begin * 2 * width, y.data() + begin * width, end - begin, width,
-                                   activation);
   });
   return y;
 }

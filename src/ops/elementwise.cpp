@@ -1,9 +1,7 @@
-#include "daguerre/ops/elementwise.hpp"
-
 #include <algorithm>
 #include <cmath>
 
-#include "daguerre/ops/profile.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 #include "ops/kernels.hpp"
 
 namespace daguerre::ops {
@@ -17,41 +15,6 @@ Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<f
     kernels::active().add(a.data() + begin, b.data() + begin, y.data() + begin, end - begin, scale);
   });
   return y;
-}
-
-template <class T>
-Tensor<T> concat_channels(const Context& context, const Tensor<float>& a, const Tensor<float>& b) {
-  const Profile::Scope scope(context, OpKind::concatenate);
-  if (a.rank() == 0 || a.rank() != b.rank() || !(a.shape().with(-1, 0) == b.shape().with(-1, 0)))
-    throw ArgumentError("concat_channels", to_string(a.shape()) + " and " + to_string(b.shape()) +
-                                               " differ before the last axis");
-  const Index left = a.dim(-1), right = b.dim(-1), width = left + right;
-  auto y = context.empty<T>(a.shape().with(-1, width));
-  const auto& kernel = kernels::active().of<T>();
-  parallel_for(context.threads, width == 0 ? 0 : y.size() / width, 64, [&](Index begin, Index end) {
-    for (Index row = begin; row < end; ++row) {
-      kernel.from_float(a.data() + row * left, y.data() + row * width, left);
-      kernel.from_float(b.data() + row * right, y.data() + row * width + left, right);
-    }
-  });
-  return y;
-}
-
-template <class To, class From>
-Tensor<To> cast(const Context& context, const Tensor<From>& x) {
-  if constexpr (std::is_same_v<To, From>) {
-    return x;
-  } else {
-    const Profile::Scope scope(context, OpKind::cast);
-    auto y = context.empty<To>(x.shape());
-    parallel_for(context.threads, x.size(), 16384, [&](Index begin, Index end) {
-      if constexpr (std::is_same_v<To, float>)
-        kernels::active().of<From>().to_float(x.data() + begin, y.data() + begin, end - begin);
-      else
-        kernels::active().of<To>().from_float(x.data() + begin, y.data() + begin, end - begin);
-    });
-    return y;
-  }
 }
 
 void check_finite(const Tensor<float>& x, std::string_view module) {

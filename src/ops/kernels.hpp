@@ -3,8 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "daguerre/ops/activation.hpp"
-#include "daguerre/tensor/dtype.hpp"
+#include "daguerre/ops/detail/rows.hpp"
 
 /// The inner loops, compiled once for each instruction set and chosen at run time. Everything here works on
 /// raw rows in one thread; shapes, threads and tensors are the callers' business.
@@ -32,7 +31,7 @@ struct AttentionHead {
 
 /// Kernels for what products multiply, float or bfloat16. Everything between the products is float32.
 template <class T>
-struct RowKernels {
+struct RowKernels : detail::RowFunctions<T> {
   /// c[m, n] += rows[m, k] * panels, in float32. `rows[i]` points to k elements; `panels` is the first
   /// panel's k-th row to begin with (see `pack_panels`), `panel_size` the distance between panels.
   void (*multiply)(const T* const* rows, Index m, Index k, const float* panels, Index panel_size, Index n,
@@ -40,20 +39,6 @@ struct RowKernels {
   /// Finishes `rows` x `columns` accumulators; the residual, where there is one, is laid out as the result.
   void (*finish)(const float* accumulators, Index stride, Index rows, Index columns, const Epilogue& epilogue,
                  T* out, Index out_stride);
-  /// Per channel: sum and sum of squares of (x - shift), added to `sum` and `square`.
-  void (*channel_sums)(const T* x, Index rows, Index channels, const float* shift, float* sum, float* square);
-  /// y = activation(x * scale + shift) with a scale and a shift for each channel; x is float32, or rounded
-  /// as y is.
-  void (*scale_shift)(const float* x, T* y, Index rows, Index channels, const float* scale,
-                      const float* shift, Activation activation);
-  void (*scale_shift_rounded)(const T* x, T* y, Index rows, Index channels, const float* scale,
-                              const float* shift, Activation activation);
-  void (*layer_norm)(const float* x, T* y, Index rows, Index channels, const float* gamma, const float* beta,
-                     float epsilon);
-  /// y[i] = x[i] * activation(x[width + i]) for rows of 2 * width.
-  void (*gate)(const T* x, T* y, Index rows, Index width, Activation activation);
-  void (*to_float)(const T* x, float* y, Index count);
-  void (*from_float)(const float* x, T* y, Index count);
   /// The most queries that one call of `attend` takes.
   Index attention_queries;
   /// Floats that `pack_head` writes, and that `attend` works in.

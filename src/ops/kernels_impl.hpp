@@ -312,15 +312,11 @@ void add(const float* a, const float* b, float* y, Index count, float scale) {
 
 template <class T>
 constexpr RowKernels<T> row_kernels() {
-  return {&multiply<T>,
+  return {{&channel_sums<T>, &scale_shift<T, float>, &scale_shift<T, T>, &layer_norm<T>, &gate<T>,
+           [](const T* x, float* y, Index count) { to_float(x, y, count); },
+           [](const float* x, T* y, Index count) { from_float(x, y, count); }},
+          &multiply<T>,
           &finish<T>,
-          &channel_sums<T>,
-          &scale_shift<T, float>,
-          &scale_shift<T, T>,
-          &layer_norm<T>,
-          &gate<T>,
-          [](const T* x, float* y, Index count) { to_float(x, y, count); },
-          [](const float* x, T* y, Index count) { from_float(x, y, count); },
           query_lanes,
           [](Index keys, Index width, Index value_width) {
             return keys * units<T>(width) + value_width * units<T>(keys);

@@ -1,19 +1,10 @@
-#include "daguerre/ops/resample.hpp"
-
 #include <algorithm>
 #include <vector>
 
-#include "daguerre/ops/profile.hpp"
-#include "ops/kernels.hpp"
+#include "daguerre/ops/resample-inl.hpp"
 
 namespace daguerre::ops {
 namespace {
-
-void check_sizes(const char* who, const Tensor<float>& x, Index height, Index width) {
-  if (x.rank() != 4 || height < 1 || width < 1 || x.size() == 0)
-    throw ArgumentError(who, "from " + to_string(x.shape()) + " to " + std::to_string(height) + " x " +
-                                 std::to_string(width));
-}
 
 /// The two pixels that a new one lies between, and the weight of the second.
 struct Between {
@@ -38,28 +29,9 @@ std::vector<Between> linear_points(Index in_size, Index out_size) {
 
 }  // namespace
 
-template <class T>
-Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height, Index width) {
-  const Profile::Scope scope(context, OpKind::resample);
-  check_sizes("upsample_nearest", x, height, width);
-  const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
-  auto y = context.empty<T>({x.dim(0), height, width, channels});
-  const auto& kernel = kernels::active().of<T>();
-  parallel_for(context.threads, x.dim(0) * height, 4, [&](Index begin, Index end) {
-    for (Index line = begin; line < end; ++line) {
-      const Index from = line / height * rows + line % height * rows / height;
-      T* out = y.data() + line * width * channels;
-      for (Index i = 0; i < width; ++i)
-        kernel.from_float(x.data() + (from * columns + i * columns / width) * channels, out + i * channels,
-                          channels);
-    }
-  });
-  return y;
-}
-
 Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height, Index width) {
   const Profile::Scope scope(context, OpKind::resample);
-  check_sizes("resize_bilinear", x, height, width);
+  detail::check_resampling("resize_bilinear", x, height, width);
   const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
   auto y = context.empty<float>({x.dim(0), height, width, channels});
   const auto down = linear_points(rows, height), across = linear_points(columns, width);

@@ -1,0 +1,160 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "daguerre/ops/detail/rows-inl.hpp"
+#include "daguerre/ops/norm.hpp"
+#include "daguerre/ops/profile.hpp"
+
+namespace daguerre::ops {
+namespace detail {
+
+/// Rows summed in float32 before the sums go over to double; fixed, so that the result does not depend on the
+/// threads.
+inline constexpr Index rows_per_sum = 128;
+
+inline void check_channel_vector(const Tensor<float>& vector, Index channels, const char* who,
+                                 const char* what) {
+  if (vector.size() != channels)
+    throw ArgumentError(who, std::string(what) + " " + to_string(vector.shape()) + " for " +
+                                 std::to_string(channels) + " channels");
+}
+
+/// Sum and sum of squares of (x - shift) per channel, for one image.
+struct ChannelMoments {
+  std::vector<float> shift;
+  std::vector<double> sum, square;
+};
+
+template <class From>
+ChannelMoments channel_moments(const Context& context, const From* x, Index rows, Index channels) {
+  const auto size = static_cast<std::size_t>(channels);
+  ChannelMoments moments{std::vector<float>(size), std::vector<double>(size), std::vector<double>(size)};
+  // Squares of values far from zero would cancel in the variance; the first pixel is near enough to the mean.
+  row_functions<From>().to_float(x, moments.shift.data(), channels);
+
+  const Index blocks = (rows + rows_per_sum - 1) / rows_per_sum;
+  auto partial = context.empty<float>({blocks, 2, channels});
+  parallel_for(context.threads, blocks, 1, [&](Index begin, Index end) {
+    for (Index block = begin; block < end; ++block) {
+      float* sum = partial.data() + block * 2 * channels;
+      std::fill_n(sum, 2 * channels, 0.0f);
+      const Index first = block * rows_per_sum;
+      row_functions<From>().channel_sums(x + first * channels, std::min(rows_per_sum, rows - first), channels,
+                                         moments.shift.data(), sum, sum + channels);
+    }
+  });
+  for (Index block = 0; block < blocks; ++block) {
+    const float* sum = partial.data() + block * 2 * channels;
+    for (std::size_t c = 0; c < size; ++c) {
+      moments.sum[c] += static_cast<double>(sum[c]);
+      moments.square[c] += static_cast<double>(sum[size + c]);
+    }
+  }
+  return moments;
+}
+
+}  // namespace detail
+
+template <class T, class From>
+Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor<float>& gamma,
+                     const Tensor<float>& beta, int groups, float epsilon, Activation activation,
+                     const GroupNormExtras& extras) {
+  const Profile::Scope scope(context, OpKind::group_norm);
+  if (x.rank() < 2)
+    throw ArgumentError("group_norm", "input " + to_string(x.shape()) + ", expected [N, ..., C]");
+  const Index batch = x.dim(0), channels = x.dim(-1);
+  if (groups < 1 || channels % groups != 0)
+    throw ArgumentError("group_norm", std::to_string(channels) + " channels do not split into " +
+                                          std::to_string(groups) + " groups");
+  detail::check_channel_vector(gamma, channels, "group_norm", "gamma");
+  detail::check_channel_vector(beta, channels, "group_norm", "beta");
+  for (const auto* extra : {extras.channel_bias, extras.channel_scale, extras.channel_shift})
+    if (extra != nullptr)
+      detail::check_channel_vector(*extra, batch * channels, "group_norm", "a per-channel extra");
+
+  const Index rows = x.size() == 0 ? 0 : x.size() / (batch * channels);
+  const Index per_group = channels / groups;
+  auto y = context.empty<T>(x.shape());
+  std::vector<float> scale(static_cast<std::size_t>(channels)), shift(scale.size());
+  for (Index n = 0; n < batch && rows > 0; ++n) {
+    const From* image = x.data() + n * rows * channels;
+    const auto moments = detail::channel_moments(context, image, rows, channels);
+    const auto extra = [&](const Tensor<float>* tensor, Index c) {
+      return tensor == nullptr ? 0.0 : static_cast<double>(tensor->data()[n * channels + c]);
+    };
+    const auto channel_mean = [&](Index c) {
+      const auto i = static_cast<std::size_t>(c);
+      return moments.shift[i] + moments.sum[i] / static_cast<double>(rows) + extra(extras.channel_bias, c);
+    };
+    for (Index group = 0; group < groups; ++group) {
+      const Index first = group * per_group;
+      double mean = 0.0, squares = 0.0;
+      for (Index c = first; c < first + per_group; ++c)
+        mean += channel_mean(c) / static_cast<double>(per_group);
+      for (Index c = first; c < first + per_group; ++c) {
+        const auto i = static_cast<std::size_t>(c);
+        const double offset = channel_mean(c) - mean;
+        squares += moments.square[i] - moments.sum[i] * moments.sum[i] / static_cast<double>(rows) +
+                   static_cast<double>(rows) * offset * offset;
+      }
+      const double variance = std::max(0.0, squares / static_cast<double>(rows * per_group));
+      const double inverse = 1.0 / std::sqrt(variance + static_cast<double>(epsilon));
+      for (Index c = first; c < first + per_group; ++c) {
+        const auto i = static_cast<std::size_t>(c);
+        const double gain = static_cast<double>(gamma.data()[c]) * inverse;
+        const double offset =
+            static_cast<double>(beta.data()[c]) + (extra(extras.channel_bias, c) - mean) * gain;
+        const double modulation = 1.0 + extra(extras.channel_scale, c);
+        scale[i] = static_cast<float>(gain * modulation);
+        shift[i] = static_cast<float>(offset * modulation + extra(extras.channel_shift, c));
+      }
+    }
+    parallel_for(context.threads, rows, 16, [&](Index begin, Index end) {
+      const Index offset = begin * channels;
+      const auto& kernel = detail::row_functions<T>();
+      T* const out = y.data() + n * rows * channels + offset;
+      if constexpr (std::is_same_v<From, float>)
+        kernel.scale_shift(image + offset, out, end - begin, channels, scale.data(), shift.data(),
+                           activation);
+      else
+        kernel.scale_shift_rounded(image + offset, out, end - begin, channels, scale.data(), shift.data(),
+                                   activation);
+    });
+  }
+  return y;
+}
+
+template <class T>
+Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+                     const Tensor<float>& beta, float epsilon) {
+  const Profile::Scope scope(context, OpKind::layer_norm);
+  if (x.rank() == 0) throw ArgumentError("layer_norm", "a scalar has no channels");
+  const Index channels = x.dim(-1);
+  detail::check_channel_vector(gamma, channels, "layer_norm", "gamma");
+  detail::check_channel_vector(beta, channels, "layer_norm", "beta");
+  auto y = context.empty<T>(x.shape());
+  parallel_for(context.threads, channels == 0 ? 0 : x.size() / channels, 16, [&](Index begin, Index end) {
+    detail::row_functions<T>().layer_norm(x.data() + begin * channels, y.data() + begin * channels,
+                                          end - begin, channels, gamma.data(), beta.data(), epsilon);
+  });
+  return y;
+}
+
+extern template Tensor<float> group_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
+                                         const Tensor<float>&, int, float, Activation,
+                                         const GroupNormExtras&);
+extern template Tensor<bfloat16> group_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
+                                            const Tensor<float>&, int, float, Activation,
+                                            const GroupNormExtras&);
+extern template Tensor<bfloat16> group_norm(const Context&, const Tensor<bfloat16>&, const Tensor<float>&,
+                                            const Tensor<float>&, int, float, Activation,
+                                            const GroupNormExtras&);
+extern template Tensor<float> layer_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
+                                         const Tensor<float>&, float);
+extern template Tensor<bfloat16> layer_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
+                                            const Tensor<float>&, float);
+
+}  // namespace daguerre::ops
