@@ -1,8 +1,7 @@
-#include "daguerre/ops/engine.hpp"
+#include "daguerre/ops/engine-inl.hpp"
 
 #include <algorithm>
 
-#include "daguerre/ops/elementwise.hpp"
 #include "ops/engines.hpp"
 #include "ops/kernels.hpp"
 
@@ -17,10 +16,14 @@ Index ConvGeometry::output_size(Index size, Index kernel, bool vertical) const {
   return (padded - kernel) / stride + 1;
 }
 
-template <class T>
-Tensor<T> PackedConv2d<T>::rounded(const Context& context, const Tensor<T>& x) const {
-  return cast<T>(context, (*this)(context, x));
+void Engine::refuse(const std::type_info& type) const {
+  std::string name = type.name();
+  if (type == typeid(float)) name = "float";
+  if (type == typeid(double)) name = "double";
+  if (type == typeid(bfloat16)) name = "bfloat16";
+  throw ArgumentError("engine", "the engine \"" + std::string(this->name()) + "\" does not multiply " + name);
 }
+
 template class PackedConv2d<float>;
 template class PackedConv2d<bfloat16>;
 

@@ -15,7 +15,7 @@ Tensor<float> widened(const Context& context, const TokenView<bfloat16>& view) {
   return result;
 }
 
-class Int8Layers : public virtual EngineFor<bfloat16> {
+class Int8Layers : public EngineFor<bfloat16> {
  public:
   explicit Int8Layers(std::shared_ptr<const Engine> engine)
       : engine_(std::move(engine)), attends_in_bfloat16_(has_native_bfloat16()) {}
@@ -55,7 +55,7 @@ class Int8Layers : public virtual EngineFor<bfloat16> {
   bool attends_in_bfloat16_;
 };
 
-class FloatLayers : public virtual EngineFor<float> {
+class FloatLayers : public EngineFor<float> {
  public:
   explicit FloatLayers(std::shared_ptr<const Engine> engine) : engine_(std::move(engine)) {}
 
@@ -77,7 +77,7 @@ class FloatLayers : public virtual EngineFor<float> {
   std::shared_ptr<const Engine> engine_;
 };
 
-class Int8Engine final : public Engine, Int8Layers, FloatLayers {
+class Int8Engine final : public Engine, public Int8Layers, public FloatLayers {
  public:
   explicit Int8Engine(const std::shared_ptr<const Engine>& engine)
       : Int8Layers(engine),

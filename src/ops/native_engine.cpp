@@ -142,7 +142,7 @@ class NativeConv2d final : public PackedConv2d<T> {
 };
 
 template <class T>
-class NativeEngineFor : public virtual EngineFor<T> {
+class NativeEngineFor : public EngineFor<T> {
  public:
   std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Weight& weight,
                                                      const Tensor<float>& bias,
@@ -161,7 +161,7 @@ class NativeEngineFor : public virtual EngineFor<T> {
   }
 };
 
-class NativeEngine final : public Engine, NativeEngineFor<float>, NativeEngineFor<bfloat16> {
+class NativeEngine final : public Engine, public NativeEngineFor<float>, public NativeEngineFor<bfloat16> {
  public:
   std::string_view name() const noexcept override { return "native"; }
   std::string version() const override { return daguerre::version(); }

@@ -329,7 +329,7 @@ bool multiplies() {
 }
 
 template <class T>
-class OneDnnEngineFor : public virtual EngineFor<T> {
+class OneDnnEngineFor : public EngineFor<T> {
  public:
   std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Weight& weight,
                                                      const Tensor<float>& bias,
@@ -357,7 +357,7 @@ class OneDnnEngineFor : public virtual EngineFor<T> {
   std::shared_ptr<const Engine> own_ = multiplies<T>() ? nullptr : make_native_engine();
 };
 
-class OneDnnEngine final : public Engine, OneDnnEngineFor<float>, OneDnnEngineFor<bfloat16> {
+class OneDnnEngine final : public Engine, public OneDnnEngineFor<float>, public OneDnnEngineFor<bfloat16> {
  public:
   std::string_view name() const noexcept override { return "onednn"; }
   std::string version() const override {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <vector>
 
 #include "daguerre/ops/activation.hpp"
@@ -110,17 +111,29 @@ class EngineFor {
   virtual Tensor<T> attention(const Context& context, const AttentionArguments<T>& arguments) const = 0;
 };
 
-/// Runs the operations that take nearly all the time. Immutable; one serves any number of networks and
-/// threads.
-class Engine : public virtual EngineFor<float>, public virtual EngineFor<bfloat16> {
+/// Runs the operations that take nearly all the time, for the element types whose EngineFor it has as a public
+/// base beside this one: the library's engines for float and bfloat16, a host's for what it likes. Networks
+/// multiply in float, too, whatever their own type. Immutable; one serves any number of networks and threads.
+class Engine {
  public:
+  virtual ~Engine() = default;
   virtual std::string_view name() const noexcept = 0;
   /// The version of what it multiplies with: "3.4.0". Empty where that says nothing.
   virtual std::string version() const { return {}; }
+  /// What it does for T; nullptr where that is nothing.
   template <class T>
-  const EngineFor<T>& as() const noexcept {
-    return *this;
+  const EngineFor<T>* find() const noexcept {
+    return dynamic_cast<const EngineFor<T>*>(this);
   }
+  /// The same. Throws ArgumentError, naming engine and type, where there is nothing.
+  template <class T>
+  const EngineFor<T>& as() const {
+    if (const auto* found = find<T>()) return *found;
+    refuse(typeid(T));
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::type_info& type) const;
 };
 
 /// The engines compiled in, best first: "onednn" where present, "native" always. As
