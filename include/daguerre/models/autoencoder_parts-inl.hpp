@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "daguerre/models/autoencoder_parts.hpp"
-#include "daguerre/nn/attention.hpp"
+#include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/nn/resnet-inl.hpp"
 #include "daguerre/ops/elementwise.hpp"
 

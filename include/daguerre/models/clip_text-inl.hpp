@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "daguerre/models/clip_text.hpp"
-#include "daguerre/nn/attention.hpp"
+#include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "daguerre/nn/added_kv_attention.hpp"
-#include "daguerre/nn/attention.hpp"
+#include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/ops/elementwise.hpp"
 
 namespace daguerre::nn {

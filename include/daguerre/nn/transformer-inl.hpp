@@ -1,6 +1,6 @@
 #pragma once
 
-#include "daguerre/nn/attention.hpp"
+#include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/nn/transformer.hpp"
 #include "daguerre/ops/elementwise.hpp"
 

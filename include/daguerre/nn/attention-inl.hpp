@@ -1,0 +1,114 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "daguerre/nn/attention.hpp"
+#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/head_norm-inl.hpp"
+
+namespace daguerre::nn {
+namespace detail {
+
+inline ops::HeadNorm read_head_norm(const Loader& loader, const QueryKeyNorm& options, Index head_dim) {
+  ops::HeadNorm norm{.kind = options.kind, .gamma = {}, .beta = {}, .epsilon = options.epsilon};
+  if (options.elementwise_affine) {
+    norm.gamma = loader.tensor("weight", {head_dim});
+    if (options.kind == ops::HeadNorm::Kind::layer_norm) norm.beta = loader.tensor("bias", {head_dim});
+  }
+  return norm;
+}
+
+}  // namespace detail
+
+template <class T>
+Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
+    : options_(options), engine_(loader.context.engine) {
+  if (options.heads < 1 || options.head_dim < 1)
+    throw ConfigError("attention", loader.scope.prefix() + ": " + std::to_string(options.heads) +
+                                       " heads of " + std::to_string(options.head_dim) + " are not possible");
+
+  const bool old_names = !loader.scope.contains("to_q.weight") && loader.scope.contains("query.weight");
+  const Loader query = loader.sub(old_names ? "query" : "to_q");
+  const Loader key = loader.sub(old_names ? "key" : "to_k");
+  const Loader value = loader.sub(old_names ? "value" : "to_v");
+  const Loader out = old_names ? loader.sub("proj_attn") : loader.sub("to_out", 0);
+
+  const Index inner = options.heads * options.head_dim;
+  const typename Linear<T>::Options with_bias{.bias = options.bias};
+  if (options.cross_attention_dim == 0) {
+    to_qkv_ = Linear<T>::side_by_side(std::array{query, key, value}, options.query_dim, inner, with_bias);
+  } else {
+    to_q_.emplace(query, options.query_dim, inner, with_bias);
+    to_kv_ = Linear<T>::side_by_side(std::array{key, value}, options.cross_attention_dim, inner, with_bias);
+  }
+  to_out_.emplace(out, inner, options.query_dim, typename Linear<T>::Options{.bias = options.out_bias});
+  if (options.qk_norm) {
+    norm_q_ = detail::read_head_norm(loader.sub("norm_q"), *options.qk_norm, options.head_dim);
+    norm_k_ = detail::read_head_norm(loader.sub("norm_k"), *options.qk_norm, options.head_dim);
+  }
+}
+
+template <class T>
+Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor<T>& x,
+                                       const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias,
+                                       const Tensor<float>* residual) const {
+  const bool is_cross = options_.cross_attention_dim != 0;
+  if (is_cross != (encoder_hidden_states != nullptr))
+    throw ArgumentError("attention", is_cross ? "encoder_hidden_states are needed"
+                                              : "self-attention takes no encoder_hidden_states");
+  const Index inner = options_.heads * options_.head_dim;
+  using View = ops::TokenView<T>;
+  ops::AttentionArguments<T> arguments;
+  Tensor<T> q, kv;  // what the views borrow
+  if (is_cross) {
+    q = (*to_q_)(context, x);
+    kv = (*to_kv_)(context, *encoder_hidden_states);
+    arguments = {View::all(q), View::columns(kv, 0, inner), View::columns(kv, inner, inner)};
+  } else {
+    q = (*to_qkv_)(context, x);
+    arguments = {View::columns(q, 0, inner), View::columns(q, inner, inner),
+                 View::columns(q, 2 * inner, inner)};
+  }
+  Tensor<T> normed_q, normed_k;
+  if (norm_q_) {
+    normed_q = ops::norm_heads(context, arguments.query, options_.head_dim, *norm_q_);
+    normed_k = ops::norm_heads(context, arguments.key, options_.head_dim, *norm_k_);
+    arguments.query = View::all(normed_q);
+    arguments.key = View::all(normed_k);
+  }
+  arguments.heads = options_.heads;
+  arguments.scale = options_.scale_qk ? 1.0f / std::sqrt(static_cast<float>(options_.head_dim)) : 1.0f;
+  arguments.key_bias = key_bias;
+  return to_out_->accumulate(context, attend(context, *engine_, arguments), residual);
+}
+
+template <class T>
+SpatialAttention<T>::SpatialAttention(const Loader& loader, const Options& options)
+    : attention_(loader, {.query_dim = options.channels,
+                          .heads = options.heads,
+                          .head_dim = options.head_dim > 0 ? options.head_dim
+                                                           : options.channels / std::max(options.heads, 1),
+                          .bias = true}),
+      rescale_output_factor_(options.rescale_output_factor) {
+  if (options.norm_num_groups != 0)
+    norm_.emplace(loader.sub("group_norm"), options.channels, options.norm_num_groups, options.norm_epsilon);
+}
+
+template <class T>
+Tensor<float> SpatialAttention<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
+  const auto pixels = x.reshape({x.dim(0), -1, x.dim(-1)});
+  const auto normed = norm_ ? norm_->template apply<T>(context, pixels) : ops::cast<T>(context, pixels);
+  if (rescale_output_factor_ == 1.0f)
+    return attention_(context, normed, nullptr, nullptr, &pixels).reshape(x.shape());
+  return ops::add(context, attention_(context, normed), pixels, 1.0f / rescale_output_factor_)
+      .reshape(x.shape());
+}
+
+extern template class Attention<float>;
+extern template class Attention<bfloat16>;
+extern template class SpatialAttention<float>;
+extern template class SpatialAttention<bfloat16>;
+
+}  // namespace daguerre::nn
