@@ -6,7 +6,8 @@
 #include "daguerre/models/autoencoder_kl.hpp"
 #include "daguerre/models/autoencoder_parts-inl.hpp"
 #include "daguerre/models/detail/tiles.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/nn/linear-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {

@@ -5,7 +5,7 @@
 #include "daguerre/models/autoencoder_parts.hpp"
 #include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/nn/resnet-inl.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {

@@ -6,7 +6,7 @@
 
 #include "daguerre/models/clip_text.hpp"
 #include "daguerre/nn/attention-inl.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
 
 namespace daguerre::models {

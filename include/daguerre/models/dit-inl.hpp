@@ -5,7 +5,7 @@
 #include "daguerre/models/dit.hpp"
 #include "daguerre/nn/ada_norm-inl.hpp"
 #include "daguerre/nn/transformer-inl.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {

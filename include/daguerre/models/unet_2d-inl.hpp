@@ -5,7 +5,7 @@
 
 #include "daguerre/models/unet_2d.hpp"
 #include "daguerre/models/unet_2d_body-inl.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
 

@@ -6,7 +6,7 @@
 
 #include "daguerre/models/detail/unet_blocks-inl.hpp"
 #include "daguerre/models/unet_2d_body.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {

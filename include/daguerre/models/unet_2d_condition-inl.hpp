@@ -7,7 +7,7 @@
 #include "daguerre/models/unet_2d_body-inl.hpp"
 #include "daguerre/models/unet_2d_condition.hpp"
 #include "daguerre/models/unet_2d_condition_embeddings-inl.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
 

@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "daguerre/models/unet_2d_condition_embeddings.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/nn/linear-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/norm-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {

@@ -5,8 +5,8 @@
 
 #include "daguerre/models/autoencoder_parts-inl.hpp"
 #include "daguerre/models/vq_model.hpp"
-#include "daguerre/ops/elementwise.hpp"
-#include "daguerre/ops/embedding.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/embedding-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daguerre/nn/ada_group_norm.hpp"
+#include "daguerre/ops/norm-inl.hpp"
 
 namespace daguerre::nn {
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "daguerre/nn/ada_norm.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/nn/linear-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/modulation-inl.hpp"
 
 namespace daguerre::nn {
 

@@ -6,7 +6,7 @@
 
 #include "daguerre/nn/added_kv_attention.hpp"
 #include "daguerre/nn/attention-inl.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::nn {
 namespace detail {

@@ -5,8 +5,10 @@
 #include <cmath>
 
 #include "daguerre/nn/attention.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/nn/linear-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/head_norm-inl.hpp"
+#include "daguerre/ops/norm-inl.hpp"
 
 namespace daguerre::nn {
 namespace detail {

@@ -1,9 +1,12 @@
 #pragma once
 
+#include "daguerre/nn/conv-inl.hpp"
+#include "daguerre/nn/linear-inl.hpp"
 #include "daguerre/nn/resnet.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/fir.hpp"
-#include "daguerre/ops/resample.hpp"
+#include "daguerre/ops/norm-inl.hpp"
+#include "daguerre/ops/resample-inl.hpp"
 
 namespace daguerre::nn {
 

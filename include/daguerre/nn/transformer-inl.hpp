@@ -2,7 +2,8 @@
 
 #include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/nn/transformer.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/activation-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::nn {
 

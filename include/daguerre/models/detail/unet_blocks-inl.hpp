@@ -9,9 +9,9 @@
 #include "daguerre/models/detail/unet_blocks.hpp"
 #include "daguerre/models/detail/unet_k_blocks-inl.hpp"
 #include "daguerre/models/detail/unet_skip_blocks-inl.hpp"
-#include "daguerre/nn/conv.hpp"
+#include "daguerre/nn/conv-inl.hpp"
 #include "daguerre/nn/resnet-inl.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {

@@ -7,8 +7,8 @@
 #include "daguerre/models/detail/unet_blocks.hpp"
 #include "daguerre/nn/ada_group_norm-inl.hpp"
 #include "daguerre/nn/added_kv_attention-inl.hpp"
-#include "daguerre/nn/conv.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/nn/conv-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/fir.hpp"
 
 /// The blocks of the latent upscaler that k-diffusion's author trained for Stable Diffusion: the time steers

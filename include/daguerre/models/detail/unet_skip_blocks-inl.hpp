@@ -6,9 +6,9 @@
 
 #include "daguerre/models/detail/unet_attention-inl.hpp"
 #include "daguerre/models/detail/unet_blocks.hpp"
-#include "daguerre/nn/conv.hpp"
+#include "daguerre/nn/conv-inl.hpp"
 #include "daguerre/nn/resnet-inl.hpp"
-#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/fir.hpp"
 
 /// The blocks of NCSN++ (Song et al. 2021, app. H): on the way down the picture itself, ever smaller, is
