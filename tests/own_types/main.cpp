@@ -160,7 +160,7 @@ int main(int argc, char** argv) {
     context.engine = std::make_shared<host::NaiveEngine>();
     run_networks<float>(argv[1], context, 0.0);
     run_networks<double>(argv[1], context, 0.0);
-    run_networks<host::Float24>(argv[1], context, 1e-3);
+    run_networks<host::Float24>(argv[1], context, 3e-4);
     refuse_bfloat16(argv[1], context);
     // The library's own engines have no double.
     try {
