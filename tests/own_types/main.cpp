@@ -165,7 +165,7 @@ int main(int argc, char** argv) {
     // The library's own engines have no double.
     try {
       static_cast<void>(ops::make_engine("native")->as<double>());
-      expect(false, "the engine \"eigen\" does double");
+      expect(false, "the engine \"native\" does double");
     } catch (const ArgumentError& error) {
       expect(std::string(error.what()).find("\"native\" does not multiply double") != std::string::npos,
              error.what());
