@@ -9,6 +9,9 @@
 #include <thread>
 #include <vector>
 
+#if __has_include(<unistd.h>)
+#include <unistd.h>
+#endif
 #if __has_include(<pthread.h>) && __has_include(<signal.h>)
 #include <pthread.h>
 #include <signal.h>
@@ -73,6 +76,16 @@ class SignalsBlocked {
   SignalsBlocked& operator=(const SignalsBlocked&) = delete;
 };
 
+/// Tells a process from its child: after a fork the child has none of the threads, and locks that one of them
+/// held stay locked there for ever.
+long this_process() noexcept {
+#if __has_include(<unistd.h>)
+  return static_cast<long>(::getpid());
+#else
+  return 0;
+#endif
+}
+
 /// One call of parallel_for: lives on its caller's stack until no thread is inside.
 struct Region {
   const RangeFunction& body;
@@ -108,6 +121,9 @@ class ThreadPool {
   }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
+
+  /// False in a child of the process that it was made in, where it may not be touched.
+  bool is_usable() const noexcept { return process_ == this_process(); }
 
   void run(Region& region) {
     publish(region);
@@ -206,6 +222,7 @@ class ThreadPool {
   }
 
   const int wanted_;
+  const long process_ = this_process();
   std::mutex mutex_;
   std::condition_variable work_;  ///< there is a region, or the end
   std::condition_variable done_;  ///< a region's last helper has left
@@ -217,14 +234,19 @@ class ThreadPool {
   std::vector<std::jthread> threads_;
 };
 
-Threads::Threads(int count)
-    : count_(std::max(count, 1)), pool_(count_ == 1 ? nullptr : std::make_shared<ThreadPool>(count_ - 1)) {}
+Threads::Threads(int count) : count_(std::max(count, 1)) {
+  if (count_ == 1) return;
+  // A child of fork leaves its copy alone: threads that are not there cannot be joined.
+  pool_ = {std::make_unique<ThreadPool>(count_ - 1).release(), [](ThreadPool* pool) {
+             if (pool->is_usable()) delete pool;
+           }};
+}
 
 void parallel_for(const Threads& threads, Index count, Index grain, RangeFunction body) {
   if (count <= 0) return;
   const Index possible = std::max<Index>(count / std::max<Index>(grain, 1), 1);
   const auto workers = static_cast<int>(std::min<Index>(possible, threads.count()));
-  if (workers == 1) return body(0, count);
+  if (workers == 1 || !threads.pool_->is_usable()) return body(0, count);
   // More pieces than workers: one that is held up by other programs leaves the rest to the others.
   Region region(body, count, std::min<Index>(possible, 8 * workers), workers - 1);
   threads.pool_->run(region);
