@@ -36,7 +36,7 @@ nlohmann::json config_of(const Checkpoint& checkpoint, const std::string& part) 
 /// Builds every network of its configuration, each of which must find all its weights and leave none.
 void build_all(const Checkpoint& checkpoint) {
   ops::Context context;
-  context.engine = ops::make_engine("eigen");
+  context.engine = ops::make_engine("native");
   for (const auto& part : checkpoint.parts) {
     INFO(checkpoint.family << " " << part.name);
     const nn::Loader loader{weights::Scope(part.weights), context};
