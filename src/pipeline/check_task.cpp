@@ -68,7 +68,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
   if (task.prompts.empty()) throw ArgumentError(pipeline_name, "there is no prompt");
   check_numbers(task);
   check_labels(task, denoiser);
-  const bool has_image = !task.image.empty() || !task.image_latents.empty();
+  const bool has_image = task.has_image();
   if (has_image && !family.tasks.image)
     throw ArgumentError(pipeline_name, family.title + " takes no picture to start from");
   if (!task.image.empty() && !task.image_latents.empty())

@@ -25,7 +25,7 @@ std::string not_a_model(const weights::Checkpoint& checkpoint) {
   for (const auto& name : checkpoint.missing) missing += (missing.empty() ? "" : ", ") + name;
   const std::string what = checkpoint.source + " is " + checkpoint.title;
   if (checkpoint.pipeline_class.empty())
-    return what + ", which makes no pictures by itself; give a model: a folder, or a file that holds one";
+    return what + "; it makes no pictures by itself: give a model, a folder or a file that holds one";
   return what + " without " + missing +
          ": give the files that hold these, too, or a file or folder with the whole model";
 }

@@ -100,12 +100,11 @@ std::string unusual_size(const GenerateOptions& options, const Task& task,
          ": it takes long and things may come out twice; give a width or a height to scale it";
 }
 
-void set_prompts(const GenerateOptions& options, const ClassNames& names, Task& task) {
+void set_prompts(const GenerateOptions& options, const std::vector<std::int32_t>& labels, Task& task) {
   Prompt prompt{.text = options.prompt, .negative = options.negative_prompt};
   if (!options.prompt_2.empty()) prompt.text_2 = options.prompt_2;
   prompt.negative_2 = options.negative_prompt_2;
   task.prompts.assign(static_cast<std::size_t>(options.count), prompt);
-  const auto labels = classes_for_all(options, names);
   for (std::size_t i = 0; i < labels.size(); ++i) task.prompts[i].label = labels[i];
 }
 
@@ -131,7 +130,8 @@ Plan plan_for(const GenerateOptions& options, const Model& model, const ClassNam
   refuse_what_is_not_read(options, family);
   Plan plan;
   auto& task = plan.task;
-  set_prompts(options, class_names, task);
+  const auto labels = classes_for_all(options, class_names);
+  set_prompts(options, labels, task);
   const auto trained = model.default_size();
   const std::pair default_size{trained[1], trained[0]};
   std::tie(task.width, task.height) = size_of(options, model.format().space_ratio, default_size);
@@ -153,10 +153,8 @@ Plan plan_for(const GenerateOptions& options, const Model& model, const ClassNam
   if (auto warning = unusual_size(options, task, default_size); !warning.empty())
     plan.warnings.push_back(std::move(warning));
 
-  if (const auto labels = classes_for_all(options, class_names); !labels.empty())
-    plan.parameters.emplace_back("Class", classes_text(labels, class_names));
-  const bool from_picture = !task.image.empty() || !task.image_latents.empty();
-  if (from_picture && !family.tasks.needs_image && !task.denoising_start)
+  if (!labels.empty()) plan.parameters.emplace_back("Class", classes_text(labels, class_names));
+  if (task.has_image() && !family.tasks.needs_image && !task.denoising_start)
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
   if (family.tasks.needs_image)
     plan.parameters.emplace_back("Image CFG scale", number(static_cast<double>(task.guidance.image_scale)));

@@ -67,7 +67,6 @@ void set_calls(const Task& task, Start& start) {
   options.steps = task.steps;
   options.eta = task.eta;
   options.use_clipped_model_output = task.use_clipped_model_output;
-  const bool has_image = !task.image.empty() || !task.image_latents.empty();
   const auto whole = task.sampler->start(options);
   const auto timesteps = whole->timesteps();
   const int order = task.sampler->order();
@@ -80,7 +79,7 @@ void set_calls(const Task& task, Start& start) {
     if (kept == 0 || start.first_call >= whole->calls())
       throw ArgumentError(pipeline_name, "denoising_start " + std::to_string(*task.denoising_start) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
-  } else if (has_image) {
+  } else if (task.has_image()) {
     const auto kept = std::min(static_cast<int>(task.steps * task.strength), task.steps);
     if (kept < 1)
       throw ArgumentError(pipeline_name, "strength " + std::to_string(task.strength) + " of " +
@@ -126,10 +125,10 @@ Start prepare(const ops::Context& context, const Task& task, const Family& famil
 
   set_calls(task, start);
   const auto& run = *start.run;
-  const bool has_image = !task.image.empty() || !task.image_latents.empty(), inpaints = !task.mask.empty();
+  const bool inpaints = !task.mask.empty();
   const bool joins = components.denoiser->info().in_channels != format.channels;
   // Inpainting at full strength starts from pure noise; image to image never does.
-  const bool from_noise = !has_image || (inpaints && task.strength == 1.0 && !task.denoising_start);
+  const bool from_noise = !task.has_image() || (inpaints && task.strength == 1.0 && !task.denoising_start);
   Tensor<float> image_latents;
   if (!task.image_latents.empty())
     image_latents = repeated(task.image_latents, batch);

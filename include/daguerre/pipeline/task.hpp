@@ -46,6 +46,9 @@ struct Task {
   /// al. 2022). With a start nothing is added to the image, whose noise is that of the start.
   std::optional<double> denoising_start{}, denoising_end{};
   std::shared_ptr<const samplers::Sampler> sampler;
+
+  /// Whether there is a picture to start from, in pixels or in latents.
+  bool has_image() const noexcept { return !image.empty() || !image_latents.empty(); }
 };
 
 }  // namespace daguerre

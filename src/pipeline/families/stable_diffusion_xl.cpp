@@ -16,7 +16,7 @@ Tensor<float> time_ids(const Task& task, bool has_score, Side side) {
   Extent crop = micro.crop_top_left;
   double score = micro.aesthetic_score;
   if (side == Side::negative) {
-    const bool from_picture = !task.image.empty() || !task.image_latents.empty();
+    const bool from_picture = task.has_image();
     if (from_picture || (micro.negative_original_size && micro.negative_target_size)) {
       original = micro.negative_original_size.value_or(original);
       target = micro.negative_target_size.value_or(target);
