@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include <daguerre/pipeline/image.hpp>
+#include <daguerre/core/random.hpp>
+#include <daguerre/media/image.hpp>
 #include <daguerre/samplers/registry.hpp>
-#include <daguerre/tensor/random.hpp>
 
 namespace {
 
@@ -85,7 +85,7 @@ struct Trial {
 /// Points that the sampler makes of noise.
 Tensor<float> sample(const Trial& trial, Index count, std::uint64_t seed) {
   const auto registry = daguerre::samplers::SamplerRegistry::standard();
-  const auto sampler = registry.make(trial.name, daguerre::weights::Config::parse(trial.config, trial.name));
+  const auto sampler = registry.make(trial.name, daguerre::Config::parse(trial.config, trial.name));
   const auto run = sampler->start(trial.options);
   const auto generator = daguerre::make_generator("torch-cpu", seed);
   const auto noise = [&](const daguerre::Shape& shape) { return generator->randn(shape); };

@@ -122,7 +122,7 @@ daguerre::Family disc_family() {
 
 /// What stands for a model folder.
 daguerre::ModelSource disc_model() {
-  using daguerre::weights::Config;
+  using daguerre::Config;
   const daguerre::ModelSource empty(
       "disc",
       Config::parse(R"({"_class_name": "DiscPipeline", "id2label": {"0": "red", "1": "green", "2": "blue"}})",

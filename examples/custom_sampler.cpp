@@ -66,7 +66,7 @@ class LogSpacedRun final : public samplers::SamplerRun {
 /// What does not change. Reads the keys that it knows of the model's scheduler_config.json.
 class LogSpacedSampler final : public samplers::Sampler {
  public:
-  explicit LogSpacedSampler(const weights::Config& config)
+  explicit LogSpacedSampler(const Config& config)
       : schedule_({.num_train_timesteps = config.get("num_train_timesteps", 1000),
                    .beta_start = config.get("beta_start", 0.00085),
                    .beta_end = config.get("beta_end", 0.012),
@@ -95,9 +95,8 @@ int main(int argc, char** argv) {
   }
   try {
     auto registry = samplers::SamplerRegistry::standard();
-    registry.add("LogSpacedScheduler", [](const weights::Config& config) {
-      return std::make_shared<const LogSpacedSampler>(config);
-    });
+    registry.add("LogSpacedScheduler",
+                 [](const Config& config) { return std::make_shared<const LogSpacedSampler>(config); });
     registry.add_name("log-spaced", "LogSpacedScheduler");
 
     LoadOptions load;

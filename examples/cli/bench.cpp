@@ -11,9 +11,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <daguerre/config/config.hpp>
 #include <daguerre/daguerre.hpp>
 #include <daguerre/ops/engine.hpp>
-#include <daguerre/weights/config.hpp>
 
 #include "bench_report.hpp"
 #include "commands.hpp"

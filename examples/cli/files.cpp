@@ -5,8 +5,8 @@
 #include <string>
 #include <system_error>
 
-#include <daguerre/error.hpp>
-#include <daguerre/tensor/layout.hpp>
+#include <daguerre/core/error.hpp>
+#include <daguerre/core/layout.hpp>
 #include <daguerre/weights/safetensors.hpp>
 
 namespace daguerre::cli {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include <daguerre/tensor/tensor.hpp>
+#include <daguerre/core/tensor.hpp>
 
 namespace daguerre::cli {
 

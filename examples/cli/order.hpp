@@ -22,8 +22,8 @@ struct Order {
   /// In the place of a whole model: the files that hold its parts.
   std::string denoiser, autoencoder;
   std::vector<std::string> text_encoders;
-  std::string refiner;           ///< a second model, which goes on with the first one's latents
-  double refiner_start = 0.8;    ///< the part of the schedule that the first one does
+  std::string refiner;         ///< a second model, which goes on with the first one's latents
+  double refiner_start = 0.8;  ///< the part of the schedule that the first one does
   std::string tokenizer, configs, variant;
   LoadOptions load;
   GenerateOptions generate;

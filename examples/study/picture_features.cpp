@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include <daguerre/core/parallel.hpp>
 #include <daguerre/ops/engine.hpp>
-#include <daguerre/tensor/parallel.hpp>
 
 namespace daguerre::study {
 namespace {

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
+#include <daguerre/media/image.hpp>
 #include <daguerre/ops/context.hpp>
 #include <daguerre/pipeline/component_registry.hpp>
-#include <daguerre/pipeline/image.hpp>
 
 namespace daguerre::study {
 

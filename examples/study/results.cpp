@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include <daguerre/error.hpp>
+#include <daguerre/core/error.hpp>
 
 namespace daguerre::study {
 

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <daguerre/tensor/shape.hpp>
+#include <daguerre/core/shape.hpp>
 
 namespace daguerre::study {
 

@@ -9,17 +9,17 @@
 
 #include <CLI/CLI.hpp>
 
+#include <daguerre/core/parallel.hpp>
 #include <daguerre/ops/engine.hpp>
 #include <daguerre/pipeline/denoising.hpp>
 #include <daguerre/samplers/registry.hpp>
-#include <daguerre/tensor/parallel.hpp>
 
 namespace daguerre::study {
 namespace {
 
 /// What Pipeline sets for Stable Diffusion: its latents are not confined to [-1, 1], timesteps count from 1.
-weights::Config scheduler_of(const LatentMaker::Options& options) {
-  return weights::Config::load(options.model / "scheduler" / "scheduler_config.json")
+Config scheduler_of(const LatentMaker::Options& options) {
+  return Config::load(options.model / "scheduler" / "scheduler_config.json")
       .with(R"({"steps_offset": 1, "clip_sample": false, "timestep_spacing": ")" + options.spacing + "\"}");
 }
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include <daguerre/config/config.hpp>
 #include <daguerre/ops/context.hpp>
 #include <daguerre/pipeline/model.hpp>
-#include <daguerre/weights/config.hpp>
 
 #include "results.hpp"
 
@@ -47,7 +47,7 @@ class LatentMaker {
   Options options_;
   ops::Context context_;
   Model model_;
-  weights::Config scheduler_;
+  Config scheduler_;
   std::vector<Prompt> prompts_;
   std::vector<Conditions> conditions_;
 };

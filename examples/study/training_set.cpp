@@ -5,7 +5,7 @@
 #include <numeric>
 #include <random>
 
-#include <daguerre/error.hpp>
+#include <daguerre/core/error.hpp>
 
 namespace daguerre::study {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <daguerre/pipeline/image.hpp>
+#include <daguerre/media/image.hpp>
 
 namespace daguerre::study {
 

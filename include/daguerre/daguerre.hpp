@@ -1,10 +1,11 @@
 #pragma once
 
-/// The facade: everything a host application needs to make pictures. Costs the host little: no Eigen, JSON or stb behind
-/// it. The layers below (tensor/, ops/, weights/, nn/, models/, text/, samplers/) have headers of their own.
+/// The facade: everything a host application needs to make pictures. Costs the host little: no Eigen, JSON or
+/// stb behind it. The layers below (tensor/, ops/, weights/, nn/, models/, text/, samplers/) have headers of
+/// their own.
 
-#include "daguerre/error.hpp"
-#include "daguerre/pipeline/image.hpp"
-#include "daguerre/pipeline/infotext.hpp"
+#include "daguerre/core/error.hpp"
+#include "daguerre/core/version.hpp"
+#include "daguerre/media/image.hpp"
+#include "daguerre/media/infotext.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
-#include "daguerre/version.hpp"

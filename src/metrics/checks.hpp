@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre::metrics {
 

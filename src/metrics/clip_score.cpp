@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "daguerre/core/eigen.hpp"
 #include "daguerre/metrics/spread.hpp"
-#include "daguerre/tensor/eigen.hpp"
 #include "metrics/checks.hpp"
 
 namespace daguerre::metrics {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "metrics/checks.hpp"
 
 namespace daguerre::metrics {

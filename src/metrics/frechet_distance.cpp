@@ -8,8 +8,8 @@
 #include <Eigen/Eigenvalues>
 #include <Eigen/SVD>
 
+#include "daguerre/core/eigen.hpp"
 #include "daguerre/metrics/spread.hpp"
-#include "daguerre/tensor/eigen.hpp"
 #include "metrics/checks.hpp"
 #include "metrics/permutation.hpp"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "metrics/checks.hpp"
 #include "metrics/permutation.hpp"
 

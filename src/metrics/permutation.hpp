@@ -3,7 +3,7 @@
 #include <random>
 #include <vector>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre::metrics {
 

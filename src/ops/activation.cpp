@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "daguerre/ops/activation-inl.hpp"
-#include "ops/kernels.hpp"
+#include "ops/engines/native/kernels.hpp"
 
 namespace daguerre::ops {
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "ops/engines.hpp"
-#include "ops/kernels.hpp"
+#include "ops/engines/engines.hpp"
+#include "ops/engines/native/kernels.hpp"
 
 namespace daguerre::ops {
 

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "daguerre/ops/elementwise-inl.hpp"
-#include "ops/kernels.hpp"
+#include "ops/engines/native/kernels.hpp"
 
 namespace daguerre::ops {
 

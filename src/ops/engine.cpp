@@ -1,9 +1,8 @@
-#include "daguerre/ops/engine-inl.hpp"
-
 #include <algorithm>
 
-#include "ops/engines.hpp"
-#include "ops/kernels.hpp"
+#include "daguerre/ops/engine-inl.hpp"
+#include "ops/engines/engines.hpp"
+#include "ops/engines/native/kernels.hpp"
 
 namespace daguerre::ops {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ops/engines.hpp"
+#include "ops/engines/engines.hpp"
 
 namespace daguerre::ops {
 namespace {

@@ -1,6 +1,6 @@
 #include "daguerre/ops/detail/rows.hpp"
 
-#include "ops/kernels.hpp"
+#include "ops/engines/native/kernels.hpp"
 
 namespace daguerre::ops::detail {
 

@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "ops/kernels.hpp"
-#include "tensor/stored_elements.hpp"
+#include "core/stored_elements.hpp"
+#include "ops/engines/native/kernels.hpp"
 
 namespace daguerre::ops {
 namespace {

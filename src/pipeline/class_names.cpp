@@ -4,9 +4,9 @@
 #include <charconv>
 #include <vector>
 
-#include "daguerre/error.hpp"
-#include "weights/json.hpp"
-#include "weights/text.hpp"
+#include "config/json.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 
 namespace daguerre {
 namespace {
@@ -41,14 +41,14 @@ ClassNames ClassNames::parse(std::string_view json, const std::string& source) {
   const auto fail = [&](const std::string& problem) {
     return ConfigError("pipeline", source + ": id2label " + problem);
   };
-  const auto root = weights::parse_json(json, source);
+  const auto root = parse_json(json, source);
   if (!root.is_object()) throw fail("must be an object of ids and labels");
   std::map<std::int32_t, std::string> labels;
   for (const auto& [key, value] : root.items()) {
     std::int32_t id = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (error != std::errc() || end != key.data() + key.size() || id < 0)
-      throw fail("has the key " + weights::in_quotes(key) + ", expected a class id");
+      throw fail("has the key " + in_quotes(key) + ", expected a class id");
     if (!value.is_string()) throw fail("has a label of class " + key + " that is not a string");
     labels.emplace(id, value.get<std::string>());
   }
@@ -66,7 +66,7 @@ std::int32_t ClassNames::find(std::string_view name) const {
       similar += (similar.empty() ? "" : "; ") + std::to_string(id) + " " + label;
   }
   if (found.size() == 1) return found.front();
-  const std::string quoted = weights::in_quotes(name);
+  const std::string quoted = in_quotes(name);
   if (found.empty())
     throw ArgumentError("pipeline", "no class is called " + quoted +
                                         (labels_.empty()   ? "; this model names no classes, give an id"

@@ -1,8 +1,8 @@
 #include "daguerre/pipeline/component_registry.hpp"
 
+#include "core/text.hpp"
 #include "pipeline/components/components.hpp"
 #include "pipeline/name.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre {
 namespace {
@@ -14,9 +14,8 @@ const Open& opener_of(const std::map<std::string, Open, std::less<>>& openers,
   if (found != openers.end()) return found->second;
   std::string known;
   for (const auto& [name, open] : openers) known.append(known.empty() ? "" : ", ").append(name);
-  throw ConfigError(pipeline_name, source.config_path() + ": class " + weights::in_quotes(source.class_name) +
-                                       " of " + weights::in_quotes(source.name) +
-                                       " is not supported; supported are: " + known);
+  throw ConfigError(pipeline_name, source.config_path() + ": class " + in_quotes(source.class_name) + " of " +
+                                       in_quotes(source.name) + " is not supported; supported are: " + known);
 }
 
 }  // namespace

@@ -2,17 +2,16 @@
 
 #include <algorithm>
 
+#include "core/text.hpp"
 #include "pipeline/families/families.hpp"
 #include "pipeline/name.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre {
 
 const TextEncoder& Components::text_encoder(std::string_view name) const {
   const auto found = text_encoders.find(name);
   if (found == text_encoders.end())
-    throw ArgumentError(pipeline_name,
-                        "the model has no " + weights::in_quotes(name) + " to read a prompt with");
+    throw ArgumentError(pipeline_name, "the model has no " + in_quotes(name) + " to read a prompt with");
   return *found->second;
 }
 
@@ -39,8 +38,7 @@ void FamilyRegistry::add(Family family) {
 const PipelineClass& FamilyRegistry::pipeline_class(const Family& family, std::string_view class_name) {
   for (const auto& pipeline : family.classes)
     if (pipeline.name == class_name) return pipeline;
-  throw ArgumentError(pipeline_name,
-                      "the family " + family.name + " has no class " + weights::in_quotes(class_name));
+  throw ArgumentError(pipeline_name, "the family " + family.name + " has no class " + in_quotes(class_name));
 }
 
 const Family& FamilyRegistry::of_class(std::string_view class_name, const std::string& source) const {
@@ -50,7 +48,7 @@ const Family& FamilyRegistry::of_class(std::string_view class_name, const std::s
       if (pipeline.name == class_name) return family;
       known.append(known.empty() ? "" : ", ").append(pipeline.name);
     }
-  throw ConfigError(pipeline_name, source + ": pipeline class " + weights::in_quotes(class_name) +
+  throw ConfigError(pipeline_name, source + ": pipeline class " + in_quotes(class_name) +
                                        " is not supported; supported are: " + known);
 }
 

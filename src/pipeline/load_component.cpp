@@ -2,7 +2,7 @@
 
 namespace daguerre {
 
-void report_leftovers(const weights::Config& config, const LoadContext& context) {
+void report_leftovers(const Config& config, const LoadContext& context) {
   std::string names;
   for (const auto& key : config.leftover_keys()) names += (names.empty() ? "" : ", ") + key;
   if (!names.empty())

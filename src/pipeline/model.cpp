@@ -31,7 +31,7 @@ class PixelSpace final : public Autoencoder {
 
 /// A copy of `config` in which the keys of `overrides` hold, also where the file says of them that they were
 /// defaults, which another class replaces by its own.
-weights::Config overridden(const weights::Config& config, const std::string& overrides) {
+Config overridden(const Config& config, const std::string& overrides) {
   auto changes = nlohmann::json::parse(overrides);
   if (changes.empty()) return config;
   if (config.has("_use_default_values")) {
@@ -44,10 +44,10 @@ weights::Config overridden(const weights::Config& config, const std::string& ove
 
 }  // namespace
 
-weights::Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline) {
+Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline) {
   const auto part = source.part("scheduler");
   const auto config =
-      part.given_config ? *part.given_config : weights::Config::load(part.folder / "scheduler_config.json");
+      part.given_config ? *part.given_config : Config::load(part.folder / "scheduler_config.json");
   (void)config.class_name();  // checks that it is a name, though model_index.json decides
   const nlohmann::json class_change{
       {"_class_name", pipeline.scheduler_class.empty() ? part.class_name : pipeline.scheduler_class}};

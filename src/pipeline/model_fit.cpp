@@ -3,9 +3,9 @@
 #include <array>
 #include <utility>
 
+#include "core/text.hpp"
 #include "daguerre/samplers/registry.hpp"
 #include "pipeline/name.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre {
 namespace {
@@ -44,7 +44,7 @@ void check_fit(std::span<const TextEncoderInfo> text_encoders, const DenoiserInf
                 std::to_string(latent) + ", or " + std::to_string(2 * latent) + " with a variance");
 }
 
-void check_variance(const weights::Config& scheduler, Index channels, Index out_channels,
+void check_variance(const Config& scheduler, Index channels, Index out_channels,
                     const std::string& denoiser) {
   const std::string name = scheduler.class_name();
   if (!samplers::SamplerRegistry::standard().knows_class(name)) return;  // a host's own
@@ -100,8 +100,8 @@ void TokenRows::check(const text::ClipTokenizer& tokenizer, const std::string& p
   for (const auto id : tokenizer.window(prompt).ids)
     if (id >= rows_)
       throw ArgumentError(pipeline_name, std::string("the ") + what + " has the token " +
-                                             weights::in_quotes(tokenizer.decode(std::array{id})) +
-                                             ", number " + std::to_string(id) + ", but " + counts());
+                                             in_quotes(tokenizer.decode(std::array{id})) + ", number " +
+                                             std::to_string(id) + ", but " + counts());
 }
 
 }  // namespace daguerre

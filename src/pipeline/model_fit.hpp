@@ -4,10 +4,10 @@
 #include <span>
 #include <string>
 
-#include "daguerre/models/clip_text.hpp"
+#include "daguerre/config/config.hpp"
+#include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/pipeline/components.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
-#include "daguerre/weights/config.hpp"
 
 /// Whether the parts of a model fit each other. What is told names the files on both sides.
 namespace daguerre {
@@ -21,8 +21,7 @@ void check_fit(std::span<const TextEncoderInfo> text_encoders, const DenoiserInf
 
 /// Throws ConfigError when a denoiser of `channels` channels in and `out_channels` out cannot work with the
 /// scheduler: one learns a variance, the other knows none. `denoiser` is the path of its configuration.
-void check_variance(const weights::Config& scheduler, Index channels, Index out_channels,
-                    const std::string& denoiser);
+void check_variance(const Config& scheduler, Index channels, Index out_channels, const std::string& denoiser);
 
 /// Tokens of a tokenizer against the rows that the text encoder has for them.
 class TokenRows {

@@ -7,10 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/weights/key_map.hpp"
 #include "pipeline/name.hpp"
-#include "weights/text.hpp"
 #include "weights/weight_files.hpp"
 
 namespace daguerre {
@@ -106,7 +106,7 @@ std::string no_index(const fs::path& path) {
 }
 
 /// The class of the pipeline that `index` describes.
-std::string pipeline_class(const weights::Config& index) {
+std::string pipeline_class(const Config& index) {
   // A pipeline of the model's own code is named by a file and a class in it.
   const auto root = nlohmann::json::parse(index.dump());
   const auto name = root.find("_class_name");
@@ -124,19 +124,19 @@ std::string ComponentSource::config_path() const {
   return given_config ? given_config->source() : (folder / "config.json").string();
 }
 
-weights::Config ComponentSource::config() const {
+Config ComponentSource::config() const {
   const std::string class_change = nlohmann::json{{"_class_name", class_name}}.dump();
   if (given_config) return given_config->with(class_change);
   const auto file = folder / "config.json";
   if (in_root && !is_there(file))
-    throw FileError(pipeline_name, folder.string() + ": there is no folder " + weights::in_quotes(name) +
+    throw FileError(pipeline_name, folder.string() + ": there is no folder " + in_quotes(name) +
                                        ", and no config.json beside " + index_name);
-  auto config = weights::Config::load(file);
+  auto config = Config::load(file);
   const auto own = config.class_name();  // also checks that it is a name
   if (in_root && !own.empty() && own != class_name && library == "diffusers")
-    throw ConfigError(pipeline_name, folder.string() + ": there is no folder " + weights::in_quotes(name) +
+    throw ConfigError(pipeline_name, folder.string() + ": there is no folder " + in_quotes(name) +
                                          ", and the config.json beside " + index_name + " is of a " +
-                                         weights::in_quotes(own) + ", not of the " + class_name);
+                                         in_quotes(own) + ", not of the " + class_name);
   return std::move(config).with(class_change);
 }
 
@@ -158,12 +158,12 @@ ModelSource ModelSource::open_folder(const fs::path& path) {
   if (!is_folder(path)) throw FileError(pipeline_name, not_a_folder(path));
   const fs::path file = path / index_name;
   if (!is_there(file)) throw FileError(pipeline_name, no_index(path));
-  ModelSource result(model_name(path), weights::Config::load(file));
+  ModelSource result(model_name(path), Config::load(file));
   result.path_ = path;
   return result;
 }
 
-ModelSource::ModelSource(std::string name, weights::Config index)
+ModelSource::ModelSource(std::string name, Config index)
     : name_(std::move(name)), index_(std::move(index)), class_name_(pipeline_class(index_)) {}
 
 ModelSource ModelSource::with(ComponentSource part) const {
@@ -184,7 +184,7 @@ std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
   if (value.is_array() && value.size() == 2 && (value[0].is_null() || value[1].is_null()))
     return std::nullopt;
   if (!value.is_array() || value.size() != 2 || !is_name(value[0]) || !is_name(value[1]))
-    throw ConfigError(pipeline_name, index_.source() + ": " + weights::in_quotes(name) +
+    throw ConfigError(pipeline_name, index_.source() + ": " + in_quotes(name) +
                                          " must be a library and a class, found " + entry->substr(0, 200));
   ComponentSource part{std::string(name), value[0].get<std::string>(), value[1].get<std::string>()};
   part.folder = path_ / name;
@@ -197,11 +197,11 @@ std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
 ComponentSource ModelSource::part(std::string_view name, const std::vector<std::string>& class_names) const {
   auto found = find(name);
   if (!found)
-    throw ConfigError(pipeline_name, index_.source() + ": there is no " + weights::in_quotes(name) +
-                                         ", which a " + class_name_ + " needs");
+    throw ConfigError(pipeline_name, index_.source() + ": there is no " + in_quotes(name) + ", which a " +
+                                         class_name_ + " needs");
   if (found->library != "diffusers" && found->library != "transformers")
-    throw ConfigError(pipeline_name, index_.source() + ": " + weights::in_quotes(name) +
-                                         " is of the library " + weights::in_quotes(found->library) +
+    throw ConfigError(pipeline_name, index_.source() + ": " + in_quotes(name) + " is of the library " +
+                                         in_quotes(found->library) +
                                          ", supported are diffusers and transformers");
   std::string known;
   for (const auto& class_name : class_names) {
@@ -209,9 +209,8 @@ ComponentSource ModelSource::part(std::string_view name, const std::vector<std::
     known.append(known.empty() ? "" : ", ").append(class_name);
   }
   if (known.empty()) return *found;
-  throw ConfigError(pipeline_name, index_.source() + ": class " + weights::in_quotes(found->class_name) +
-                                       " of " + weights::in_quotes(name) +
-                                       " is not supported; supported are: " + known);
+  throw ConfigError(pipeline_name, index_.source() + ": class " + in_quotes(found->class_name) + " of " +
+                                       in_quotes(name) + " is not supported; supported are: " + known);
 }
 
 std::string model_name(const fs::path& path) {

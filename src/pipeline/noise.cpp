@@ -1,6 +1,6 @@
 #include "daguerre/pipeline/noise.hpp"
 
-#include "daguerre/tensor/layout.hpp"
+#include "daguerre/core/layout.hpp"
 
 namespace daguerre {
 

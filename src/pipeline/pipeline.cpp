@@ -3,12 +3,12 @@
 #include <chrono>
 #include <cmath>
 
+#include "daguerre/config/config.hpp"
+#include "daguerre/core/version.hpp"
+#include "daguerre/media/infotext.hpp"
 #include "daguerre/ops/engine.hpp"
-#include "daguerre/pipeline/infotext.hpp"
 #include "daguerre/pipeline/model.hpp"
 #include "daguerre/samplers/registry.hpp"
-#include "daguerre/version.hpp"
-#include "daguerre/weights/config.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/plan.hpp"
@@ -65,7 +65,7 @@ struct Pipeline::State {
   Threads threads;
   LogSink log;
   samplers::SamplerRegistry registry;
-  weights::Config scheduler_config;
+  Config scheduler_config;
   std::shared_ptr<const samplers::Sampler> own_sampler;
   ClassNames class_names;
   Model model;

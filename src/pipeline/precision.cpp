@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 
 namespace daguerre {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <string>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
@@ -123,7 +123,7 @@ class TcdRun final : public DiscreteRun {
   double eta_;
 };
 
-void read_consistency(const weights::Config& config, ConsistencyConfig& result) {
+void read_consistency(const daguerre::Config& config, ConsistencyConfig& result) {
   result.schedule = read_noise_schedule(config, {.zero_snr = true}, result.schedule);
   result.prediction_type = read_prediction_type(config);
   result.original_inference_steps = config.get("original_inference_steps", result.original_inference_steps);
@@ -144,7 +144,7 @@ ConsistencyConfig::ConsistencyConfig() {
   schedule.beta_schedule = BetaSchedule::scaled_linear;
 }
 
-LcmConfig LcmConfig::from(const weights::Config& config) {
+LcmConfig LcmConfig::from(const daguerre::Config& config) {
   LcmConfig result;
   read_consistency(config, result);
   result.limits = read_limits(config, false);
@@ -161,7 +161,7 @@ std::unique_ptr<SamplerRun> LcmSampler::start(const RunOptions& options) const {
   return std::make_unique<LcmRun>(config_, schedule_, options);
 }
 
-TcdConfig TcdConfig::from(const weights::Config& config) {
+TcdConfig TcdConfig::from(const daguerre::Config& config) {
   TcdConfig result;
   read_consistency(config, result);
   return result;

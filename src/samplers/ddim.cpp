@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
 
@@ -56,7 +56,7 @@ class DdimRun final : public DiscreteRun {
 
 }  // namespace
 
-DdimConfig DdimConfig::from(const weights::Config& config) {
+DdimConfig DdimConfig::from(const daguerre::Config& config) {
   DdimConfig result;
   result.schedule = read_noise_schedule(config, {.zero_snr = true});
   result.prediction_type = read_prediction_type(config);

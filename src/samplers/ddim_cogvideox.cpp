@@ -107,7 +107,7 @@ CogVideoXDdimConfig::CogVideoXDdimConfig() {
   schedule.beta_schedule = BetaSchedule::scaled_linear;
 }
 
-CogVideoXDdimConfig CogVideoXDdimConfig::from(const weights::Config& config) {
+CogVideoXDdimConfig CogVideoXDdimConfig::from(const daguerre::Config& config) {
   CogVideoXDdimConfig result;
   result.schedule = read_noise_schedule(config, {.zero_snr = true}, result.schedule);
   result.prediction_type = read_prediction_type(config);

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <tuple>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
 #include "samplers/scheduler_keys.hpp"
@@ -97,7 +97,7 @@ class DdpmRun final : public DiscreteRun {
 
 }  // namespace
 
-DdpmConfig DdpmConfig::from(const weights::Config& config) {
+DdpmConfig DdpmConfig::from(const daguerre::Config& config) {
   DdpmConfig result;
   result.schedule = read_noise_schedule(config, {.sigmoid = true, .laplace = true, .zero_snr = true});
   result.prediction_type = read_prediction_type(config);

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/lambda_levels.hpp"
 #include "samplers/multistep.hpp"
 #include "samplers/numerics.hpp"
@@ -101,7 +101,7 @@ class DeisRun final : public LambdaRun {
 
 }  // namespace
 
-DeisConfig DeisConfig::from(const weights::Config& config) {
+DeisConfig DeisConfig::from(const daguerre::Config& config) {
   DeisConfig result;
   read_lambda_sampler(config, {}, false, result);
   // The names of other multistep samplers' forms are taken for its only one, as diffusers does when it

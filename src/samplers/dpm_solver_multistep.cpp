@@ -31,7 +31,7 @@ class VariancePreservingRun final : public DpmMultistepRun {
 
 }  // namespace
 
-DpmMultistepConfig DpmMultistepConfig::from(const weights::Config& config) {
+DpmMultistepConfig DpmMultistepConfig::from(const daguerre::Config& config) {
   DpmMultistepConfig result;
   read_dpm_solver(config, {.zero_snr = true}, true, result);
   read_timesteps(config, result.timestep_spacing, result.steps_offset);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/read_config.hpp"
 
 namespace daguerre::samplers {
@@ -169,7 +169,7 @@ Tensor<float> DpmMultistepRun::advance(const Tensor<float>& model_output, Index 
   return apply(planned(i), sample, noise);
 }
 
-void read_dpm_method(const weights::Config& config, DpmSolverConfig& result) {
+void read_dpm_method(const daguerre::Config& config, DpmSolverConfig& result) {
   // The names of other multistep samplers' forms are translated as diffusers does when it changes the class.
   result.algorithm = read_choice(config, "algorithm_type", result.algorithm,
                                  {{"dpmsolver++", DpmAlgorithm::dpmsolver_pp},
@@ -186,7 +186,7 @@ void read_dpm_method(const weights::Config& config, DpmSolverConfig& result) {
   result.final_sigma = read_final_sigma(config);
 }
 
-void read_dpm_solver(const weights::Config& config, ScheduleKeys keys, bool lu_possible,
+void read_dpm_solver(const daguerre::Config& config, ScheduleKeys keys, bool lu_possible,
                      DpmSolverConfig& result) {
   read_lambda_sampler(config, keys, lu_possible, result);
   read_dpm_method(config, result);

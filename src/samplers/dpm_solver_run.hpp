@@ -69,10 +69,10 @@ class DpmMultistepRun : public DpmSolverRun {
 };
 
 /// The keys that both configurations have in common. Throws ConfigError.
-void read_dpm_solver(const weights::Config& config, ScheduleKeys keys, bool lu_possible,
+void read_dpm_solver(const daguerre::Config& config, ScheduleKeys keys, bool lu_possible,
                      DpmSolverConfig& result);
 /// What says how a step is made, also in EDM's class. Throws ConfigError.
-void read_dpm_method(const weights::Config& config, DpmSolverConfig& result);
+void read_dpm_method(const daguerre::Config& config, DpmSolverConfig& result);
 /// Throws ConfigError for what none of these samplers can do.
 void check_dpm_solver(std::string_view who, const DpmSolverConfig& config, bool lu_possible);
 

@@ -81,7 +81,7 @@ class DpmSinglestepRun final : public DpmSolverRun {
 
 }  // namespace
 
-DpmSinglestepConfig DpmSinglestepConfig::from(const weights::Config& config) {
+DpmSinglestepConfig DpmSinglestepConfig::from(const daguerre::Config& config) {
   DpmSinglestepConfig result;
   read_dpm_solver(config, {}, false, result);
   result.lower_order_final = config.get("lower_order_final", result.lower_order_final);

@@ -5,7 +5,7 @@
 #include <numbers>
 #include <utility>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/dpm_solver_run.hpp"
 #include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
@@ -186,7 +186,7 @@ class EdmRun final : public SigmaRun {
   Index perturbed_ = -1;
 };
 
-void read_edm(const weights::Config& config, EdmConfig& result) {
+void read_edm(const daguerre::Config& config, EdmConfig& result) {
   result.sigma_min = config.get("sigma_min", result.sigma_min);
   result.sigma_max = config.get("sigma_max", result.sigma_max);
   result.rho = config.get("rho", result.rho);
@@ -215,7 +215,7 @@ void check_edm(std::string_view who, const EdmConfig& config) {
 
 }  // namespace
 
-EdmConfig EdmConfig::from(const weights::Config& config) {
+EdmConfig EdmConfig::from(const daguerre::Config& config) {
   EdmConfig result;
   read_edm(config, result);
   result.preconditioning.prediction_type = read_prediction_type(config, {.sample = false});
@@ -242,7 +242,7 @@ std::unique_ptr<SamplerRun> EdmEulerSampler::start(const RunOptions& options) co
   return std::make_unique<EdmEulerRun>(config_, options);
 }
 
-EdmDpmMultistepConfig EdmDpmMultistepConfig::from(const weights::Config& config) {
+EdmDpmMultistepConfig EdmDpmMultistepConfig::from(const daguerre::Config& config) {
   EdmDpmMultistepConfig result;
   result.edm = EdmConfig::from(config);
   read_dpm_method(config, result.method);
@@ -266,7 +266,7 @@ std::unique_ptr<SamplerRun> EdmDpmMultistepSampler::start(const RunOptions& opti
   return std::make_unique<EdmDpmMultistepRun>(config_, options);
 }
 
-EdmSampler::Config EdmSampler::Config::from(const weights::Config& config) {
+EdmSampler::Config EdmSampler::Config::from(const daguerre::Config& config) {
   Config result;
   read_edm(config, result);
   if (config.has("prediction_type")) result.preconditioning.prediction_type = read_prediction_type(config);

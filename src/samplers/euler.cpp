@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
@@ -68,7 +68,7 @@ class EulerRun final : public SigmaRun {
 
 }  // namespace
 
-EulerConfig EulerConfig::from(const weights::Config& config) {
+EulerConfig EulerConfig::from(const daguerre::Config& config) {
   EulerConfig result;
   read_sigma_sampler(config, {.zero_snr = true}, {}, result);
   result.log_linear =

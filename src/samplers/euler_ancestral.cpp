@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "daguerre/core/eigen.hpp"
 #include "daguerre/samplers/sigma_schedule.hpp"
-#include "daguerre/tensor/eigen.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
 
@@ -44,7 +44,7 @@ class EulerAncestralRun final : public SigmaRun {
 
 }  // namespace
 
-EulerAncestralConfig EulerAncestralConfig::from(const weights::Config& config) {
+EulerAncestralConfig EulerAncestralConfig::from(const daguerre::Config& config) {
   EulerAncestralConfig result;
   result.schedule = read_noise_schedule(config, {.zero_snr = true});
   result.prediction_type = read_prediction_type(config, {.sample = false});

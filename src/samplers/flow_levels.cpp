@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 
 namespace daguerre::samplers {
 

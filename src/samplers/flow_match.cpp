@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/flow_levels.hpp"
 #include "samplers/numerics.hpp"
 #include "samplers/read_config.hpp"
@@ -138,7 +138,7 @@ class FlowMatchHeunRun final : public FlowRun {
   HeunStages stages_;
 };
 
-void read_flow(const weights::Config& config, bool shifted, FlowMatchConfig& result) {
+void read_flow(const daguerre::Config& config, bool shifted, FlowMatchConfig& result) {
   result.num_train_timesteps = config.get("num_train_timesteps", result.num_train_timesteps);
   if (shifted) result.shift = config.get("shift", result.shift);
 }
@@ -152,7 +152,7 @@ void check_flow(const char* who, const FlowMatchConfig& config) {
 
 }  // namespace
 
-FlowMatchEulerConfig FlowMatchEulerConfig::from(const weights::Config& config) {
+FlowMatchEulerConfig FlowMatchEulerConfig::from(const daguerre::Config& config) {
   FlowMatchEulerConfig result;
   result.use_dynamic_shifting = config.get("use_dynamic_shifting", result.use_dynamic_shifting);
   read_flow(config, !result.use_dynamic_shifting, result);
@@ -196,7 +196,7 @@ std::unique_ptr<SamplerRun> FlowMatchEulerSampler::start(const RunOptions& optio
   return std::make_unique<FlowMatchEulerRun>(config_, options);
 }
 
-FlowMatchHeunSampler::Config FlowMatchHeunSampler::Config::from(const weights::Config& config) {
+FlowMatchHeunSampler::Config FlowMatchHeunSampler::Config::from(const daguerre::Config& config) {
   Config result;
   read_flow(config, true, result);
   return result;

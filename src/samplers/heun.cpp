@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
 
@@ -41,7 +41,7 @@ class HeunRun final : public SigmaRun {
 
 }  // namespace
 
-HeunConfig HeunConfig::from(const weights::Config& config) {
+HeunConfig HeunConfig::from(const daguerre::Config& config) {
   HeunConfig result;
   read_sigma_sampler(config, {.exponential = true}, {}, result);
   read_clipping(config, false, result.limits);

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "daguerre/core/eigen.hpp"
 #include "daguerre/samplers/prediction.hpp"
-#include "daguerre/tensor/eigen.hpp"
 #include "samplers/multistep.hpp"
 #include "samplers/numerics.hpp"
 #include "samplers/runs.hpp"
@@ -58,7 +58,7 @@ class IpndmRun final : public SamplerRun {
 
 }  // namespace
 
-IpndmConfig IpndmConfig::from(const weights::Config& config) {
+IpndmConfig IpndmConfig::from(const daguerre::Config& config) {
   IpndmConfig result;
   result.num_train_timesteps = config.get("num_train_timesteps", result.num_train_timesteps);
   result.trained_betas = config.doubles("trained_betas");

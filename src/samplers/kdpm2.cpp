@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
 
@@ -84,7 +84,7 @@ class Kdpm2Run final : public SigmaRun {
 
 }  // namespace
 
-Kdpm2Config Kdpm2Config::from(const weights::Config& config) {
+Kdpm2Config Kdpm2Config::from(const daguerre::Config& config) {
   Kdpm2Config result;
   result.ancestral = config.class_name() == "KDPM2AncestralDiscreteScheduler";
   read_sigma_sampler(config, {}, {.sample = false}, result);

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/multistep.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
@@ -74,7 +74,7 @@ class LmsRun final : public SigmaRun {
 
 }  // namespace
 
-LmsConfig LmsConfig::from(const weights::Config& config) {
+LmsConfig LmsConfig::from(const daguerre::Config& config) {
   LmsConfig result;
   read_sigma_sampler(config, {}, {}, result);
   // The only class whose Karras levels do not follow the ends that another class may have left.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "daguerre/core/eigen.hpp"
 #include "daguerre/samplers/prediction.hpp"
-#include "daguerre/tensor/eigen.hpp"
 
 namespace daguerre::samplers {
 

@@ -5,7 +5,7 @@
 #include <numbers>
 #include <string>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "samplers/numerics.hpp"
 
 namespace daguerre::samplers {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <string>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 
 namespace daguerre::samplers {
 namespace {

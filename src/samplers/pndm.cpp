@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/multistep.hpp"
 #include "samplers/read_config.hpp"
 #include "samplers/runs.hpp"
@@ -119,7 +119,7 @@ class PndmRun final : public DiscreteRun {
 
 }  // namespace
 
-PndmConfig PndmConfig::from(const weights::Config& config) {
+PndmConfig PndmConfig::from(const daguerre::Config& config) {
   PndmConfig result;
   result.schedule = read_noise_schedule(config, {});
   result.prediction_type = read_prediction_type(config, {.sample = false});

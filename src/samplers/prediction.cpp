@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 
 namespace daguerre::samplers {
 

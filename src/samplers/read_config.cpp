@@ -3,18 +3,18 @@
 #include <cmath>
 #include <string>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "samplers/scheduler_keys.hpp"
 
 namespace daguerre::samplers {
 
-void refuse_value(const weights::Config& config, std::string_view key, std::string_view found,
+void refuse_value(const daguerre::Config& config, std::string_view key, std::string_view found,
                   std::string_view expected) {
   throw ConfigError("samplers", config.source() + ": " + config.class_name() + " with " + std::string(key) +
                                     " = " + std::string(found) + ", expected " + std::string(expected));
 }
 
-NoiseScheduleConfig read_noise_schedule(const weights::Config& config, ScheduleKeys keys,
+NoiseScheduleConfig read_noise_schedule(const daguerre::Config& config, ScheduleKeys keys,
                                         const NoiseScheduleConfig& defaults) {
   NoiseScheduleConfig result = defaults;
   result.num_train_timesteps = config.get("num_train_timesteps", result.num_train_timesteps);
@@ -45,7 +45,7 @@ NoiseScheduleConfig read_noise_schedule(const weights::Config& config, ScheduleK
   return result;
 }
 
-PredictionType read_prediction_type(const weights::Config& config, PredictionTypes possible) {
+PredictionType read_prediction_type(const daguerre::Config& config, PredictionTypes possible) {
   // Files written before prediction_type existed say it by predict_epsilon.
   const bool named = config.has("prediction_type") || config.is_null("prediction_type");
   const bool old_sample = !named && config.has("predict_epsilon") && !config.get("predict_epsilon", true);
@@ -68,13 +68,13 @@ PredictionType read_prediction_type(const weights::Config& config, PredictionTyp
   return type;
 }
 
-void read_clipping(const weights::Config& config, bool clip_by_default, OriginalLimits& result) {
+void read_clipping(const daguerre::Config& config, bool clip_by_default, OriginalLimits& result) {
   result.clip_sample = config.get("clip_sample", clip_by_default);
   if (result.clip_sample && !result.thresholding)
     result.clip_sample_range = config.get("clip_sample_range", result.clip_sample_range);
 }
 
-OriginalLimits read_limits(const weights::Config& config, std::optional<bool> clip_by_default) {
+OriginalLimits read_limits(const daguerre::Config& config, std::optional<bool> clip_by_default) {
   OriginalLimits result;
   result.thresholding = config.get("thresholding", false);
   if (result.thresholding) {
@@ -89,7 +89,7 @@ OriginalLimits read_limits(const weights::Config& config, std::optional<bool> cl
   return result;
 }
 
-void read_timesteps(const weights::Config& config, TimestepSpacing& spacing, int& steps_offset) {
+void read_timesteps(const daguerre::Config& config, TimestepSpacing& spacing, int& steps_offset) {
   spacing = read_choice(config, "timestep_spacing", spacing,
                         {{"linspace", TimestepSpacing::linspace},
                          {"leading", TimestepSpacing::leading},
@@ -97,7 +97,7 @@ void read_timesteps(const weights::Config& config, TimestepSpacing& spacing, int
   if (spacing == TimestepSpacing::leading) steps_offset = config.get("steps_offset", steps_offset);
 }
 
-SigmaSpacing read_sigma_spacing(const weights::Config& config, bool lu_possible) {
+SigmaSpacing read_sigma_spacing(const daguerre::Config& config, bool lu_possible) {
   const bool karras = config.get("use_karras_sigmas", false);
   const bool exponential = config.get("use_exponential_sigmas", false);
   const bool beta = config.get("use_beta_sigmas", false);
@@ -111,28 +111,28 @@ SigmaSpacing read_sigma_spacing(const weights::Config& config, bool lu_possible)
   return beta ? SigmaSpacing::beta : SigmaSpacing::timesteps;
 }
 
-void read_sigma_ends(const weights::Config& config, SigmaSpacing spacing, std::optional<double>& sigma_min,
+void read_sigma_ends(const daguerre::Config& config, SigmaSpacing spacing, std::optional<double>& sigma_min,
                      std::optional<double>& sigma_max) {
   if (spacing == SigmaSpacing::timesteps || spacing == SigmaSpacing::lu) return;
   sigma_min = config.optional_double("sigma_min");
   sigma_max = config.optional_double("sigma_max");
 }
 
-LevelForm read_level_form(const weights::Config& config) {
+LevelForm read_level_form(const daguerre::Config& config) {
   return written_before(config, {0, 32}) ? LevelForm::float32 : LevelForm::float64;
 }
 
-TimeShift read_time_shift(const weights::Config& config) {
+TimeShift read_time_shift(const daguerre::Config& config) {
   return read_choice(config, "time_shift_type", TimeShift::exponential,
                      {{"exponential", TimeShift::exponential}, {"linear", TimeShift::linear}});
 }
 
-FinalSigma read_final_sigma(const weights::Config& config) {
+FinalSigma read_final_sigma(const daguerre::Config& config) {
   return read_choice(config, "final_sigmas_type", FinalSigma::zero,
                      {{"zero", FinalSigma::zero}, {"sigma_min", FinalSigma::sigma_min}});
 }
 
-void read_sigma_sampler(const weights::Config& config, ScheduleKeys keys, PredictionTypes possible,
+void read_sigma_sampler(const daguerre::Config& config, ScheduleKeys keys, PredictionTypes possible,
                         SigmaSamplerConfig& result) {
   result.schedule = read_noise_schedule(config, keys, result.schedule);
   result.prediction_type = read_prediction_type(config, possible);
@@ -142,7 +142,7 @@ void read_sigma_sampler(const weights::Config& config, ScheduleKeys keys, Predic
   result.level_form = read_level_form(config);
 }
 
-void read_lambda_sampler(const weights::Config& config, ScheduleKeys keys, bool lu_possible,
+void read_lambda_sampler(const daguerre::Config& config, ScheduleKeys keys, bool lu_possible,
                          LambdaSamplerConfig& result) {
   result.schedule = read_noise_schedule(config, keys, result.schedule);
   result.prediction_type = read_prediction_type(config, {.flow = true});

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/flow_sigmas.hpp"
 #include "daguerre/samplers/lambda_config.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
@@ -13,7 +14,6 @@
 #include "daguerre/samplers/sigma_config.hpp"
 #include "daguerre/samplers/sigma_schedule.hpp"
 #include "daguerre/samplers/timesteps.hpp"
-#include "daguerre/weights/config.hpp"
 
 /// The keys that several scheduler configurations have in common. As in Python, a number or a choice that
 /// nothing asks for (the ends of a schedule whose betas are given, a shift without flow levels) is not looked
@@ -21,13 +21,13 @@
 namespace daguerre::samplers {
 
 /// Throws ConfigError: `key` is `found`, `expected` would be possible.
-[[noreturn]] void refuse_value(const weights::Config& config, std::string_view key, std::string_view found,
+[[noreturn]] void refuse_value(const daguerre::Config& config, std::string_view key, std::string_view found,
                                std::string_view expected);
 
 /// The value that the string at `key` names; `fallback` when the key is absent, `if_null` when it is null and
 /// that means something.
 template <class T>
-T read_choice(const weights::Config& config, std::string_view key, T fallback,
+T read_choice(const daguerre::Config& config, std::string_view key, T fallback,
               std::initializer_list<std::pair<std::string_view, T>> choices,
               std::optional<T> if_null = std::nullopt) {
   const auto text = config.optional_string(key);
@@ -48,7 +48,7 @@ struct ScheduleKeys {
   bool zero_snr = false;     ///< the class knows rescale_betas_zero_snr
 };
 /// `defaults` holds the class's own.
-NoiseScheduleConfig read_noise_schedule(const weights::Config& config, ScheduleKeys keys,
+NoiseScheduleConfig read_noise_schedule(const daguerre::Config& config, ScheduleKeys keys,
                                         const NoiseScheduleConfig& defaults = {});
 
 /// What a class can take beside epsilon and v_prediction.
@@ -56,31 +56,31 @@ struct PredictionTypes {
   bool sample = true;
   bool flow = false;
 };
-PredictionType read_prediction_type(const weights::Config& config, PredictionTypes possible = {});
+PredictionType read_prediction_type(const daguerre::Config& config, PredictionTypes possible = {});
 
 /// `clip_by_default` has a value for the classes that know clip_sample.
-OriginalLimits read_limits(const weights::Config& config, std::optional<bool> clip_by_default);
+OriginalLimits read_limits(const daguerre::Config& config, std::optional<bool> clip_by_default);
 /// clip_sample and clip_sample_range.
-void read_clipping(const weights::Config& config, bool clip_by_default, OriginalLimits& result);
+void read_clipping(const daguerre::Config& config, bool clip_by_default, OriginalLimits& result);
 
 /// timestep_spacing and, where it counts, steps_offset; both hold the class's defaults before.
-void read_timesteps(const weights::Config& config, TimestepSpacing& spacing, int& steps_offset);
+void read_timesteps(const daguerre::Config& config, TimestepSpacing& spacing, int& steps_offset);
 
 /// use_karras_sigmas and its like, of which one may be true; Lu's only where the class knows it.
-SigmaSpacing read_sigma_spacing(const weights::Config& config, bool lu_possible);
+SigmaSpacing read_sigma_spacing(const daguerre::Config& config, bool lu_possible);
 /// sigma_min and sigma_max, where the spacing has ends. Any class may have them: those that do not take them
 /// find them in what another class left.
-void read_sigma_ends(const weights::Config& config, SigmaSpacing spacing, std::optional<double>& sigma_min,
+void read_sigma_ends(const daguerre::Config& config, SigmaSpacing spacing, std::optional<double>& sigma_min,
                      std::optional<double>& sigma_max);
-LevelForm read_level_form(const weights::Config& config);
-TimeShift read_time_shift(const weights::Config& config);
-FinalSigma read_final_sigma(const weights::Config& config);
+LevelForm read_level_form(const daguerre::Config& config);
+TimeShift read_time_shift(const daguerre::Config& config);
+FinalSigma read_final_sigma(const daguerre::Config& config);
 
 /// All of SigmaSamplerConfig, whose defaults `result` holds.
-void read_sigma_sampler(const weights::Config& config, ScheduleKeys keys, PredictionTypes possible,
+void read_sigma_sampler(const daguerre::Config& config, ScheduleKeys keys, PredictionTypes possible,
                         SigmaSamplerConfig& result);
 /// All of LambdaSamplerConfig, whose defaults `result` holds.
-void read_lambda_sampler(const weights::Config& config, ScheduleKeys keys, bool lu_possible,
+void read_lambda_sampler(const daguerre::Config& config, ScheduleKeys keys, bool lu_possible,
                          LambdaSamplerConfig& result);
 
 /// sigma_min or sigma_max: positive and finite. Throws ConfigError.

@@ -24,7 +24,7 @@ namespace daguerre::samplers {
 namespace {
 
 template <class SamplerType, class Config>
-std::shared_ptr<const Sampler> make_sampler(const weights::Config& config) {
+std::shared_ptr<const Sampler> make_sampler(const daguerre::Config& config) {
   return std::make_shared<const SamplerType>(Config::from(config));
 }
 
@@ -36,7 +36,7 @@ std::string joined(const std::vector<std::string>& words) {
 
 /// diffusers lists here the keys that a configuration got from its class's defaults; another class takes its
 /// own defaults for them.
-weights::Config without_default_values(const weights::Config& config) {
+daguerre::Config without_default_values(const daguerre::Config& config) {
   if (!config.has("_use_default_values")) return config;
   return config.without(config.require_strings("_use_default_values"));
 }
@@ -150,12 +150,12 @@ void SamplerRegistry::add_name(std::string name, std::string class_name, std::st
   names_.insert_or_assign(std::move(name), Named{std::move(class_name), std::move(overrides)});
 }
 
-std::shared_ptr<const Sampler> SamplerRegistry::make(const weights::Config& config) const {
+std::shared_ptr<const Sampler> SamplerRegistry::make(const daguerre::Config& config) const {
   const auto found = classes_.find(plain_name(config.class_name()));
   if (found == classes_.end())
     throw ConfigError("samplers", config.source() + ": unknown scheduler class \"" + config.class_name() +
                                       "\"; known are " + joined(class_names()));
-  const weights::Config effective = without_default_values(config);
+  const daguerre::Config effective = without_default_values(config);
   auto sampler = found->second(effective);
   allow_scheduler_keys(effective);
   effective.finish();
@@ -163,7 +163,7 @@ std::shared_ptr<const Sampler> SamplerRegistry::make(const weights::Config& conf
 }
 
 std::shared_ptr<const Sampler> SamplerRegistry::make(std::string_view name,
-                                                     const weights::Config& base) const {
+                                                     const daguerre::Config& base) const {
   const auto found = names_.find(name);
   if (found == names_.end())
     throw ConfigError("samplers",

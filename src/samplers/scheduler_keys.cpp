@@ -5,7 +5,7 @@
 
 namespace daguerre::samplers {
 
-void allow_scheduler_keys(const weights::Config& config) {
+void allow_scheduler_keys(const daguerre::Config& config) {
   config.ignore({"algorithm_type",
                  "alpha_cum_end",
                  "alpha_cum_start",
@@ -113,7 +113,7 @@ void allow_scheduler_keys(const weights::Config& config) {
                  "variance_type"});
 }
 
-bool written_before(const weights::Config& config, Release release) {
+bool written_before(const daguerre::Config& config, Release release) {
   const std::string version = config.optional_string("_diffusers_version").value_or("");
   const char* const end = version.data() + version.size();
   Release found;

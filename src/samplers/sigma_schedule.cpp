@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "samplers/numerics.hpp"
 
 namespace daguerre::samplers {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <string>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "samplers/numerics.hpp"
 
 namespace daguerre::samplers {

@@ -6,7 +6,7 @@
 
 #include <Eigen/LU>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "samplers/flow_levels.hpp"
 #include "samplers/lambda_levels.hpp"
 #include "samplers/multistep.hpp"
@@ -180,7 +180,7 @@ class UniPcRun final : public LambdaRun {
 
 }  // namespace
 
-UniPcConfig UniPcConfig::from(const weights::Config& config) {
+UniPcConfig UniPcConfig::from(const daguerre::Config& config) {
   UniPcConfig result;
   read_lambda_sampler(config, {.zero_snr = true}, false, result);
   result.predict_x0 = config.get("predict_x0", result.predict_x0);

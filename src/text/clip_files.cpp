@@ -7,24 +7,23 @@
 #include <system_error>
 #include <utility>
 
-#include "daguerre/error.hpp"
+#include "config/json.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "text/simple_vocabulary.hpp"
-#include "weights/json.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre::text {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using weights::in_quotes;
 
 constexpr Index default_length = 77;
 // Above this a model_max_length says "no limit", as Hugging Face's 1e30 does.
 constexpr double max_length = 1e6;
 
 json read_object(const fs::path& path) {
-  json value = weights::parse_json(weights::read_text_file(path, weights::max_config_bytes), path.string());
+  json value = parse_json(read_text_file(path, max_config_bytes), path.string());
   if (!value.is_object())
     malformed(path.string(), std::string("expected a JSON object, found ") + value.type_name());
   return value;
@@ -45,7 +44,7 @@ json read_optional_object(const fs::path& path) {
 std::int32_t checked_id(const json& value, const std::string& token, const std::string& source) {
   if (value.is_number_unsigned() && value.get<std::uint64_t>() <= max_token_id)
     return value.get<std::int32_t>();
-  refuse_id(source, token, weights::to_text(value));
+  refuse_id(source, token, to_text(value));
 }
 
 /// Joins a token to the vocabulary.
@@ -150,8 +149,7 @@ Index read_length(const json& config, const std::string& source) {
   const json& value = config["model_max_length"];
   if (value.is_number() && value.get<double>() > max_length) return default_length;
   if (!value.is_number_integer() || value.get<std::int64_t>() < 2)
-    throw ConfigError("tokenizer", source + ": \"model_max_length\" is " +
-                                       in_quotes(weights::to_text(value)) +
+    throw ConfigError("tokenizer", source + ": \"model_max_length\" is " + in_quotes(to_text(value)) +
                                        ", expected an integer of at least 2");
   return value.get<Index>();
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "daguerre/tensor/shape.hpp"
+#include "daguerre/core/shape.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 #include "text/vocabulary_files.hpp"
 

@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/text/unicode.hpp"
 #include "text/byte_pair.hpp"
 #include "text/clip_files.hpp"

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "text/clip_files.hpp"
 
 namespace daguerre::text {

@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include "daguerre/error.hpp"
+#include "core/files.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/text/unicode.hpp"
-#include "files.hpp"
 #include "text/gzip.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre::text {
 namespace {
@@ -59,15 +59,15 @@ BytePairFiles read_simple_vocabulary(const std::filesystem::path& path) {
     const std::size_t space = pair.find(' ');
     if (space == pair.npos || space == 0 || space + 1 == pair.size() ||
         pair.find(' ', space + 1) != pair.npos)
-      fail("expected two pieces with one space between them, found " + weights::in_quotes(pair));
+      fail("expected two pieces with one space between them, found " + in_quotes(pair));
     const std::string left(pair.substr(0, space)), right(pair.substr(space + 1));
     const auto left_id = files.vocabulary.find(left), right_id = files.vocabulary.find(right);
     if (left_id == files.vocabulary.end() || right_id == files.vocabulary.end())
-      fail("piece " + weights::in_quotes(left_id == files.vocabulary.end() ? left : right) +
+      fail("piece " + in_quotes(left_id == files.vocabulary.end() ? left : right) +
            " comes from no line before");
     const BytePairEncoder::Merge merge{left_id->second, right_id->second,
                                        static_cast<std::int32_t>(files.vocabulary.size())};
-    if (!add(left + right).second) fail(weights::in_quotes(pair) + " makes what there is already");
+    if (!add(left + right).second) fail(in_quotes(pair) + " makes what there is already");
     files.merges.push_back(merge);
   }
   add("<|startoftext|>");

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <limits>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 
 namespace daguerre::text {
 namespace {

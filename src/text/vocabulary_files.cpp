@@ -3,16 +3,13 @@
 #include <optional>
 #include <utility>
 
-#include "daguerre/error.hpp"
-#include "weights/json.hpp"
-#include "weights/strict_sax.hpp"
-#include "weights/text.hpp"
+#include "config/json.hpp"
+#include "config/strict_sax.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 
 namespace daguerre::text {
 namespace {
-
-using weights::in_quotes;
-using weights::JsonString;
 
 // Five times the size of CLIP's vocab.json and merges.txt, or of a tokenizer.json with every piece on a line
 // of its own, and five times their entries.
@@ -71,7 +68,7 @@ class MergeList {
 
 /// Reads vocab.json straight into the table: a document of 49,408 entries would take longer to build than all
 /// the rest.
-class VocabularyReader final : public weights::StrictSax {
+class VocabularyReader final : public StrictSax {
  public:
   VocabularyReader(const std::string& source, BytePairEncoder::Vocabulary& vocabulary)
       : StrictSax("tokenizer", source), source_(source), vocabulary_(vocabulary) {}
@@ -110,7 +107,7 @@ class VocabularyReader final : public weights::StrictSax {
 };
 
 /// Reads the parts of tokenizer.json that count, and walks over the rest.
-class TokenizerJsonReader final : public weights::StrictSax {
+class TokenizerJsonReader final : public StrictSax {
  public:
   explicit TokenizerJsonReader(const std::string& source)
       : StrictSax("tokenizer", source, true), source_(source) {}
@@ -272,14 +269,14 @@ BytePairFiles read_vocabulary_and_merges(const std::filesystem::path& vocabulary
   BytePairFiles files;
   {
     const std::string source = vocabulary_path.string();
-    const std::string text = weights::read_text_file(vocabulary_path, max_file_bytes);
+    const std::string text = read_text_file(vocabulary_path, max_file_bytes);
     // CLIP's file has 17 bytes an entry; no entry has fewer than 5.
     files.vocabulary.reserve(text.size() / 16);
     VocabularyReader(source, files.vocabulary).parse(text);
     check_ids(files.vocabulary, source);
   }
   const std::string source = merges_path.string();
-  const std::string text = weights::read_text_file(merges_path, max_file_bytes);
+  const std::string text = read_text_file(merges_path, max_file_bytes);
   MergeList merges(source, files.vocabulary);
   std::string_view rest = text;
   while (rest.ends_with('\n') || rest.ends_with('\r')) rest.remove_suffix(1);
@@ -296,7 +293,7 @@ BytePairFiles read_vocabulary_and_merges(const std::filesystem::path& vocabulary
 }
 
 BytePairFiles read_tokenizer_json(const std::filesystem::path& path) {
-  const std::string source = path.string(), text = weights::read_text_file(path, max_file_bytes);
+  const std::string source = path.string(), text = read_text_file(path, max_file_bytes);
   TokenizerJsonReader reader(source);
   reader.parse(text);
   const auto unsupported = [&](const std::string& problem) {

@@ -5,10 +5,10 @@
 #include <system_error>
 #include <utility>
 
-#include "daguerre/error.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "weights/checkpoint_builder.hpp"
 #include "weights/checkpoint_folder.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre::weights {
 namespace {

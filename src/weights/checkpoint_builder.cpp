@@ -7,9 +7,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "weights/shape_configs.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre::weights {
 namespace {

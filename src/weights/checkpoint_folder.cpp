@@ -7,10 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/weights/key_map.hpp"
 #include "weights/checkpoint_builder.hpp"
-#include "weights/text.hpp"
 #include "weights/weight_files.hpp"
 
 namespace daguerre::weights {

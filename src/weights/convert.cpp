@@ -6,11 +6,11 @@
 #include <system_error>
 #include <utility>
 
-#include "daguerre/error.hpp"
-#include "files.hpp"
+#include "core/files.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "weights/safetensors_stream.hpp"
 #include "weights/single_file_names.hpp"
-#include "weights/text.hpp"
 #include "weights/weight_files.hpp"
 
 namespace daguerre::weights {

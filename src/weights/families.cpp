@@ -4,8 +4,8 @@
 #include <array>
 #include <utility>
 
-#include "daguerre/error.hpp"
-#include "weights/text.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 
 namespace daguerre::weights {
 namespace {

@@ -6,10 +6,10 @@
 #include <system_error>
 #include <utility>
 
-#include "daguerre/error.hpp"
-#include "daguerre/weights/config.hpp"
-#include "weights/json.hpp"
-#include "weights/text.hpp"
+#include "config/json.hpp"
+#include "core/text.hpp"
+#include "daguerre/config/config.hpp"
+#include "daguerre/core/error.hpp"
 #include "weights/weight_files.hpp"
 
 namespace daguerre::weights {

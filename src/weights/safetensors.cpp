@@ -7,12 +7,13 @@
 #include <unordered_map>
 #include <utility>
 
-#include "daguerre/error.hpp"
-#include "ops/kernels.hpp"
-#include "tensor/stored_elements.hpp"
-#include "weights/file_bytes.hpp"
+#include "core/file_bytes.hpp"
+#include "core/stored_elements.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
+#include "ops/engines/native/kernels.hpp"
+#include "weights/names.hpp"
 #include "weights/safetensors_header.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre::weights {
 namespace {
@@ -56,7 +57,7 @@ struct SafetensorsFile::State {
   // A long header shall not stay in memory beside what was made of it.
   std::function<void(std::size_t)> forget_pages() const {
     if (!file.is_mapped) return {};
-    return [this](std::size_t taken) { weights::release_pages(file.bytes.first(taken)); };
+    return [this](std::size_t taken) { daguerre::release_pages(file.bytes.first(taken)); };
   }
 };
 
@@ -95,7 +96,7 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorInfo& info) const 
 }
 
 void SafetensorsFile::release_pages(const TensorInfo& info) const noexcept {
-  if (state_->file.is_mapped) weights::release_pages(bytes(info));
+  if (state_->file.is_mapped) daguerre::release_pages(bytes(info));
 }
 
 template <class T>
@@ -112,11 +113,11 @@ ops::WeightSource SafetensorsFile::weight(const TensorInfo& info) const {
           .shape = info.shape,
           .bytes = bytes(info),
           .owner = state_,
-          .release = state_->file.is_mapped ? &weights::release_pages : nullptr};
+          .release = state_->file.is_mapped ? &daguerre::release_pages : nullptr};
 }
 
 void SafetensorsFile::release_pages() const noexcept {
-  if (state_->file.is_mapped) weights::release_pages(state_->file.bytes);
+  if (state_->file.is_mapped) daguerre::release_pages(state_->file.bytes);
 }
 
 template <class T>

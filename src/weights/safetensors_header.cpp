@@ -10,9 +10,10 @@
 #include <tuple>
 #include <utility>
 
-#include "daguerre/error.hpp"
-#include "weights/strict_sax.hpp"
-#include "weights/text.hpp"
+#include "config/strict_sax.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
+#include "weights/names.hpp"
 
 namespace daguerre::weights {
 namespace {

@@ -9,10 +9,11 @@
 #include <system_error>
 #include <utility>
 
-#include "daguerre/error.hpp"
-#include "tensor/stored_elements.hpp"
+#include "core/stored_elements.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
+#include "weights/names.hpp"
 #include "weights/safetensors_header.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre::weights {
 namespace {

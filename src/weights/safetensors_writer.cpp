@@ -7,11 +7,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "core/files.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/weights/safetensors.hpp"
-#include "files.hpp"
 #include "weights/safetensors_header.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre::weights {
 namespace {

@@ -6,9 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "weights/key_maps/names.hpp"
-#include "weights/text.hpp"
+#include "weights/names.hpp"
 
 namespace daguerre::weights {
 namespace {

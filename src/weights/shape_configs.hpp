@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "daguerre/weights/config.hpp"
+#include "daguerre/config/config.hpp"
 #include "weights/families.hpp"
 
 /// Configurations of networks as their tensors show them: what their folders' config.json would say. All take

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "weights/checkpoint_builder.hpp"
 #include "weights/key_maps/layouts.hpp"
 

@@ -10,8 +10,9 @@
 #include <unordered_set>
 #include <utility>
 
-#include "daguerre/error.hpp"
-#include "weights/text.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
+#include "weights/names.hpp"
 #include "weights/weight_files.hpp"
 
 namespace daguerre::weights {

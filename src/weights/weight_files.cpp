@@ -8,9 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "daguerre/error.hpp"
-#include "weights/json.hpp"
-#include "weights/text.hpp"
+#include "config/json.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
+#include "weights/names.hpp"
 
 namespace daguerre::weights {
 namespace {

@@ -13,8 +13,6 @@
 namespace daguerre::conformance {
 namespace {
 
-using weights::Config;
-
 /// A function of one recorded run; made once from the weights.
 using Block = std::function<Tensor<float>(const ops::Context&, const Recorded&)>;
 

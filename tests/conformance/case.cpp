@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "daguerre/weights/key_map.hpp"
-#include "ops/int8_weights.hpp"
+#include "ops/engines/onednn/int8_weights.hpp"
 
 namespace daguerre::conformance {
 namespace fs = std::filesystem;
@@ -75,7 +75,7 @@ Result with_bounds(Result result, const Options& options) {
 }
 
 Result run_case(const fs::path& folder, const Options& options) {
-  const auto config = weights::Config::load(folder / "config.json");
+  const auto config = Config::load(folder / "config.json");
   if (auto result = run_random(folder, config)) return *result;
   if (auto result = run_sampler(folder, config)) return *result;
   if (auto result = run_metric(folder, config, options)) return *result;

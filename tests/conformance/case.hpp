@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/nn/loader.hpp"
 #include "daguerre/pipeline/precision.hpp"
-#include "daguerre/weights/config.hpp"
 #include "support/golden.hpp"
 
 /// Runs a recorded case: builds what its configuration names and compares what comes out with what the
@@ -106,14 +106,14 @@ nn::Loader loader_for(const std::filesystem::path& weights, const ops::Context& 
 std::vector<Result> run_below(const std::filesystem::path& folder, const Options& options);
 
 // What `run_below` picks from. Each returns nothing when the class is not its own.
-std::optional<Result> run_block(const std::filesystem::path& folder, const weights::Config& config,
+std::optional<Result> run_block(const std::filesystem::path& folder, const Config& config,
                                 const Options& options);
-std::optional<Result> run_model(const std::filesystem::path& folder, const weights::Config& config,
+std::optional<Result> run_model(const std::filesystem::path& folder, const Config& config,
                                 const Options& options);
-std::optional<Result> run_random(const std::filesystem::path& folder, const weights::Config& config);
-std::optional<Result> run_metric(const std::filesystem::path& folder, const weights::Config& config,
+std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config);
+std::optional<Result> run_metric(const std::filesystem::path& folder, const Config& config,
                                  const Options& options);
-std::optional<Result> run_sampler(const std::filesystem::path& folder, const weights::Config& config);
+std::optional<Result> run_sampler(const std::filesystem::path& folder, const Config& config);
 std::optional<Result> run_pictures(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
 Result run_single_file(const std::filesystem::path& folder, const Options& options);

@@ -4,15 +4,15 @@
 #include <nlohmann/json.hpp>
 
 #include "conformance/case.hpp"
+#include "daguerre/core/random.hpp"
 #include "daguerre/samplers/registry.hpp"
-#include "daguerre/tensor/random.hpp"
 #include "support/sampler_case.hpp"
 #include "support/tokenizer_case.hpp"
 
 /// Cases without networks: random numbers, samplers, tokenizers.
 namespace daguerre::conformance {
 
-std::optional<Result> run_random(const std::filesystem::path& folder, const weights::Config& config) {
+std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config) {
   if (config.class_name() != "torch.Generator") return std::nullopt;
   std::ifstream file(folder / "config.json");
   const auto json = nlohmann::json::parse(file);
@@ -37,7 +37,7 @@ std::optional<Result> run_random(const std::filesystem::path& folder, const weig
   return result;
 }
 
-std::optional<Result> run_sampler(const std::filesystem::path& folder, const weights::Config& config) {
+std::optional<Result> run_sampler(const std::filesystem::path& folder, const Config& config) {
   const auto registry = samplers::SamplerRegistry::standard();
   if (!registry.knows_class(config.class_name())) return std::nullopt;
   const auto report = test::check_sampler_case(folder, registry);

@@ -86,7 +86,7 @@ void run_features(Comparison& run) {
   compare_distance(run, a, b);
 }
 
-void run_inception_score(Comparison& run, const Recorded& recorded, const weights::Config& config) {
+void run_inception_score(Comparison& run, const Recorded& recorded, const Config& config) {
   const auto compare = [&](const metrics::Spread& scores, double bound) {
     run.compare("scores", scores.values, bound);
     run.compare("mean", scores.mean, bound);
@@ -113,7 +113,7 @@ void run_clip_score(Comparison& run) {
   run.compare("mean_then_clamp", score(100.0, Clamp::mean).mean, bounds::metric);
 }
 
-void run_kernel_distance(Comparison& run, const weights::Config& config) {
+void run_kernel_distance(Comparison& run, const Config& config) {
   config.expect("kernel", {"\"(x.y/dim + 1)^3\""});
   run.compare("mmd2_unbiased", metrics::polynomial_mmd2(run.in("x"), run.in("y")), bounds::metric);
 }
@@ -134,8 +134,7 @@ void run_resize(Comparison& run, const Recorded& recorded, const Options& option
 }
 
 /// False when the run is none of those known.
-bool run_known(Comparison& run, const Recorded& recorded, const weights::Config& config,
-               const Options& options) {
+bool run_known(Comparison& run, const Recorded& recorded, const Config& config, const Options& options) {
   if (recorded.has("in.sigma1"))
     run_moments(run);
   else if (recorded.has("in.features1"))
@@ -157,7 +156,7 @@ bool run_known(Comparison& run, const Recorded& recorded, const weights::Config&
 
 }  // namespace
 
-std::optional<Result> run_metric(const std::filesystem::path& folder, const weights::Config& config,
+std::optional<Result> run_metric(const std::filesystem::path& folder, const Config& config,
                                  const Options& options) {
   if (!config.class_name().empty()) return std::nullopt;
   Result result;

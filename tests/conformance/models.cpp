@@ -1,12 +1,12 @@
 #include <map>
 
 #include "conformance/case.hpp"
-#include "daguerre/models/autoencoder_kl.hpp"
-#include "daguerre/models/clip_text.hpp"
-#include "daguerre/models/dit.hpp"
-#include "daguerre/models/unet_2d.hpp"
-#include "daguerre/models/unet_2d_condition.hpp"
-#include "daguerre/models/vq_model.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl.hpp"
+#include "daguerre/models/autoencoders/vq_model.hpp"
+#include "daguerre/models/denoisers/dit.hpp"
+#include "daguerre/models/denoisers/unet_2d.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition.hpp"
+#include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/pipeline/guider.hpp"
 
 namespace daguerre::conformance {
@@ -66,8 +66,7 @@ void expect_network_alone(const fs::path& folder) {
 }
 
 template <class T>
-void run_unet(const fs::path& folder, const weights::Config& config, const ops::Context& context,
-              Result& result) {
+void run_unet(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
   expect_network_alone(folder);
   const models::UNet2DCondition<T> unet(models::UNet2DConditionConfig::from(config),
                                         loader_for(folder / "weights.safetensors", context));
@@ -80,8 +79,7 @@ void run_unet(const fs::path& folder, const weights::Config& config, const ops::
 }
 
 template <class T>
-void run_vq_model(const fs::path& folder, const weights::Config& config, const ops::Context& context,
-                  Result& result) {
+void run_vq_model(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
   const models::VqModel<T> model(models::VqModelConfig::from(config),
                                  loader_for(folder / "weights.safetensors", context));
   for (const auto& run : recorded_runs(folder)) {
@@ -105,13 +103,13 @@ void run_vq_model(const fs::path& folder, const weights::Config& config, const o
 }
 
 template <class T>
-void run_autoencoder(const fs::path& folder, const weights::Config& config, const ops::Context& context,
+void run_autoencoder(const fs::path& folder, const Config& config, const ops::Context& context,
                      Result& result) {
   const models::AutoencoderKl<T> vae(models::AutoencoderKlConfig::from(config),
                                      loader_for(folder / "weights.safetensors", context));
   auto tiling = vae.default_tiling();
   if (fs::exists(folder / "case.json")) {
-    const auto call = weights::Config::load(folder / "case.json");
+    const auto call = Config::load(folder / "case.json");
     tiling = {call.get("tile_sample_min_size", static_cast<int>(tiling.sample_min_size)),
               call.get("tile_latent_min_size", static_cast<int>(tiling.latent_min_size)),
               call.get("tile_overlap_factor", tiling.overlap_factor)};
@@ -141,8 +139,7 @@ void run_autoencoder(const fs::path& folder, const weights::Config& config, cons
 }
 
 template <class T>
-void run_clip(const fs::path& folder, const weights::Config& config, const ops::Context& context,
-              Result& result) {
+void run_clip(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
   const models::ClipText<T> clip(models::ClipTextConfig::from(config),
                                  loader_for(folder / "weights.safetensors", context));
   for (const auto& run : recorded_runs(folder)) {
@@ -162,7 +159,7 @@ void run_clip(const fs::path& folder, const weights::Config& config, const ops::
 }
 
 template <class T>
-void run_pixel_unet(const fs::path& folder, const weights::Config& config, const ops::Context& context,
+void run_pixel_unet(const fs::path& folder, const Config& config, const ops::Context& context,
                     Result& result) {
   const models::UNet2D<T> unet(models::UNet2DConfig::from(config),
                                loader_for(folder / "weights.safetensors", context));
@@ -177,8 +174,7 @@ void run_pixel_unet(const fs::path& folder, const weights::Config& config, const
 
 /// Either layout; the original's inputs are called x, t and y.
 template <class T>
-void run_dit(const fs::path& folder, const weights::Config& config, const ops::Context& context,
-             Result& result) {
+void run_dit(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
   const models::DiT<T> dit(models::DiTConfig::from(config),
                            loader_for(folder / "weights.safetensors", context));
   for (const auto& run : recorded_runs(folder)) {
@@ -207,8 +203,7 @@ void run_dit(const fs::path& folder, const weights::Config& config, const ops::C
 }
 
 template <class T>
-std::optional<Result> run_as(const fs::path& folder, const weights::Config& config,
-                             const ops::Context& context) {
+std::optional<Result> run_as(const fs::path& folder, const Config& config, const ops::Context& context) {
   const std::string name = config.class_name();
   Result result;
   if (name == "UNet2DConditionModel")
@@ -230,8 +225,7 @@ std::optional<Result> run_as(const fs::path& folder, const weights::Config& conf
 
 }  // namespace
 
-std::optional<Result> run_model(const fs::path& folder, const weights::Config& config,
-                                const Options& options) {
+std::optional<Result> run_model(const fs::path& folder, const Config& config, const Options& options) {
   return options.with_type([&]<class T>() { return run_as<T>(folder, config, options.context()); });
 }
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "conformance/case.hpp"
-#include "daguerre/pipeline/image.hpp"
+#include "daguerre/media/image.hpp"
 
 /// Cases of pictures, which have a case.json and no configuration: files read, pictures resized, pictures
 /// made into what models are given.

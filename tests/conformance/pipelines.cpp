@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "conformance/case.hpp"
-#include "daguerre/pipeline/image.hpp"
+#include "daguerre/media/image.hpp"
 #include "daguerre/pipeline/model.hpp"
 #include "daguerre/samplers/registry.hpp"
 
@@ -48,9 +48,9 @@ Tensor<float> normalised(Tensor<float> image) {
   return image;
 }
 
-std::shared_ptr<const samplers::Sampler> sampler_of(const weights::Config& config) {
+std::shared_ptr<const samplers::Sampler> sampler_of(const Config& config) {
   return samplers::SamplerRegistry::standard().make(
-      weights::Config::parse(config.json("scheduler").value(), config.source() + ", scheduler"));
+      Config::parse(config.json("scheduler").value(), config.source() + ", scheduler"));
 }
 
 /// Compares what a run shows with what was recorded.
@@ -187,7 +187,7 @@ void set_inputs(const Recorded& run, const Model& model, Task& task) {
   task.width = image.dim(2) * ratio;
 }
 
-Task task_for(const weights::Config& config, const Model& model, const Recorded& run) {
+Task task_for(const Config& config, const Model& model, const Recorded& run) {
   static const std::set<std::string> known{"prompt",
                                            "prompt_2",
                                            "negative_prompt",
@@ -246,18 +246,18 @@ Task task_for(const weights::Config& config, const Model& model, const Recorded&
 
 /// Throws ConfigError for a run of a pipeline class that is none of the model's family, but for what a run of
 /// the refiner's folder was made with.
-void check_class(const weights::Config& config, const Model& model) {
+void check_class(const Config& config, const Model& model) {
   const auto name = config.get("pipeline", "");
   for (const auto& pipeline : model.family().classes)
     if (pipeline.name == name) return;
   throw ConfigError("conformance", "pipeline " + name);
 }
 
-Result run_recorded(const ops::Context& context, const Model& model, const weights::Config& config,
+Result run_recorded(const ops::Context& context, const Model& model, const Config& config,
                     const Recorded& run) {
   check_class(config, model);
   const auto task = task_for(config, model, run);
-  const auto scheduler = weights::Config::parse(config.json("scheduler").value(), config.source());
+  const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
   const auto conditions = model.condition(context, task, *model.guider(task));
   comparison.compare_conditions(conditions);
@@ -269,7 +269,7 @@ Result run_recorded(const ops::Context& context, const Model& model, const weigh
 }
 
 /// The folder beside this one that a run was made with, where its note says so: "run with the sdxl folder".
-std::string other_folder(const weights::Config& config) {
+std::string other_folder(const Config& config) {
   const std::string note = config.optional_string("note").value_or(""), start = "run with the ",
                     end = " folder";
   if (!note.starts_with(start) || !note.ends_with(end)) return {};
@@ -279,12 +279,11 @@ std::string other_folder(const weights::Config& config) {
 /// A model folder, or one whose base.json names the folder that it replaces parts of.
 ModelSource source_of(const fs::path& folder) {
   if (!fs::exists(folder / "base.json")) return ModelSource::open_folder(folder);
-  const auto note = weights::Config::load(folder / "base.json");
+  const auto note = Config::load(folder / "base.json");
   const auto base = ModelSource::open_folder(folder / note.get("base", ""));
   std::string class_name = base.class_name();
   for (const auto& entry : fs::directory_iterator(folder / "runs"))
-    if (entry.path().extension() == ".json")
-      class_name = weights::Config::load(entry.path()).get("pipeline", "");
+    if (entry.path().extension() == ".json") class_name = Config::load(entry.path()).get("pipeline", "");
   ModelSource result(folder.filename().string(), base.index().with(Json{{"_class_name", class_name}}.dump()));
   const auto index = Json::parse(base.index().dump());
   for (const auto& [name, value] : index.items()) {
@@ -322,7 +321,7 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
       const auto load = [&](const fs::path& from) {
         return Model::load(source_of(from), {.compute = context, .dialect = text::ClipDialect::openai});
       };
-      const auto config = weights::Config::load(file);
+      const auto config = Config::load(file);
       const Recorded run(fs::path(file).replace_extension(".safetensors"));
       if (const auto other = other_folder(config); !other.empty()) {
         result = run_recorded(context, load(folder.parent_path() / other), config, run);

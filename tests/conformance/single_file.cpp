@@ -1,7 +1,7 @@
 #include "conformance/case.hpp"
-#include "daguerre/models/autoencoder_kl.hpp"
-#include "daguerre/models/clip_text.hpp"
-#include "daguerre/models/unet_2d_condition.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition.hpp"
+#include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/weights/checkpoint.hpp"
 
 namespace daguerre::conformance {

@@ -7,7 +7,7 @@
 
 #include <daguerre/daguerre.hpp>
 #ifdef CONSUMER_USES_EIGEN
-#include <daguerre/tensor/eigen.hpp>
+#include <daguerre/core/eigen.hpp>
 #endif
 
 namespace {

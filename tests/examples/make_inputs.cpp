@@ -13,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-#include <daguerre/pipeline/image.hpp>
-#include <daguerre/tensor/random.hpp>
+#include <daguerre/core/random.hpp>
+#include <daguerre/media/image.hpp>
 #include <daguerre/weights/safetensors.hpp>
 
 namespace {

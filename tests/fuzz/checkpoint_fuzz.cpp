@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/weights/checkpoint.hpp"
 #include "weights/single_file_names.hpp"
 

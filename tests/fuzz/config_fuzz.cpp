@@ -1,13 +1,13 @@
 #include <cstdint>
 #include <string_view>
 
-#include "daguerre/error.hpp"
-#include "daguerre/models/autoencoder_kl.hpp"
-#include "daguerre/models/dit.hpp"
-#include "daguerre/models/unet_2d.hpp"
-#include "daguerre/models/unet_2d_condition.hpp"
-#include "daguerre/models/vq_model.hpp"
-#include "daguerre/weights/config.hpp"
+#include "daguerre/config/config.hpp"
+#include "daguerre/core/error.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl.hpp"
+#include "daguerre/models/autoencoders/vq_model.hpp"
+#include "daguerre/models/denoisers/dit.hpp"
+#include "daguerre/models/denoisers/unet_2d.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition.hpp"
 
 namespace {
 
@@ -23,7 +23,7 @@ void refusable(F&& read) {
 
 // A config.json, given to each network; what is read must be written as JSON that is read again.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using daguerre::weights::Config;
+  using daguerre::Config;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   refusable([&] {
     const auto config = Config::parse(text, "fuzz");

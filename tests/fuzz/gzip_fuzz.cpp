@@ -1,7 +1,7 @@
 #include <cstdint>
 #include <span>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "text/gzip.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

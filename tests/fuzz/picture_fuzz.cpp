@@ -2,10 +2,10 @@
 #include <span>
 #include <string_view>
 
-#include "daguerre/error.hpp"
-#include "daguerre/pipeline/image.hpp"
-#include "pipeline/jpeg_header.hpp"
-#include "pipeline/png_header.hpp"
+#include "daguerre/core/error.hpp"
+#include "daguerre/media/image.hpp"
+#include "media/jpeg_header.hpp"
+#include "media/png_header.hpp"
 
 namespace {
 

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-#include "daguerre/pipeline/infotext.hpp"
+#include "daguerre/media/infotext.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 
 namespace {

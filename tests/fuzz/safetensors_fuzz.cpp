@@ -1,7 +1,7 @@
 #include <cstdint>
 #include <span>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "weights/safetensors_header.hpp"
 
 // The first byte is for the options, the rest a file.

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 
 // The files vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json and tokenizer.json, with a

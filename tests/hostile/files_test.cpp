@@ -6,7 +6,7 @@
 #include <functional>
 #include <set>
 
-#include "daguerre/pipeline/image.hpp"
+#include "daguerre/media/image.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
 #include "support/catch.hpp"
 #include "support/golden.hpp"

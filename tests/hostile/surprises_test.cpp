@@ -83,12 +83,12 @@ struct CommaNumbers : std::numpunct<char> {
 TEST_CASE("the log tells what was decided and what looks wrong", "[guest][log]") {
   const TempFolder folder;
   Heard heard;
-  const auto pipe =
-      Pipeline::load(model_with_stray_tensor(folder),
-                     {.precision = Precision::float32, .engine = "native", .threads = 1, .log = heard.sink()});
+  const auto pipe = Pipeline::load(
+      model_with_stray_tensor(folder),
+      {.precision = Precision::float32, .engine = "native", .threads = 1, .log = heard.sink()});
   REQUIRE(heard.info.size() == 4);  // the decisions, three networks
-  CHECK(contains(heard.info[0],
-                 {"[pipeline]", "StableDiffusionPipeline", "engine native 0.", "precision f32", "threads 1"}));
+  CHECK(contains(heard.info[0], {"[pipeline]", "StableDiffusionPipeline", "engine native 0.", "precision f32",
+                                 "threads 1"}));
   for (std::size_t i = 1; i < 4; ++i) CHECK(contains(heard.info[i], {"[weights]", " tensors"}));
   REQUIRE(heard.warnings.size() == 1);
   CHECK(contains(heard.warnings[0], {"[weights]", "unet", ": 1 of ", "stray.weight"}));

@@ -7,7 +7,7 @@
 #include <Eigen/QR>
 #include <Eigen/SVD>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/random_matrix.hpp"

@@ -2,7 +2,7 @@
 #include <limits>
 #include <vector>
 
-#include "ops/kernels.hpp"
+#include "ops/engines/native/kernels.hpp"
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 #include "support/random_tensor.hpp"

@@ -1,6 +1,6 @@
 #include "daguerre/ops/engine_registry.hpp"
 
-#include "daguerre/version.hpp"
+#include "daguerre/core/version.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/random_tensor.hpp"

@@ -51,8 +51,7 @@ TEST_CASE("heads are normalised as the formulas say, out of a wider tensor", "[o
   Tensor<float> expected({batch, length, heads * head_dim});
   for (Index token = 0; token < batch * length; ++token)
     for (Index head = 0; head < heads; ++head) {
-      const auto row =
-          naive(wide.data() + token * wide.dim(2) + before + head * head_dim, head_dim, norm);
+      const auto row = naive(wide.data() + token * wide.dim(2) + before + head * head_dim, head_dim, norm);
       for (Index i = 0; i < head_dim; ++i)
         expected.data()[(token * heads + head) * head_dim + i] =
             static_cast<float>(row[static_cast<std::size_t>(i)]);
@@ -62,8 +61,9 @@ TEST_CASE("heads are normalised as the formulas say, out of a wider tensor", "[o
   CHECK(test::difference(ops::norm_heads(context, view, head_dim, norm), expected).rel_l2 < 1e-6);
   const auto rounded = wide.to<bfloat16>();
   const auto rounded_view = ops::TokenView<bfloat16>::columns(rounded, before, heads * head_dim);
-  CHECK(test::difference(ops::norm_heads(context, rounded_view, head_dim, norm).to<float>(), expected).rel_l2 <
-        1e-2);
+  CHECK(
+      test::difference(ops::norm_heads(context, rounded_view, head_dim, norm).to<float>(), expected).rel_l2 <
+      1e-2);
 }
 
 TEST_CASE("norms of heads refuse parameters of another size", "[ops][head_norm]") {

@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "daguerre/ops/elementwise.hpp"
-#include "ops/int8_kernels.hpp"
-#include "ops/int8_weights.hpp"
+#include "ops/engines/onednn/int8_kernels.hpp"
+#include "ops/engines/onednn/int8_weights.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
@@ -331,7 +331,8 @@ TEST_CASE("8-bit layers pass on what is not finite, and bear what is huge or not
 }
 
 TEST_CASE("the 8-bit engine leaves float layers and attention to oneDNN", "[ops][int8]") {
-  expect_error<ArgumentError>([] { make_int8_engine(make_engine("native")); }, {"engine", "onednn", "native"});
+  expect_error<ArgumentError>([] { make_int8_engine(make_engine("native")); },
+                              {"engine", "onednn", "native"});
   expect_error<ArgumentError>([] { make_int8_engine(nullptr); }, {"engine", "onednn"});
   if (!has_int8()) return;
   const auto context = context_for("onednn");

@@ -1,4 +1,4 @@
-#include "ops/kernels.hpp"
+#include "ops/engines/native/kernels.hpp"
 
 #include <cmath>
 #include <limits>

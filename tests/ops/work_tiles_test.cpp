@@ -1,4 +1,4 @@
-#include "ops/work_tiles.hpp"
+#include "ops/engines/native/work_tiles.hpp"
 
 #include "support/catch.hpp"
 

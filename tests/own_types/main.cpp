@@ -11,13 +11,13 @@
 #include <filesystem>
 #include <string>
 
-#include <daguerre/models/autoencoder_kl-inl.hpp>
-#include <daguerre/models/clip_text-inl.hpp>
-#include <daguerre/models/dit-inl.hpp>
-#include <daguerre/models/unet_2d-inl.hpp>
-#include <daguerre/models/unet_2d_condition-inl.hpp>
-#include <daguerre/models/vq_model-inl.hpp>
-#include <daguerre/tensor/layout.hpp>
+#include <daguerre/core/layout.hpp>
+#include <daguerre/models/autoencoders/autoencoder_kl-inl.hpp>
+#include <daguerre/models/autoencoders/vq_model-inl.hpp>
+#include <daguerre/models/denoisers/dit-inl.hpp>
+#include <daguerre/models/denoisers/unet_2d-inl.hpp>
+#include <daguerre/models/denoisers/unet_2d_condition-inl.hpp>
+#include <daguerre/models/text_encoders/clip_text-inl.hpp>
 
 #include "naive_engine.hpp"
 
@@ -73,7 +73,7 @@ void expect(bool holds, const std::string& what) {
 struct Case {
   Case(const fs::path& golden, const std::string& name, const ops::Context& context)
       : name(name),
-        config(weights::Config::load(golden / name / "config.json")),
+        config(Config::load(golden / name / "config.json")),
         loader{weights::StateDict::load(golden / name / "weights.safetensors"), context},
         io(weights::SafetensorsFile::open(golden / name / "io.safetensors")) {}
 
@@ -97,7 +97,7 @@ struct Case {
   }
 
   std::string name;
-  weights::Config config;
+  Config config;
   nn::Loader loader;
   weights::SafetensorsFile io;
 };

@@ -1,6 +1,6 @@
 #include "daguerre/pipeline/class_names.hpp"
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 

@@ -15,7 +15,7 @@ using namespace daguerre;
 namespace {
 
 std::unique_ptr<samplers::SamplerRun> ddim_run(int steps) {
-  const auto config = weights::Config::parse(
+  const auto config = Config::parse(
       R"({"_class_name": "DDIMScheduler", "beta_schedule": "linear", "clip_sample": false})", "test");
   samplers::RunOptions options;
   options.steps = steps;
@@ -50,7 +50,7 @@ TEST_CASE("the loop visits every timestep, shows each step and lets steps be rev
   auto run = ddim_run(4);
   const std::vector<float> all(run->timesteps().begin(), run->timesteps().end());
   samplers::RunOptions options;
-  const auto config = weights::Config::parse(
+  const auto config = Config::parse(
       R"({"_class_name": "DDIMScheduler", "beta_schedule": "linear", "clip_sample": false})", "test");
   options.steps = 4;
   options.first_call = 1;

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "daguerre/core/layout.hpp"
 #include "daguerre/pipeline/noise.hpp"
-#include "daguerre/tensor/layout.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"

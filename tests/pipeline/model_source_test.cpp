@@ -2,7 +2,7 @@
 
 #include <fstream>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/model_copy.hpp"
@@ -67,11 +67,14 @@ TEST_CASE("a pipeline's class must be named, and not be code of the model's own"
           "[pipeline][model_folder]") {
   const ModelCopy model("sd1");
   model.set("model_index.json", {{"_class_name", {"my_pipeline", "MyPipeline"}}});
-  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); }, {"my_pipeline", "which is not run"});
+  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); },
+                            {"my_pipeline", "which is not run"});
   model.set("model_index.json", {{"_class_name", nullptr}});
-  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); }, {"\"_class_name\"", "is missing"});
+  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); },
+                            {"\"_class_name\"", "is missing"});
   model.edit("model_index.json", [](nlohmann::json& index) { index.erase("_class_name"); });
-  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); }, {"\"_class_name\"", "is missing"});
+  expect_error<ConfigError>([&] { ModelSource::open_folder(model.path()); },
+                            {"\"_class_name\"", "is missing"});
 }
 
 TEST_CASE("a part's class is the index's, whatever its own files say", "[pipeline][model_folder]") {

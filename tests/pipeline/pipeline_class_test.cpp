@@ -1,4 +1,4 @@
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/pipeline/model.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"

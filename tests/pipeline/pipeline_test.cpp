@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "daguerre/media/infotext.hpp"
 #include "daguerre/ops/engine.hpp"
-#include "daguerre/pipeline/infotext.hpp"
 #include "daguerre/pipeline/noise.hpp"
 #include "daguerre/samplers/registry.hpp"
 #include "daguerre/weights/safetensors.hpp"

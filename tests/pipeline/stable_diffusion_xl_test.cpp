@@ -110,7 +110,7 @@ TEST_CASE("stages can be run one by one, and text encoders dropped between them"
   task.width = 24;
   task.guidance.scale = 5.0f;
   task.sampler = samplers::SamplerRegistry::standard().make(
-      weights::Config::load(golden("pipelines/sdxl") / "scheduler" / "scheduler_config.json"));
+      Config::load(golden("pipelines/sdxl") / "scheduler" / "scheduler_config.json"));
   const auto conditions = model.condition(context, task, *model.guider(task));
   const auto rest = model.without_text_encoders();
   SeededNoise noise("torch-cpu", {7});

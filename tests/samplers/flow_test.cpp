@@ -1,18 +1,18 @@
 #include <cmath>
 
+#include "daguerre/core/eigen.hpp"
+#include "daguerre/core/random.hpp"
 #include "daguerre/samplers/registry.hpp"
 #include "daguerre/samplers/sigma_schedule.hpp"
-#include "daguerre/tensor/eigen.hpp"
-#include "daguerre/tensor/random.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
 
 using namespace daguerre;
 using namespace daguerre::samplers;
+using daguerre::daguerre::Config;
 using daguerre::test::difference;
 using daguerre::test::expect_error;
-using daguerre::weights::Config;
 
 namespace {
 

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "daguerre/tensor/eigen.hpp"
-#include "daguerre/tensor/random.hpp"
+#include "daguerre/core/eigen.hpp"
+#include "daguerre/core/random.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"

@@ -2,16 +2,16 @@
 
 #include <set>
 
-#include "daguerre/tensor/eigen.hpp"
+#include "daguerre/core/eigen.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
 
 using namespace daguerre;
+using daguerre::daguerre::Config;
 using daguerre::samplers::SamplerRegistry;
 using daguerre::test::difference;
 using daguerre::test::expect_error;
-using daguerre::weights::Config;
 
 namespace {
 

@@ -2,19 +2,19 @@
 #include <random>
 #include <thread>
 
+#include "daguerre/core/eigen.hpp"
 #include "daguerre/samplers/ddim.hpp"
 #include "daguerre/samplers/dpm_solver.hpp"
 #include "daguerre/samplers/registry.hpp"
-#include "daguerre/tensor/eigen.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
 
 using namespace daguerre;
 using namespace daguerre::samplers;
+using daguerre::daguerre::Config;
 using daguerre::test::difference;
 using daguerre::test::expect_error;
-using daguerre::weights::Config;
 
 namespace {
 

@@ -4,11 +4,11 @@
 #include <numeric>
 #include <random>
 
+#include "daguerre/core/eigen.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sigma_schedule.hpp"
 #include "daguerre/samplers/timesteps.hpp"
-#include "daguerre/tensor/eigen.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"

@@ -1,20 +1,20 @@
 #include <cmath>
 #include <random>
 
+#include "daguerre/core/eigen.hpp"
+#include "daguerre/core/random.hpp"
 #include "daguerre/samplers/edm.hpp"
 #include "daguerre/samplers/flow_match.hpp"
 #include "daguerre/samplers/registry.hpp"
-#include "daguerre/tensor/eigen.hpp"
-#include "daguerre/tensor/random.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
 
 using namespace daguerre;
 using namespace daguerre::samplers;
+using daguerre::daguerre::Config;
 using daguerre::test::difference;
 using daguerre::test::expect_error;
-using daguerre::weights::Config;
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "daguerre/tensor/layout.hpp"
+#include "daguerre/core/layout.hpp"
 #include "daguerre/weights/safetensors.hpp"
 
 namespace daguerre::test {

@@ -21,8 +21,8 @@ struct Bmp {
     return "BM" + little_endian(offset + 16, 4) + little_endian(0, 4) + little_endian(offset, 4) +
            little_endian(header, 4) + little_endian(width, 4) + little_endian(height, 4) +
            little_endian(1, 2) + little_endian(bits, 2) + little_endian(compression, 4) +
-           little_endian(0, 4) + std::string(8, '\0') + little_endian(colours, 4) +
-           little_endian(0, 4) + rest;
+           little_endian(0, 4) + std::string(8, '\0') + little_endian(colours, 4) + little_endian(0, 4) +
+           rest;
   }
 };
 

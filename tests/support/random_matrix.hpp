@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre::test {
 

@@ -16,7 +16,6 @@ namespace {
 using samplers::RunOptions;
 using samplers::Sampler;
 using samplers::SamplerRun;
-using weights::Config;
 using weights::SafetensorsFile;
 
 Tensor<float> table(std::span<const float> values) {

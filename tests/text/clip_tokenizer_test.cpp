@@ -7,7 +7,7 @@
 #include <random>
 #include <thread>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"

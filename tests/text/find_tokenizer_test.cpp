@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/text/clip_tokenizer_files.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 

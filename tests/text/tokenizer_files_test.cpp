@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"

@@ -14,7 +14,7 @@
 #include <stdexcept>
 #include <string>
 
-#include <daguerre/tensor/tensor.hpp>
+#include <daguerre/core/tensor.hpp>
 #include <daguerre/weights/safetensors.hpp>
 
 namespace {

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <string>
 
-#include "daguerre/pipeline/image.hpp"
+#include "daguerre/media/image.hpp"
 #include "support/files.hpp"
 #include "support/golden.hpp"
 #include "support/hostile.hpp"

@@ -7,10 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
-#include "daguerre/models/autoencoder_kl.hpp"
-#include "daguerre/models/clip_text.hpp"
-#include "daguerre/models/unet_2d_condition.hpp"
+#include "daguerre/core/error.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition.hpp"
+#include "daguerre/models/text_encoders/clip_text.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
@@ -24,7 +24,7 @@ using weights::open_checkpoint;
 
 namespace {
 
-nlohmann::json json_of(const weights::Config& config) {
+nlohmann::json json_of(const Config& config) {
   return nlohmann::json::parse(config.dump());
 }
 

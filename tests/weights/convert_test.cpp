@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"

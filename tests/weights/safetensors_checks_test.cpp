@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/weights/safetensors.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "daguerre/error.hpp"
+#include "daguerre/core/error.hpp"
 #include "daguerre/weights/safetensors.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre::metrics {
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "daguerre/core/tensor.hpp"
 #include "daguerre/metrics/spread.hpp"
-#include "daguerre/tensor/tensor.hpp"
 
 namespace daguerre::metrics {
 

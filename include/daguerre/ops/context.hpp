@@ -3,8 +3,8 @@
 #include <memory>
 #include <stop_token>
 
-#include "daguerre/tensor/parallel.hpp"
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/parallel.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre::ops {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "daguerre/core/parallel.hpp"
 #include "daguerre/ops/embedding.hpp"
-#include "daguerre/tensor/parallel.hpp"
 
 namespace daguerre::ops {
 

@@ -111,9 +111,10 @@ class EngineFor {
   virtual Tensor<T> attention(const Context& context, const AttentionArguments<T>& arguments) const = 0;
 };
 
-/// Runs the operations that take nearly all the time, for the element types whose EngineFor it has as a public
-/// base beside this one: the library's engines for float and bfloat16, a host's for what it likes. Networks
-/// multiply in float, too, whatever their own type. Immutable; one serves any number of networks and threads.
+/// Runs the operations that take nearly all the time, for the element types whose EngineFor it has as a
+/// public base beside this one: the library's engines for float and bfloat16, a host's for what it likes.
+/// Networks multiply in float, too, whatever their own type. Immutable; one serves any number of networks and
+/// threads.
 class Engine {
  public:
   virtual ~Engine() = default;

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "daguerre/tensor/dtype.hpp"
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/dtype.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre::ops {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre {
 

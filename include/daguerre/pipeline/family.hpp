@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/pipeline/components.hpp"
 #include "daguerre/pipeline/task.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre {
 
@@ -18,7 +18,7 @@ struct Components {
   std::map<std::string, std::shared_ptr<const TextEncoder>, std::less<>> text_encoders;
   std::shared_ptr<const Denoiser> denoiser;
   std::shared_ptr<const Autoencoder> autoencoder;  ///< one that does nothing where the model works in pixels
-  weights::Config index;                           ///< model_index.json, with the pipeline's own settings
+  Config index;                                    ///< model_index.json, with the pipeline's own settings
 
   /// The text encoder of that name. Throws ArgumentError where it is not there (any more).
   const TextEncoder& text_encoder(std::string_view name) const;

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string_view>
 
-#include "daguerre/log.hpp"
+#include "daguerre/core/log.hpp"
 #include "daguerre/nn/loader.hpp"
 #include "daguerre/pipeline/model_source.hpp"
 #include "daguerre/pipeline/precision.hpp"
@@ -29,7 +29,7 @@ struct LoadContext {
 };
 
 /// Warns of what training code left in a configuration.
-void report_leftovers(const weights::Config& config, const LoadContext& context);
+void report_leftovers(const Config& config, const LoadContext& context);
 /// Tells the log what was read, and warns of what nothing asked for.
 void report(const weights::StateDict& state, const LoadContext& context);
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <optional>
 
-#include "daguerre/tensor/shape.hpp"
+#include "daguerre/core/shape.hpp"
 
 namespace daguerre {
 

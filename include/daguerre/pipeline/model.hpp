@@ -63,6 +63,6 @@ class Model {
 
 /// The scheduler_config.json of `source` as the constructor of its pipeline class leaves it; its class is the
 /// one in model_index.json, or that of the pipeline.
-weights::Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline);
+Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline);
 
 }  // namespace daguerre

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
-#include "daguerre/weights/config.hpp"
 #include "daguerre/weights/state_dict.hpp"
 
 namespace daguerre {
@@ -25,7 +25,7 @@ struct ComponentSource {
   std::filesystem::path folder{};
   bool in_root = false;
   /// In the place of the folder's config.json and weights.
-  std::optional<weights::Config> given_config{};
+  std::optional<Config> given_config{};
   std::optional<weights::StateDict> given_weights{};
   std::optional<text::ClipTokenizer> given_tokenizer{};
   /// Of weight files: "fp16" for `model.fp16.safetensors` and the like; see weights::WeightNames.
@@ -35,7 +35,7 @@ struct ComponentSource {
   std::string config_path() const;
   /// config.json, its class being `class_name`. Throws FileError, FormatError, and ConfigError for one in the
   /// model's own folder that belongs to another part.
-  weights::Config config() const;
+  Config config() const;
   /// The tokenizer of the folder. Throws what ClipTokenizer::load throws.
   text::ClipTokenizer tokenizer(text::ClipDialect dialect) const;
   /// The weights, under the names that the networks ask for. Throws what StateDict::load throws.
@@ -70,13 +70,13 @@ class ModelSource {
   static ModelSource join(std::span<const std::filesystem::path> files, const SourceOptions& options = {});
   /// Parts from elsewhere: `index` is what model_index.json would say, with `_class_name`; `name` is what
   /// people call the model.
-  ModelSource(std::string name, weights::Config index);
+  ModelSource(std::string name, Config index);
 
   /// What people call the model.
   const std::string& name() const noexcept { return name_; }
   /// The folder; empty where there is none.
   const std::filesystem::path& path() const noexcept { return path_; }
-  const weights::Config& index() const noexcept { return index_; }
+  const Config& index() const noexcept { return index_; }
   /// The pipeline's.
   const std::string& class_name() const noexcept { return class_name_; }
 
@@ -90,7 +90,7 @@ class ModelSource {
  private:
   std::string name_;
   std::filesystem::path path_;
-  weights::Config index_;
+  Config index_;
   std::string class_name_;
   std::string variant_;  // of a folder's weight files
   std::map<std::string, ComponentSource, std::less<>> given_;

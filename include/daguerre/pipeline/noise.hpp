@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daguerre/tensor/random.hpp"
+#include "daguerre/core/random.hpp"
 
 namespace daguerre {
 

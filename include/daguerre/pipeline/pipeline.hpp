@@ -11,12 +11,12 @@
 #include <string_view>
 #include <vector>
 
-#include "daguerre/error.hpp"
-#include "daguerre/log.hpp"
-#include "daguerre/pipeline/image.hpp"
+#include "daguerre/core/error.hpp"
+#include "daguerre/core/log.hpp"
+#include "daguerre/core/tensor.hpp"
+#include "daguerre/media/image.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/precision.hpp"
-#include "daguerre/tensor/tensor.hpp"
 
 namespace daguerre {
 

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/weights/config.hpp"
 
 /// Samplers of consistency-distilled models, which take few steps.
 namespace daguerre::samplers {
@@ -23,7 +23,7 @@ struct LcmConfig : ConsistencyConfig {
   double timestep_scaling = 10.0;
 
   /// Reads an `LCMScheduler` configuration. Throws ConfigError.
-  static LcmConfig from(const weights::Config& config);
+  static LcmConfig from(const daguerre::Config& config);
 };
 
 /// "Latent Consistency Models" (arXiv:2310.04378): multistep consistency sampling, algorithm 3. Agrees with
@@ -45,7 +45,7 @@ class LcmSampler final : public Sampler {
 
 struct TcdConfig : ConsistencyConfig {
   /// Reads a `TCDScheduler` configuration. Throws ConfigError.
-  static TcdConfig from(const weights::Config& config);
+  static TcdConfig from(const daguerre::Config& config);
 };
 
 /// "Trajectory Consistency Distillation" (arXiv:2402.19159): strategic stochastic sampling.

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/timesteps.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -18,7 +18,7 @@ struct DdimConfig {
   bool set_alpha_to_one = true;
 
   /// Reads a `DDIMScheduler` configuration. Throws ConfigError.
-  static DdimConfig from(const weights::Config& config);
+  static DdimConfig from(const daguerre::Config& config);
 };
 
 /// DDIM, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equations 12 and 16. Agrees with

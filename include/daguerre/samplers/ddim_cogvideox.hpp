@@ -3,11 +3,11 @@
 #include <memory>
 #include <vector>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/timesteps.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -23,7 +23,7 @@ struct CogVideoXDdimConfig {
   double snr_shift_scale = 3.0;
 
   /// Reads a `CogVideoXDDIMScheduler` configuration. Throws ConfigError.
-  static CogVideoXDdimConfig from(const weights::Config& config);
+  static CogVideoXDdimConfig from(const daguerre::Config& config);
 };
 
 /// DDIM without noise (arXiv:2010.02502, equation 12 with sigma_t = 0) on a schedule whose signal-to-noise

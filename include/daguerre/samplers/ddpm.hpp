@@ -1,10 +1,10 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/timesteps.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -29,7 +29,7 @@ struct DdpmConfig {
   bool even_strides = false;
 
   /// Reads a `DDPMScheduler` configuration. Throws ConfigError.
-  static DdpmConfig from(const weights::Config& config);
+  static DdpmConfig from(const daguerre::Config& config);
 };
 
 /// DDPM, "Denoising Diffusion Probabilistic Models" (arXiv:2006.11239): ancestral sampling with the posterior

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/lambda_config.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -12,7 +12,7 @@ struct DeisConfig : LambdaSamplerConfig {
   int steps_offset = 0;
 
   /// Reads a `DEISMultistepScheduler` configuration. Throws ConfigError.
-  static DeisConfig from(const weights::Config& config);
+  static DeisConfig from(const daguerre::Config& config);
 };
 
 /// DEIS, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902): the method the

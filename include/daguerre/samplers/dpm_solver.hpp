@@ -2,9 +2,9 @@
 
 #include <limits>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/lambda_config.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -43,7 +43,7 @@ struct DpmMultistepConfig : DpmSolverConfig {
   bool timesteps_down = false;
 
   /// Reads a `DPMSolverMultistepScheduler` configuration. Throws ConfigError.
-  static DpmMultistepConfig from(const weights::Config& config);
+  static DpmMultistepConfig from(const daguerre::Config& config);
 };
 
 /// Multistep DPM-Solver and DPM-Solver++ of order 1 to 3: algorithm 2 of arXiv:2211.01095 and its relatives.
@@ -71,7 +71,7 @@ struct DpmSinglestepConfig : DpmSolverConfig {
   bool lower_order_final = false;
 
   /// Reads a `DPMSolverSinglestepScheduler` configuration. Throws ConfigError.
-  static DpmSinglestepConfig from(const weights::Config& config);
+  static DpmSinglestepConfig from(const daguerre::Config& config);
 };
 
 /// Singlestep DPM-Solver and DPM-Solver++ of order 1 to 3 (arXiv:2206.00927, algorithms 1 and 2;

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/dpm_solver.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/sigma_schedule.hpp"
-#include "daguerre/weights/config.hpp"
 
 /// The samplers of "Elucidating the Design Space of Diffusion-Based Generative Models" (EDM,
 /// arXiv:2206.00364), for samples x_0 + sigma noise.
@@ -39,7 +39,7 @@ struct EdmConfig {
   LevelForm level_form = LevelForm::float64;
 
   /// Reads an `EDMEulerScheduler` configuration. Throws ConfigError.
-  static EdmConfig from(const weights::Config& config);
+  static EdmConfig from(const daguerre::Config& config);
 };
 
 /// Euler's method with churn and EDM's levels and preconditioning. Agrees with diffusers' EDMEulerScheduler,
@@ -64,7 +64,7 @@ struct EdmDpmMultistepConfig {
   DpmMultistepConfig method;
 
   /// Reads an `EDMDPMSolverMultistepScheduler` configuration. Throws ConfigError.
-  static EdmDpmMultistepConfig from(const weights::Config& config);
+  static EdmDpmMultistepConfig from(const daguerre::Config& config);
 };
 
 /// DpmMultistepSampler's method for alpha_t = 1 with EDM's levels and preconditioning. Agrees with diffusers'
@@ -93,7 +93,7 @@ class EdmSampler final : public Sampler {
     Config() { preconditioning.prediction_type = PredictionType::sample; }
     /// Reads an `EDMSampler` configuration: sigma_min, sigma_max, rho, sigma_data and prediction_type. Throws
     /// ConfigError.
-    static Config from(const weights::Config& config);
+    static Config from(const daguerre::Config& config);
   };
 
   explicit EdmSampler(const Config& config);

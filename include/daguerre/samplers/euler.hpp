@@ -1,8 +1,8 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/sigma_config.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -15,7 +15,7 @@ struct EulerConfig : SigmaSamplerConfig {
   FinalSigma final_sigma = FinalSigma::zero;
 
   /// Reads an `EulerDiscreteScheduler` configuration. Throws ConfigError.
-  static EulerConfig from(const weights::Config& config);
+  static EulerConfig from(const daguerre::Config& config);
 };
 
 /// Euler's method with optional churn: algorithm 2 of EDM, "Elucidating the Design Space of Diffusion-Based

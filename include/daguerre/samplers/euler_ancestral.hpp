@@ -1,10 +1,10 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/timesteps.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -16,7 +16,7 @@ struct EulerAncestralConfig {
   int steps_offset = 0;
 
   /// Reads an `EulerAncestralDiscreteScheduler` configuration. Throws ConfigError.
-  static EulerAncestralConfig from(const weights::Config& config);
+  static EulerAncestralConfig from(const daguerre::Config& config);
 };
 
 /// Ancestral sampling with Euler steps (k-diffusion's sample_euler_ancestral): each step goes down to

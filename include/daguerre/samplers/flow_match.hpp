@@ -2,10 +2,10 @@
 
 #include <optional>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/flow_sigmas.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/sigma_schedule.hpp"
-#include "daguerre/weights/config.hpp"
 
 /// Samplers of flow matching with straight paths, x_t = (1 - t) x_0 + t noise ("Flow Matching for Generative
 /// Modeling", arXiv:2210.02747; "Flow Straight and Fast", arXiv:2209.03003; Stable Diffusion 3,
@@ -40,7 +40,7 @@ struct FlowMatchEulerConfig : FlowMatchConfig {
   bool keep_given_timesteps = false;
 
   /// Reads a `FlowMatchEulerDiscreteScheduler` configuration. Throws ConfigError.
-  static FlowMatchEulerConfig from(const weights::Config& config);
+  static FlowMatchEulerConfig from(const daguerre::Config& config);
   /// RunOptions::mu for a picture of `image_seq_len` tokens, as FLUX takes it: linear through
   /// (base_image_seq_len, base_shift) and (max_image_seq_len, max_shift).
   double mu(Index image_seq_len) const;
@@ -66,7 +66,7 @@ class FlowMatchHeunSampler final : public Sampler {
  public:
   struct Config : FlowMatchConfig {
     /// Reads a `FlowMatchHeunDiscreteScheduler` configuration. Throws ConfigError.
-    static Config from(const weights::Config& config);
+    static Config from(const daguerre::Config& config);
   };
 
   explicit FlowMatchHeunSampler(const Config& config);

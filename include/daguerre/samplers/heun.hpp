@@ -1,8 +1,8 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/sigma_config.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -11,7 +11,7 @@ struct HeunConfig : SigmaSamplerConfig {
   OriginalLimits limits;  ///< clipping only
 
   /// Reads a `HeunDiscreteScheduler` configuration. Throws ConfigError.
-  static HeunConfig from(const weights::Config& config);
+  static HeunConfig from(const daguerre::Config& config);
 };
 
 /// Heun's second-order method: algorithm 1 of EDM, "Elucidating the Design Space of Diffusion-Based

@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -14,7 +14,7 @@ struct IpndmConfig {
   std::vector<double> trained_betas = {};
 
   /// Reads an `IPNDMScheduler` configuration. Throws ConfigError.
-  static IpndmConfig from(const weights::Config& config);
+  static IpndmConfig from(const daguerre::Config& config);
 };
 
 /// Improved PNDM, the fourth-order linear multistep method of PNDM (arXiv:2202.09778, equation 12) with lower

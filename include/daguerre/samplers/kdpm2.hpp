@@ -1,8 +1,8 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/sigma_config.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -14,7 +14,7 @@ struct Kdpm2Config : SigmaSamplerConfig {
 
   /// Reads a `KDPM2DiscreteScheduler` or, as `_class_name` says, a `KDPM2AncestralDiscreteScheduler`
   /// configuration. Throws ConfigError.
-  static Kdpm2Config from(const weights::Config& config);
+  static Kdpm2Config from(const daguerre::Config& config);
 };
 
 /// A midpoint method over noise levels, DPM-Solver-2 (arXiv:2206.00927, algorithm 1 with r_1 = 1/2) for

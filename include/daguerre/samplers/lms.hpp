@@ -1,14 +1,14 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/sigma_config.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
 struct LmsConfig : SigmaSamplerConfig {
   /// Reads an `LMSDiscreteScheduler` configuration. Throws ConfigError.
-  static LmsConfig from(const weights::Config& config);
+  static LmsConfig from(const daguerre::Config& config);
 };
 
 /// The linear multistep method of order 4 over noise levels (k-diffusion's sample_lms; the variable-step

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "daguerre/tensor/shape.hpp"
+#include "daguerre/core/shape.hpp"
 
 namespace daguerre::samplers {
 

@@ -3,9 +3,9 @@
 #include <span>
 #include <vector>
 
+#include "daguerre/core/tensor.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
-#include "daguerre/tensor/tensor.hpp"
 
 /// The forward process and the training objective, for those who fine-tune or evaluate. Tensors are float32
 /// `[N, ...]`; each sample n has a timestep of its own, `timesteps[n]`, an index into the schedule's tables.

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/noise_schedule.hpp"
 #include "daguerre/samplers/prediction.hpp"
 #include "daguerre/samplers/sampler.hpp"
 #include "daguerre/samplers/timesteps.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -20,7 +20,7 @@ struct PndmConfig {
   bool skip_prk_steps = false;
 
   /// Reads a `PNDMScheduler` configuration. Throws ConfigError.
-  static PndmConfig from(const weights::Config& config);
+  static PndmConfig from(const daguerre::Config& config);
 };
 
 /// PNDM, "Pseudo Numerical Methods for Diffusion Models on Manifolds" (arXiv:2202.09778): the transfer of

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre::samplers {
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -17,7 +17,7 @@ namespace daguerre::samplers {
 class SamplerRegistry {
  public:
   /// Reads the keys of its class from the configuration.
-  using Factory = std::function<std::shared_ptr<const Sampler>(const weights::Config&)>;
+  using Factory = std::function<std::shared_ptr<const Sampler>(const daguerre::Config&)>;
 
   /// All samplers of this library under diffusers' class names, and the short names.
   static SamplerRegistry standard();
@@ -32,12 +32,12 @@ class SamplerRegistry {
   /// class leaves alone those that it does not take; keys that no class knows are refused. Where diffusers
   /// has changed a class's results, the newest are given unless `_diffusers_version` names an older release.
   /// Throws ConfigError: unknown class, unknown key, or what the class refuses.
-  std::shared_ptr<const Sampler> make(const weights::Config& config) const;
+  std::shared_ptr<const Sampler> make(const daguerre::Config& config) const;
   /// The sampler called `name`, configured as diffusers' `from_config` does when the class is changed: keys
   /// of `base` that the class knows are kept, the others dropped, missing ones take the class's defaults;
   /// then the keys that the name fixes are set. A name of a class with several spacings of noise levels fixes
   /// the spacing: Karras' where it says so, otherwise that of the timesteps. Throws ConfigError.
-  std::shared_ptr<const Sampler> make(std::string_view name, const weights::Config& base) const;
+  std::shared_ptr<const Sampler> make(std::string_view name, const daguerre::Config& base) const;
 
   /// The short names, sorted.
   std::vector<std::string> names() const;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/tensor.hpp"
 
 namespace daguerre::samplers {
 

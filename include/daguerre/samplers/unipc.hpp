@@ -3,9 +3,9 @@
 #include <optional>
 #include <vector>
 
+#include "daguerre/config/config.hpp"
 #include "daguerre/samplers/lambda_config.hpp"
 #include "daguerre/samplers/sampler.hpp"
-#include "daguerre/weights/config.hpp"
 
 namespace daguerre::samplers {
 
@@ -35,7 +35,7 @@ struct UniPcConfig : LambdaSamplerConfig {
   int steps_offset = 0;
 
   /// Reads a `UniPCMultistepScheduler` configuration. Throws ConfigError.
-  static UniPcConfig from(const weights::Config& config);
+  static UniPcConfig from(const daguerre::Config& config);
 };
 
 /// UniPC, "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "daguerre/tensor/shape.hpp"
+#include "daguerre/core/shape.hpp"
 
 namespace daguerre::text {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daguerre/weights/config.hpp"
+#include "daguerre/config/config.hpp"
 #include "daguerre/weights/state_dict.hpp"
 
 namespace daguerre::weights {

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "daguerre/core/parallel.hpp"
+#include "daguerre/core/tensor.hpp"
 #include "daguerre/ops/weight_source.hpp"
-#include "daguerre/tensor/parallel.hpp"
-#include "daguerre/tensor/tensor.hpp"
 
 namespace daguerre::weights {
 

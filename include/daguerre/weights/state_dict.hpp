@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daguerre/tensor/tensor.hpp"
+#include "daguerre/core/tensor.hpp"
 #include "daguerre/weights/safetensors.hpp"
 
 namespace daguerre::weights {

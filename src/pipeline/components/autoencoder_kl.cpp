@@ -1,4 +1,4 @@
-#include "daguerre/models/autoencoder_kl.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl.hpp"
 
 #include "daguerre/ops/elementwise.hpp"
 #include "pipeline/components/components.hpp"

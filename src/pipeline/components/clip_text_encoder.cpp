@@ -2,13 +2,13 @@
 #include <array>
 #include <span>
 
-#include "daguerre/models/clip_text.hpp"
+#include "core/text.hpp"
+#include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
 #include "pipeline/components/components.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
-#include "weights/text.hpp"
 
 namespace daguerre {
 namespace {
@@ -75,8 +75,8 @@ Opened<TextEncoder> open_clip_text_encoder(const ComponentSource& network, const
                                                        "PreTrainedTokenizerFast", "TokenizersBackend"};
   if (std::find(tokenizers.begin(), tokenizers.end(), tokenizer.class_name) == tokenizers.end())
     throw ConfigError(pipeline_name,
-                      tokenizer.folder.string() + ": class " + weights::in_quotes(tokenizer.class_name) +
-                          " of " + weights::in_quotes(tokenizer.name) +
+                      tokenizer.folder.string() + ": class " + in_quotes(tokenizer.class_name) + " of " +
+                          in_quotes(tokenizer.name) +
                           " is not supported; supported are: CLIPTokenizer, CLIPTokenizerFast, "
                           "PreTrainedTokenizerFast, TokenizersBackend");
   const auto config = models::ClipTextConfig::from(network.config());

@@ -1,4 +1,4 @@
-#include "daguerre/models/dit.hpp"
+#include "daguerre/models/denoisers/dit.hpp"
 
 #include <algorithm>
 #include <span>
@@ -39,7 +39,7 @@ class DiTDenoiser final : public Denoiser {
 /// The arguments of the original's constructor bear no class name, and are told apart by that.
 models::DiTConfig config_of(const ComponentSource& source) {
   if (!source.given_config) {
-    const auto own = weights::Config::load(source.folder / "config.json");
+    const auto own = Config::load(source.folder / "config.json");
     if (models::DiTConfig::is_original(own)) return models::DiTConfig::from(own);
   }
   return models::DiTConfig::from(source.config());

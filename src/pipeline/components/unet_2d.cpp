@@ -1,4 +1,4 @@
-#include "daguerre/models/unet_2d.hpp"
+#include "daguerre/models/denoisers/unet_2d.hpp"
 
 #include <span>
 

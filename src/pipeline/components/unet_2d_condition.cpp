@@ -1,4 +1,4 @@
-#include "daguerre/models/unet_2d_condition.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -72,7 +72,7 @@ bool is_below_0_9(std::string_view version) {
 
 /// The configuration, with what diffusers' pipelines correct in it: before version 0.9 it was written with a
 /// sample_size that the models were not trained at.
-weights::Config corrected(weights::Config config) {
+Config corrected(Config config) {
   const auto version = config.optional_string("_diffusers_version");
   if (!version || !is_below_0_9(*version)) return config;
   const auto size = nlohmann::json::parse(config.dump()).value("sample_size", nlohmann::json());

@@ -1,10 +1,11 @@
 #include <array>
 #include <set>
 
-#include "daguerre/error.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
 #include "weights/key_maps/layouts.hpp"
 #include "weights/key_maps/names.hpp"
-#include "weights/text.hpp"
+#include "weights/names.hpp"
 
 namespace daguerre::weights::key_maps {
 namespace {

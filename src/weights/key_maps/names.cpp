@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "daguerre/error.hpp"
-#include "weights/text.hpp"
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
+#include "weights/names.hpp"
 
 namespace daguerre::weights::key_maps {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "daguerre/core/dtype.hpp"
 #include "daguerre/ops/activation.hpp"
-#include "daguerre/tensor/dtype.hpp"
 
 namespace daguerre::ops::detail {
 

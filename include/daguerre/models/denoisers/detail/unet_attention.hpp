@@ -1,0 +1,28 @@
+#pragma once
+
+#include <variant>
+
+#include "daguerre/models/denoisers/detail/unet_blocks.hpp"
+#include "daguerre/nn/transformer.hpp"
+
+namespace daguerre::models {
+
+/// The attention behind a residual layer of a U-Net, or none.
+template <class T>
+class UNetAttention {
+ public:
+  /// `layer` counts the block's layers. Throws ConfigError for numbers that do not fit.
+  UNetAttention(const nn::Loader& loader, const UNetBlockPlace& place, const UNetBlockShape& block,
+                int layer);
+
+  bool is_none() const noexcept { return std::holds_alternative<std::monostate>(attention_); }
+  /// Throws ArgumentError where a prompt is needed and not given.
+  Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
+                           const UNetBlockInputs<T>& inputs) const;
+
+ private:
+  std::variant<std::monostate, nn::SpatialAttention<T>, nn::Transformer2D<T>, nn::AddedKvAttention<T>>
+      attention_;
+};
+
+}  // namespace daguerre::models

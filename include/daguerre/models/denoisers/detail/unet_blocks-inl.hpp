@@ -1,0 +1,192 @@
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "daguerre/models/denoisers/detail/unet_attention-inl.hpp"
+#include "daguerre/models/denoisers/detail/unet_blocks.hpp"
+#include "daguerre/models/denoisers/detail/unet_k_blocks-inl.hpp"
+#include "daguerre/models/denoisers/detail/unet_skip_blocks-inl.hpp"
+#include "daguerre/nn/conv-inl.hpp"
+#include "daguerre/nn/resnet-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+
+namespace daguerre::models {
+namespace detail {
+
+template <class T>
+struct UNetLayer {
+  UNetLayer(const nn::Loader& block, int index, const UNetBlockPlace& place, const UNetBlockShape& shape,
+            Index in)
+      : resnet(block.sub("resnets", index), place.resnet(shape, in, place.channels())),
+        attention(block.sub("attentions", index), place, shape, index) {}
+
+  Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
+                           const UNetBlockInputs<T>& inputs) const {
+    return attention(context, resnet(context, std::move(x), &inputs.temb), inputs);
+  }
+
+  nn::ResnetBlock2D<T> resnet;
+  UNetAttention<T> attention;
+};
+
+/// The layer that changes the size, for blocks that have one of residual kind.
+template <class T>
+nn::ResnetBlock2D<T> unet_resizing(const nn::Loader& loader, const UNetBlockPlace& place,
+                                   const UNetBlockShape& block, nn::ResnetOptions::Resize resize) {
+  auto options = place.resnet(block, place.channels(), place.channels());
+  options.resize = resize;
+  return nn::ResnetBlock2D<T>(loader, options);
+}
+
+template <class T>
+class ResidualDownBlock final : public UNetDownBlock<T> {
+ public:
+  ResidualDownBlock(const nn::Loader& loader, const UNetBlockPlace& place)
+      : attention_(place.shape.levels[place.level].down.attention) {
+    const auto& block = place.shape.levels[place.level].down;
+    for (int i = 0; i < block.layers; ++i)
+      layers_.emplace_back(loader, i, place, block, i == 0 ? place.outer_channels() : place.channels());
+    if (place.is_innermost()) return;
+    const auto resize = loader.sub("downsamplers", 0);
+    if (block.resnet_resize)
+      resnet_downsampler_ = unet_resizing<T>(resize, place, block, nn::ResnetOptions::Resize::down);
+    else
+      downsampler_.emplace(resize, place.channels(), place.channels(), place.shape.downsample_padding);
+  }
+
+  Tensor<float> operator()(const ops::Context& context, Tensor<float> x, const UNetBlockInputs<T>& inputs,
+                           const Tensor<float>* feature, UNetPath& path) const override {
+    using Attention = UNetBlockShape::Attention;
+    const bool inside = attention_ == Attention::transformer;
+    if (feature != nullptr && attention_ == Attention::added_kv)
+      throw ArgumentError("unet", "blocks with SimpleCrossAttn in their name take no features of an adapter");
+    for (const auto& layer : layers_) {
+      x = layer(context, std::move(x), inputs);
+      if (feature != nullptr && inside && &layer == &layers_.back()) x = ops::add(context, x, *feature);
+      path.skips.push_back(x);
+    }
+    if (downsampler_) path.skips.push_back(x = (*downsampler_)(context, x));
+    if (resnet_downsampler_)
+      path.skips.push_back(x = (*resnet_downsampler_)(context, std::move(x), &inputs.temb));
+    if (feature != nullptr && !inside) path.skips.back() = x = ops::add(context, x, *feature);
+    return x;
+  }
+
+ private:
+  UNetBlockShape::Attention attention_;
+  std::vector<UNetLayer<T>> layers_;
+  std::optional<nn::Downsample2D<T>> downsampler_;
+  std::optional<nn::ResnetBlock2D<T>> resnet_downsampler_;
+};
+
+template <class T>
+class ResidualUpBlock final : public UNetUpBlock<T> {
+ public:
+  ResidualUpBlock(const nn::Loader& loader, const UNetBlockPlace& place) {
+    const auto& block = place.shape.levels[place.level].up;
+    for (int i = 0; i < block.layers; ++i) {
+      const Index below = i == 0 ? place.inner_channels() : place.channels();
+      const Index skip = i + 1 == block.layers ? place.outer_channels() : place.channels();
+      layers_.emplace_back(loader, i, place, block, below + skip);
+    }
+    if (place.is_outermost()) return;
+    const auto resize = loader.sub("upsamplers", 0);
+    if (block.resnet_resize)
+      resnet_upsampler_ = unet_resizing<T>(resize, place, block, nn::ResnetOptions::Resize::up);
+    else
+      upsampler_.emplace(resize, place.channels(), place.channels());
+  }
+
+  Tensor<float> operator()(const ops::Context& context, Tensor<float> x, const UNetBlockInputs<T>& inputs,
+                           UNetPath& path) const override {
+    for (const auto& layer : layers_) {
+      const auto skip = std::move(path.skips.back());
+      path.skips.pop_back();
+      if (layer.resnet.takes_rounded())
+        x = layer.attention(
+            context,
+            layer.resnet.of_rounded(context, ops::concat_channels<T>(context, x, skip), &inputs.temb),
+            inputs);
+      else
+        x = layer(context, ops::concat_channels(context, x, skip), inputs);
+    }
+    // To the size of the next skip connection: double, or one less where the way down rounded up.
+    if (upsampler_) x = (*upsampler_)(context, x, path.skips.back().dim(1), path.skips.back().dim(2));
+    if (resnet_upsampler_) x = (*resnet_upsampler_)(context, std::move(x), &inputs.temb);
+    return x;
+  }
+
+ private:
+  std::vector<UNetLayer<T>> layers_;
+  std::optional<nn::Upsample2D<T>> upsampler_;
+  std::optional<nn::ResnetBlock2D<T>> resnet_upsampler_;
+};
+
+template <class T>
+class ResidualMidBlock final : public UNetMidBlock<T> {
+ public:
+  ResidualMidBlock(const nn::Loader& loader, const UNetBlockPlace& place)
+      : last_(loader.sub("resnets", place.shape.mid->layers),
+              place.resnet(*place.shape.mid, place.channels(), place.channels())) {
+    for (int i = 0; i < place.shape.mid->layers; ++i)
+      layers_.emplace_back(loader, i, place, *place.shape.mid, place.channels());
+  }
+  Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
+                           const UNetBlockInputs<T>& inputs) const override {
+    for (const auto& layer : layers_) x = layer(context, std::move(x), inputs);
+    return last_(context, std::move(x), &inputs.temb);
+  }
+
+ private:
+  std::vector<UNetLayer<T>> layers_;
+  nn::ResnetBlock2D<T> last_;
+};
+
+}  // namespace detail
+
+template <class T>
+std::shared_ptr<const UNetDownBlock<T>> make_down_block(const nn::Loader& loader,
+                                                        const UNetBlockPlace& place) {
+  switch (place.shape.levels[place.level].down.kind) {
+    case UNetBlockShape::Kind::skip:
+      return make_skip_down_block<T>(loader, place);
+    case UNetBlockShape::Kind::k:
+      return make_k_down_block<T>(loader, place);
+    case UNetBlockShape::Kind::residual:
+      break;
+  }
+  return std::make_shared<const detail::ResidualDownBlock<T>>(loader, place);
+}
+
+template <class T>
+std::shared_ptr<const UNetUpBlock<T>> make_up_block(const nn::Loader& loader, const UNetBlockPlace& place) {
+  switch (place.shape.levels[place.level].up.kind) {
+    case UNetBlockShape::Kind::skip:
+      return make_skip_up_block<T>(loader, place);
+    case UNetBlockShape::Kind::k:
+      return make_k_up_block<T>(loader, place);
+    case UNetBlockShape::Kind::residual:
+      break;
+  }
+  return std::make_shared<const detail::ResidualUpBlock<T>>(loader, place);
+}
+
+template <class T>
+std::shared_ptr<const UNetMidBlock<T>> make_mid_block(const nn::Loader& loader, const UNetBlockPlace& place) {
+  return std::make_shared<const detail::ResidualMidBlock<T>>(loader, place);
+}
+
+namespace detail {
+
+extern template class ResidualDownBlock<float>;
+extern template class ResidualDownBlock<bfloat16>;
+extern template class ResidualUpBlock<float>;
+extern template class ResidualUpBlock<bfloat16>;
+extern template class ResidualMidBlock<float>;
+extern template class ResidualMidBlock<bfloat16>;
+
+}  // namespace detail
+}  // namespace daguerre::models

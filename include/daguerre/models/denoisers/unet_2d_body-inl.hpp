@@ -1,0 +1,99 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "daguerre/models/denoisers/detail/unet_blocks-inl.hpp"
+#include "daguerre/models/denoisers/unet_2d_body.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+
+namespace daguerre::models {
+namespace detail {
+
+/// A convolution that keeps the size.
+inline nn::Conv2d<float> centred_conv(const nn::Loader& loader, Index in, Index out, int kernel) {
+  return {loader, in, out, kernel, ops::ConvGeometry::same((kernel - 1) / 2)};
+}
+
+/// From [0, 1] to [-1, 1].
+inline Tensor<float> centred_picture(const Tensor<float>& sample) {
+  Tensor<float> result(sample.shape());
+  std::transform(sample.data(), sample.data() + sample.size(), result.data(),
+                 [](float value) { return 2.0f * value - 1.0f; });
+  return result;
+}
+
+inline void add_unet_residuals(const ops::Context& context, const UNetFeatures& features, UNetPath& path) {
+  const auto& residuals = features.down_residuals;
+  if (residuals.empty() != features.mid_residual.empty() ||
+      (!residuals.empty() && residuals.size() != path.skips.size()))
+    throw ArgumentError("unet", std::to_string(residuals.size()) + " residuals" +
+                                    (features.mid_residual.empty() ? "" : " and one for the middle") +
+                                    ", expected " + std::to_string(path.skips.size()) +
+                                    " and one for the middle, or none");
+  for (std::size_t i = 0; i < residuals.size(); ++i)
+    path.skips[i] = ops::add(context, path.skips[i], residuals[i]);
+}
+
+}  // namespace detail
+
+template <class T>
+UNet2DBody<T>::UNet2DBody(const UNet2DShape& shape, const nn::Loader& root)
+    : shape_(shape),
+      conv_in_(detail::centred_conv(root.sub("conv_in"), shape.in_channels, shape.levels.front().channels,
+                                    shape.conv_in_kernel)),
+      conv_out_(detail::centred_conv(root.sub("conv_out"), shape.levels.front().channels, shape.out_channels,
+                                     shape.conv_out_kernel)) {
+  const std::size_t count = shape.levels.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    down_blocks_.push_back(make_down_block<T>(root.sub("down_blocks", static_cast<int>(i)), {shape, i}));
+    up_blocks_.push_back(
+        make_up_block<T>(root.sub("up_blocks", static_cast<int>(i)), {shape, count - 1 - i}));
+  }
+  if (shape.mid) mid_block_ = make_mid_block<T>(root.sub("mid_block"), {shape, count - 1});
+  if (shape.out_groups > 0)
+    conv_norm_out_.emplace(root.sub("conv_norm_out"), shape.levels.front().channels, shape.out_groups,
+                           shape.resnet.epsilon, shape.out_activation);
+}
+
+template <class T>
+Tensor<float> UNet2DBody<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
+                                        const UNetBlockInputs<T>& inputs,
+                                        const UNetFeatures* features) const {
+  if (sample.rank() != 4 || sample.dim(3) != shape_.in_channels || sample.empty())
+    throw ArgumentError("unet", "sample " + to_string(sample.shape()) + ", expected [N, H, W, " +
+                                    std::to_string(shape_.in_channels) + "]");
+  const auto feature = [&](std::size_t block) -> const Tensor<float>* {
+    return features != nullptr && block < features->down_features.size() ? &features->down_features[block]
+                                                                         : nullptr;
+  };
+  const auto input = shape_.center_input_sample ? detail::centred_picture(sample) : sample;
+  auto x = conv_in_(context, input);
+  UNetPath path{{x}, {}};
+  const bool leads_picture = std::any_of(shape_.levels.begin(), shape_.levels.end(), [](const auto& level) {
+    return level.down.kind == UNetBlockShape::Kind::skip;
+  });
+  if (leads_picture) path.picture = input;
+  for (std::size_t i = 0; i < down_blocks_.size(); ++i)
+    x = (*down_blocks_[i])(context, std::move(x), inputs, feature(i), path);
+  path.picture = {};
+  if (features != nullptr) detail::add_unet_residuals(context, *features, path);
+
+  if (mid_block_) {
+    x = (*mid_block_)(context, std::move(x), inputs);
+    if (const auto* last = feature(down_blocks_.size()); last != nullptr && last->shape() == x.shape())
+      x = ops::add(context, x, *last);
+  }
+  if (features != nullptr && !features->mid_residual.empty())
+    x = ops::add(context, x, features->mid_residual);
+
+  for (const auto& block : up_blocks_) x = (*block)(context, std::move(x), inputs, path);
+  if (conv_norm_out_) x = conv_norm_out_->template apply<float>(context, x);
+  return conv_out_(context, x, std::move(path.picture));
+}
+
+extern template class UNet2DBody<float>;
+extern template class UNet2DBody<bfloat16>;
+
+}  // namespace daguerre::models

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "daguerre/models/denoisers/unet_2d_body-inl.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition_embeddings-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+
+namespace daguerre::models {
+
+template <class T>
+UNet2DCondition<T>::UNet2DCondition(const UNet2DConditionConfig& config, const nn::Loader& loader)
+    : config_(config),
+      time_projection_(loader.sub("time_proj"), config.time),
+      time_embedding_(loader.sub("time_embedding"), config.time.width, config.time_embedding_dim,
+                      config.time_perceptron),
+      class_embedding_(loader.sub("class_embedding"), config.classes),
+      addition_(loader.sub("add_embedding"), config.addition),
+      states_(loader.sub("encoder_hid_proj"), config.states),
+      body_(config.shape, loader) {}
+
+template <class T>
+void UNet2DCondition<T>::check(const UNet2DConditionInputs& inputs) const {
+  using Addition = AdditionEmbeddingOptions::Kind;
+  using States = StatesProjectionOptions::Kind;
+  const auto addition = config_.addition.kind;
+  const auto refuse = [](const Tensor<float>& given, bool is_read, const char* what) {
+    if (!given.empty() && !is_read) throw ArgumentError("unet", std::string("this model takes no ") + what);
+  };
+  refuse(inputs.class_labels, !class_embedding_.is_none(), "class_labels");
+  refuse(inputs.timestep_cond, config_.time_perceptron.condition_channels > 0, "timestep_cond");
+  refuse(inputs.text_embeds, addition == Addition::text_time || addition == Addition::text_image,
+         "text_embeds");
+  refuse(inputs.time_ids, addition == Addition::text_time, "time_ids");
+  refuse(inputs.image_embeds,
+         addition == Addition::text_image || addition == Addition::image ||
+             addition == Addition::image_hint || config_.states.kind == States::image_proj ||
+             config_.states.kind == States::text_image_proj,
+         "image_embeds");
+  refuse(inputs.hint, addition == Addition::image_hint, "hint");
+}
+
+template <class T>
+Tensor<float> UNet2DCondition<T>::embedding(const ops::Context& context, std::span<const float> timesteps,
+                                            const UNet2DConditionInputs& inputs, Index batch) const {
+  auto result = embedded_time(context, time_projection_, time_embedding_, timesteps, batch,
+                              inputs.timestep_cond.empty() ? nullptr : &inputs.timestep_cond);
+  if (!class_embedding_.is_none()) {
+    const auto classes = class_embedding_(context, inputs.class_labels, batch, time_projection_);
+    result = config_.class_embeddings_concat ? ops::concat_channels(context, result, classes)
+                                             : ops::add(context, result, classes);
+  }
+  if (!addition_.is_none()) result = ops::add(context, result, addition_(context, inputs, batch));
+  return config_.time_activation == ops::Activation::none
+             ? result
+             : ops::activate(context, result, config_.time_activation);
+}
+
+template <class T>
+Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
+                                             std::span<const float> timesteps,
+                                             const UNet2DConditionInputs& inputs) const {
+  check(inputs);
+  const Index batch = sample.rank() == 0 ? 0 : sample.dim(0);
+  const auto states = states_(context, inputs, batch);
+  Tensor<float> key_bias;
+  if (!inputs.encoder_attention_mask.empty()) {
+    const auto& mask = inputs.encoder_attention_mask;
+    if (mask.rank() != 2 || mask.dim(0) != batch || mask.dim(1) != states.dim(1))
+      throw ArgumentError("unet", "encoder_attention_mask " + to_string(mask.shape()) + " for tokens " +
+                                      to_string(states.shape()));
+    key_bias = mask.clone();
+    for (float& value : key_bias.span()) value = (1.0f - value) * -10000.0f;
+  }
+  const auto temb = embedding(context, timesteps, inputs, batch);
+  const UNetBlockInputs<T> blocks{temb, &states, key_bias.empty() ? nullptr : &key_bias};
+  const auto hint = addition_.hint_channels(context, inputs);
+  return body_(context, hint.empty() ? sample : ops::concat_channels(context, sample, hint), blocks,
+               &inputs.features);
+}
+
+template <class T>
+Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
+                                             std::span<const float> timesteps,
+                                             const Tensor<float>& encoder_hidden_states,
+                                             const Tensor<float>* encoder_attention_mask) const {
+  UNet2DConditionInputs inputs;
+  inputs.encoder_hidden_states = encoder_hidden_states;
+  if (encoder_attention_mask != nullptr) inputs.encoder_attention_mask = *encoder_attention_mask;
+  return (*this)(context, sample, timesteps, inputs);
+}
+
+extern template class UNet2DCondition<float>;
+extern template class UNet2DCondition<bfloat16>;
+
+}  // namespace daguerre::models

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <span>
+
+#include "daguerre/config/config.hpp"
+#include "daguerre/models/denoisers/unet_2d_body.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition_embeddings.hpp"
+
+namespace daguerre::models {
+
+/// diffusers' UNet2DConditionModel.
+struct UNet2DConditionConfig {
+  UNet2DShape shape;
+  Index sample_height = 64, sample_width = 64;  ///< of the latents that the model was trained at
+  TimeProjectionOptions time;
+  Index time_embedding_dim = 0;
+  nn::TimestepEmbedding<float>::Options time_perceptron;
+  ops::Activation time_activation = ops::Activation::none;  ///< of all that blocks are told beside the prompt
+  ClassEmbeddingOptions classes;
+  bool class_embeddings_concat = false;  ///< beside the time's embedding instead of added to it
+  AdditionEmbeddingOptions addition;
+  StatesProjectionOptions states;
+
+  /// Throws ConfigError for another class, for options it does not know and for values it does not support.
+  static UNet2DConditionConfig from(const Config& config);
+  /// Width of the prompt's tokens as they are given; 0 where the model reads no text.
+  Index cross_attention_dim() const;
+};
+
+/// The denoiser of Stable Diffusion (Rombach et al. 2022) and its kin: a U-Net of residual blocks with
+/// attention that looks at the prompt. The input's channels are the latents' (4), or latents, mask and masked
+/// latents (9) for inpainting models.
+template <class T>
+class UNet2DCondition {
+ public:
+  UNet2DCondition(const UNet2DConditionConfig& config, const nn::Loader& loader);
+
+  /// The model's output (epsilon, v or sample, as it was trained) for `sample[N, H, W, in_channels]` at
+  /// `timesteps` (one, or one for each of the N). Tokens that the mask leaves out are given a logit of
+  /// -10000, as the reference does. Throws ArgumentError where what the model needs is missing, and where it
+  /// is told what it takes no notice of.
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& sample,
+                           std::span<const float> timesteps, const UNet2DConditionInputs& inputs) const;
+  /// The same for a model that is told a prompt and no more.
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& sample,
+                           std::span<const float> timesteps, const Tensor<float>& encoder_hidden_states,
+                           const Tensor<float>* encoder_attention_mask = nullptr) const;
+
+  const UNet2DConditionConfig& config() const noexcept { return config_; }
+
+ private:
+  /// What all blocks are told: the time, the class and what is added to them.
+  Tensor<float> embedding(const ops::Context& context, std::span<const float> timesteps,
+                          const UNet2DConditionInputs& inputs, Index batch) const;
+  void check(const UNet2DConditionInputs& inputs) const;
+
+  UNet2DConditionConfig config_;
+  TimeProjection time_projection_;
+  nn::TimestepEmbedding<float> time_embedding_;
+  ClassEmbedding class_embedding_;
+  AdditionEmbedding addition_;
+  StatesProjection<T> states_;
+  UNet2DBody<T> body_;
+};
+
+}  // namespace daguerre::models

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "daguerre/models/text_encoders/clip_text.hpp"
+#include "daguerre/nn/attention-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/embedding-inl.hpp"
+
+namespace daguerre::models {
+
+template <class T>
+ClipText<T>::ClipText(const ClipTextConfig& config, const nn::Loader& root)
+    : config_(config),
+      engine_(root.context.engine),
+      token_embedding_(root.context, root.sub("text_model.embeddings.token_embedding")
+                                         .to_be_packed("weight", {config.vocab_size, config.hidden_size})),
+      position_embedding_(root.sub("text_model.embeddings.position_embedding")
+                              .tensor("weight", {config.max_position_embeddings, config.hidden_size})),
+      final_layer_norm_(root.sub("text_model.final_layer_norm"), config.hidden_size, config.layer_norm_eps) {
+  const Index width = config.hidden_size, inner = config.intermediate_size;
+  for (int i = 0; i < config.num_hidden_layers; ++i) {
+    const auto layer = root.sub("text_model.encoder.layers", i);
+    const auto attention = layer.sub("self_attn");
+    const std::array projections{attention.sub("q_proj"), attention.sub("k_proj"), attention.sub("v_proj")};
+    layers_.push_back({nn::LayerNorm(layer.sub("layer_norm1"), width, config.layer_norm_eps),
+                       nn::Linear<T>::side_by_side(projections, width, width),
+                       nn::Linear<T>(attention.sub("out_proj"), width, width),
+                       nn::LayerNorm(layer.sub("layer_norm2"), width, config.layer_norm_eps),
+                       nn::Linear<T>(layer.sub("mlp.fc1"), width, inner, {.activation = config.hidden_act}),
+                       nn::Linear<T>(layer.sub("mlp.fc2"), inner, width)});
+  }
+  if (config.projection_dim > 0)
+    text_projection_.emplace(root.sub("text_projection"), width, config.projection_dim,
+                             typename nn::Linear<T>::Options{.bias = false});
+}
+
+template <class T>
+Tensor<float> ClipText<T>::run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
+                               const Tensor<float>* key_bias) const {
+  context.check_stop();
+  const Index width = config_.hidden_size;
+  const auto qkv = layer.qkv(context, layer.layer_norm1.template apply<T>(context, x));
+  using View = ops::TokenView<T>;
+  ops::AttentionArguments<T> arguments{View::columns(qkv, 0, width), View::columns(qkv, width, width),
+                                       View::columns(qkv, 2 * width, width), config_.num_attention_heads};
+  arguments.scale = 1.0f / std::sqrt(static_cast<float>(width / config_.num_attention_heads));
+  arguments.causal = true;
+  arguments.key_bias = key_bias;
+  const auto mixed = layer.out_proj.accumulate(context, nn::attend(context, *engine_, arguments), &x);
+  const auto hidden = layer.fc1(context, layer.layer_norm2.template apply<T>(context, mixed));
+  return layer.fc2.accumulate(context, hidden, &mixed);
+}
+
+template <class T>
+Index ClipText<T>::end_of_text(const std::int32_t* ids, Index length) const {
+  // Published configurations say 2, which is not the end-of-text id; the original took the position of the
+  // largest id.
+  const auto* found = config_.eos_token_id == 2 ? std::max_element(ids, ids + length)
+                                                : std::find(ids, ids + length, config_.eos_token_id);
+  return found == ids + length ? 0 : found - ids;
+}
+
+template <class T>
+typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context,
+                                                     const Tensor<std::int32_t>& input_ids,
+                                                     const Tensor<float>* mask) const {
+  if (input_ids.rank() != 2 || input_ids.empty())
+    throw ArgumentError("clip_text", "input_ids " + to_string(input_ids.shape()) + ", expected [N, L]");
+  const Index batch = input_ids.dim(0), length = input_ids.dim(1), width = config_.hidden_size;
+  if (length > config_.max_position_embeddings)
+    throw ArgumentError("clip_text", std::to_string(length) + " tokens, the model has positions for " +
+                                         std::to_string(config_.max_position_embeddings));
+
+  Tensor<float> key_bias;
+  if (mask != nullptr) {
+    if (!(mask->shape() == input_ids.shape()))
+      throw ArgumentError("clip_text",
+                          "mask " + to_string(mask->shape()) + ", expected " + to_string(input_ids.shape()));
+    // So far below any logit that softmax makes it 0, and finite, so that a row of such keys alone stays
+    // defined.
+    key_bias = Tensor<float>(mask->shape());
+    std::transform(mask->data(), mask->data() + mask->size(), key_bias.data(),
+                   [](float kept) { return kept != 0.0f ? 0.0f : -1e30f; });
+  }
+
+  const auto tokens = ops::cast<float>(context, token_embedding_(input_ids.span()));
+  const auto positions = position_embedding_.slice(0, length);
+  auto x = context.empty<float>({batch, length, width});
+  for (Index n = 0; n < batch; ++n) {
+    const auto sum = ops::add(context, tokens.slice(n * length, (n + 1) * length), positions);
+    std::copy_n(sum.data(), sum.size(), x.data() + n * length * width);
+  }
+
+  Output output;
+  output.hidden_states.push_back(x);
+  for (const auto& layer : layers_)
+    output.hidden_states.push_back(
+        run(context, layer, output.hidden_states.back(), mask == nullptr ? nullptr : &key_bias));
+  output.last_hidden_state = final_layer_norm(context, output.hidden_states.back());
+
+  output.pooled = Tensor<float>({batch, width});
+  for (Index n = 0; n < batch; ++n) {
+    const Index at = n * length + end_of_text(input_ids.data() + n * length, length);
+    std::copy_n(output.last_hidden_state.data() + at * width, width, output.pooled.data() + n * width);
+  }
+  if (text_projection_)
+    output.text_embeds = text_projection_->accumulate(context, ops::cast<T>(context, output.pooled));
+  return output;
+}
+
+extern template class ClipText<float>;
+extern template class ClipText<bfloat16>;
+
+}  // namespace daguerre::models

@@ -1,8 +1,0 @@
-#include "daguerre/models/clip_text-inl.hpp"
-
-namespace daguerre::models {
-
-template class ClipText<float>;
-template class ClipText<bfloat16>;
-
-}  // namespace daguerre::models

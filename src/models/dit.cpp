@@ -1,8 +1,0 @@
-#include "daguerre/models/dit-inl.hpp"
-
-namespace daguerre::models {
-
-template class DiT<float>;
-template class DiT<bfloat16>;
-
-}  // namespace daguerre::models

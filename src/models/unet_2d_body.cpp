@@ -1,8 +1,0 @@
-#include "daguerre/models/unet_2d_body-inl.hpp"
-
-namespace daguerre::models {
-
-template class UNet2DBody<float>;
-template class UNet2DBody<bfloat16>;
-
-}  // namespace daguerre::models

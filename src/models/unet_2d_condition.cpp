@@ -1,8 +1,0 @@
-#include "daguerre/models/unet_2d_condition-inl.hpp"
-
-namespace daguerre::models {
-
-template class UNet2DCondition<float>;
-template class UNet2DCondition<bfloat16>;
-
-}  // namespace daguerre::models

@@ -1,8 +1,0 @@
-#include "daguerre/models/detail/unet_attention-inl.hpp"
-
-namespace daguerre::models {
-
-template class UNetAttention<float>;
-template class UNetAttention<bfloat16>;
-
-}  // namespace daguerre::models

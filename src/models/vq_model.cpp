@@ -1,8 +1,0 @@
-#include "daguerre/models/vq_model-inl.hpp"
-
-namespace daguerre::models {
-
-template class VqModel<float>;
-template class VqModel<bfloat16>;
-
-}  // namespace daguerre::models

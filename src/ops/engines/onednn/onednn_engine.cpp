@@ -1,0 +1,378 @@
+#include "ops/engines/engines.hpp"
+
+#ifndef DAGUERRE_HAS_ONEDNN
+
+namespace daguerre::ops {
+std::shared_ptr<const Engine> make_onednn_engine() {
+  return nullptr;
+}
+}  // namespace daguerre::ops
+
+#else
+
+#include <algorithm>
+#include <string_view>
+
+#include "ops/engines/native/work_tiles.hpp"
+#include "ops/engines/onednn/onednn_weights.hpp"
+
+// The engine built on oneDNN. Weights are packed at load into the layout that oneDNN prefers for a typical
+// shape; the primitive for each shape that is met is built once and kept. Should another shape prefer another
+// layout, that layout is kept too, so that nothing is ever repacked twice.
+namespace daguerre::ops {
+namespace {
+
+using namespace onednn;
+
+void append_activation(dnnl::post_ops& operations, Activation activation) {
+  using dnnl::algorithm;
+  switch (activation) {
+    case Activation::none:
+      return;
+    case Activation::silu:
+      return append_eltwise(operations, algorithm::eltwise_swish, 1.0f);
+    case Activation::quick_gelu:
+      return append_eltwise(operations, algorithm::eltwise_swish, 1.702f);
+    case Activation::gelu:
+      return append_eltwise(operations, algorithm::eltwise_gelu_erf, 0.0f);
+    case Activation::gelu_tanh:
+      return append_eltwise(operations, algorithm::eltwise_gelu_tanh, 0.0f);
+    case Activation::relu:
+      return append_eltwise(operations, algorithm::eltwise_relu, 0.0f);
+    case Activation::mish:
+      return append_eltwise(operations, algorithm::eltwise_mish, 0.0f);
+  }
+}
+
+/// Where oneDNN asks for a plain matrix, the weights stay as files have them, `[out, in]`: its kernels copy
+/// that at least as fast, and some of the columns are a matrix, too, so that they can be divided.
+template <class T>
+class OneDnnLinear final : public PackedLinear<T> {
+ public:
+  OneDnnLinear(const Context& context, const Weight& weight, const Tensor<float>& bias, Activation activation)
+      : engine_(cpu()),
+        in_(weight.dim(1)),
+        out_(weight.dim(0)),
+        bias_(bias),
+        activation_(activation),
+        is_plain_(desc(typical(), any()).weights_desc() == memory::desc({in_, out_}, type_of<T>, Tag::ab)),
+        weights_(context, WeightWriter<T>(engine_, weight, {in_, out_}, Tag::ba, 1),
+                 is_plain_ ? columns(out_) : desc(typical(), any()).weights_desc()) {}
+
+  Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
+    return multiply<T>(context, x, nullptr);
+  }
+  Tensor<float> accumulate(const Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual) const override {
+    return multiply<float>(context, x, residual);
+  }
+
+ private:
+  /// Of a tile.
+  struct Key {
+    Index rows, columns;
+    bool residual;
+    bool rounded;  ///< to T, else float32
+    auto operator<=>(const Key&) const = default;
+  };
+  template <class Out>
+  struct Operands {
+    const T* x;
+    const float* residual;
+    Out* y;
+  };
+
+  template <class Out>
+  Tensor<Out> multiply(const Context& context, const Tensor<T>& x, const Tensor<float>* residual) const {
+    auto y = context.empty<Out>(linear_output_shape(x.shape(), in_, out_));
+    check_residual(y.shape(), residual, "linear");
+    if (y.empty()) return y;
+    const Operands<Out> operands{x.data(), residual == nullptr ? nullptr : residual->data(), y.data()};
+    translated("linear", [&] {
+      const Index rows = y.size() / out_;
+      auto tiles = ProductTiles::of(rows, in_, out_, is_plain_);
+      auto prepared = prepared_tiles<Out>(rows, tiles, residual != nullptr);
+      if (!prepared.are_fast) {
+        tiles = ProductTiles::of(rows, in_, out_, false);
+        prepared = prepared_tiles<Out>(rows, tiles, residual != nullptr);
+      }
+      typename LayerWeights<T>::Call weights(context, weights_);
+      for (auto& row : prepared.of)
+        for (auto& each : row) weights.provide(each, layout_of(each));
+      parallel_for(context.threads, tiles.row_tiles * tiles.column_tiles, 1, [&](Index begin, Index end) {
+        const OneThread one;
+        for (Index tile = begin; tile < end; ++tile)
+          run_tile(context, prepared, tiles, tile / tiles.column_tiles, tile % tiles.column_tiles, operands);
+      });
+    });
+    return y;
+  }
+
+  /// Primitives for the tiles in the middle, and for those at the ends, which may be smaller.
+  struct PreparedTiles {
+    Prepared of[2][2];  ///< [last row][last column]
+    bool are_fast = true;
+  };
+  template <class Out>
+  PreparedTiles prepared_tiles(Index rows, const ProductTiles& tiles, bool residual) const {
+    PreparedTiles result;
+    const Index heights[] = {tiles.rows, rows - (tiles.row_tiles - 1) * tiles.rows};
+    const Index widths[] = {tiles.columns, out_ - (tiles.column_tiles - 1) * tiles.columns};
+    for (int i = 0; i < 2; ++i)
+      for (int j = 0; j < 2; ++j) {
+        const Key key{heights[i], widths[j], residual, std::is_same_v<Out, T>};
+        auto& prepared = result.of[i][j] = cache_.get(key, [&] { return prepare(key); });
+        result.are_fast &= prepared.is_fast;
+      }
+    return result;
+  }
+  Prepared prepare(const Key& key) const {
+    const auto d = desc(key, is_plain_ ? columns(key.columns) : any());
+    auto prepared = Prepared::from(d, dnnl::matmul(d));
+    prepared.weights = weights_.kept(layout_of(prepared));
+    prepared.is_fast = std::string_view(d.impl_info_str()).find("ref") == std::string_view::npos;
+    return prepared;
+  }
+
+  /// Of the whole layer's weights, for that tile.
+  memory::desc layout_of(const Prepared& prepared) const {
+    return is_plain_ ? columns(out_) : prepared.weights_layout;
+  }
+
+  template <class Out>
+  void run_tile(const Context& context, const PreparedTiles& all, const ProductTiles& tiles, Index row_tile,
+                Index column_tile, const Operands<Out>& operands) const {
+    const auto& prepared = all.of[row_tile + 1 == tiles.row_tiles][column_tile + 1 == tiles.column_tiles];
+    const Index row = row_tile * tiles.rows, column = column_tile * tiles.columns;
+    const Index at = row * out_ + column;
+    Arguments arguments{{DNNL_ARG_SRC, borrow(prepared.source, engine_, operands.x + row * in_)},
+                        {DNNL_ARG_DST, borrow(prepared.destination, engine_, operands.y + at)}};
+    if (tiles.column_tiles == 1)
+      arguments.emplace(DNNL_ARG_WEIGHTS, prepared.weights);
+    else
+      arguments.emplace(DNNL_ARG_WEIGHTS,
+                        borrow(prepared.weights_layout, engine_,
+                               static_cast<const T*>(prepared.weights.get_data_handle()) + column * in_));
+    if (!bias_.empty())
+      arguments.emplace(DNNL_ARG_BIAS,
+                        borrow(bias_desc(prepared.destination.dims()[1]), engine_, bias_.data() + column));
+    if (operands.residual != nullptr)
+      arguments.emplace(
+          DNNL_ARG_ATTR_MULTIPLE_POST_OP(activation_ == Activation::none ? 0 : 1) | DNNL_ARG_SRC_1,
+          borrow(prepared.destination, engine_, operands.residual + at));
+    execute(context, prepared, engine_, std::move(arguments));
+  }
+
+  memory::desc bias_desc(Index columns) const {
+    return bias_.empty() ? memory::desc() : memory::desc({1, columns}, Type::f32, Tag::ab);
+  }
+  /// Some neighbouring columns of a result that has as many as the layer.
+  memory::desc within(Index rows, Index columns, Type type) const {
+    return {{rows, columns}, type, memory::dims{out_, 1}};
+  }
+  /// As many columns of the plain weights.
+  memory::desc columns(Index count) const { return {{in_, count}, type_of<T>, memory::dims{1, in_}}; }
+  memory::desc any() const { return {{in_, out_}, type_of<T>, Tag::any}; }
+  Key typical() const { return {1024, out_, false, true}; }
+  dnnl::matmul::primitive_desc desc(const Key& key, const memory::desc& weights) const {
+    const auto result = within(key.rows, key.columns, key.rounded ? type_of<T> : Type::f32);
+    dnnl::post_ops operations;
+    append_activation(operations, activation_);
+    if (key.residual) operations.append_binary(dnnl::algorithm::binary_add, result);
+    return matmul_desc(engine_, {{key.rows, in_}, type_of<T>, Tag::ab}, weights, bias_desc(key.columns),
+                       result, attributes_with(operations));
+  }
+
+  dnnl::engine engine_;
+  Index in_, out_;
+  Tensor<float> bias_;
+  Activation activation_;
+  bool is_plain_;
+  mutable LayerWeights<T> weights_;
+  mutable PrimitiveCache<Key> cache_;
+};
+
+template <class T>
+class OneDnnConv2d final : public PackedConv2d<T> {
+ public:
+  OneDnnConv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
+               const ConvGeometry& geometry)
+      : engine_(cpu()),
+        shape_(weight.shape()),
+        bias_(bias),
+        geometry_(geometry),
+        weights_(context, WeightWriter<T>(engine_, weight, dims(shape_), Tag::oihw, 0),
+                 desc(typical()).weights_desc()) {}
+
+  Tensor<float> operator()(const Context& context, const Tensor<T>& x,
+                           Tensor<float> residual) const override {
+    return convolve<float>(context, x, std::move(residual));
+  }
+  Tensor<T> rounded(const Context& context, const Tensor<T>& x) const override {
+    return convolve<T>(context, x, {});
+  }
+
+ private:
+  /// Of a tile.
+  struct Key {
+    Index batch, height, width;
+    int pad_top, pad_bottom;
+    bool residual;
+    bool rounded;  ///< to T, else float32
+    auto operator<=>(const Key&) const = default;
+  };
+
+  template <class Out>
+  Tensor<Out> convolve(const Context& context, const Tensor<T>& x, Tensor<float> residual) const {
+    const auto shape = conv_output_shape(x.shape(), shape_, geometry_);
+    const bool accumulates = !residual.empty();
+    check_residual(shape, accumulates ? &residual : nullptr, "conv2d");
+    // Onto the residual: as a separate summand it would take oneDNN's slower kernels.
+    Tensor<Out> y;
+    if constexpr (std::is_same_v<Out, float>)
+      y = destination(context, shape, std::move(residual));
+    else
+      y = context.empty<Out>(shape);
+    if (y.empty()) return y;
+    const auto tiles = RowTiles::of(shape, shape_);
+    const Index images = tiles.joined ? 1 : x.dim(0);
+    const Index row_in = x.dim(2) * x.dim(3), row_out = y.dim(2) * y.dim(3);
+    translated("conv2d", [&] {
+      std::vector<Tile> prepared;
+      typename LayerWeights<T>::Call weights(context, weights_);
+      for (Index i = 0; i < tiles.count; ++i) {
+        auto tile = prepare(tiles, i, x.shape(), shape[1], accumulates, std::is_same_v<Out, T>);
+        weights.provide(tile.primitive, tile.primitive.weights_layout);
+        prepared.push_back(std::move(tile));
+      }
+      parallel_for(context.threads, images * tiles.count, 1, [&](Index begin, Index end) {
+        const OneThread one;
+        for (Index i = begin; i < end; ++i) {
+          const auto& [window, primitive] = prepared[static_cast<std::size_t>(i % tiles.count)];
+          const Index image = i / tiles.count;
+          Arguments arguments{
+              {DNNL_ARG_SRC, borrow(primitive.source, engine_,
+                                    x.data() + (image * x.dim(1) + window.first_input) * row_in)},
+              {DNNL_ARG_WEIGHTS, primitive.weights},
+              {DNNL_ARG_DST, borrow(primitive.destination, engine_,
+                                    y.data() + (image * y.dim(1) + window.first_output) * row_out)}};
+          if (!bias_.empty()) arguments.emplace(DNNL_ARG_BIAS, borrow(bias_desc(), engine_, bias_.data()));
+          execute(context, primitive, engine_, std::move(arguments));
+        }
+      });
+    });
+    return y;
+  }
+
+  struct Tile {
+    RowWindow window;
+    Prepared primitive;
+  };
+  Tile prepare(const RowTiles& tiles, Index index, const Shape& input, Index output_height, bool residual,
+               bool rounded) const {
+    const auto window = RowWindow::of(tiles, index, input[1], output_height, shape_[2], geometry_);
+    const Key key{tiles.joined ? input[0] : 1, window.inputs, input[2], window.pad_top,
+                  window.pad_bottom,           residual,      rounded};
+    return {window, cache_.get(key, [&] {
+              const auto d = desc(key);
+              return Prepared::from(d, dnnl::convolution_forward(d), weights_.kept(d.weights_desc()));
+            })};
+  }
+
+  static memory::dims dims(const Shape& shape) { return {shape.begin(), shape.end()}; }
+  Key typical() const {
+    return {1,
+            std::max<Index>(8, shape_[2]),
+            std::max<Index>(32, shape_[3]),
+            geometry_.pad_top,
+            geometry_.pad_bottom,
+            false,
+            false};
+  }
+  memory::desc bias_desc() const {
+    return bias_.empty() ? memory::desc() : memory::desc({shape_[0]}, Type::f32, Tag::a);
+  }
+  dnnl::convolution_forward::primitive_desc desc(const Key& key) const {
+    const Shape input{key.batch, key.height, key.width, shape_[1]};
+    ConvGeometry geometry = geometry_;
+    geometry.pad_top = key.pad_top;
+    geometry.pad_bottom = key.pad_bottom;
+    const Shape output = conv_output_shape(input, shape_, geometry);
+    dnnl::post_ops operations;
+    if (key.residual) operations.append_sum(1.0f);
+    return convolution_desc(
+        engine_, {{input[0], input[3], input[1], input[2]}, type_of<T>, Tag::nhwc},
+        {dims(shape_), type_of<T>, Tag::any}, bias_desc(),
+        {{output[0], output[3], output[1], output[2]}, key.rounded ? type_of<T> : Type::f32, Tag::nhwc},
+        {geometry.stride, geometry.stride}, {geometry.pad_top, geometry.pad_left},
+        {geometry.pad_bottom, geometry.pad_right}, attributes_with(operations));
+  }
+
+  dnnl::engine engine_;
+  Shape shape_;
+  Tensor<float> bias_;
+  ConvGeometry geometry_;
+  mutable LayerWeights<T> weights_;
+  mutable PrimitiveCache<Key> cache_;
+};
+
+/// Whether oneDNN multiplies T here: for bfloat16 it wants AVX-512.
+template <class T>
+bool multiplies() {
+  try {
+    const memory::desc square({16, 16}, type_of<T>, Tag::ab);
+    (void)matmul_desc(cpu(), square, square, {}, square, {});
+    return true;
+  } catch (const dnnl::error&) {
+    return false;
+  }
+}
+
+template <class T>
+class OneDnnEngineFor : public EngineFor<T> {
+ public:
+  std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Weight& weight,
+                                                     const Tensor<float>& bias,
+                                                     Activation activation) const override {
+    if (own_ != nullptr) return own_->as<T>().pack_linear(context, weight, bias, activation);
+    check_linear_shapes(weight, bias);
+    return translated("linear",
+                      [&] { return std::make_unique<OneDnnLinear<T>>(context, weight, bias, activation); });
+  }
+  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
+                                                     const Tensor<float>& bias,
+                                                     const ConvGeometry& geometry) const override {
+    if (own_ != nullptr) return own_->as<T>().pack_conv2d(context, weight, bias, geometry);
+    check_conv_shapes(weight, bias);
+    return translated("conv2d",
+                      [&] { return std::make_unique<OneDnnConv2d<T>>(context, weight, bias, geometry); });
+  }
+
+  Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
+    return blockwise_attention(context, a);
+  }
+
+ private:
+  /// Our own kernels, where oneDNN has none for T.
+  std::shared_ptr<const Engine> own_ = multiplies<T>() ? nullptr : make_native_engine();
+};
+
+class OneDnnEngine final : public Engine, public OneDnnEngineFor<float>, public OneDnnEngineFor<bfloat16> {
+ public:
+  std::string_view name() const noexcept override { return "onednn"; }
+  std::string version() const override {
+    const auto* version = dnnl_version();
+    return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+           std::to_string(version->patch);
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<const Engine> make_onednn_engine() {
+  return translated("engine", [] { return std::make_shared<OneDnnEngine>(); });
+}
+
+}  // namespace daguerre::ops
+
+#endif

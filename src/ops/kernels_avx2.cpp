@@ -1,3 +1,0 @@
-#define DAGUERRE_KERNELS avx2
-#define DAGUERRE_VECTOR_BYTES 32
-#include "ops/int8_kernels_impl.hpp"

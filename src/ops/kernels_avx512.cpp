@@ -1,3 +1,0 @@
-#define DAGUERRE_KERNELS avx512
-#define DAGUERRE_VECTOR_BYTES 64
-#include "ops/int8_kernels_impl.hpp"

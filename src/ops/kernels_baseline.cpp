@@ -1,3 +1,0 @@
-#define DAGUERRE_KERNELS baseline
-#define DAGUERRE_VECTOR_BYTES 16
-#include "ops/int8_kernels_impl.hpp"

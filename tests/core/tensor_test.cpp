@@ -1,0 +1,110 @@
+#include "daguerre/core/tensor.hpp"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "daguerre/core/eigen.hpp"
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+
+using namespace daguerre;
+using daguerre::test::expect_error;
+
+TEST_CASE("shapes check their extents", "[tensor]") {
+  const Shape shape{2, 3, 4};
+  CHECK(shape.rank() == 3);
+  CHECK(shape.size() == 24);
+  CHECK(shape[-1] == 4);
+  CHECK(shape.tail() == Shape{3, 4});
+  CHECK(shape.with(-1, 5) == Shape{2, 3, 5});
+  CHECK(to_string(shape) == "[2, 3, 4]");
+  CHECK(Shape{}.size() == 1);
+  CHECK_FALSE(Shape{2} == Shape{2, 1});
+  expect_error<ArgumentError>([&] { shape[3]; }, {"axis 3", "[2, 3, 4]"});
+  expect_error<ArgumentError>([] { Shape{2, -1}; }, {"-1"});
+  const Index large = Index{1} << 32;
+  expect_error<ArgumentError>([&] { Shape({large, large}); }, {"overflows"});
+  // Zero hides an overflow only when it comes first: what follows it is never multiplied.
+  CHECK(Shape({0, large, large}).size() == 0);
+}
+
+TEST_CASE("tensors share on copy, slice and reshape", "[tensor]") {
+  auto tensor = Tensor<float>::zeros({4, 2});
+  auto rows = tensor.slice(1, 3);
+  rows.data()[0] = 5.0f;
+  CHECK(tensor.data()[2] == 5.0f);
+  CHECK(tensor[1].shape() == Shape{2});
+  CHECK(tensor[1].data()[0] == 5.0f);
+  CHECK(tensor.reshape({2, -1}).shape() == Shape{2, 4});
+  CHECK(tensor.reshape({-1}).data() == tensor.data());
+  auto copy = tensor.clone();
+  copy.data()[2] = 0.0f;
+  CHECK(tensor.data()[2] == 5.0f);
+  expect_error<ArgumentError>([&] { tensor.reshape({3, -1}); }, {"[4, 2]"});
+  expect_error<ArgumentError>([&] { tensor.slice(3, 5); }, {"[3, 5)", "[4, 2]"});
+}
+
+TEST_CASE("tensors are Eigen maps", "[tensor]") {
+  const std::array<float, 6> values{1, 2, 3, 4, 5, 6};
+  auto tensor = Tensor<float>::copy_of({1, 2, 3}, values);
+  CHECK(matrix(tensor)(1, 0) == 4.0f);
+  array(tensor) *= 2.0f;
+  CHECK(tensor.data()[5] == 12.0f);
+}
+
+TEST_CASE("bfloat16 rounds to nearest even and keeps NaN", "[tensor][dtype]") {
+  CHECK(bfloat16(1.0f).bits == 0x3F80);
+  CHECK(bfloat16(std::bit_cast<float>(0x3F808000u)).bits == 0x3F80);  // tie, down to even
+  CHECK(bfloat16(std::bit_cast<float>(0x3F818000u)).bits == 0x3F82);  // tie, up to even
+  CHECK(bfloat16(std::numeric_limits<float>::max()).bits == 0x7F80);
+  CHECK(std::isnan(static_cast<float>(bfloat16(std::numeric_limits<float>::quiet_NaN()))));
+  CHECK(std::isnan(static_cast<float>(bfloat16(std::bit_cast<float>(0x7F800001u)))));
+  for (std::uint32_t bits = 0; bits < 0x10000u; ++bits) {
+    bfloat16 value;
+    value.bits = static_cast<std::uint16_t>(bits);
+    const auto wide = static_cast<float>(value);
+    if (!std::isnan(wide)) REQUIRE(bfloat16(wide).bits == bits);
+  }
+}
+
+TEST_CASE("half converts every bit pattern exactly", "[tensor][dtype]") {
+  for (std::uint32_t bits = 0; bits < 0x10000u; ++bits) {
+    half value;
+    value.bits = static_cast<std::uint16_t>(bits);
+    const std::uint32_t exponent = (bits >> 10) & 31u;
+    const auto fraction = static_cast<float>(bits & 1023u);
+    const float sign = (bits & 0x8000u) != 0 ? -1.0f : 1.0f;
+    const auto wide = static_cast<float>(value);
+    if (exponent == 31) {
+      REQUIRE((fraction == 0.0f ? std::isinf(wide) && wide * sign > 0 : std::isnan(wide)));
+      if (fraction == 0.0f) REQUIRE(half(wide).bits == bits);
+    } else {
+      const float expected = exponent == 0
+                                 ? sign * std::ldexp(fraction, -24)
+                                 : sign * std::ldexp(1024.0f + fraction, static_cast<int>(exponent) - 25);
+      REQUIRE(wide == expected);
+      REQUIRE(std::signbit(wide) == std::signbit(expected));
+      REQUIRE(half(wide).bits == bits);
+    }
+  }
+  CHECK(half(65519.9f).bits == 0x7BFF);
+  CHECK(half(65520.0f).bits == 0x7C00);
+  CHECK(half(std::ldexp(1.0f, -25)).bits == 0);  // tie between 0 and the smallest, to even
+  CHECK(half(std::ldexp(1.5f, -25)).bits == 1);
+  CHECK(half(1.0f + std::ldexp(1.0f, -11)).bits == 0x3C00);  // tie to even
+}
+
+TEST_CASE("a memory pool hands a released block out again", "[tensor]") {
+  const MemoryPool pool;
+  const std::byte* first = nullptr;
+  {
+    Tensor<float> tensor({1000}, pool);
+    first = reinterpret_cast<const std::byte*>(tensor.data());
+    CHECK(reinterpret_cast<std::uintptr_t>(first) % 64 == 0);
+  }
+  const auto again = pool.allocate(4000);
+  CHECK(again.get() == first);
+  CHECK(pool.allocate(4000).get() != first);
+  CHECK(pool.allocate(0).get() != nullptr);
+}
