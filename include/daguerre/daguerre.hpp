@@ -1,7 +1,7 @@
 #pragma once
 
 /// The facade: everything a host application needs to make pictures. Costs the host little: no Eigen, JSON or
-/// stb behind it. The layers below (tensor/, ops/, weights/, nn/, models/, text/, samplers/) have headers of
+/// stb behind it. The layers below (core/, ops/, weights/, nn/, models/, text/, samplers/) have headers of
 /// their own.
 
 #include "daguerre/core/error.hpp"

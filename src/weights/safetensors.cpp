@@ -120,6 +120,10 @@ void SafetensorsFile::release_pages() const noexcept {
   if (state_->file.is_mapped) daguerre::release_pages(state_->file.bytes);
 }
 
+Tensor<float> SafetensorsFile::floats(const TensorInfo& info, const MemoryPool* pool) const {
+  return read<float>(info, pool);
+}
+
 template <class T>
 Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) const {
   check_convertible(info, name());

@@ -71,19 +71,33 @@ std::string nearest_names(std::string_view wanted, const std::vector<std::string
   return text;
 }
 
+/// All elements of a weight that is not stored number by number, as its type has them.
+void decode(const ops::WeightSource& source, std::vector<std::byte>& out) {
+  const auto elements = static_cast<std::size_t>(source.shape.size());
+  out.resize(elements * size_of(source.dtype));
+  const auto whole = [&]<class T>(T) {
+    std::vector<T> values(elements);
+    ops::Weight(source).read(0, source.shape[0], values.data());
+    std::memcpy(out.data(), values.data(), out.size());
+  };
+  if (source.dtype == DType::f16) return whole(half());
+  if (source.dtype == DType::bf16) return whole(bfloat16());
+  whole(0.0f);
+}
+
 }  // namespace
 
 struct StateDict::State {
   struct Entry {
-    const SafetensorsFile* file;
+    const TensorFile* file;
     const TensorInfo* info;
     std::string source = {};  ///< the name in the file, where it is another
     bool transposed = false;  ///< the file has the axes the other way round
   };
 
   std::string source;
-  std::vector<SafetensorsFile> files;
-  std::deque<TensorInfo> renamed;  ///< what the files do not say themselves; a deque keeps addresses
+  std::vector<std::shared_ptr<const TensorFile>> files;
+  std::deque<TensorInfo> own;  ///< what the files do not list themselves; a deque keeps addresses
   std::unordered_map<std::string_view, Entry> entries;
   mutable std::mutex mutex;
   std::unordered_set<std::string_view> asked;
@@ -92,7 +106,7 @@ struct StateDict::State {
       : source(other.source), files(other.files) {
     for (const auto& tensor : tensors) {
       const auto& from = other.require(tensor.source);
-      auto& info = renamed.emplace_back(*from.info);
+      auto& info = own.emplace_back(*from.info);
       info.name = tensor.name;
       const auto refuse = [&](const std::string& what) {
         throw WeightError(weights_name, source + ": tensor " + in_quotes(tensor.source) + " has shape " +
@@ -109,8 +123,7 @@ struct StateDict::State {
         if (info.shape.rank() != 2) refuse(", it has to have two axes to be transposed");
         info.shape = Shape{info.shape[1], info.shape[0]};
       }
-      const auto file = static_cast<std::size_t>(from.file - other.files.data());
-      const Entry entry{&files[file], &info, from.source.empty() ? from.info->name : from.source,
+      const Entry entry{from.file, &info, from.source.empty() ? from.info->name : from.source,
                         from.transposed != tensor.transposed};
       if (!entries.try_emplace(info.name, entry).second)
         throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice");
@@ -128,18 +141,19 @@ struct StateDict::State {
     info.shape = info.shape.with(0, rows);
   }
 
-  State(std::vector<SafetensorsFile> parts, std::string name)
+  State(std::vector<std::shared_ptr<const TensorFile>> parts, std::string name)
       : source(std::move(name)), files(std::move(parts)) {
     for (const auto& file : files)
-      for (const auto& info : file.tensors()) {
-        const auto [present, added] = entries.try_emplace(info.name, Entry{&file, &info});
+      for (const auto& info : file->tensors()) {
+        const auto [present, added] = entries.try_emplace(info.name, Entry{file.get(), &info});
         if (!added)
           throw FormatError(weights_name, "tensor " + in_quotes(info.name) + " is in " +
-                                              present->second.file->name() + " and in " + file.name());
+                                              present->second.file->name() + " and in " + file->name());
       }
   }
 
   std::vector<std::string_view> names() const {
+    const std::lock_guard lock(mutex);
     std::vector<std::string_view> result;
     result.reserve(entries.size());
     for (const auto& [name, entry] : entries) result.push_back(name);
@@ -148,6 +162,7 @@ struct StateDict::State {
   }
   /// The entry of that name, which is counted as asked for. Throws when it has not the expected shape.
   const Entry& ask(std::string_view name, const Shape& expected) {
+    supply(name, expected);
     const auto& entry = require(name);
     if (!(entry.info->shape == expected))
       throw WeightError(weights_name,
@@ -159,12 +174,26 @@ struct StateDict::State {
     asked.insert(entry.info->name);
     return entry;
   }
-  const Entry& require(std::string_view name) const {
+  const Entry* find(std::string_view name) const {
+    const std::lock_guard lock(mutex);
     const auto found = entries.find(name);
-    if (found == entries.end())
-      throw WeightError(weights_name, source + ": tensor " + in_quotes(name) + " is missing" +
-                                          nearest_names(name, names()));
-    return found->second;
+    return found == entries.end() ? nullptr : &found->second;
+  }
+  const Entry& require(std::string_view name) const {
+    if (const auto* found = find(name)) return *found;
+    throw WeightError(weights_name,
+                      source + ": tensor " + in_quotes(name) + " is missing" + nearest_names(name, names()));
+  }
+  /// Enters a tensor that is listed nowhere, where one of the files has it all the same.
+  void supply(std::string_view name, const Shape& shape) {
+    if (find(name) != nullptr) return;
+    for (const auto& file : files)
+      if (auto info = file->supply(name, shape)) {
+        const std::lock_guard lock(mutex);
+        const auto& kept = own.emplace_back(std::move(*info));
+        entries.try_emplace(kept.name, Entry{file.get(), &kept});
+        return;
+      }
   }
 };
 
@@ -182,8 +211,13 @@ bool StateDict::is_there(const std::filesystem::path& folder, const WeightNames&
 StateDict::StateDict(std::vector<SafetensorsFile> files) {
   std::string source = files.empty() ? "(no files)" : files.front().name();
   if (files.size() > 1) source += " and " + std::to_string(files.size() - 1) + " more";
-  state_ = std::make_shared<State>(std::move(files), std::move(source));
+  std::vector<std::shared_ptr<const TensorFile>> kept;
+  for (auto& file : files) kept.push_back(std::make_shared<const SafetensorsFile>(std::move(file)));
+  state_ = std::make_shared<State>(std::move(kept), std::move(source));
 }
+
+StateDict::StateDict(std::vector<std::shared_ptr<const TensorFile>> files, std::string source)
+    : state_(std::make_shared<State>(std::move(files), std::move(source))) {}
 
 StateDict StateDict::renamed(const std::vector<RenamedTensor>& tensors) const {
   return StateDict(std::make_shared<State>(*state_, tensors));
@@ -194,13 +228,13 @@ bool StateDict::contains(std::string_view name) const {
 }
 
 const TensorInfo* StateDict::find(std::string_view name) const {
-  const auto found = state_->entries.find(name);
-  return found == state_->entries.end() ? nullptr : found->second.info;
+  const auto* found = state_->find(name);
+  return found == nullptr ? nullptr : found->info;
 }
 
 Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected, const MemoryPool* pool) const {
   const auto& entry = state_->ask(name, expected);
-  auto stored = entry.file->read<float>(*entry.info, pool);
+  auto stored = entry.file->floats(*entry.info, pool);
   if (!entry.transposed) return stored;
   const Index rows = expected[0], columns = expected[1];
   auto result = pool == nullptr ? Tensor<float>(expected) : Tensor<float>(expected, *pool);
@@ -215,25 +249,30 @@ ops::WeightSource StateDict::weight(std::string_view name, const Shape& expected
   if (!entry.transposed) return result;
   const auto elements = std::make_shared<std::vector<std::byte>>();
   result.bytes = bytes(name, *elements);
+  result.decoder = nullptr;
   result.owner = elements;
   result.release = nullptr;
   return result;
 }
 
 void StateDict::release_pages() const noexcept {
-  for (const auto& file : state_->files) file.release_pages();
+  for (const auto& file : state_->files) file->release_pages();
 }
 
 std::span<const std::byte> StateDict::bytes(std::string_view name, std::vector<std::byte>& scratch) const {
   const auto& entry = state_->require(name);
-  const auto stored = entry.file->bytes(*entry.info);
+  const auto source = entry.file->weight(*entry.info);
+  if (source.decoder) decode(source, scratch);
+  const auto stored = source.decoder ? std::span<const std::byte>(scratch) : source.bytes;
   if (!entry.transposed) return stored;
   const auto rows = static_cast<std::size_t>(entry.info->shape[0]);
   const auto columns = static_cast<std::size_t>(entry.info->shape[1]), width = size_of(entry.info->dtype);
-  scratch.resize(stored.size());
+  std::vector<std::byte> exchanged(stored.size());
   for (std::size_t i = 0; i < rows; ++i)
     for (std::size_t j = 0; j < columns; ++j)
-      std::memcpy(scratch.data() + (i * columns + j) * width, stored.data() + (j * rows + i) * width, width);
+      std::memcpy(exchanged.data() + (i * columns + j) * width, stored.data() + (j * rows + i) * width,
+                  width);
+  scratch = std::move(exchanged);
   return scratch;
 }
 
@@ -257,21 +296,22 @@ std::vector<std::string> StateDict::names() const {
 }
 
 bool StateDict::contains_below(std::string_view prefix) const {
-  return std::any_of(state_->entries.begin(), state_->entries.end(),
-                     [&](const auto& entry) { return entry.first.starts_with(prefix); });
+  const auto names = state_->names();
+  return std::any_of(names.begin(), names.end(), [&](auto name) { return name.starts_with(prefix); });
 }
 
 std::vector<std::string> StateDict::unused() const {
   std::vector<std::string> result;
+  const auto names = state_->names();
   const std::lock_guard lock(state_->mutex);
-  for (const auto name : state_->names())
+  for (const auto name : names)
     if (!state_->asked.contains(name)) result.emplace_back(name);
   return result;
 }
 
 std::map<std::string, std::string> StateDict::metadata() const {
   std::map<std::string, std::string> result;
-  for (const auto& file : state_->files) result.insert(file.metadata().begin(), file.metadata().end());
+  for (const auto& file : state_->files) result.insert(file->metadata().begin(), file->metadata().end());
   return result;
 }
 

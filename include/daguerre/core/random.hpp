@@ -18,7 +18,7 @@ class Generator {
   virtual ~Generator() = default;
 
   /// Standard normal numbers, in the order of the elements of `shape`. The references draw the noise of a
-  /// latent as [1, C, H, W]; `to_channels_last` (tensor/layout.hpp) brings it into this library's order.
+  /// latent as [1, C, H, W]; `to_channels_last` (core/layout.hpp) brings it into this library's order.
   virtual Tensor<float> randn(const Shape& shape) = 0;
 
   /// An independent generator that draws from here on what this one would.

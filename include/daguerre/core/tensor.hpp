@@ -19,7 +19,7 @@ namespace daguerre {
 ///
 /// Copying a tensor, slicing its leading axis and reshaping it are cheap and share the elements; `clone()`
 /// copies them. Layouts: images `[N, H, W, C]`, token sequences `[N, L, C]`, matrices `[rows, columns]`.
-/// Eigen maps are in `tensor/eigen.hpp`, so that this header stays free of Eigen.
+/// Eigen maps are in `core/eigen.hpp`, so that this header stays free of Eigen.
 template <class T>
 class Tensor {
   static_assert(std::is_trivially_copyable_v<T>);

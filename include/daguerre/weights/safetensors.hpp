@@ -11,22 +11,9 @@
 
 #include "daguerre/core/parallel.hpp"
 #include "daguerre/core/tensor.hpp"
-#include "daguerre/ops/weight_source.hpp"
+#include "daguerre/weights/tensor_file.hpp"
 
 namespace daguerre::weights {
-
-using daguerre::DType;
-using daguerre::name;
-using daguerre::size_of;
-
-/// One entry of a safetensors header.
-struct TensorInfo {
-  std::string name;
-  DType dtype = DType::f32;
-  Shape shape;
-  std::size_t begin = 0;  ///< first byte, counted from the end of the header
-  std::size_t end = 0;    ///< one past the last byte
-};
 
 struct SafetensorsOptions {
   /// Accept bytes behind the last tensor, as some published files have. Off: they are an error, because a
@@ -41,7 +28,7 @@ struct SafetensorsOptions {
 /// Immutable, safe to use from several threads, and cheap to copy; copies share the mapping. A file that
 /// someone cuts short while it is mapped ends the process (SIGBUS), as with every mapped file; replace files
 /// by renaming, as SafetensorsWriter does, or read such ones `from_memory`.
-class SafetensorsFile {
+class SafetensorsFile final : public TensorFile {
  public:
   /// Maps `path`. Throws FileError, or FormatError naming the file and what is wrong in it.
   static SafetensorsFile open(const std::filesystem::path& path, const SafetensorsOptions& options = {});
@@ -50,11 +37,11 @@ class SafetensorsFile {
                                      const SafetensorsOptions& options = {});
 
   /// The file's path or the name it was given.
-  const std::string& name() const noexcept;
+  const std::string& name() const noexcept override;
   /// All tensors in the order of their data.
-  std::span<const TensorInfo> tensors() const noexcept;
+  std::span<const TensorInfo> tensors() const noexcept override;
   /// The `__metadata__` entries.
-  const std::map<std::string, std::string>& metadata() const noexcept;
+  const std::map<std::string, std::string>& metadata() const noexcept override;
 
   /// nullptr when there is no such tensor.
   const TensorInfo* find(std::string_view tensor_name) const noexcept;
@@ -65,12 +52,10 @@ class SafetensorsFile {
 
   /// The same as a weight, which keeps the file open. Throws WeightError when the type cannot be converted
   /// (F8).
-  ops::WeightSource weight(const TensorInfo& info) const;
-  /// Tells the system that nothing of a mapped file will be needed soon: its pages no longer count as this
-  /// process's memory. They come back when they are read.
-  void release_pages() const noexcept;
-  /// The same of one tensor's.
-  void release_pages(const TensorInfo& info) const noexcept;
+  ops::WeightSource weight(const TensorInfo& info) const override;
+  Tensor<float> floats(const TensorInfo& info, const MemoryPool* pool = nullptr) const override;
+  void release_pages() const noexcept override;
+  void release_pages(const TensorInfo& info) const noexcept override;
 
   /// A tensor converted to `T` (float, double, bfloat16, half, std::int32_t, std::int64_t). Booleans become 0
   /// and 1, fractions are cut off for integer types. Throws WeightError when it is missing, its type cannot

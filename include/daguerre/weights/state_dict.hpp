@@ -39,7 +39,7 @@ struct WeightNames {
   std::string variant = {};
 };
 
-/// The named tensors of one network, from one safetensors file or several shards. It remembers which tensors
+/// The named tensors of one network, from one file or several shards. It remembers which tensors
 /// were asked for, so that a loader can report those that nobody wanted. Copies share that memory and may be
 /// used from several threads.
 class StateDict {
@@ -53,6 +53,8 @@ class StateDict {
   static StateDict load(const std::filesystem::path& path, const SafetensorsOptions& options = {},
                         const WeightNames& names = {});
   explicit StateDict(std::vector<SafetensorsFile> files);
+  /// The tensors of files of any kind; `source` is what to call the whole in messages.
+  StateDict(std::vector<std::shared_ptr<const TensorFile>> files, std::string source);
   /// Whether `load` would find weights of such names in a component's folder; nothing is opened. A model of
   /// which a variant is asked for has some parts without: these are then loaded as if none were.
   static bool is_there(const std::filesystem::path& folder, const WeightNames& names);
@@ -87,7 +89,7 @@ class StateDict {
   /// What the tensor is called in the file.
   std::string_view source_name(std::string_view name) const;
 
-  /// All names, sorted.
+  /// All names, sorted; of files that supply what is asked for (TensorFile::supply), those that were.
   std::vector<std::string> names() const;
   /// Whether any name begins with `prefix`.
   bool contains_below(std::string_view prefix) const;
