@@ -88,7 +88,7 @@ void make(const Arguments& arguments) {
   if (fs::exists(arguments.out)) throw FileError("make_model", arguments.out.string() + " is there already");
   fs::copy(arguments.configs, arguments.out, fs::copy_options::recursive);
   auto source = ModelSource::open_folder(arguments.out);
-  const auto& family = FamilyRegistry::standard().of_class(source.class_name(), source.index().source());
+  const Family family = FamilyRegistry::standard().of_class(source.class_name(), source.index().source());
   std::vector<ComponentSource> parts;
   for (const auto& part : family.parts) {
     auto component = source.find(part.name);

@@ -27,25 +27,25 @@ struct Prompt {
 /// What one run is to make, in tensors; a family uses what concerns it. The facade's request is the same in
 /// pictures and seeds.
 struct Task {
-  std::vector<Prompt> prompts;      ///< one for each image of the batch
+  std::vector<Prompt> prompts{};    ///< one for each image of the batch
   Index height = 512, width = 512;  ///< in pixels
   int steps = 50;
-  Guidance guidance;
+  Guidance guidance{};
   /// How predictions are combined; nullptr: as the family does.
-  std::shared_ptr<const Guider> guider;
+  std::shared_ptr<const Guider> guider{};
   double eta = 0.0;
   bool use_clipped_model_output = false;  ///< see samplers::RunOptions
   int clip_skip = 0;                      ///< for the prompts only, as the reference has it
-  MicroConditioning micro;
-  Tensor<float> latents;        ///< initial noise `[N, h, w, C]` of unit variance; empty: drawn
-  Tensor<float> image;          ///< `[1 or N, H, W, 3]` in [-1, 1] to start from; empty: none
-  Tensor<float> image_latents;  ///< instead: `[1 or N, h, w, C]`, scaled as the denoiser sees them
-  Tensor<float> mask;           ///< `[1 or N, H, W, 1]`, at least 0.5 where to paint; empty: everywhere
-  double strength = 1.0;        ///< how much of the run is done over the image: 1 ignores it, 0 keeps it
+  MicroConditioning micro{};
+  Tensor<float> latents{};        ///< initial noise `[N, h, w, C]` of unit variance; empty: drawn
+  Tensor<float> image{};          ///< `[1 or N, H, W, 3]` in [-1, 1] to start from; empty: none
+  Tensor<float> image_latents{};  ///< instead: `[1 or N, h, w, C]`, scaled as the denoiser sees them
+  Tensor<float> mask{};           ///< `[1 or N, H, W, 1]`, at least 0.5 where to paint; empty: everywhere
+  double strength = 1.0;          ///< how much of the run is done over the image: 1 ignores it, 0 keeps it
   /// Parts of the whole schedule, 0 to 1, for runs that several models share (ensembles of experts; Balaji et
   /// al. 2022). With a start nothing is added to the image, whose noise is that of the start.
   std::optional<double> denoising_start{}, denoising_end{};
-  std::shared_ptr<const samplers::Sampler> sampler;
+  std::shared_ptr<const samplers::Sampler> sampler{};
 
   /// Whether there is a picture to start from, in pixels or in latents.
   bool has_image() const noexcept { return !image.empty() || !image_latents.empty(); }

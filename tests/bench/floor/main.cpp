@@ -1,0 +1,199 @@
+// The floor: the seconds that oneDNN alone needs for the convolutions and matrix products of one step of a
+// model and of its decoder, one behind the other, with nothing around them.
+//
+//     OMP_NUM_THREADS=2 floor MODEL [--width W] [--height H] [--precision f32|bf16|int8] [--guidance SCALE]
+//
+// MODEL is a folder in diffusers' layout; weights are not read, and need not be there, tokenizers must. What
+// is multiplied is asked of the networks: an engine that writes it down runs a step. Attention's products are
+// left out, because a fused kernel never stores their result; their FLOPs are printed. Compare `daguerre
+// bench` with it in the same minute and at the same number of threads.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <daguerre/core/error.hpp>
+#include <daguerre/pipeline/family.hpp>
+#include <daguerre/pipeline/model.hpp>
+#include <daguerre/samplers/registry.hpp>
+#include <daguerre/weights/random_tensors.hpp>
+
+#include "bench/floor/recorder.hpp"
+#include "ops/engines/onednn/onednn_compat.hpp"
+
+namespace {
+
+using namespace daguerre;
+using dnnl::memory;
+using Type = memory::data_type;
+using Tag = memory::format_tag;
+
+struct Arguments {
+  std::string model, precision = "bf16";
+  std::optional<Index> width, height;
+  std::optional<float> guidance;
+};
+
+Arguments parsed(int argc, char** argv) {
+  Arguments result;
+  for (int i = 1; i < argc; ++i) {
+    const std::string text = argv[i];
+    if (!text.starts_with("--")) {
+      result.model = text;
+      continue;
+    }
+    if (++i == argc) throw ArgumentError("floor", text + " needs a value");
+    if (text == "--width")
+      result.width = std::stol(argv[i]);
+    else if (text == "--height")
+      result.height = std::stol(argv[i]);
+    else if (text == "--guidance")
+      result.guidance = std::stof(argv[i]);
+    else if (text == "--precision")
+      result.precision = argv[i];
+    else
+      throw ArgumentError("floor", "unknown option " + text);
+  }
+  if (result.model.empty()) throw ArgumentError("floor", "expected a model's folder");
+  if (result.precision != "f32" && result.precision != "bf16" && result.precision != "int8")
+    throw ArgumentError("floor", "precision \"" + result.precision + "\", expected f32, bf16 or int8");
+  return result;
+}
+
+/// What a step and the decoder of that model multiply.
+std::pair<bench::Record, bench::Record> recorded(const Arguments& arguments) {
+  auto source = ModelSource::open_folder(arguments.model);
+  const Family family = FamilyRegistry::standard().of_class(source.class_name(), source.index().source());
+  for (const auto& part : family.parts)
+    if (auto component = source.find(part.name)) {
+      component->given_weights =
+          weights::StateDict({std::make_shared<const weights::RandomTensors>()}, part.name);
+      source = source.with(*component);
+    }
+  const auto recorder = std::make_shared<bench::Recorder>();
+  ops::Context context{.engine = std::make_shared<const bench::RecordingEngine>(recorder),
+                       .threads = Threads(available_threads()),
+                       .pool = {},
+                       .stop = {},
+                       .profile = {}};
+  const auto model = Model::load(
+      source, {.compute = context,
+               .precision = arguments.precision == "f32" ? Precision::float32 : Precision::bfloat16});
+  const auto size = model.default_size();
+  Task task{.prompts = {Prompt{.text = family.tasks.prompt ? "a lighthouse" : ""}},
+            .height = arguments.height.value_or(size[0]),
+            .width = arguments.width.value_or(size[1]),
+            .steps = 1,
+            .guidance = {.scale = arguments.guidance.value_or(family.defaults.guidance_scale)}};
+  if (!family.tasks.guidance) task.guidance.scale = 1.0f;
+  if (family.tasks.classes && model.denoiser().classes > 0) task.prompts.front().label = 0;
+  task.sampler = samplers::SamplerRegistry::standard().make(
+      scheduler_config(source, FamilyRegistry::pipeline_class(family, source.class_name())));
+  SeededNoise noise("torch-cpu", {0});
+  auto conditions = model.condition(context, task, *model.guider(task));
+  recorder->take();
+  const auto latents = model.denoise(context, task, std::move(conditions), noise);
+  auto step = recorder->take();
+  model.decode(context, latents);
+  return {std::move(step), recorder->take()};
+}
+
+template <class F>
+double median_seconds(const F& run) {
+  run();
+  std::vector<double> seconds;
+  for (int i = 0; i < 5; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    run();
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+/// oneDNN by itself, with its own threads.
+class Floor {
+ public:
+  explicit Floor(const std::string& precision)
+      : source_(precision == "f32"    ? Type::f32
+                : precision == "bf16" ? Type::bf16
+                                      : Type::u8),
+        weights_(precision == "int8" ? Type::s8 : source_),
+        destination_(precision == "f32" ? Type::f32 : Type::bf16) {}
+
+  void tell(const char* what, const bench::Record& record) {
+    double seconds = 0.0, flops = 0.0;
+    for (const auto& [product, count] : record.products) {
+      seconds += count * time_of(product);
+      flops += 2.0 * count * static_cast<double>(product.m * product.n * product.k);
+    }
+    for (const auto& [c, count] : record.convolutions) {
+      seconds += count * time_of(c);
+      flops += 2.0 * count * static_cast<double>(c.batch * out_height(c) * out_width(c) * c.out) *
+               static_cast<double>(c.in * c.kernel_height * c.kernel_width);
+    }
+    std::printf("%s: %.4f s, %.0f GFLOP, %.0f GFLOP/s; attention's %.0f GFLOP are not in it\n", what, seconds,
+                flops * 1e-9, flops * 1e-9 / seconds, record.attention_flops * 1e-9);
+    std::fflush(stdout);
+  }
+
+ private:
+  static Index out_height(const bench::Convolution& c) {
+    return (c.height + c.top + c.bottom - c.kernel_height) / c.stride + 1;
+  }
+  static Index out_width(const bench::Convolution& c) {
+    return (c.width + c.left + c.right - c.kernel_width) / c.stride + 1;
+  }
+  double time_of(const bench::Product& p) const {
+    return time_of_primitive<dnnl::matmul>(ops::onednn::matmul_desc(engine_, {{p.m, p.k}, source_, Tag::ab},
+                                                                    {{p.k, p.n}, weights_, Tag::any}, {},
+                                                                    {{p.m, p.n}, destination_, Tag::ab}, {}));
+  }
+  double time_of(const bench::Convolution& c) const {
+    return time_of_primitive<dnnl::convolution_forward>(ops::onednn::convolution_desc(
+        engine_, {{c.batch, c.in, c.height, c.width}, source_, Tag::nhwc},
+        {{c.out, c.in, c.kernel_height, c.kernel_width}, weights_, Tag::any}, {},
+        {{c.batch, c.out, out_height(c), out_width(c)}, destination_, Tag::nhwc}, {c.stride, c.stride},
+        {c.top, c.left}, {c.bottom, c.right}, {}));
+  }
+  template <class Primitive>
+  double time_of_primitive(const typename Primitive::primitive_desc& description) const {
+    const Primitive primitive(description);
+    dnnl::stream stream(engine_);
+    memory source(description.src_desc(), engine_), weights(description.weights_desc(), engine_),
+        destination(description.dst_desc(), engine_);
+    return median_seconds([&] {
+      primitive.execute(stream,
+                        {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, destination}});
+      stream.wait();
+    });
+  }
+
+  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  Type source_, weights_, destination_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const auto arguments = parsed(argc, argv);
+    const auto [step, decoder] = recorded(arguments);
+    Floor floor(arguments.precision);
+    floor.tell("step", step);
+    floor.tell("decoder", decoder);
+  } catch (const std::exception& error) {
+    std::fprintf(
+        stderr,
+        "%s\nusage: floor MODEL [--width W] [--height H] [--precision f32|bf16|int8] [--guidance SCALE]\n",
+        error.what());
+    return 1;
+  }
+  return 0;
+}
