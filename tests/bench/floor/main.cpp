@@ -108,7 +108,7 @@ template <class F>
 double median_seconds(const F& run) {
   run();
   std::vector<double> seconds;
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 3; ++i) {
     const auto start = std::chrono::steady_clock::now();
     run();
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
