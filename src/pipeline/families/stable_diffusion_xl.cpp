@@ -2,6 +2,7 @@
 
 #include "daguerre/ops/elementwise.hpp"
 #include "pipeline/families/families.hpp"
+#include "pipeline/name.hpp"
 
 namespace daguerre::families {
 namespace {
@@ -37,6 +38,12 @@ Tensor<float> time_ids(const Task& task, bool has_score, Side side) {
 Conditioning condition(const ops::Context& context, const Components& components, const Task& task,
                        const Prompt& prompt, Side side) {
   const bool positive = side == Side::positive;
+  const bool refines = components.index.get("requires_aesthetics_score", false);
+  if (refines && !task.has_image())
+    throw ArgumentError(pipeline_name,
+                        "the model is a refiner (\"requires_aesthetics_score\" in " +
+                            components.index.source() +
+                            "): it needs a picture or latents to start from; make them with a base model");
   const std::string text = positive ? prompt.text : prompt.negative.value_or("");
   const std::string text_2 = (positive ? prompt.text_2 : prompt.negative_2).value_or(text);
   // The states before the last layer, without the norm behind it.
@@ -52,8 +59,7 @@ Conditioning condition(const ops::Context& context, const Components& components
   // The model was trained with zeros where there was no prompt.
   if (!positive && !prompt.negative && components.index.get("force_zeros_for_empty_prompt", true))
     result = zeros_like(result);
-  result.extras.emplace("time_ids",
-                        time_ids(task, components.index.get("requires_aesthetics_score", false), side));
+  result.extras.emplace("time_ids", time_ids(task, refines, side));
   return result;
 }
 
