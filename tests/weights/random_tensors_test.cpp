@@ -15,7 +15,7 @@ using weights::StateDict;
 
 namespace {
 
-StateDict random(std::uint64_t seed = 0, DType dtype = DType::f16) {
+StateDict made_up(std::uint64_t seed = 0, DType dtype = DType::f16) {
   return StateDict({std::make_shared<const RandomTensors>(seed, dtype)}, "random");
 }
 
@@ -26,7 +26,7 @@ bool same(const Tensor<float>& a, const Tensor<float>& b) {
 }  // namespace
 
 TEST_CASE("random weights have whatever is asked for", "[weights][random]") {
-  const auto state = random();
+  const auto state = made_up();
   CHECK_FALSE(state.contains("conv.weight"));
   const auto tensor = state.tensor("conv.weight", {64, 32, 3, 3});
   CHECK(tensor.shape() == Shape{64, 32, 3, 3});
@@ -56,13 +56,13 @@ TEST_CASE("random weights have whatever is asked for", "[weights][random]") {
 }
 
 TEST_CASE("a random weight depends on seed, name and place alone", "[weights][random]") {
-  const auto first = random(7).tensor("a.weight", {6, 4});
-  CHECK(same(first, random(7).tensor("a.weight", {6, 4})));
-  CHECK_FALSE(same(first, random(8).tensor("a.weight", {6, 4})));
-  CHECK_FALSE(same(first, random(7).tensor("b.weight", {6, 4})));
+  const auto first = made_up(7).tensor("a.weight", {6, 4});
+  CHECK(same(first, made_up(7).tensor("a.weight", {6, 4})));
+  CHECK_FALSE(same(first, made_up(8).tensor("a.weight", {6, 4})));
+  CHECK_FALSE(same(first, made_up(7).tensor("b.weight", {6, 4})));
 
   // As an engine reads it, in parts, and as it would be written.
-  const auto state = random(7, DType::f32);
+  const auto state = made_up(7, DType::f32);
   const auto whole = state.tensor("a.weight", {6, 4});
   const ops::Weight weight(state.weight("a.weight", {6, 4}));
   Tensor<float> rows({2, 4});
