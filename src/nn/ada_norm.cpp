@@ -24,11 +24,11 @@ Tensor<float> TimestepLabelEmbedding::operator()(const ops::Context& context,
   if (timesteps.size() != 1 && timesteps.size() != batch)
     throw ArgumentError("timestep_embedding", std::to_string(timesteps.size()) + " timesteps for " +
                                                   std::to_string(batch) + " class labels");
-  const auto sinusoid = ops::timestep_embedding(timesteps, sinusoid_width, options_.timestep);
+  const auto sinusoid = ops::timestep_embedding(context, timesteps, sinusoid_width, options_.timestep);
   auto embedded = timestep_embedder_(context, sinusoid);
   if (timesteps.size() != batch)
     embedded = concat_leading<float>(std::vector<Tensor<float>>(batch, embedded));
-  return ops::add(context, embedded, ops::embedding_lookup(embedding_table_, class_labels));
+  return ops::add(context, embedded, ops::embedding_lookup(context, embedding_table_, class_labels));
 }
 
 bool TimestepLabelEmbedding::same_weights(const Loader& a, const Loader& b, const Options& options) {

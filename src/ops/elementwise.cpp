@@ -10,6 +10,11 @@ Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<f
   const Profile::Scope scope(context, OpKind::add);
   if (!(a.shape() == b.shape()))
     throw ArgumentError("add", to_string(a.shape()) + " and " + to_string(b.shape()));
+  return with_operations(context, [&](const Operations& engine) { return engine.add(context, a, b, scale); });
+}
+
+Tensor<float> Operations::add(const Context& context, const Tensor<float>& a, const Tensor<float>& b,
+                              float scale) const {
   auto y = context.empty<float>(a.shape());
   parallel_for(context.threads, a.size(), 16384, [&](Index begin, Index end) {
     kernels::active().add(a.data() + begin, b.data() + begin, y.data() + begin, end - begin, scale);

@@ -19,13 +19,17 @@ float exp_of_reference(float x) {
   return std::ldexp(1.0f + std::fma(r * r, p, r), static_cast<int>(n));
 }
 
+void check_timestep_embedding(Index width, const TimestepEmbeddingOptions& options) {
+  if (width < 2 || options.freq_shift >= static_cast<float>(width / 2))
+    throw ArgumentError("timestep_embedding", "a width of " + std::to_string(width) + " is too small");
+}
+
 }  // namespace
 
 Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
                                  const TimestepEmbeddingOptions& options) {
+  check_timestep_embedding(width, options);
   const Index half_width = width / 2;
-  if (half_width < 1 || options.freq_shift >= static_cast<float>(half_width))
-    throw ArgumentError("timestep_embedding", "a width of " + std::to_string(width) + " is too small");
   auto result = Tensor<float>::zeros({static_cast<Index>(timesteps.size()), width});
   const float divisor = static_cast<float>(half_width) - options.freq_shift;
   // The reference multiplies by -ln(max_period) as a Python float cast to float32, then divides, then takes
@@ -41,6 +45,20 @@ Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
     }
   }
   return result;
+}
+
+Tensor<float> timestep_embedding(const Context& context, std::span<const float> timesteps, Index width,
+                                 const TimestepEmbeddingOptions& options) {
+  const Profile::Scope scope(context, OpKind::embedding);
+  check_timestep_embedding(width, options);
+  return with_operations(context, [&](const Operations& engine) {
+    return engine.timestep_embedding(context, timesteps, width, options);
+  });
+}
+
+Tensor<float> Operations::timestep_embedding(const Context&, std::span<const float> timesteps, Index width,
+                                             const TimestepEmbeddingOptions& options) const {
+  return ops::timestep_embedding(timesteps, width, options);
 }
 
 Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Index base_size,
@@ -77,5 +95,8 @@ template class EmbeddingTable<bfloat16>;
 
 template Tensor<float> embedding_lookup(const Tensor<float>&, std::span<const std::int32_t>);
 template Tensor<bfloat16> embedding_lookup(const Tensor<bfloat16>&, std::span<const std::int32_t>);
+template Tensor<float> embedding_lookup(const Context&, const Tensor<float>&, std::span<const std::int32_t>);
+template Tensor<bfloat16> embedding_lookup(const Context&, const Tensor<bfloat16>&,
+                                           std::span<const std::int32_t>);
 
 }  // namespace daguerre::ops

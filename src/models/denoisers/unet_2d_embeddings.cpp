@@ -12,7 +12,8 @@ namespace daguerre::models {
 namespace {
 
 /// Rows of `table` at `indices`, which must be whole numbers. Throws ArgumentError.
-Tensor<float> rows_at(const Tensor<float>& table, std::span<const float> indices, const char* what) {
+Tensor<float> rows_at(const ops::Context& context, const Tensor<float>& table, std::span<const float> indices,
+                      const char* what) {
   std::vector<std::int32_t> ids;
   for (const float index : indices) {
     if (!(index >= 0.0f && index < static_cast<float>(table.dim(0))) || index != std::trunc(index))
@@ -20,7 +21,7 @@ Tensor<float> rows_at(const Tensor<float>& table, std::span<const float> indices
                                       std::to_string(table.dim(0) - 1));
     ids.push_back(static_cast<std::int32_t>(index));
   }
-  return ops::embedding_lookup(table, ids);
+  return ops::embedding_lookup(context, table, ids);
 }
 
 }  // namespace
@@ -32,11 +33,11 @@ TimeProjection::TimeProjection(const nn::Loader& loader, const TimeProjectionOpt
   if (options.kind == Kind::learned) weight_ = loader.tensor("weight", {options.rows, options.width});
 }
 
-Tensor<float> TimeProjection::operator()(std::span<const float> times) const {
+Tensor<float> TimeProjection::operator()(const ops::Context& context, std::span<const float> times) const {
   using Kind = TimeProjectionOptions::Kind;
-  if (options_.kind == Kind::learned) return rows_at(weight_, times, "timestep");
+  if (options_.kind == Kind::learned) return rows_at(context, weight_, times, "timestep");
   if (options_.kind == Kind::positional)
-    return ops::timestep_embedding(times, options_.width, options_.sinusoid);
+    return ops::timestep_embedding(context, times, options_.width, options_.sinusoid);
 
   // In float32 step by step, as the reference does it: the angles are large.
   const Index half = options_.width / 2;
@@ -87,8 +88,8 @@ Tensor<float> ClassEmbedding::operator()(const ops::Context& context, const Tens
     throw ArgumentError("unet", "class labels " + to_string(labels.shape()) + ", expected [" +
                                     std::to_string(batch) + (numbers ? "" : ", " + std::to_string(width)) +
                                     "]");
-  if (options_.kind == Kind::table) return rows_at(table_, labels.span(), "class");
-  if (options_.kind == Kind::timestep) return (*perceptron_)(context, time(labels.span()));
+  if (options_.kind == Kind::table) return rows_at(context, table_, labels.span(), "class");
+  if (options_.kind == Kind::timestep) return (*perceptron_)(context, time(context, labels.span()));
   if (perceptron_) return (*perceptron_)(context, labels);
   return linear_ ? (*linear_)(context, labels) : labels;
 }
@@ -105,7 +106,7 @@ Tensor<float> embedded_time(const ops::Context& context, const TimeProjection& p
     return concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(batch), rows));
   };
   // With one time for all the perceptron runs once, unless a condition tells the batch apart.
-  const auto projected = projection(timesteps);
+  const auto projected = projection(context, timesteps);
   if (condition == nullptr) return for_all(embedding(context, projected));
   return embedding(context, for_all(projected), condition);
 }

@@ -67,10 +67,10 @@ Tensor<std::int32_t> VqModel<T>::codes(const ops::Context& context, const Tensor
 }
 
 template <class T>
-Tensor<float> VqModel<T>::vectors(const Tensor<std::int32_t>& codes) const {
+Tensor<float> VqModel<T>::vectors(const ops::Context& context, const Tensor<std::int32_t>& codes) const {
   if (codes.rank() != 3)
     throw ArgumentError("vq_model", "codes " + to_string(codes.shape()) + ", expected [N, h, w]");
-  return ops::embedding_lookup(codebook_, codes.span())
+  return ops::embedding_lookup(context, codebook_, codes.span())
       .reshape({codes.dim(0), codes.dim(1), codes.dim(2), config_.vq_embed_dim});
 }
 
@@ -78,7 +78,7 @@ template <class T>
 Tensor<float> VqModel<T>::decode(const ops::Context& context, const Tensor<float>& latents,
                                  bool quantize) const {
   detail::check_vq_input(latents, config_.vq_embed_dim, "latents");
-  const auto from = quantize ? vectors(codes(context, latents)) : latents;
+  const auto from = quantize ? vectors(context, codes(context, latents)) : latents;
   return decoder_(context, post_quant_conv_.accumulate(context, ops::cast<T>(context, from)));
 }
 

@@ -86,7 +86,7 @@ typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context
                    [](float kept) { return kept != 0.0f ? 0.0f : -1e30f; });
   }
 
-  const auto tokens = ops::cast<float>(context, token_embedding_(input_ids.span()));
+  const auto tokens = ops::cast<float>(context, token_embedding_(context, input_ids.span()));
   const auto positions = position_embedding_.slice(0, length);
   auto x = context.empty<float>({batch, length, width});
   for (Index n = 0; n < batch; ++n) {

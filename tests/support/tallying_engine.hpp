@@ -1,0 +1,149 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "daguerre/ops/engine-inl.hpp"
+
+namespace daguerre::test {
+
+/// How often each operation was asked for.
+class Tally {
+ public:
+  void count(const std::string& operation) {
+    const std::lock_guard lock(mutex_);
+    ++calls_[operation];
+  }
+  /// The calls since the last time.
+  std::map<std::string, int> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(calls_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, int> calls_;
+};
+
+/// What "native" does for T, and a tally of what else is asked for.
+template <class T>
+class TallyingFor : public ops::EngineFor<T> {
+ public:
+  explicit TallyingFor(std::shared_ptr<Tally> tally) : tally_(std::move(tally)) {}
+
+  std::unique_ptr<const ops::PackedLinear<T>> pack_linear(const ops::Context& context,
+                                                          const ops::Weight& weight,
+                                                          const Tensor<float>& bias,
+                                                          ops::Activation activation) const override {
+    return native_->template as<T>().pack_linear(context, weight, bias, activation);
+  }
+  std::unique_ptr<const ops::PackedConv2d<T>> pack_conv2d(const ops::Context& context,
+                                                          const ops::Weight& weight,
+                                                          const Tensor<float>& bias,
+                                                          const ops::ConvGeometry& geometry) const override {
+    return native_->template as<T>().pack_conv2d(context, weight, bias, geometry);
+  }
+  Tensor<T> attention(const ops::Context& context, const ops::AttentionArguments<T>& a) const override {
+    return native_->template as<T>().attention(context, a);
+  }
+
+// Each override counts, and does what the host would do.
+#define DAGUERRE_TEST_TALLY(Result, name, parameters, arguments) \
+  Result name parameters const override {                        \
+    tally_->count(#name);                                        \
+    return ops::OperationsFor<T>::name arguments;                \
+  }
+  DAGUERRE_TEST_TALLY(Tensor<T>, group_norm,
+                      (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+                       const Tensor<float>& beta, int groups, float epsilon, ops::Activation activation,
+                       const ops::GroupNormExtras& extras),
+                      (context, x, gamma, beta, groups, epsilon, activation, extras))
+  DAGUERRE_TEST_TALLY(Tensor<T>, group_norm_rounded,
+                      (const ops::Context& context, const Tensor<T>& x, const Tensor<float>& gamma,
+                       const Tensor<float>& beta, int groups, float epsilon, ops::Activation activation,
+                       const ops::GroupNormExtras& extras),
+                      (context, x, gamma, beta, groups, epsilon, activation, extras))
+  DAGUERRE_TEST_TALLY(Tensor<T>, layer_norm,
+                      (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+                       const Tensor<float>& beta, float epsilon),
+                      (context, x, gamma, beta, epsilon))
+  DAGUERRE_TEST_TALLY(Tensor<T>, modulated_layer_norm,
+                      (const ops::Context& context, const Tensor<float>& x, const ops::ChannelChunk& scale,
+                       const ops::ChannelChunk& shift, float epsilon),
+                      (context, x, scale, shift, epsilon))
+  DAGUERRE_TEST_TALLY(Tensor<T>, norm_heads,
+                      (const ops::Context& context, const ops::TokenView<T>& tokens, Index head_dim,
+                       const ops::HeadNorm& norm),
+                      (context, tokens, head_dim, norm))
+  DAGUERRE_TEST_TALLY(Tensor<T>, gated_activation,
+                      (const ops::Context& context, const Tensor<T>& x, ops::Activation activation),
+                      (context, x, activation))
+  DAGUERRE_TEST_TALLY(Tensor<T>, concat_channels,
+                      (const ops::Context& context, const Tensor<float>& a, const Tensor<float>& b),
+                      (context, a, b))
+  DAGUERRE_TEST_TALLY(Tensor<T>, rounded, (const ops::Context& context, const Tensor<float>& x), (context, x))
+  DAGUERRE_TEST_TALLY(Tensor<float>, widened, (const ops::Context& context, const Tensor<T>& x), (context, x))
+  DAGUERRE_TEST_TALLY(Tensor<T>, upsample_nearest,
+                      (const ops::Context& context, const Tensor<float>& x, Index height, Index width),
+                      (context, x, height, width))
+  DAGUERRE_TEST_TALLY(Tensor<T>, embedding_lookup,
+                      (const ops::Context& context, const Tensor<T>& table,
+                       std::span<const std::int32_t> ids),
+                      (context, table, ids))
+  DAGUERRE_TEST_TALLY(Tensor<T>, mapped_embedding_lookup,
+                      (const ops::Context& context, const ops::Weight& table,
+                       std::span<const std::int32_t> ids),
+                      (context, table, ids))
+#undef DAGUERRE_TEST_TALLY
+
+ private:
+  std::shared_ptr<Tally> tally_;
+  std::shared_ptr<const ops::Engine> native_ = ops::make_engine("native");
+};
+
+/// An engine of a host's that overrides every operation.
+class TallyingEngine final : public ops::Engine, public TallyingFor<float>, public TallyingFor<bfloat16> {
+ public:
+  explicit TallyingEngine(std::shared_ptr<Tally> tally)
+      : TallyingFor<float>(tally), TallyingFor<bfloat16>(tally), tally_(std::move(tally)) {}
+  std::string_view name() const noexcept override { return "tallying"; }
+
+#define DAGUERRE_TEST_TALLY(name, parameters, arguments) \
+  Tensor<float> name parameters const override {         \
+    tally_->count(#name);                                \
+    return ops::Operations::name arguments;              \
+  }
+  DAGUERRE_TEST_TALLY(activate,
+                      (const ops::Context& context, const Tensor<float>& x, ops::Activation activation),
+                      (context, x, activation))
+  DAGUERRE_TEST_TALLY(add,
+                      (const ops::Context& context, const Tensor<float>& a, const Tensor<float>& b,
+                       float scale),
+                      (context, a, b, scale))
+  DAGUERRE_TEST_TALLY(add_gated,
+                      (const ops::Context& context, const Tensor<float>& residual,
+                       const ops::ChannelChunk& gate, const Tensor<float>& x),
+                      (context, residual, gate, x))
+  DAGUERRE_TEST_TALLY(resize_bilinear,
+                      (const ops::Context& context, const Tensor<float>& x, Index height, Index width),
+                      (context, x, height, width))
+  DAGUERRE_TEST_TALLY(average_pool_2x2, (const ops::Context& context, const Tensor<float>& x), (context, x))
+  DAGUERRE_TEST_TALLY(fir_downsample,
+                      (const ops::Context& context, const Tensor<float>& x, ops::Border border),
+                      (context, x, border))
+  DAGUERRE_TEST_TALLY(fir_upsample, (const ops::Context& context, const Tensor<float>& x, ops::Border border),
+                      (context, x, border))
+  DAGUERRE_TEST_TALLY(timestep_embedding,
+                      (const ops::Context& context, std::span<const float> timesteps, Index width,
+                       const ops::TimestepEmbeddingOptions& options),
+                      (context, timesteps, width, options))
+#undef DAGUERRE_TEST_TALLY
+
+ private:
+  std::shared_ptr<Tally> tally_;
+};
+
+}  // namespace daguerre::test
