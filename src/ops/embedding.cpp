@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "daguerre/ops/embedding-inl.hpp"
 
@@ -59,6 +60,34 @@ Tensor<float> timestep_embedding(const Context& context, std::span<const float> 
 Tensor<float> Operations::timestep_embedding(const Context&, std::span<const float> timesteps, Index width,
                                              const TimestepEmbeddingOptions& options) const {
   return ops::timestep_embedding(timesteps, width, options);
+}
+
+Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
+                                const Tensor<float>& frequencies, bool flip_sin_to_cos) {
+  const Profile::Scope scope(context, OpKind::embedding);
+  if (frequencies.rank() != 1)
+    throw ArgumentError("fourier_embedding",
+                        "frequencies " + to_string(frequencies.shape()) + ", expected a vector");
+  return with_operations(context, [&](const Operations& engine) {
+    return engine.fourier_embedding(context, times, frequencies, flip_sin_to_cos);
+  });
+}
+
+Tensor<float> Operations::fourier_embedding(const Context&, std::span<const float> times,
+                                            const Tensor<float>& frequencies, bool flip_sin_to_cos) const {
+  const Index half = frequencies.size();
+  Tensor<float> result({static_cast<Index>(times.size()), 2 * half});
+  float* out = result.data();
+  for (const float time : times) {
+    for (Index i = 0; i < half; ++i) {
+      const float angle = time * frequencies.data()[i] * 2.0f * std::numbers::pi_v<float>;
+      const float sine = std::sin(angle), cosine = std::cos(angle);
+      out[i] = flip_sin_to_cos ? cosine : sine;
+      out[half + i] = flip_sin_to_cos ? sine : cosine;
+    }
+    out += 2 * half;
+  }
+  return result;
 }
 
 Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Index base_size,

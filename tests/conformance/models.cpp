@@ -126,7 +126,7 @@ void run_autoencoder(const fs::path& folder, const Config& config, const ops::Co
       };
       check("mean", latents.mean);
       check("logvar", latents.logvar);
-      check("std", latents.std());
+      check("std", latents.std(context));
       if (run.has("out.tiled")) check("tiled", vae.encode_tiled(context, sample, tiling).mean);
     }
     if (run.has("in.latents")) {

@@ -4,10 +4,13 @@
 #include <set>
 
 #include "conformance/case.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl.hpp"
 #include "daguerre/models/denoisers/dit.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/models/text_encoders/clip_text.hpp"
+#include "daguerre/ops/blend.hpp"
 #include "daguerre/ops/fir.hpp"
+#include "daguerre/ops/reduce.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
@@ -61,6 +64,23 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("fir_upsample",
                [&](const Context& c) { return fir_upsample(c, picture, ops::Border::reflected); });
   expect_asked("timestep_embedding", [&](const Context& c) { return timestep_embedding(c, times, 6); });
+  const auto bias = random_tensor({5, 8}, 6), frequencies = random_tensor({4}, 7);
+  expect_asked("fourier_embedding",
+               [&](const Context& c) { return fourier_embedding(c, times, frequencies, true); });
+  expect_asked("add_to_each", [&](const Context& c) { return add_to_each(c, tokens, bias); });
+  expect_asked("divide_each", [&](const Context& c) { return divide_each(c, tokens, times); });
+  expect_asked("multiply_add", [&](const Context& c) { return multiply_add(c, picture, other, picture); });
+  expect_asked("affine", [&](const Context& c) { return affine(c, picture, 2.0f, -1.0f); });
+  expect_asked("clamp", [&](const Context& c) { return clamp(c, picture, -0.5f, 0.5f); });
+  expect_asked("exponential", [&](const Context& c) { return exponential(c, picture, 0.5f); });
+  expect_asked("full", [&](const Context& c) { return full(c, {2, 3}, 4.0f); });
+  expect_asked("mean", [&](const Context& c) { return mean(c, tokens, 1); });
+  expect_asked("nearest_rows", [&](const Context& c) { return nearest_rows(c, bias, tokens); });
+  expect_asked("patchify", [&](const Context& c) { return patchify(c, picture, 2); });
+  expect_asked("unpatchify", [&](const Context& c) {
+    return unpatchify(c, random_tensor({2, 6, 12}, 8), 2, 3, 2, ops::PatchOrder::channels_rows_columns);
+  });
+  expect_asked("blend", [&](const Context& c) { return blend(c, picture, other, 2, 3); });
 }
 
 TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops][engine]", float, bfloat16) {
@@ -84,6 +104,10 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
                [&](const Context& c) { return ops::gated_activation(c, qkv, ops::Activation::gelu); });
   expect_asked("concat_channels",
                [&](const Context& c) { return ops::concat_channels<T>(c, picture, picture); });
+  const std::array<Index, 3> begin{0, 1, 2};
+  expect_asked("concat", [&](const Context& c) { return ops::concat<T>(c, std::array{qkv, qkv}, 1); });
+  expect_asked("crop", [&](const Context& c) { return ops::crop(c, qkv, begin, {2, 3, 4}); });
+  expect_asked("crop", [&](const Context& c) { return ops::narrow(c, qkv, -1, 3, 2); });
   expect_asked("upsample_nearest",
                [&](const Context& c) { return ops::upsample_nearest<T>(c, picture, 12, 7); });
   expect_asked("embedding_lookup", [&](const Context& c) { return ops::embedding_lookup(c, table, ids); });
@@ -162,11 +186,22 @@ TEST_CASE("a network's run asks its context's engine", "[ops][engine]") {
   const auto layers = models::DiTConfig::from(Config::load(golden("dit/dit") / "config.json")).num_layers;
   CHECK(dit.at("modulated_layer_norm") == 2 * layers + 1);
   CHECK(dit.at("add_gated") == 2 * layers);
+  CHECK(dit.at("add_to_each") == 1);
+  CHECK(dit.at("unpatchify") == 1);
+
+  const auto vae = tally_of<models::AutoencoderKl<bfloat16>, models::AutoencoderKlConfig>(
+      "vae/kl_sd1", [](const auto& network, const Context& context, const auto& run) {
+        return network.encode(context, run.tensor("in.sample")).std(context);
+      });
+  CHECK(vae.at("crop") == 2);
+  CHECK(vae.at("clamp") == 1);
+  CHECK(vae.at("exponential") == 1);
 
   const auto clip = tally_of<models::ClipText<float>, models::ClipTextConfig>(
       "text/clip_l", [](const auto& network, const Context& context, const auto& run) {
         return network(context, run.file().template read<std::int32_t>("in.input_ids")).last_hidden_state;
       });
   CHECK(clip.count("layer_norm") == 1);
-  CHECK(clip.count("embedding_lookup") == 1);
+  CHECK(clip.at("embedding_lookup") == 2);
+  CHECK(clip.at("add_to_each") == 1);
 }

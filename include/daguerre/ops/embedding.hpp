@@ -25,6 +25,12 @@ Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
 Tensor<float> timestep_embedding(const Context& context, std::span<const float> timesteps, Index width,
                                  const TimestepEmbeddingOptions& options = {});
 
+/// sin and cos of 2 pi time * frequency, `[N]` to `[N, 2 F]`, for `frequencies[F]`: sines first unless
+/// flipped (Tancik et al. 2020; diffusers' GaussianFourierProjection). In float32 step by step, as the
+/// reference does it: the angles are large. Throws ArgumentError unless there is a vector of frequencies.
+Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
+                                const Tensor<float>& frequencies, bool flip_sin_to_cos);
+
 /// Fixed positions of the patches of a `height` x `width` grid, row after row, `[height * width, channels]`;
 /// `channels` is a multiple of 4: sines, then cosines of the column's angles, then of the row's (diffusers'
 /// get_2d_sincos_pos_embed; Peebles & Xie 2023). Coordinates run over [0, base_size) on every grid and are

@@ -7,6 +7,7 @@
 #include "daguerre/ops/modulation-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
 #include "daguerre/ops/operations.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 #include "daguerre/ops/resample-inl.hpp"
 
 namespace daguerre::ops {
@@ -57,6 +58,17 @@ template <class T>
 Tensor<T> OperationsFor<T>::concat_channels(const Context& context, const Tensor<float>& a,
                                             const Tensor<float>& b) const {
   return host::concat_channels<T>(context, a, b);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::concat(const Context& context, std::span<const Tensor<T>> parts, int axis) const {
+  return host::concat(context, parts, axis);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
+                                 const Shape& extents) const {
+  return host::crop(context, x, begin, extents);
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 namespace daguerre::ops {
 
 enum class Border;
+enum class PatchOrder;
 struct ChannelChunk;
 struct GroupNormExtras;
 struct HeadNorm;
@@ -29,6 +30,28 @@ class Operations {
                             float scale) const;
   virtual Tensor<float> add_gated(const Context& context, const Tensor<float>& residual,
                                   const ChannelChunk& gate, const Tensor<float>& x) const;
+  virtual Tensor<float> add_to_each(const Context& context, const Tensor<float>& x,
+                                    const Tensor<float>& y) const;
+  virtual Tensor<float> divide_each(const Context& context, const Tensor<float>& x,
+                                    std::span<const float> divisors) const;
+  virtual Tensor<float> multiply_add(const Context& context, const Tensor<float>& a, const Tensor<float>& b,
+                                     const Tensor<float>& c) const;
+  virtual Tensor<float> affine(const Context& context, const Tensor<float>& x, float scale,
+                               float shift) const;
+  virtual Tensor<float> clamp(const Context& context, const Tensor<float>& x, float low, float high) const;
+  virtual Tensor<float> exponential(const Context& context, const Tensor<float>& x, float scale) const;
+  virtual Tensor<float> full(const Context& context, const Shape& shape, float value) const;
+
+  virtual Tensor<float> mean(const Context& context, const Tensor<float>& x, int axis) const;
+  virtual Tensor<std::int32_t> nearest_rows(const Context& context, const Tensor<float>& table,
+                                            const Tensor<float>& x) const;
+
+  virtual Tensor<float> patchify(const Context& context, const Tensor<float>& x, Index patch,
+                                 PatchOrder order) const;
+  virtual Tensor<float> unpatchify(const Context& context, const Tensor<float>& tokens, Index height,
+                                   Index width, Index patch, PatchOrder order) const;
+  virtual Tensor<float> blend(const Context& context, const Tensor<float>& neighbour, Tensor<float> tile,
+                              int axis, Index extent) const;
 
   virtual Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height,
                                         Index width) const;
@@ -38,6 +61,8 @@ class Operations {
 
   virtual Tensor<float> timestep_embedding(const Context& context, std::span<const float> timesteps,
                                            Index width, const TimestepEmbeddingOptions& options) const;
+  virtual Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
+                                          const Tensor<float>& frequencies, bool flip_sin_to_cos) const;
 };
 
 /// The same for operations whose result, or whose input, is of the type T that products multiply. The host's
@@ -65,6 +90,11 @@ class OperationsFor {
 
   virtual Tensor<T> concat_channels(const Context& context, const Tensor<float>& a,
                                     const Tensor<float>& b) const;
+  /// `axis` is counted from the front; there are two parts at least.
+  virtual Tensor<T> concat(const Context& context, std::span<const Tensor<T>> parts, int axis) const;
+  /// Not called for what can share x's elements. `narrow` and `chunk` come here, too.
+  virtual Tensor<T> crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
+                         const Shape& extents) const;
   /// `cast` to T and to float32; where T is float32 they are not called.
   virtual Tensor<T> rounded(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> widened(const Context& context, const Tensor<T>& x) const;

@@ -2,11 +2,12 @@
 
 #include <cmath>
 #include <cstdint>
-#include <numbers>
 #include <string>
 #include <vector>
 
+#include "daguerre/ops/host_values.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "daguerre/ops/rearrange.hpp"
 
 namespace daguerre::models {
 namespace {
@@ -39,21 +40,10 @@ Tensor<float> TimeProjection::operator()(const ops::Context& context, std::span<
   if (options_.kind == Kind::positional)
     return ops::timestep_embedding(context, times, options_.width, options_.sinusoid);
 
-  // In float32 step by step, as the reference does it: the angles are large.
-  const Index half = options_.width / 2;
-  Tensor<float> result({static_cast<Index>(times.size()), options_.width});
-  float* out = result.data();
-  for (const float time : times) {
-    const float x = options_.of_logarithm ? std::log(time) : time;
-    for (Index i = 0; i < half; ++i) {
-      const float angle = x * weight_.data()[i] * 2.0f * std::numbers::pi_v<float>;
-      const float sine = std::sin(angle), cosine = std::cos(angle);
-      out[i] = options_.sinusoid.flip_sin_to_cos ? cosine : sine;
-      out[half + i] = options_.sinusoid.flip_sin_to_cos ? sine : cosine;
-    }
-    out += options_.width;
-  }
-  return result;
+  std::vector<float> levels(times.begin(), times.end());
+  if (options_.of_logarithm)
+    for (float& level : levels) level = std::log(level);
+  return ops::fourier_embedding(context, levels, weight_, options_.sinusoid.flip_sin_to_cos);
 }
 
 ClassEmbedding::ClassEmbedding(const nn::Loader& loader, const ClassEmbeddingOptions& options)
@@ -88,8 +78,9 @@ Tensor<float> ClassEmbedding::operator()(const ops::Context& context, const Tens
     throw ArgumentError("unet", "class labels " + to_string(labels.shape()) + ", expected [" +
                                     std::to_string(batch) + (numbers ? "" : ", " + std::to_string(width)) +
                                     "]");
-  if (options_.kind == Kind::table) return rows_at(context, table_, labels.span(), "class");
-  if (options_.kind == Kind::timestep) return (*perceptron_)(context, time(context, labels.span()));
+  if (options_.kind == Kind::table) return rows_at(context, table_, ops::host_values(labels), "class");
+  if (options_.kind == Kind::timestep)
+    return (*perceptron_)(context, time(context, ops::host_values(labels)));
   if (perceptron_) return (*perceptron_)(context, labels);
   return linear_ ? (*linear_)(context, labels) : labels;
 }
@@ -103,7 +94,7 @@ Tensor<float> embedded_time(const ops::Context& context, const TimeProjection& p
     throw ArgumentError("unet", std::to_string(count) + " timesteps for a batch of " + std::to_string(batch));
   const auto for_all = [&](Tensor<float> rows) {
     if (rows.dim(0) == batch) return rows;
-    return concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(batch), rows));
+    return ops::concat<float>(context, std::vector<Tensor<float>>(static_cast<std::size_t>(batch), rows), 0);
   };
   // With one time for all the perceptron runs once, unless a condition tells the batch apart.
   const auto projected = projection(context, timesteps);
