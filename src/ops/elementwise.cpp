@@ -72,10 +72,11 @@ Tensor<float> divide_each(const Context& context, const Tensor<float>& x, std::s
 Tensor<float> Operations::divide_each(const Context& context, const Tensor<float>& x,
                                       std::span<const float> divisors) const {
   auto y = context.empty<float>(x.shape());
+  float* const out = y.data();
   const Index size = x.size() / std::max<Index>(x.dim(0), 1);
   parallel_for(context.threads, x.size(), element_grain, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i)
-      y.data()[i] = x.data()[i] / divisors[divisors.size() == 1 ? 0 : static_cast<std::size_t>(i / size)];
+      out[i] = x.data()[i] / divisors[divisors.size() == 1 ? 0 : static_cast<std::size_t>(i / size)];
   });
   return y;
 }
@@ -93,8 +94,9 @@ Tensor<float> multiply_add(const Context& context, const Tensor<float>& a, const
 Tensor<float> Operations::multiply_add(const Context& context, const Tensor<float>& a, const Tensor<float>& b,
                                        const Tensor<float>& c) const {
   auto y = context.empty<float>(a.shape());
+  float* const out = y.data();
   parallel_for(context.threads, a.size(), element_grain, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) y.data()[i] = a.data()[i] + b.data()[i] * c.data()[i];
+    for (Index i = begin; i < end; ++i) out[i] = a.data()[i] + b.data()[i] * c.data()[i];
   });
   return y;
 }

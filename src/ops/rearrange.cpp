@@ -43,8 +43,9 @@ Tensor<float> Operations::patchify(const Context& context, const Tensor<float>& 
                                    PatchOrder order) const {
   auto y = context.empty<float>(
       {x.dim(0), x.dim(1) / patch * (x.dim(2) / patch), checked_multiply(patch * patch, x.dim(3))});
+  float* const out = y.data();
   for_patches(context, x.shape(), patch, order, [&](Index pixel, Index token, Index count, Index stride) {
-    for (Index c = 0; c < count; ++c) y.data()[token + c * stride] = x.data()[pixel + c];
+    for (Index c = 0; c < count; ++c) out[token + c * stride] = x.data()[pixel + c];
   });
   return y;
 }
@@ -67,8 +68,9 @@ Tensor<float> Operations::unpatchify(const Context& context, const Tensor<float>
                                      Index width, Index patch, PatchOrder order) const {
   auto y =
       context.empty<float>({tokens.dim(0), height * patch, width * patch, tokens.dim(2) / (patch * patch)});
+  float* const out = y.data();
   for_patches(context, y.shape(), patch, order, [&](Index pixel, Index token, Index count, Index stride) {
-    for (Index c = 0; c < count; ++c) y.data()[pixel + c] = tokens.data()[token + c * stride];
+    for (Index c = 0; c < count; ++c) out[pixel + c] = tokens.data()[token + c * stride];
   });
   return y;
 }

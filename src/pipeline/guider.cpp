@@ -88,17 +88,19 @@ Tensor<float> apply_guidance(const Tensor<float>& unconditional, const Tensor<fl
   Tensor<float> result(conditional.shape());
   const Index channels = result.rank() == 0 ? 1 : result.dim(-1);
   const Index steered = guidance.channels > 0 ? guidance.channels : channels;
+  float* const out = result.data();
   for (Index i = 0; i < result.size(); ++i) {
     const float base = unconditional.data()[i], wanted = conditional.data()[i];
-    result.data()[i] = i % channels < steered ? base + guidance.scale * (wanted - base) : wanted;
+    out[i] = i % channels < steered ? base + guidance.scale * (wanted - base) : wanted;
   }
   if (guidance.rescale <= 0.0f) return result;
   for (Index n = 0; n < result.dim(0); ++n) {
-    auto image = result[n];
-    const double factor = standard_deviation(conditional[n].span()) / standard_deviation(image.span());
+    const auto size = static_cast<std::size_t>(result.shape().tail().size());
+    const std::span<float> image(out + static_cast<std::size_t>(n) * size, size);
+    const double factor = standard_deviation(conditional[n].span()) / standard_deviation(image);
     const auto mix =
         static_cast<float>(static_cast<double>(guidance.rescale) * factor) + (1.0f - guidance.rescale);
-    for (float& value : image.span()) value *= mix;
+    for (float& value : image) value *= mix;
   }
   return result;
 }

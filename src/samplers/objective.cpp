@@ -41,9 +41,8 @@ template <class Function>
 Tensor<float> for_each_sample(const Shape& shape, Function&& function) {
   Tensor<float> result(shape);
   for (Index n = 0; n < shape[0]; ++n) {
-    Tensor<float> one = result.slice(n, n + 1);
     const Tensor<float> made = function(n);
-    array(one) = array(made);
+    array(result, n, n + 1) = array(made);
   }
   return result;
 }

@@ -96,17 +96,17 @@ Tensor<float> limit_original(Tensor<float> original, const OriginalLimits& limit
   }
   for (Index n = 0; n < original.dim(0); ++n) {
     const Tensor<float> one = original.slice(n, n + 1);
-    Tensor<float> limited = result.slice(n, n + 1);
+    auto limited = array(result, n, n + 1);
     std::vector<float> magnitudes(static_cast<std::size_t>(one.size()));
     std::transform(one.data(), one.data() + one.size(), magnitudes.begin(),
                    [](float value) { return std::abs(value); });
     if (std::any_of(magnitudes.begin(), magnitudes.end(), [](float value) { return std::isnan(value); })) {
-      array(limited).setConstant(std::numeric_limits<float>::quiet_NaN());  // NaN has no rank
+      limited.setConstant(std::numeric_limits<float>::quiet_NaN());  // NaN has no rank
       continue;
     }
     const float upper = quantile(magnitudes, static_cast<float>(limits.dynamic_thresholding_ratio));
     const float s = std::min(std::max(upper, 1.0f), static_cast<float>(limits.sample_max_value));
-    array(limited) = array(one).max(-s).min(s) / s;
+    limited = array(one).max(-s).min(s) / s;
   }
   return result;
 }

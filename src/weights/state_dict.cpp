@@ -238,8 +238,9 @@ Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected, co
   if (!entry.transposed) return stored;
   const Index rows = expected[0], columns = expected[1];
   auto result = pool == nullptr ? Tensor<float>(expected) : Tensor<float>(expected, *pool);
+  float* const out = result.data();
   for (Index i = 0; i < rows; ++i)
-    for (Index j = 0; j < columns; ++j) result.data()[i * columns + j] = stored.data()[j * rows + i];
+    for (Index j = 0; j < columns; ++j) out[i * columns + j] = stored.data()[j * rows + i];
   return result;
 }
 

@@ -29,20 +29,64 @@ TEST_CASE("shapes check their extents", "[tensor]") {
   CHECK(Shape({0, large, large}).size() == 0);
 }
 
-TEST_CASE("tensors share on copy, slice and reshape", "[tensor]") {
+TEST_CASE("tensors share their elements until one is written to", "[tensor]") {
   auto tensor = Tensor<float>::zeros({4, 2});
-  auto rows = tensor.slice(1, 3);
-  rows.data()[0] = 5.0f;
-  CHECK(tensor.data()[2] == 5.0f);
+  tensor.data()[2] = 5.0f;
+  const Tensor<float> seen = tensor;  // the elements that it has now
+  CHECK(std::as_const(tensor).data() == seen.data());
+  CHECK_FALSE(seen.is_unique());
   CHECK(tensor[1].shape() == Shape{2});
   CHECK(tensor[1].data()[0] == 5.0f);
   CHECK(tensor.reshape({2, -1}).shape() == Shape{2, 4});
-  CHECK(tensor.reshape({-1}).data() == tensor.data());
-  auto copy = tensor.clone();
-  copy.data()[2] = 0.0f;
-  CHECK(tensor.data()[2] == 5.0f);
-  expect_error<ArgumentError>([&] { tensor.reshape({3, -1}); }, {"[4, 2]"});
-  expect_error<ArgumentError>([&] { tensor.slice(3, 5); }, {"[3, 5)", "[4, 2]"});
+  CHECK(std::as_const(tensor).reshape({-1}).shape() == Shape{8});
+
+  SECTION("a copy") {
+    auto copy = seen;
+    copy.data()[2] = 1.0f;
+    CHECK(seen.data()[2] == 5.0f);
+    CHECK(copy.data()[2] == 1.0f);
+  }
+  SECTION("what was copied from") {
+    tensor.data()[2] = 1.0f;
+    CHECK(seen.data()[2] == 5.0f);
+    CHECK(seen.is_unique());
+  }
+  SECTION("a slice, a row and another shape, of a const tensor, too") {
+    auto rows = seen.slice(1, 3);
+    rows.span()[0] = 1.0f;
+    seen.slice(1, 2).data()[0] = 2.0f;
+    seen[1].data()[0] = 3.0f;
+    seen.reshape({8}).data()[2] = 4.0f;
+    CHECK(seen.data()[2] == 5.0f);
+    CHECK(rows.data()[0] == 1.0f);
+    CHECK(rows.shape() == Shape{2, 2});
+  }
+  SECTION("one that nobody shares keeps its place") {
+    auto alone = tensor.clone();
+    const float* const before = std::as_const(alone).data();
+    CHECK(alone.data() == before);
+    auto moved = std::move(alone);
+    CHECK(moved.data() == before);
+  }
+  SECTION("storage that a host keeps") {
+    const auto storage = std::make_shared<float>(7.0f);
+    Tensor<float> one({1}, storage);
+    one.data()[0] = 8.0f;
+    CHECK(*storage == 7.0f);
+    CHECK(one.data()[0] == 8.0f);
+  }
+  expect_error<ArgumentError>([&] { (void)tensor.reshape({-2, -4}); }, {"extent of -2"});
+  expect_error<ArgumentError>([&] { (void)tensor.reshape({3, -1}); }, {"[4, 2]"});
+  expect_error<ArgumentError>([&] { (void)tensor.slice(3, 5); }, {"[3, 5)", "[4, 2]"});
+}
+
+TEST_CASE("a tensor may hold the bytes of a file", "[tensor]") {
+  Tensor<std::byte> bytes({3});
+  bytes.span()[2] = std::byte{7};
+  const auto copy = bytes;
+  bytes.data()[2] = std::byte{8};
+  CHECK(copy.data()[2] == std::byte{7});
+  CHECK(Tensor<std::byte>::zeros({2}).data()[1] == std::byte{0});
 }
 
 TEST_CASE("tensors are Eigen maps", "[tensor]") {

@@ -38,5 +38,11 @@ template <class T>
 ConstArrayMap<T> array(const Tensor<T>& tensor) {
   return {tensor.data(), tensor.size()};
 }
+/// Elements [begin, end) of the leading axis as one array.
+template <class T>
+ArrayMap<T> array(Tensor<T>& tensor, Index begin, Index end) {
+  const Index stride = tensor.shape().tail().size();
+  return {tensor.data() + begin * stride, (end - begin) * stride};
+}
 
 }  // namespace daguerre

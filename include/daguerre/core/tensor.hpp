@@ -1,7 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,11 +18,15 @@
 
 namespace daguerre {
 
-/// A contiguous, row-major n-dimensional array over reference-counted storage.
+/// A contiguous, row-major n-dimensional array: a value.
 ///
-/// Copying a tensor, slicing its leading axis and reshaping it are cheap and share the elements; `clone()`
-/// copies them. Layouts: images `[N, H, W, C]`, token sequences `[N, L, C]`, matrices `[rows, columns]`.
-/// Eigen maps are in `core/eigen.hpp`, so that this header stays free of Eigen.
+/// Copying a tensor, slicing its leading axis and reshaping it are cheap: they share the elements until one
+/// of the sharers is written to, which then gets elements of its own. So what is written to one tensor is
+/// never seen in another, and `const` means const. The functions that hand out elements to be written
+/// (`data`, `span`) are where this is decided: do not keep what they return over a copy of the tensor.
+/// Reading one tensor from many threads is safe; so is writing to parts of one that none of them copies.
+/// Layouts: images `[N, H, W, C]`, token sequences `[N, L, C]`, matrices `[rows, columns]`. Eigen maps are in
+/// `core/eigen.hpp`, so that this header stays free of Eigen.
 template <class T>
 class Tensor {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -31,21 +38,23 @@ class Tensor {
   Tensor() : shape_({0}) {}
 
   /// A tensor with uninitialised elements.
-  explicit Tensor(const Shape& shape) : Tensor(shape, allocate_bytes(byte_size(shape))) {}
+  explicit Tensor(const Shape& shape) : Tensor(Raw(), shape, allocate_bytes(byte_size(shape))) {}
   /// The same, its storage drawn from `pool`.
-  Tensor(const Shape& shape, const MemoryPool& pool) : Tensor(shape, pool.allocate(byte_size(shape))) {}
-  /// A tensor over existing storage, which must hold at least `shape.size()` elements.
+  Tensor(const Shape& shape, const MemoryPool& pool)
+      : Tensor(Raw(), shape, pool.allocate(byte_size(shape))) {}
+  /// A tensor over existing storage, which must hold at least `shape.size()` elements. Where someone else
+  /// keeps it, too, the first write makes a copy.
   Tensor(const Shape& shape, std::shared_ptr<T> storage) : shape_(shape), data_(std::move(storage)) {}
 
   /// A tensor with every element set to `value`.
-  static Tensor full(const Shape& shape, T value) {
+  [[nodiscard]] static Tensor full(const Shape& shape, T value) {
     Tensor result(shape);
     std::fill_n(result.data(), result.size(), value);
     return result;
   }
-  static Tensor zeros(const Shape& shape) { return full(shape, T{}); }
+  [[nodiscard]] static Tensor zeros(const Shape& shape) { return full(shape, T{}); }
   /// A tensor holding a copy of `values`. Throws ArgumentError when their number is not `shape.size()`.
-  static Tensor copy_of(const Shape& shape, std::span<const T> values) {
+  [[nodiscard]] static Tensor copy_of(const Shape& shape, std::span<const T> values) {
     if (static_cast<Index>(values.size()) != shape.size())
       throw ArgumentError("Tensor",
                           std::to_string(values.size()) + " values do not fill " + to_string(shape));
@@ -60,20 +69,31 @@ class Tensor {
   Index dim(int axis) const { return shape_[axis]; }
   Index size() const noexcept { return shape_.size(); }
   bool empty() const noexcept { return size() == 0; }
-  /// Whether no other tensor shares the storage, so that a function given this one may write into it.
-  bool is_unique() const noexcept { return data_.use_count() == 1; }
+  /// Whether no other tensor shares the storage, so that writing copies nothing.
+  bool is_unique() const noexcept {
+    if (data_.use_count() != 1) return false;
+    // What the last other owner read, in whatever thread, comes before what is written from here on.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return true;
+  }
 
-  T* data() noexcept { return data_.get(); }
+  /// The elements, to be written: this tensor's own, copied before where others share them.
+  T* data() {
+    if (!is_unique() && data_ != nullptr) *this = clone();
+    return data_.get();
+  }
   const T* data() const noexcept { return data_.get(); }
-  std::span<T> span() noexcept { return {data(), static_cast<std::size_t>(size())}; }
+  std::span<T> span() { return {data(), static_cast<std::size_t>(size())}; }
   std::span<const T> span() const noexcept { return {data(), static_cast<std::size_t>(size())}; }
 
   /// The same elements under another shape; one extent may be -1 and is worked out. Throws ArgumentError when
   /// the sizes differ.
-  Tensor reshape(std::initializer_list<Index> extents) const {
+  [[nodiscard]] Tensor reshape(std::initializer_list<Index> extents) const {
     Index known = 1;
-    for (const Index extent : extents)
+    for (const Index extent : extents) {
+      if (extent < -1) throw ArgumentError("Tensor", "reshape to an extent of " + std::to_string(extent));
       if (extent != -1) known = checked_multiply(known, extent);
+    }
     std::array<Index, Shape::max_rank> resolved{};
     if (extents.size() > resolved.size()) throw ArgumentError("Tensor", "reshape to too many axes");
     std::transform(extents.begin(), extents.end(), resolved.begin(), [&](Index extent) {
@@ -81,29 +101,29 @@ class Tensor {
     });
     return reshape(Shape(std::span<const Index>(resolved.data(), extents.size())));
   }
-  Tensor reshape(const Shape& shape) const {
+  [[nodiscard]] Tensor reshape(const Shape& shape) const {
     if (shape.size() != size())
       throw ArgumentError("Tensor", "cannot reshape " + to_string(shape_) + " to " + to_string(shape));
     return Tensor(shape, data_);
   }
 
-  /// Elements [begin, end) of the leading axis, sharing storage. Throws ArgumentError when out of range.
-  Tensor slice(Index begin, Index end) const {
+  /// Elements [begin, end) of the leading axis. Throws ArgumentError when out of range.
+  [[nodiscard]] Tensor slice(Index begin, Index end) const {
     if (begin < 0 || end < begin || rank() == 0 || end > dim(0))
       throw ArgumentError("Tensor", "slice [" + std::to_string(begin) + ", " + std::to_string(end) + ") of " +
                                         to_string(shape_));
     const Index stride = dim(0) == 0 ? 0 : size() / dim(0);
     return Tensor(shape_.with(0, end - begin), std::shared_ptr<T>(data_, data_.get() + begin * stride));
   }
-  /// Element `i` of the leading axis, without that axis, sharing storage.
-  Tensor operator[](Index i) const { return slice(i, i + 1).reshape(shape_.tail()); }
+  /// Element `i` of the leading axis, without that axis.
+  [[nodiscard]] Tensor operator[](Index i) const { return slice(i, i + 1).reshape(shape_.tail()); }
 
-  /// A tensor of its own with the same elements.
-  Tensor clone() const { return copy_of(shape_, span()); }
+  /// A tensor with the same elements that shares them with none.
+  [[nodiscard]] Tensor clone() const { return copy_of(shape_, span()); }
 
   /// The elements converted to `U`; shares storage when `U` is `T`.
   template <class U>
-  Tensor<U> to() const {
+  [[nodiscard]] Tensor<U> to() const {
     if constexpr (std::is_same_v<U, T>) {
       return *this;
     } else {
@@ -117,7 +137,8 @@ class Tensor {
   static std::size_t byte_size(const Shape& shape) {
     return static_cast<std::size_t>(checked_multiply(shape.size(), sizeof(T)));
   }
-  Tensor(const Shape& shape, std::shared_ptr<std::byte> bytes)
+  struct Raw {};
+  Tensor(Raw, const Shape& shape, std::shared_ptr<std::byte> bytes)
       : shape_(shape), data_(bytes, reinterpret_cast<T*>(bytes.get())) {}
 
   Shape shape_;

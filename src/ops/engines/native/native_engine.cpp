@@ -116,7 +116,9 @@ class NativeConv2d final : public PackedConv2d<T> {
     const auto shape = conv_output_shape(x.shape(), shape_, geometry_);
     check_residual(shape, residual.empty() ? nullptr : &residual, "conv2d");
     // Each element is read before it is written, so the result may take the residual's place.
-    auto y = residual.is_unique() ? residual : context.empty<float>(shape);
+    const float* const added = residual.empty() ? nullptr : std::as_const(residual).data();
+    const bool in_place = residual.is_unique();
+    auto y = in_place ? std::move(residual) : context.empty<float>(shape);
     const Index in = shape_[1], kernel_width = shape_[3];
     const Index height = x.dim(1), width = x.dim(2), out_height = y.dim(1), out_width = y.dim(2);
     const auto row_of = [&](Index pixel, int tap) {
@@ -126,8 +128,7 @@ class NativeConv2d final : public PackedConv2d<T> {
       const bool outside = row < 0 || row >= height || column < 0 || column >= width;
       return outside ? zeros_.data() : x.data() + ((n * height + row) * width + column) * in;
     };
-    const Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), Activation::none,
-                            residual.empty() ? nullptr : residual.data()};
+    const Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), Activation::none, added};
     multiply_taps<T>(context, y.size() / y.dim(3), static_cast<int>(shape_[2] * kernel_width), in, row_of,
                      weights_, epilogue, y.data());
     return y;
