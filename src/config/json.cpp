@@ -80,7 +80,8 @@ std::string read_text_file(const std::filesystem::path& path, std::size_t max_by
   const FileBytes file = map_file(path, "file");
   if (file.bytes.size() > max_bytes)
     throw FileError("file", path.string() + ": " + std::to_string(file.bytes.size()) +
-                                " bytes, expected at most " + std::to_string(max_bytes));
+                                " bytes, expected at most " + std::to_string(max_bytes),
+                    path);
   return {reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()};
 }
 

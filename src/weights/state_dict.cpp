@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "weights/names.hpp"
@@ -82,6 +83,7 @@ struct StateDict::State {
   };
 
   std::string source;
+  std::filesystem::path path;
   std::vector<SafetensorsFile> files;
   std::deque<TensorInfo> renamed;  ///< what the files do not say themselves; a deque keeps addresses
   std::unordered_map<std::string_view, Entry> entries;
@@ -89,14 +91,15 @@ struct StateDict::State {
   std::unordered_set<std::string_view> asked;
 
   State(const State& other, const std::vector<RenamedTensor>& tensors)
-      : source(other.source), files(other.files) {
+      : source(other.source), path(other.path), files(other.files) {
     for (const auto& tensor : tensors) {
       const auto& from = other.require(tensor.source);
       auto& info = renamed.emplace_back(*from.info);
       info.name = tensor.name;
       const auto refuse = [&](const std::string& what) {
         throw WeightError(weights_name, source + ": tensor " + in_quotes(tensor.source) + " has shape " +
-                                            to_string(info.shape) + what);
+                                            to_string(info.shape) + what,
+                          path);
       };
       if (from.transposed && (tensor.rows != -1 || tensor.shape))
         refuse(" and is transposed: no rows of it and no other shape can be had");
@@ -113,7 +116,7 @@ struct StateDict::State {
       const Entry entry{&files[file], &info, from.source.empty() ? from.info->name : from.source,
                         from.transposed != tensor.transposed};
       if (!entries.try_emplace(info.name, entry).second)
-        throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice");
+        throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice", path);
     }
   }
 
@@ -130,12 +133,14 @@ struct StateDict::State {
 
   State(std::vector<SafetensorsFile> parts, std::string name)
       : source(std::move(name)), files(std::move(parts)) {
+    if (files.size() == 1) path = files.front().path();
     for (const auto& file : files)
       for (const auto& info : file.tensors()) {
         const auto [present, added] = entries.try_emplace(info.name, Entry{&file, &info});
         if (!added)
           throw FormatError(weights_name, "tensor " + in_quotes(info.name) + " is in " +
-                                              present->second.file->name() + " and in " + file.name());
+                                              present->second.file->name() + " and in " + file.name(),
+                            file.path());
       }
   }
 
@@ -154,7 +159,8 @@ struct StateDict::State {
                         entry.file->name() + ": tensor " + in_quotes(name) +
                             (entry.source.empty() ? "" : " (there " + in_quotes(entry.source) + ")") +
                             " has shape " + to_string(entry.info->shape) + ", the config asks for " +
-                            to_string(expected));
+                            to_string(expected),
+                        entry.file->path());
     const std::lock_guard lock(mutex);
     asked.insert(entry.info->name);
     return entry;
@@ -163,16 +169,20 @@ struct StateDict::State {
     const auto found = entries.find(name);
     if (found == entries.end())
       throw WeightError(weights_name, source + ": tensor " + in_quotes(name) + " is missing" +
-                                          nearest_names(name, names()));
+                                          nearest_names(name, names()),
+                        path);
     return found->second;
   }
 };
 
 StateDict StateDict::load(const std::filesystem::path& path, const SafetensorsOptions& options,
                           const WeightNames& names) {
-  StateDict result(open_weight_files(path, options, names));
-  result.state_->source = path.string();
-  return result;
+  return naming(path, [&] {
+    StateDict result(open_weight_files(path, options, names));
+    result.state_->source = path.string();
+    if (result.state_->path.empty()) result.state_->path = path;
+    return result;
+  });
 }
 
 bool StateDict::is_there(const std::filesystem::path& folder, const WeightNames& names) {
@@ -277,6 +287,10 @@ std::map<std::string, std::string> StateDict::metadata() const {
 
 const std::string& StateDict::source() const {
   return state_->source;
+}
+
+const std::filesystem::path& StateDict::path() const noexcept {
+  return state_->path;
 }
 
 Scope Scope::sub(std::string_view child) const {

@@ -51,6 +51,8 @@ class SafetensorsFile {
 
   /// The file's path or the name it was given.
   const std::string& name() const noexcept;
+  /// The file; empty for one in memory.
+  const std::filesystem::path& path() const noexcept;
   /// All tensors in the order of their data.
   std::span<const TensorInfo> tensors() const noexcept;
   /// The `__metadata__` entries.
