@@ -8,7 +8,7 @@
 #include "support/golden.hpp"
 
 using namespace daguerre;
-using daguerre::daguerre::Config;
+using daguerre::Config;
 using daguerre::samplers::SamplerRegistry;
 using daguerre::test::difference;
 using daguerre::test::expect_error;

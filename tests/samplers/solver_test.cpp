@@ -12,7 +12,7 @@
 
 using namespace daguerre;
 using namespace daguerre::samplers;
-using daguerre::daguerre::Config;
+using daguerre::Config;
 using daguerre::test::difference;
 using daguerre::test::expect_error;
 
