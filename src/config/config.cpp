@@ -295,8 +295,7 @@ void Config::finish() const {
   }
   if (!unknown.empty())
     throw ConfigError(
-        "config",
-        state_->source + ": options that are not known here, and may change the result: " + unknown,
+        "config", state_->source + ": options that are not known here, and may change the result: " + unknown,
         state_->path);
 }
 

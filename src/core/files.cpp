@@ -17,9 +17,10 @@ std::vector<std::byte> read_file(std::string_view who, const std::filesystem::pa
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error) throw FileError(who, path.string() + ": cannot be read: " + error.message(), path);
   if (size > limit)
-    throw FileError(who, path.string() + ": has " + std::to_string(size) + " bytes, the limit is " +
-                             std::to_string(limit),
-                    path);
+    throw FileError(
+        who,
+        path.string() + ": has " + std::to_string(size) + " bytes, the limit is " + std::to_string(limit),
+        path);
   std::vector<std::byte> bytes(static_cast<std::size_t>(size));
   std::ifstream file(path, std::ios::binary);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))

@@ -235,8 +235,8 @@ PngText decode_png_text(std::span<const std::byte> file, std::string_view name) 
 }
 
 PngText read_png_text(const std::filesystem::path& path) {
-  return naming(
-      path, [&] { return decode_png_text(read_file("image", path, picture_file_limit), path.string()); });
+  return naming(path,
+                [&] { return decode_png_text(read_file("image", path, picture_file_limit), path.string()); });
 }
 
 }  // namespace daguerre

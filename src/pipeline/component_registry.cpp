@@ -8,17 +8,23 @@
 namespace daguerre {
 namespace {
 
-/// What the opener for `source`'s class makes of the arguments; errors are about its configuration.
+/// What the opener for `source`'s class makes of the arguments; errors, also of loading, are about its
+/// configuration where they do not say another file.
 template <class Open, class... Arguments>
 auto opened(const std::map<std::string, Open, std::less<>>& openers, const ComponentSource& source,
             const Arguments&... arguments) {
   const auto found = openers.find(source.class_name);
-  if (found != openers.end())
-    return naming(source.config_file(), [&] { return found->second(source, arguments...); });
+  if (found != openers.end()) {
+    const auto file = source.config_file();
+    auto result = naming(file, [&] { return found->second(source, arguments...); });
+    result.load = [file, load = std::move(result.load)] { return naming(file, load); };
+    return result;
+  }
   std::string known;
   for (const auto& [name, open] : openers) known.append(known.empty() ? "" : ", ").append(name);
-  throw ConfigError(pipeline_name, source.config_path() + ": class " + in_quotes(source.class_name) + " of " +
-                                       in_quotes(source.name) + " is not supported; supported are: " + known,
+  throw ConfigError(pipeline_name,
+                    source.config_path() + ": class " + in_quotes(source.class_name) + " of " +
+                        in_quotes(source.name) + " is not supported; supported are: " + known,
                     source.config_file());
 }
 

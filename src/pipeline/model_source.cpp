@@ -114,8 +114,9 @@ std::string pipeline_class(const Config& index) {
     throw ConfigError(pipeline_name, index.source() + ": \"_class_name\", the pipeline's class, is missing",
                       index.path());
   if (name->is_array())
-    throw ConfigError(pipeline_name, index.source() + ": \"_class_name\" names code of the model's own, " +
-                                         name->dump().substr(0, 200) + ", which is not run",
+    throw ConfigError(pipeline_name,
+                      index.source() + ": \"_class_name\" names code of the model's own, " +
+                          name->dump().substr(0, 200) + ", which is not run",
                       index.path());
   return index.class_name();
 }
@@ -135,15 +136,17 @@ Config ComponentSource::config() const {
   if (given_config) return given_config->with(class_change);
   const auto file = folder / "config.json";
   if (in_root && !is_there(file))
-    throw FileError(pipeline_name, folder.string() + ": there is no folder " + in_quotes(name) +
-                                       ", and no config.json beside " + index_name,
+    throw FileError(pipeline_name,
+                    folder.string() + ": there is no folder " + in_quotes(name) +
+                        ", and no config.json beside " + index_name,
                     folder);
   auto config = Config::load(file);
   const auto own = config.class_name();  // also checks that it is a name
   if (in_root && !own.empty() && own != class_name && library == "diffusers")
-    throw ConfigError(pipeline_name, folder.string() + ": there is no folder " + in_quotes(name) +
-                                         ", and the config.json beside " + index_name + " is of a " +
-                                         in_quotes(own) + ", not of the " + class_name,
+    throw ConfigError(pipeline_name,
+                      folder.string() + ": there is no folder " + in_quotes(name) +
+                          ", and the config.json beside " + index_name + " is of a " + in_quotes(own) +
+                          ", not of the " + class_name,
                       file);
   return std::move(config).with(class_change);
 }
@@ -192,8 +195,9 @@ std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
   if (value.is_array() && value.size() == 2 && (value[0].is_null() || value[1].is_null()))
     return std::nullopt;
   if (!value.is_array() || value.size() != 2 || !is_name(value[0]) || !is_name(value[1]))
-    throw ConfigError(pipeline_name, index_.source() + ": " + in_quotes(name) +
-                                         " must be a library and a class, found " + entry->substr(0, 200),
+    throw ConfigError(pipeline_name,
+                      index_.source() + ": " + in_quotes(name) + " must be a library and a class, found " +
+                          entry->substr(0, 200),
                       index_.path());
   ComponentSource part{std::string(name), value[0].get<std::string>(), value[1].get<std::string>()};
   part.folder = path_ / name;
@@ -206,13 +210,14 @@ std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
 ComponentSource ModelSource::part(std::string_view name, const std::vector<std::string>& class_names) const {
   auto found = find(name);
   if (!found)
-    throw ConfigError(pipeline_name, index_.source() + ": there is no " + in_quotes(name) + ", which a " +
-                                         class_name_ + " needs",
-                      index_.path());
+    throw ConfigError(
+        pipeline_name,
+        index_.source() + ": there is no " + in_quotes(name) + ", which a " + class_name_ + " needs",
+        index_.path());
   if (found->library != "diffusers" && found->library != "transformers")
-    throw ConfigError(pipeline_name, index_.source() + ": " + in_quotes(name) + " is of the library " +
-                                         in_quotes(found->library) +
-                                         ", supported are diffusers and transformers",
+    throw ConfigError(pipeline_name,
+                      index_.source() + ": " + in_quotes(name) + " is of the library " +
+                          in_quotes(found->library) + ", supported are diffusers and transformers",
                       index_.path());
   std::string known;
   for (const auto& class_name : class_names) {
@@ -220,8 +225,9 @@ ComponentSource ModelSource::part(std::string_view name, const std::vector<std::
     known.append(known.empty() ? "" : ", ").append(class_name);
   }
   if (known.empty()) return *found;
-  throw ConfigError(pipeline_name, index_.source() + ": class " + in_quotes(found->class_name) + " of " +
-                                       in_quotes(name) + " is not supported; supported are: " + known,
+  throw ConfigError(pipeline_name,
+                    index_.source() + ": class " + in_quotes(found->class_name) + " of " + in_quotes(name) +
+                        " is not supported; supported are: " + known,
                     index_.path());
 }
 

@@ -136,9 +136,9 @@ BytePairFiles read_byte_pairs(const fs::path& folder, std::vector<fs::path>& sou
   }
   const fs::path simple = simple_vocabulary_in(folder);
   if (simple.empty())
-    throw FileError("tokenizer", folder.string() +
-                                     " has neither vocab.json and merges.txt nor tokenizer.json nor " +
-                                     std::string(simple_vocabulary_name),
+    throw FileError("tokenizer",
+                    folder.string() + " has neither vocab.json and merges.txt nor tokenizer.json nor " +
+                        std::string(simple_vocabulary_name),
                     folder);
   sources.push_back(simple);
   return naming(simple, [&] { return read_simple_vocabulary(simple); });
@@ -156,8 +156,9 @@ Index read_length(const json& config, const std::string& source) {
   const json& value = config["model_max_length"];
   if (value.is_number() && value.get<double>() > max_length) return default_length;
   if (!value.is_number_integer() || value.get<std::int64_t>() < 2)
-    throw ConfigError("tokenizer", source + ": \"model_max_length\" is " + in_quotes(to_text(value)) +
-                                       ", expected an integer of at least 2",
+    throw ConfigError("tokenizer",
+                      source + ": \"model_max_length\" is " + in_quotes(to_text(value)) +
+                          ", expected an integer of at least 2",
                       source);
   return value.get<Index>();
 }
@@ -188,8 +189,9 @@ ClipFiles read_clip_files(const fs::path& folder, ClipPadding padding) {
                                ? config["tokenizer_class"].get<std::string>()
                                : "CLIPTokenizer";
   if (!is_clip_class(type))
-    throw ConfigError("tokenizer", config_path.string() + ": \"tokenizer_class\" is " + in_quotes(type) +
-                                       ", supported are CLIPTokenizer and CLIPTokenizerFast",
+    throw ConfigError("tokenizer",
+                      config_path.string() + ": \"tokenizer_class\" is " + in_quotes(type) +
+                          ", supported are CLIPTokenizer and CLIPTokenizerFast",
                       config_path);
   files.length = read_length(config, config_path.string());
   naming(config_path, [&] { read_added_tokens(folder, config, files); });

@@ -78,9 +78,8 @@ SafetensorsFile SafetensorsFile::from_memory(std::shared_ptr<const std::vector<s
                                              std::string name, const SafetensorsOptions& options) {
   if (!bytes) throw ArgumentError(safetensors_name, name + ": no buffer given");
   const std::span<const std::byte> view(*bytes);
-  return SafetensorsFile(
-      std::make_shared<const State>(std::move(name), std::filesystem::path(), FileBytes{std::move(bytes), view},
-                                    options));
+  return SafetensorsFile(std::make_shared<const State>(std::move(name), std::filesystem::path(),
+                                                       FileBytes{std::move(bytes), view}, options));
 }
 
 const std::string& SafetensorsFile::name() const noexcept {
@@ -116,7 +115,8 @@ template <class T>
 Tensor<T> SafetensorsFile::read(std::string_view tensor_name) const {
   const TensorInfo* const info = find(tensor_name);
   if (!info)
-    throw WeightError(safetensors_name, name() + ": tensor " + in_quotes(tensor_name) + " is missing", path());
+    throw WeightError(safetensors_name, name() + ": tensor " + in_quotes(tensor_name) + " is missing",
+                      path());
   return read<T>(*info);
 }
 

@@ -97,9 +97,10 @@ struct StateDict::State {
       auto& info = renamed.emplace_back(*from.info);
       info.name = tensor.name;
       const auto refuse = [&](const std::string& what) {
-        throw WeightError(weights_name, source + ": tensor " + in_quotes(tensor.source) + " has shape " +
-                                            to_string(info.shape) + what,
-                          path);
+        throw WeightError(
+            weights_name,
+            source + ": tensor " + in_quotes(tensor.source) + " has shape " + to_string(info.shape) + what,
+            path);
       };
       if (from.transposed && (tensor.rows != -1 || tensor.shape))
         refuse(" and is transposed: no rows of it and no other shape can be had");
@@ -116,7 +117,8 @@ struct StateDict::State {
       const Entry entry{&files[file], &info, from.source.empty() ? from.info->name : from.source,
                         from.transposed != tensor.transposed};
       if (!entries.try_emplace(info.name, entry).second)
-        throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice", path);
+        throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice",
+                          path);
     }
   }
 
@@ -138,8 +140,9 @@ struct StateDict::State {
       for (const auto& info : file.tensors()) {
         const auto [present, added] = entries.try_emplace(info.name, Entry{&file, &info});
         if (!added)
-          throw FormatError(weights_name, "tensor " + in_quotes(info.name) + " is in " +
-                                              present->second.file->name() + " and in " + file.name(),
+          throw FormatError(weights_name,
+                            "tensor " + in_quotes(info.name) + " is in " + present->second.file->name() +
+                                " and in " + file.name(),
                             file.path());
       }
   }
@@ -168,8 +171,8 @@ struct StateDict::State {
   const Entry& require(std::string_view name) const {
     const auto found = entries.find(name);
     if (found == entries.end())
-      throw WeightError(weights_name, source + ": tensor " + in_quotes(name) + " is missing" +
-                                          nearest_names(name, names()),
+      throw WeightError(weights_name,
+                        source + ": tensor " + in_quotes(name) + " is missing" + nearest_names(name, names()),
                         path);
     return found->second;
   }

@@ -156,8 +156,9 @@ std::vector<SafetensorsFile> open_shards(const fs::path& index_path, const Safet
     files.push_back(SafetensorsFile::open(index_path.parent_path() / shard, options));
     for (const auto& tensor : tensors)
       if (!files.back().contains(tensor))
-        throw WeightError(weights_name, files.back().name() + ": tensor " + in_quotes(tensor) +
-                                            " is missing, which " + source + " promises to be there",
+        throw WeightError(weights_name,
+                          files.back().name() + ": tensor " + in_quotes(tensor) + " is missing, which " +
+                              source + " promises to be there",
                           files.back().path());
   }
   return files;
