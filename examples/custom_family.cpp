@@ -150,7 +150,8 @@ int main(int argc, char** argv) {
     const auto pipe = daguerre::Pipeline::load(
         disc_model(), {.families = std::make_shared<const daguerre::FamilyRegistry>(families),
                        .components = std::make_shared<const daguerre::ComponentRegistry>(components)});
-    const auto made = pipe.generate({.class_name = "blue", .seed = 3});
+    const auto made =
+        pipe.generate({.class_name = "blue", .sampling = {.seed = 3}, .output = {.decoded = true}});
     made.save_png(argc > 1 ? argv[1] : "custom_family.png");
     // Guidance went past the colour, away from grey: 0 + 1.2 * (colour - 0).
     const auto& middle = made.decoded;

@@ -104,9 +104,7 @@ int main(int argc, char** argv) {
     const auto pipe = Pipeline::load(argv[1], load);
     const auto made = pipe.generate({
         .prompt = "a lighthouse at dawn",
-        .steps = 12,
-        .seed = 42,
-        .sampler = "log-spaced",
+        .sampling = {.steps = 12, .seed = 42, .sampler = "log-spaced"},
         .on_step =
             [](const Step& step) {
               std::printf("timestep %g\n", static_cast<double>(step.timestep));

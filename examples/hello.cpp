@@ -15,12 +15,10 @@ int main(int argc, char** argv) {
     const auto pipe = daguerre::Pipeline::load(argv[1]);
     const auto made = pipe.generate({
         .prompt = argc > 2 ? argv[2] : "a lighthouse at dawn",
-        .steps = 20,
-        .seed = 42,
+        .sampling = {.steps = 20, .seed = 42},
         .on_step =
             [](const daguerre::Step& step) {
-              std::printf("step %lld of %lld\n", static_cast<long long>(step.index + 1),
-                          static_cast<long long>(step.total));
+              std::printf("step %d of %d\n", step.index + 1, step.total);
               return true;  // false would stop the run
             },
     });

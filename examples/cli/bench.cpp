@@ -37,19 +37,18 @@ struct BenchRequest {
 };
 
 /// Something to show, where the kind of model asks for it.
-void choose_subject(const Order& order, const Pipeline& pipeline, GenerateOptions& options) {
-  for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, pipeline));
-  const auto info = pipeline.info();
-  if (info.takes_prompt) options.prompt = "a lighthouse at dawn";
-  if (info.takes_class && options.class_labels.empty()) options.class_labels = {0};
+void choose_subject(const Order& order, const Pipeline& pipeline, Request& request) {
+  for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, pipeline));
+  const auto& info = pipeline.info();
+  if (info.takes_prompt) request.prompt = "a lighthouse at dawn";
+  if (info.takes_class && request.class_labels.empty()) request.class_labels = {0};
   if (info.needs_image) {
-    const auto side = [](Index wanted, Index own) { return wanted > 0 ? wanted : own; };
-    const Index width = side(options.width, pipeline.default_width());
-    const Index height = side(options.height, pipeline.default_height());
-    options.init_image = Image(width, height, 3);
+    const Index width = request.size.width.value_or(info.width);
+    const Index height = request.size.height.value_or(info.height);
+    request.input.image = Image(width, height, 3);
     if (info.needs_mask) {
-      options.mask_image = Image(width, height, 1);
-      std::ranges::fill(options.mask_image.pixels(), std::uint8_t{255});
+      request.input.mask = Image(width, height, 1);
+      std::ranges::fill(request.input.mask.pixels(), std::uint8_t{255});
     }
   }
 }
@@ -60,37 +59,37 @@ std::shared_ptr<ops::Profile> run(const Order& order, const Interrupt& interrupt
   const auto pipeline = load(order, interrupt);
   report.load.push_back(seconds_since(start));
 
-  auto options = order.generate;
-  choose_subject(order, pipeline, options);
-  options.profile = std::make_shared<ops::Profile>();
-  options.stop = interrupt.token();
+  auto request = order.request;
+  choose_subject(order, pipeline, request);
+  request.profile = std::make_shared<ops::Profile>();
+  request.stop = interrupt.token();
   std::optional<double> first;
-  options.on_step = [&](const Step& step) {
+  request.on_step = [&](const Step& step) {
     if (step.index == 0) first = seconds_since(start);
     return !interrupt.requested();
   };
   const auto whole = Clock::now();
-  const auto made = pipeline.generate(options);
+  const auto made = pipeline.generate(request);
   report.whole.push_back(seconds_since(whole));
 
-  const auto steps = options.profile->spans(ops::Stage::step);
+  const auto steps = request.profile->spans(ops::Stage::step);
   if (first) report.load_to_first_step.push_back(*first - steps.front());
   report.first_step.push_back(steps.front());
   // The first one also finds its memory and makes its primitives; it counts only where there is no other.
   report.step.insert(report.step.end(), steps.begin() + (steps.size() > 1 ? 1 : 0), steps.end());
   const auto add_sum = [&](ops::Stage stage, std::vector<double>& sums) {
-    const auto spans = options.profile->spans(stage);
+    const auto spans = request.profile->spans(stage);
     if (!spans.empty()) sums.push_back(std::accumulate(spans.begin(), spans.end(), 0.0));
   };
   add_sum(ops::Stage::text_encoder, report.text_encoder);
   add_sum(ops::Stage::decoder, report.decoder);
 
-  report.engine = pipeline.engine();
-  report.precision = short_name(pipeline.precision());
-  report.threads = pipeline.threads();
-  report.height = made.decoded.dim(1);
-  report.width = made.decoded.dim(2);
-  return options.profile;
+  report.engine = pipeline.info().engine;
+  report.precision = short_name(pipeline.info().precision);
+  report.threads = pipeline.info().threads;
+  report.height = made.images.front().height();
+  report.width = made.images.front().width();
+  return request.profile;
 }
 
 void write_text(const std::string& path, const std::string& text) {
@@ -129,7 +128,7 @@ void carry_out(BenchRequest request) {
   report.native_bfloat16 = ops::has_native_bfloat16();
   report.engine_version = ops::engine_version(report.engine);
   report.runs = request.runs;
-  report.steps = order.generate.steps.value_or(0);
+  report.steps = order.request.sampling.steps.value_or(0);
   for (const auto stage : {ops::Stage::text_encoder, ops::Stage::step, ops::Stage::decoder})
     if (auto profile = gather(profiles, stage); profile.seconds > 0)
       report.profiles.push_back(std::move(profile));
@@ -153,7 +152,7 @@ void add_bench(CLI::App& parent) {
       "itself. Peak memory is that after the warm-up. docs/performance.md tells more.");
   const auto request = std::make_shared<BenchRequest>();
   auto& order = request->order;
-  order.generate.seed = 42;
+  order.request.sampling.seed = 42;
   add_model_option(*app, order);
   app->add_option("--class", order.classes, "For models of classes: an id, or a name; 0 for DiT by default")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)

@@ -30,37 +30,38 @@ namespace daguerre::cli {
 namespace {
 
 void check_outputs(const Order& order) {
-  if (order.generate.count == 1)
+  if (*order.request.output.count == 1)
     check_writable("--out", order.out);
   else
-    for (int i = 1; i <= order.generate.count; ++i) check_writable("--out", numbered(order.out, i));
+    for (int i = 1; i <= *order.request.output.count; ++i) check_writable("--out", numbered(order.out, i));
   if (!order.preview.empty()) check_writable("--preview", order.preview);
   if (!order.save_latents.empty()) check_writable("--save-latents", order.save_latents);
 }
 
 /// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
 void read_inputs(Order& order) {
-  auto& options = order.generate;
-  if (!order.init_image.empty()) options.init_image = Image::load(order.init_image);
-  if (!order.mask.empty()) options.mask_image = Image::load(order.mask);
-  options.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
+  auto& request = order.request;
+  if (!order.init_image.empty()) request.input.image = Image::load(order.init_image);
+  if (!order.mask.empty()) request.input.mask = Image::load(order.mask);
+  request.output.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
   if (order.latents.empty()) return;
-  options.latents = read_latents(order.latents);
-  const Index found = options.latents.dim(0);
+  request.sampling.noise = read_latents(order.latents);
+  const Index found = request.sampling.noise.dim(0);
   if (found < 1 || found > 1000)
     throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
                                          " pictures, expected 1 to 1000");
   if (order.count && *order.count != found)
     throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
                                          " pictures, --count is " + std::to_string(*order.count));
-  options.count = static_cast<int>(found);
+  request.output.count = static_cast<int>(found);
 }
 
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
-  progress.note(order.model + ": " + pipeline.engine() + ", " +
-                std::string(short_name(pipeline.precision())) + ", " + std::to_string(pipeline.threads()) +
-                (pipeline.threads() == 1 ? " thread" : " threads"));
-  if (!order.seed) progress.note("seed " + std::to_string(order.generate.seed));
+  progress.note(order.model + ": " + pipeline.info().engine + ", " +
+                std::string(short_name(pipeline.info().precision)) + ", " +
+                std::to_string(pipeline.info().threads) +
+                (pipeline.info().threads == 1 ? " thread" : " threads"));
+  if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
 }
 
 /// Accepts names of PNG files.
@@ -171,51 +172,54 @@ void add_output_options(CLI::App& app, Order& order) {
 }
 
 void add_size_options(CLI::App& app, Order& order) {
-  auto& generate = order.generate;
+  auto& request = order.request;
   add_number(
-      app, "--width", generate.width, {.least = 1},
+      app, "--width", request.size.width, {.least = 1},
       "In pixels, a multiple of 8; by default that of --init-image, rounded down, else what the model was "
       "trained at; with one of the two given, --init-image keeps its proportions")
       ->type_name("W")
       ->group(groups::what);
-  add_number(app, "--height", generate.height, {.least = 1}, "Likewise")->type_name("H")->group(groups::what);
+  add_number(app, "--height", request.size.height, {.least = 1}, "Likewise")
+      ->type_name("H")
+      ->group(groups::what);
 }
 
 void add_step_options(CLI::App& app, Order& order, int steps) {
-  auto& generate = order.generate;
+  auto& request = order.request;
   order.usual_steps = steps;
-  add_number(app, "--steps", generate.steps, {.least = 1},
+  add_number(app, "--steps", request.sampling.steps, {.least = 1},
              "More steps take longer and are nearer to the model's ideal; by default " +
                  std::to_string(steps) + ", or fewer where the model was made for fewer")
       ->type_name("N")
       ->group(groups::how);
-  add_number(app, "--guidance", generate.guidance_scale, {.least = 0.0f},
+  add_number(app, "--guidance", request.guidance.scale, {.least = 0.0f},
              "How strongly the prompt or the class steers, by default 7.5 (SDXL: 5, DiT: 4); 1 turns it off "
              "and halves the time")
       ->type_name("W")
       ->group(groups::how);
-  app.add_option("--sampler", generate.sampler, "By default what the model's folder says")
+  app.add_option("--sampler", request.sampling.sampler, "By default what the model's folder says")
       ->check(CLI::IsMember(samplers::SamplerRegistry::standard().names()))
       ->type_name("NAME")
       ->group(groups::how);
 }
 
 void add_sampling_options(CLI::App& app, Order& order) {
-  auto& generate = order.generate;
+  auto& request = order.request;
   add_step_options(app, order, 20);
-  add_number(app, "--guidance-rescale", generate.guidance_rescale, {0.0f, 1.0f},
+  add_number(app, "--guidance-rescale", request.guidance.rescale, {0.0f, 1.0f},
              "0 to 1: keeps strong guidance from overexposing; 0.7 suits models with zero terminal SNR")
       ->type_name("PHI")
-      ->capture_default_str()
+      ->default_str("0")
       ->group(groups::how);
-  add_number(app, "--eta", generate.eta, {0.0, 1.0}, "For ddim: 0 is deterministic, 1 as noisy as ddpm")
+  add_number(app, "--eta", request.sampling.eta, {0.0, 1.0},
+             "For ddim: 0 is deterministic, 1 as noisy as ddpm")
       ->type_name("ETA")
-      ->capture_default_str()
+      ->default_str("0")
       ->group(groups::how);
-  app.add_option("--generator", generate.generator, "Whose random numbers the seed means")
+  app.add_option("--generator", request.sampling.generator, "Whose random numbers the seed means")
       ->check(CLI::IsMember({"torch-cpu", "cuda-philox"}))
       ->type_name("NAME")
-      ->capture_default_str()
+      ->default_str("torch-cpu")
       ->group(groups::how);
 }
 
@@ -291,16 +295,16 @@ void carry_out(Order order) {
   read_inputs(order);
   check_outputs(order);
 
-  auto& options = order.generate;
-  options.seed = order.seed ? *order.seed : std::random_device{}();
+  auto& request = order.request;
+  request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
   progress.stage("loading " + (order.model.empty() ? order.denoiser : order.model));
   std::optional<Pipeline> pipeline = load(order, interrupt);
   progress.loaded();
-  for (const auto& text : order.classes) options.class_labels.push_back(class_called(text, *pipeline));
-  if (!options.steps) options.steps = std::min(order.usual_steps, pipeline->info().steps);
+  for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, *pipeline));
+  if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);
 
-  options.stop = interrupt.token();
-  options.on_step = [&](const Step& step) {
+  request.stop = interrupt.token();
+  request.on_step = [&](const Step& step) {
     // Not before: an order that cannot be carried out says nothing but why.
     if (step.index == 0) introduce(order, *pipeline, progress);
     progress.step(step);
@@ -310,26 +314,26 @@ void carry_out(Order order) {
     if (last) progress.decoding();
     return !interrupt.requested();
   };
-  if (!order.refiner.empty()) options.denoising_end = order.refiner_start;
-  auto made = pipeline->generate(options);
+  if (!order.refiner.empty()) request.sampling.denoising_end = order.refiner_start;
+  auto made = pipeline->generate(request);
   if (!order.refiner.empty()) {
     pipeline.reset();  // its memory is the refiner's
     progress.stage("loading " + order.refiner);
     pipeline = load(order, order.refiner, interrupt);
     progress.loaded();
-    options.denoising_end.reset();
-    options.denoising_start = order.refiner_start;
-    options.init_latents = made.latents;
-    options.init_image = {};
-    options.latents = {};
-    made = pipeline->generate(options);
+    request.sampling.denoising_end.reset();
+    request.sampling.denoising_start = order.refiner_start;
+    request.input.latents = made.latents;
+    request.input.image = {};
+    request.sampling.noise = {};
+    made = pipeline->generate(request);
   }
   progress.finished();
 
   if (!order.save_latents.empty()) write_latents(order.save_latents, made.latents);
-  for (int i = 0; i < options.count; ++i) {
+  for (int i = 0; i < request.output.count; ++i) {
     const std::filesystem::path path =
-        options.count == 1 ? std::filesystem::path(order.out) : numbered(order.out, i + 1);
+        request.output.count == 1 ? std::filesystem::path(order.out) : numbered(order.out, i + 1);
     made.save_png(path, static_cast<std::size_t>(i));
     std::printf("%s\n", path.string().c_str());
   }

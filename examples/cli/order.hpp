@@ -26,7 +26,7 @@ struct Order {
   double refiner_start = 0.8;  ///< the part of the schedule that the first one does
   std::string tokenizer, configs, variant;
   LoadOptions load;
-  GenerateOptions generate;
+  Request request;
   std::string precision = "auto", weights = "auto";
   std::optional<int> count;
   std::optional<std::uint64_t> seed;

@@ -10,21 +10,21 @@ namespace daguerre::cli {
 namespace {
 
 void add_prompt_options(CLI::App& app, Order& order) {
-  auto& generate = order.generate;
+  auto& request = order.request;
   add_model_option(app, order);
-  app.add_option("--prompt", generate.prompt, "What the picture should show")
+  app.add_option("--prompt", request.prompt, "What the picture should show")
       ->type_name("TEXT")
       ->required()
       ->group(groups::what);
-  app.add_option("--negative", generate.negative_prompt, "What it should not show; needs --guidance above 1")
+  app.add_option("--negative", request.negative_prompt, "What it should not show; needs --guidance above 1")
       ->type_name("TEXT")
       ->group(groups::what);
   add_output_options(app, order);
   add_sampling_options(app, order);
-  add_number(app, "--clip-skip", generate.clip_skip, {.least = 0},
+  add_number(app, "--clip-skip", request.clip_skip, {.least = 0},
              "Layers left out at the end of the text encoder")
       ->type_name("N")
-      ->capture_default_str()
+      ->default_str("0")
       ->group(groups::how);
   auto* init =
       app.add_option("--init-image", order.init_image,
@@ -33,7 +33,7 @@ void add_prompt_options(CLI::App& app, Order& order) {
           ->check(file_name())
           ->type_name("FILE")
           ->group(groups::from);
-  add_number(app, "--strength", generate.strength, {0.0, 1.0},
+  add_number(app, "--strength", request.input.strength, {0.0, 1.0},
              "0 to 1, how far to go from --init-image; 0.8 by default, 1 with --mask")
       ->needs(init)
       ->type_name("S")

@@ -27,16 +27,16 @@ void count_right_ones(const NearestOrder& order) {
   const auto chosen = draw_distinct(training.names.size(), order.prompts, order.seed);
   const auto pipeline =
       Pipeline::load(order.model, {.precision = precision_called(order.precision), .threads = order.threads});
-  const PictureFeatures features(order.model, pipeline.threads());
+  const PictureFeatures features(order.model, pipeline.info().threads);
 
   std::vector<Image> made;
-  GenerateOptions options;
-  options.steps = order.steps;
-  options.guidance_scale = order.guidance;
+  Request request;
+  request.sampling.steps = order.steps;
+  request.guidance.scale = order.guidance;
   for (const auto i : chosen) {
-    options.prompt = training.names[i];
-    options.seed = order.seed + made.size();
-    made.push_back(pipeline.generate(options).images.front());
+    request.prompt = training.names[i];
+    request.sampling.seed = order.seed + made.size();
+    made.push_back(pipeline.generate(request).images.front());
   }
   const auto matches = nearest(features.of(made), features.of(training.pictures));
   int right = 0;
@@ -49,7 +49,7 @@ void count_right_ones(const NearestOrder& order) {
   }
   std::printf("nearest training picture is the right one: %d of %zu (%d steps, guidance %g, %s)\n", right,
               chosen.size(), order.steps, static_cast<double>(order.guidance),
-              std::string(short_name(pipeline.precision())).c_str());
+              std::string(short_name(pipeline.info().precision)).c_str());
 }
 
 }  // namespace

@@ -47,25 +47,28 @@ Image contact_sheet(const std::vector<Image>& pictures, Index columns, Index sca
 void make_sheet(const SheetOrder& order) {
   const auto pipeline =
       Pipeline::load(order.model, {.precision = precision_called(order.precision), .threads = order.threads});
-  GenerateOptions options;
-  options.steps = order.steps;
-  options.sampler = order.sampler;
+  Request request;
+  request.sampling.steps = order.steps;
+  if (!order.sampler.empty()) request.sampling.sampler = order.sampler;
   std::vector<Image> pictures;
   if (!order.init_image.empty()) {
-    options.init_image = Image::load(order.init_image).to_channels(3);
-    options.strength = order.strength;
-    pictures.push_back(options.init_image.resized(pipeline.default_width(), pipeline.default_height()));
+    request.input.image = Image::load(order.init_image).to_channels(3);
+    request.input.strength = order.strength;
+    pictures.push_back(request.input.image.resized(pipeline.info().width, pipeline.info().height));
   }
   const bool of_classes = !order.classes.empty();
   for (const float guidance : order.guidance)
     for (const auto& negative : order.negative) {
-      options.guidance_scale = guidance;
-      options.negative_prompt = negative;
-      options.seed = order.seed;
+      request.guidance.scale = guidance;
+      request.negative_prompt = negative;
+      auto seed = order.seed;
       for (const auto& what : of_classes ? order.classes : order.prompts) {
-        (of_classes ? options.class_name : options.prompt) = what;
-        pictures.push_back(pipeline.generate(options).images.front());
-        ++options.seed;
+        if (of_classes)
+          request.class_name = what;
+        else
+          request.prompt = what;
+        request.sampling.seed = seed++;
+        pictures.push_back(pipeline.generate(request).images.front());
       }
     }
   contact_sheet(pictures, order.columns, order.scale).save_png(order.out);

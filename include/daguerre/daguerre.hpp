@@ -1,8 +1,8 @@
 #pragma once
 
 /// The facade: everything a host application needs to make pictures. Costs the host little: no Eigen, JSON or
-/// stb behind it. The layers below (core/, ops/, weights/, nn/, models/, text/, samplers/) have headers of
-/// their own.
+/// stb behind it. The layers below (core/, config/, ops/, weights/, nn/, models/, text/, samplers/, media/)
+/// have headers of their own.
 
 #include "daguerre/core/error.hpp"
 #include "daguerre/core/version.hpp"

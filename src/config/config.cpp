@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "config/json.hpp"
+#include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 
@@ -38,14 +39,16 @@ bool is_left_by_training(std::string_view key) {
 // Reading marks keys, so copies of a Config, which share this, may be used from several threads.
 struct Config::State {
   std::string source;
+  std::filesystem::path path;
   Json root;
   mutable std::mutex mutex;
   std::set<std::string, std::less<>> seen;
 
-  State(Json document, std::string name) : source(std::move(name)), root(std::move(document)) {}
+  State(Json document, std::string name, std::filesystem::path file)
+      : source(std::move(name)), path(std::move(file)), root(std::move(document)) {}
 
   ConfigError error(std::string_view key, const std::string& problem) const {
-    return ConfigError("config", source + ": " + in_quotes(key) + " " + problem);
+    return ConfigError("config", source + ": " + in_quotes(key) + " " + problem, path);
   }
   ConfigError wrong(std::string_view key, std::string_view expected, const Json& found) const {
     return error(key, "must be " + std::string(expected) + ", found " + shown(found));
@@ -111,18 +114,26 @@ struct Config::State {
 };
 
 Config Config::load(const std::filesystem::path& path) {
-  return parse(read_text_file(path, max_config_bytes), path.string());
+  return naming(path, [&] {
+    auto config = parse(read_text_file(path, max_config_bytes), path.string());
+    config.state_->path = path;
+    return config;
+  });
 }
 
 Config Config::parse(std::string_view json, std::string source) {
   Json document = parse_json(json, source);
   if (!document.is_object())
     throw FormatError("config", source + ": expected a JSON object, found " + shown(document));
-  return Config(std::make_shared<State>(std::move(document), std::move(source)));
+  return Config(std::make_shared<State>(std::move(document), std::move(source), std::filesystem::path()));
 }
 
 const std::string& Config::source() const noexcept {
   return state_->source;
+}
+
+const std::filesystem::path& Config::path() const noexcept {
+  return state_->path;
 }
 
 std::string Config::class_name() const {
@@ -284,8 +295,8 @@ void Config::finish() const {
   }
   if (!unknown.empty())
     throw ConfigError(
-        "config",
-        state_->source + ": options that are not known here, and may change the result: " + unknown);
+        "config", state_->source + ": options that are not known here, and may change the result: " + unknown,
+        state_->path);
 }
 
 std::vector<std::string> Config::leftover_keys() const {
@@ -299,11 +310,11 @@ std::vector<std::string> Config::leftover_keys() const {
 Config Config::without(const std::vector<std::string>& keys) const {
   Json root = state_->root;
   for (const auto& key : keys) root.erase(key);
-  return Config(std::make_shared<State>(std::move(root), state_->source));
+  return Config(std::make_shared<State>(std::move(root), state_->source, state_->path));
 }
 
 Config Config::with(std::string_view overrides) const& {
-  Config copy(std::make_shared<State>(state_->root, state_->source));
+  Config copy(std::make_shared<State>(state_->root, state_->source, state_->path));
   return std::move(copy).with(overrides);
 }
 

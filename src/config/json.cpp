@@ -79,8 +79,10 @@ std::string to_text(const Json& value) {
 std::string read_text_file(const std::filesystem::path& path, std::size_t max_bytes) {
   const FileBytes file = map_file(path, "file");
   if (file.bytes.size() > max_bytes)
-    throw FileError("file", path.string() + ": " + std::to_string(file.bytes.size()) +
-                                " bytes, expected at most " + std::to_string(max_bytes));
+    throw FileError("file",
+                    path.string() + ": " + std::to_string(file.bytes.size()) + " bytes, expected at most " +
+                        std::to_string(max_bytes),
+                    path);
   return {reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()};
 }
 

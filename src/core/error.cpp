@@ -1,6 +1,9 @@
 #include "daguerre/core/error.hpp"
 
 #include <algorithm>
+#include <new>
+
+#include "daguerre/core/expected.hpp"
 
 namespace daguerre {
 namespace {
@@ -18,9 +21,56 @@ std::string compose(std::string_view who, std::string_view message) {
   return end < message.size() ? text + "…" : text;
 }
 
+Failure failure_of(const Error& error, ErrorKind kind) {
+  return {kind, error.who(), error.message(), error.path()};
+}
+
+/// Its texts are short enough to take none.
+Failure out_of_memory() noexcept {
+  return {ErrorKind::memory, "memory", "there is none", {}};
+}
+
 }  // namespace
 
-Error::Error(std::string_view who, std::string_view message)
-    : std::runtime_error(compose(who, message)), who_size_(who.size()) {}
+Error::Error(std::string_view who, std::string_view message, const std::filesystem::path& file)
+    : std::runtime_error(compose(who, message)), who_size_(who.size()) {
+  set_path(file);
+}
+
+void Error::set_path(const std::filesystem::path& file) {
+  if (path_ == nullptr && !file.empty()) path_ = std::make_shared<const std::filesystem::path>(file);
+}
+
+Failure current_failure() noexcept {
+  try {
+    try {
+      throw;
+    } catch (const FileError& error) {
+      return failure_of(error, ErrorKind::file);
+    } catch (const FormatError& error) {
+      return failure_of(error, ErrorKind::format);
+    } catch (const ConfigError& error) {
+      return failure_of(error, ErrorKind::config);
+    } catch (const WeightError& error) {
+      return failure_of(error, ErrorKind::weights);
+    } catch (const ArgumentError& error) {
+      return failure_of(error, ErrorKind::argument);
+    } catch (const NumericError& error) {
+      return failure_of(error, ErrorKind::numeric);
+    } catch (const Cancelled& error) {
+      return failure_of(error, ErrorKind::cancelled);
+    } catch (const Error& error) {
+      return failure_of(error, ErrorKind::other);
+    } catch (const std::bad_alloc&) {
+      return out_of_memory();
+    } catch (const std::exception& error) {
+      return {ErrorKind::other, "exception", error.what(), {}};
+    } catch (...) {
+      return {ErrorKind::other, "exception", "of no known type", {}};
+    }
+  } catch (...) {
+    return out_of_memory();  // there was none for the record either
+  }
+}
 
 }  // namespace daguerre

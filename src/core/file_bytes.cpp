@@ -54,7 +54,7 @@ void release_pages([[maybe_unused]] std::span<const std::byte> bytes) noexcept {
 
 FileBytes map_file(const std::filesystem::path& path, std::string_view who) {
   const auto fail = [&](const std::string& what) -> FileError {
-    return FileError(who, path.string() + ": " + what);
+    return FileError(who, path.string() + ": " + what, path);
   };
   std::error_code error;
   // Asked before opening: opening a pipe would wait for its writer.

@@ -15,14 +15,16 @@ std::vector<std::byte> read_file(std::string_view who, const std::filesystem::pa
                                  std::uintmax_t limit) {
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) throw FileError(who, path.string() + ": cannot be read: " + error.message());
+  if (error) throw FileError(who, path.string() + ": cannot be read: " + error.message(), path);
   if (size > limit)
-    throw FileError(who, path.string() + ": has " + std::to_string(size) + " bytes, the limit is " +
-                             std::to_string(limit));
+    throw FileError(
+        who,
+        path.string() + ": has " + std::to_string(size) + " bytes, the limit is " + std::to_string(limit),
+        path);
   std::vector<std::byte> bytes(static_cast<std::size_t>(size));
   std::ifstream file(path, std::ios::binary);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
-    throw FileError(who, path.string() + ": cannot be read");
+    throw FileError(who, path.string() + ": cannot be read", path);
   return bytes;
 }
 
@@ -33,7 +35,7 @@ void write_file(std::string_view who, const std::filesystem::path& path, std::sp
   std::filesystem::path temporary = path;
   temporary.concat(".").concat(std::to_string(random())).concat(".tmp");
   const auto failure = [&](const std::string& reason) {
-    return FileError(who, path.string() + ": cannot be written: " + reason);
+    return FileError(who, path.string() + ": cannot be written: " + reason, path);
   };
   const auto system_reason = [] { return std::generic_category().message(errno); };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "core/attempt.hpp"
 #include "core/files.hpp"
 #include "media/orientation.hpp"
 #include "media/png_header.hpp"
@@ -62,7 +63,15 @@ Image read_png(const PictureFile& file) {
 }
 
 Image Image::load(const std::filesystem::path& path) {
-  return decode(read_file("image", path, picture_file_limit), path.string());
+  return naming(path, [&] { return decode(read_file("image", path, picture_file_limit), path.string()); });
+}
+
+Expected<Image> Image::try_load(const std::filesystem::path& path) noexcept {
+  return attempt([&] { return load(path); });
+}
+
+Expected<Image> Image::try_decode(std::span<const std::byte> file, std::string_view name) noexcept {
+  return attempt([&] { return decode(file, name); });
 }
 
 Image Image::decode(std::span<const std::byte> bytes, std::string_view name) {

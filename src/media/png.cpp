@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/attempt.hpp"
 #include "core/files.hpp"
 #include "core/text.hpp"
 #include "daguerre/media/image.hpp"
@@ -234,7 +235,8 @@ PngText decode_png_text(std::span<const std::byte> file, std::string_view name) 
 }
 
 PngText read_png_text(const std::filesystem::path& path) {
-  return decode_png_text(read_file("image", path, picture_file_limit), path.string());
+  return naming(path,
+                [&] { return decode_png_text(read_file("image", path, picture_file_limit), path.string()); });
 }
 
 }  // namespace daguerre

@@ -1,5 +1,6 @@
 #include <system_error>
 
+#include "core/attempt.hpp"
 #include "daguerre/pipeline/model_source.hpp"
 #include "daguerre/text/clip_tokenizer_files.hpp"
 #include "daguerre/weights/checkpoint.hpp"
@@ -63,7 +64,9 @@ ModelSource from_checkpoint(const weights::Checkpoint& checkpoint, const fs::pat
 ModelSource ModelSource::open(const fs::path& path, const SourceOptions& options) {
   std::error_code error;
   if (fs::is_regular_file(path, error) && path.extension() == ".safetensors")
-    return from_checkpoint(weights::open_checkpoint(path, checkpoint_options(options)), path, options);
+    return naming(path, [&] {
+      return from_checkpoint(weights::open_checkpoint(path, checkpoint_options(options)), path, options);
+    });
   auto source = open_folder(path);
   source.variant_ = options.variant;
   return source;
@@ -72,7 +75,9 @@ ModelSource ModelSource::open(const fs::path& path, const SourceOptions& options
 ModelSource ModelSource::join(std::span<const fs::path> files, const SourceOptions& options) {
   if (files.empty()) throw ArgumentError(pipeline_name, "no file is given to make a model of");
   std::vector<weights::Checkpoint> parts;
-  for (const auto& file : files) parts.push_back(weights::open_checkpoint(file, checkpoint_options(options)));
+  for (const auto& file : files)
+    parts.push_back(
+        naming(file, [&] { return weights::open_checkpoint(file, checkpoint_options(options)); }));
   return from_checkpoint(weights::join_checkpoints(parts), files.front(), options);
 }
 

@@ -1,5 +1,6 @@
 #include "daguerre/pipeline/component_registry.hpp"
 
+#include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "pipeline/components/components.hpp"
 #include "pipeline/name.hpp"
@@ -7,15 +8,24 @@
 namespace daguerre {
 namespace {
 
-template <class Open>
-const Open& opener_of(const std::map<std::string, Open, std::less<>>& openers,
-                      const ComponentSource& source) {
+/// What the opener for `source`'s class makes of the arguments; errors, also of loading, are about its
+/// configuration where they do not say another file.
+template <class Open, class... Arguments>
+auto opened(const std::map<std::string, Open, std::less<>>& openers, const ComponentSource& source,
+            const Arguments&... arguments) {
   const auto found = openers.find(source.class_name);
-  if (found != openers.end()) return found->second;
+  if (found != openers.end()) {
+    const auto file = source.config_file();
+    auto result = naming(file, [&] { return found->second(source, arguments...); });
+    result.load = [file, load = std::move(result.load)] { return naming(file, load); };
+    return result;
+  }
   std::string known;
   for (const auto& [name, open] : openers) known.append(known.empty() ? "" : ", ").append(name);
-  throw ConfigError(pipeline_name, source.config_path() + ": class " + in_quotes(source.class_name) + " of " +
-                                       in_quotes(source.name) + " is not supported; supported are: " + known);
+  throw ConfigError(pipeline_name,
+                    source.config_path() + ": class " + in_quotes(source.class_name) + " of " +
+                        in_quotes(source.name) + " is not supported; supported are: " + known,
+                    source.config_file());
 }
 
 }  // namespace
@@ -45,15 +55,15 @@ void ComponentRegistry::add_autoencoder(std::string class_name, OpenAutoencoder 
 Opened<TextEncoder> ComponentRegistry::open_text_encoder(const ComponentSource& network,
                                                          const ComponentSource& tokenizer,
                                                          const LoadContext& context) const {
-  return opener_of(text_encoders_, network)(network, tokenizer, context);
+  return opened(text_encoders_, network, tokenizer, context);
 }
 Opened<Denoiser> ComponentRegistry::open_denoiser(const ComponentSource& source,
                                                   const LoadContext& context) const {
-  return opener_of(denoisers_, source)(source, context);
+  return opened(denoisers_, source, context);
 }
 Opened<Autoencoder> ComponentRegistry::open_autoencoder(const ComponentSource& source,
                                                         const LoadContext& context) const {
-  return opener_of(autoencoders_, source)(source, context);
+  return opened(autoencoders_, source, context);
 }
 
 }  // namespace daguerre

@@ -1,6 +1,27 @@
 #include "daguerre/pipeline/load_component.hpp"
 
+#include <algorithm>
+
 namespace daguerre {
+namespace {
+
+/// What the weights that were asked for take in memory, or in the file where they are left there.
+std::uint64_t bytes_taken(const weights::StateDict& state, const LoadContext& context) {
+  const bool mapped = context.compute.placement == ops::WeightPlacement::mapped;
+  const std::uint64_t width = context.precision == Precision::float32 ? sizeof(float)
+                              : context.precision == Precision::int8  ? 1
+                                                                      : sizeof(bfloat16);
+  const auto unused = state.unused();  // sorted
+  std::uint64_t total = 0;
+  for (const auto& name : state.names()) {
+    if (std::binary_search(unused.begin(), unused.end(), name)) continue;
+    const auto* info = state.find(name);
+    total += mapped ? info->end - info->begin : static_cast<std::uint64_t>(info->shape.size()) * width;
+  }
+  return total;
+}
+
+}  // namespace
 
 void report_leftovers(const Config& config, const LoadContext& context) {
   std::string names;
@@ -11,6 +32,7 @@ void report_leftovers(const Config& config, const LoadContext& context) {
 }
 
 void report(const weights::StateDict& state, const LoadContext& context) {
+  if (context.on_weights) context.on_weights(state.source(), bytes_taken(state, context));
   if (!context.log) return;
   const std::string tensors = std::to_string(state.names().size()) + " tensors";
   context.log(LogLevel::info, "[weights] " + state.source() + ": " + tensors);

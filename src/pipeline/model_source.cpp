@@ -111,10 +111,13 @@ std::string pipeline_class(const Config& index) {
   const auto root = nlohmann::json::parse(index.dump());
   const auto name = root.find("_class_name");
   if (name == root.end() || name->is_null())
-    throw ConfigError(pipeline_name, index.source() + ": \"_class_name\", the pipeline's class, is missing");
+    throw ConfigError(pipeline_name, index.source() + ": \"_class_name\", the pipeline's class, is missing",
+                      index.path());
   if (name->is_array())
-    throw ConfigError(pipeline_name, index.source() + ": \"_class_name\" names code of the model's own, " +
-                                         name->dump().substr(0, 200) + ", which is not run");
+    throw ConfigError(pipeline_name,
+                      index.source() + ": \"_class_name\" names code of the model's own, " +
+                          name->dump().substr(0, 200) + ", which is not run",
+                      index.path());
   return index.class_name();
 }
 
@@ -124,19 +127,27 @@ std::string ComponentSource::config_path() const {
   return given_config ? given_config->source() : (folder / "config.json").string();
 }
 
+fs::path ComponentSource::config_file() const {
+  return given_config ? given_config->path() : folder / "config.json";
+}
+
 Config ComponentSource::config() const {
   const std::string class_change = nlohmann::json{{"_class_name", class_name}}.dump();
   if (given_config) return given_config->with(class_change);
   const auto file = folder / "config.json";
   if (in_root && !is_there(file))
-    throw FileError(pipeline_name, folder.string() + ": there is no folder " + in_quotes(name) +
-                                       ", and no config.json beside " + index_name);
+    throw FileError(pipeline_name,
+                    folder.string() + ": there is no folder " + in_quotes(name) +
+                        ", and no config.json beside " + index_name,
+                    folder);
   auto config = Config::load(file);
   const auto own = config.class_name();  // also checks that it is a name
   if (in_root && !own.empty() && own != class_name && library == "diffusers")
-    throw ConfigError(pipeline_name, folder.string() + ": there is no folder " + in_quotes(name) +
-                                         ", and the config.json beside " + index_name + " is of a " +
-                                         in_quotes(own) + ", not of the " + class_name);
+    throw ConfigError(pipeline_name,
+                      folder.string() + ": there is no folder " + in_quotes(name) +
+                          ", and the config.json beside " + index_name + " is of a " + in_quotes(own) +
+                          ", not of the " + class_name,
+                      file);
   return std::move(config).with(class_change);
 }
 
@@ -155,9 +166,9 @@ weights::StateDict ComponentSource::weights(const weights::SafetensorsOptions& o
 }
 
 ModelSource ModelSource::open_folder(const fs::path& path) {
-  if (!is_folder(path)) throw FileError(pipeline_name, not_a_folder(path));
+  if (!is_folder(path)) throw FileError(pipeline_name, not_a_folder(path), path);
   const fs::path file = path / index_name;
-  if (!is_there(file)) throw FileError(pipeline_name, no_index(path));
+  if (!is_there(file)) throw FileError(pipeline_name, no_index(path), path);
   ModelSource result(model_name(path), Config::load(file));
   result.path_ = path;
   return result;
@@ -184,8 +195,10 @@ std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
   if (value.is_array() && value.size() == 2 && (value[0].is_null() || value[1].is_null()))
     return std::nullopt;
   if (!value.is_array() || value.size() != 2 || !is_name(value[0]) || !is_name(value[1]))
-    throw ConfigError(pipeline_name, index_.source() + ": " + in_quotes(name) +
-                                         " must be a library and a class, found " + entry->substr(0, 200));
+    throw ConfigError(pipeline_name,
+                      index_.source() + ": " + in_quotes(name) + " must be a library and a class, found " +
+                          entry->substr(0, 200),
+                      index_.path());
   ComponentSource part{std::string(name), value[0].get<std::string>(), value[1].get<std::string>()};
   part.folder = path_ / name;
   part.variant = variant_;
@@ -197,20 +210,25 @@ std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
 ComponentSource ModelSource::part(std::string_view name, const std::vector<std::string>& class_names) const {
   auto found = find(name);
   if (!found)
-    throw ConfigError(pipeline_name, index_.source() + ": there is no " + in_quotes(name) + ", which a " +
-                                         class_name_ + " needs");
+    throw ConfigError(
+        pipeline_name,
+        index_.source() + ": there is no " + in_quotes(name) + ", which a " + class_name_ + " needs",
+        index_.path());
   if (found->library != "diffusers" && found->library != "transformers")
-    throw ConfigError(pipeline_name, index_.source() + ": " + in_quotes(name) + " is of the library " +
-                                         in_quotes(found->library) +
-                                         ", supported are diffusers and transformers");
+    throw ConfigError(pipeline_name,
+                      index_.source() + ": " + in_quotes(name) + " is of the library " +
+                          in_quotes(found->library) + ", supported are diffusers and transformers",
+                      index_.path());
   std::string known;
   for (const auto& class_name : class_names) {
     if (found->class_name == class_name) return *found;
     known.append(known.empty() ? "" : ", ").append(class_name);
   }
   if (known.empty()) return *found;
-  throw ConfigError(pipeline_name, index_.source() + ": class " + in_quotes(found->class_name) + " of " +
-                                       in_quotes(name) + " is not supported; supported are: " + known);
+  throw ConfigError(pipeline_name,
+                    index_.source() + ": class " + in_quotes(found->class_name) + " of " + in_quotes(name) +
+                        " is not supported; supported are: " + known,
+                    index_.path());
 }
 
 std::string model_name(const fs::path& path) {

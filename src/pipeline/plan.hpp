@@ -6,11 +6,11 @@
 
 #include "daguerre/pipeline/class_names.hpp"
 #include "daguerre/pipeline/model.hpp"
-#include "daguerre/pipeline/pipeline.hpp"
+#include "daguerre/pipeline/request.hpp"
 
 namespace daguerre {
 
-/// A host's order as the model understands it.
+/// A host's request as the model understands it.
 struct Plan {
   Task task;
   /// What the picture's settings say beside what all models have.
@@ -18,15 +18,14 @@ struct Plan {
   std::vector<std::string> warnings;
 };
 
-/// Throws ArgumentError for an order that `model` cannot carry out.
-Plan plan_for(const GenerateOptions& options, const Model& model, const ClassNames& class_names,
+/// Throws ArgumentError for a request that `model` cannot carry out.
+Plan plan_for(const Request& request, const Model& model, const ClassNames& class_names,
               std::shared_ptr<const samplers::Sampler> sampler);
 
-/// Width and height: the options', else those of the initial latents, else those of the picture to start
-/// from, rounded down to multiples of `downscale` (with one side given the other keeps its proportions), else
-/// `default_size`. Throws ArgumentError for a picture that is smaller than a multiple.
-std::pair<Index, Index> size_of(const GenerateOptions& options, Index downscale,
-                                std::pair<Index, Index> default_size);
+/// Height and width: the request's, else those of the latents, else those of the picture to start from,
+/// rounded down to multiples of `downscale` (with one side given the other keeps its proportions), else
+/// `usual`. Throws ArgumentError for a picture that is smaller than a multiple.
+Extent size_of(const Request& request, Index downscale, Extent usual);
 /// A number as people write it: "7.5", "20".
 std::string number(double value);
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "config/json.hpp"
+#include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "text/simple_vocabulary.hpp"
@@ -23,10 +24,12 @@ constexpr Index default_length = 77;
 constexpr double max_length = 1e6;
 
 json read_object(const fs::path& path) {
-  json value = parse_json(read_text_file(path, max_config_bytes), path.string());
-  if (!value.is_object())
-    malformed(path.string(), std::string("expected a JSON object, found ") + value.type_name());
-  return value;
+  return naming(path, [&] {
+    json value = parse_json(read_text_file(path, max_config_bytes), path.string());
+    if (!value.is_object())
+      malformed(path.string(), std::string("expected a JSON object, found ") + value.type_name());
+    return value;
+  });
 }
 
 /// What is there and cannot be looked at, as links in a circle, is left to the reader, which says what is
@@ -66,7 +69,8 @@ std::optional<std::string> token_content(const json& object, const char* key, co
   const json& content = value.is_object() && value.contains("content") ? value["content"] : value;
   if (!content.is_string() || content.get_ref<const std::string&>().empty())
     throw ConfigError("tokenizer",
-                      source + ": \"" + key + "\" is neither a token nor an object with its \"content\"");
+                      source + ": \"" + key + "\" is neither a token nor an object with its \"content\"",
+                      source);
   return content.get<std::string>();
 }
 
@@ -83,8 +87,10 @@ void keep_last(std::vector<AddedToken>& tokens) {
 void read_added_tokens(const fs::path& folder, const json& config, ClipFiles& files) {
   const auto path = folder / "added_tokens.json";
   const json added = read_optional_object(path);
-  for (const auto& [token, id] : added.items())
-    add_token(files, {token, checked_id(id, token, path.string())}, path);
+  naming(path, [&] {
+    for (const auto& [token, id] : added.items())
+      add_token(files, {token, checked_id(id, token, path.string())}, path);
+  });
   const auto config_path = folder / "tokenizer_config.json";
   const std::string source = config_path.string();
   if (!config.contains("added_tokens_decoder")) return;
@@ -122,19 +128,20 @@ BytePairFiles read_byte_pairs(const fs::path& folder, std::vector<fs::path>& sou
                  whole = folder / "tokenizer.json";
   if (is_there(vocabulary) && is_there(merges)) {
     sources.push_back(vocabulary);
-    return read_vocabulary_and_merges(vocabulary, merges);
+    return naming(merges, [&] { return read_vocabulary_and_merges(vocabulary, merges); });
   }
   if (is_there(whole)) {
     sources.push_back(whole);
-    return read_tokenizer_json(whole);
+    return naming(whole, [&] { return read_tokenizer_json(whole); });
   }
   const fs::path simple = simple_vocabulary_in(folder);
   if (simple.empty())
-    throw FileError("tokenizer", folder.string() +
-                                     " has neither vocab.json and merges.txt nor tokenizer.json nor " +
-                                     std::string(simple_vocabulary_name));
+    throw FileError("tokenizer",
+                    folder.string() + " has neither vocab.json and merges.txt nor tokenizer.json nor " +
+                        std::string(simple_vocabulary_name),
+                    folder);
   sources.push_back(simple);
-  return read_simple_vocabulary(simple);
+  return naming(simple, [&] { return read_simple_vocabulary(simple); });
 }
 
 /// Whether the configuration's class is CLIP's, or one that leaves it to the files.
@@ -149,8 +156,10 @@ Index read_length(const json& config, const std::string& source) {
   const json& value = config["model_max_length"];
   if (value.is_number() && value.get<double>() > max_length) return default_length;
   if (!value.is_number_integer() || value.get<std::int64_t>() < 2)
-    throw ConfigError("tokenizer", source + ": \"model_max_length\" is " + in_quotes(to_text(value)) +
-                                       ", expected an integer of at least 2");
+    throw ConfigError("tokenizer",
+                      source + ": \"model_max_length\" is " + in_quotes(to_text(value)) +
+                          ", expected an integer of at least 2",
+                      source);
   return value.get<Index>();
 }
 
@@ -169,7 +178,9 @@ ClipFiles read_clip_files(const fs::path& folder, ClipPadding padding) {
   files.vocabulary = std::move(pairs.vocabulary);
   files.merges = std::move(pairs.merges);
   const fs::path first_source = files.sources.front();
-  for (auto& token : pairs.added) add_token(files, std::move(token), first_source);
+  naming(first_source, [&] {
+    for (auto& token : pairs.added) add_token(files, std::move(token), first_source);
+  });
 
   const auto config_path = folder / "tokenizer_config.json", map_path = folder / "special_tokens_map.json";
   const json config = read_optional_object(config_path);
@@ -178,10 +189,12 @@ ClipFiles read_clip_files(const fs::path& folder, ClipPadding padding) {
                                ? config["tokenizer_class"].get<std::string>()
                                : "CLIPTokenizer";
   if (!is_clip_class(type))
-    throw ConfigError("tokenizer", config_path.string() + ": \"tokenizer_class\" is " + in_quotes(type) +
-                                       ", supported are CLIPTokenizer and CLIPTokenizerFast");
+    throw ConfigError("tokenizer",
+                      config_path.string() + ": \"tokenizer_class\" is " + in_quotes(type) +
+                          ", supported are CLIPTokenizer and CLIPTokenizerFast",
+                      config_path);
   files.length = read_length(config, config_path.string());
-  read_added_tokens(folder, config, files);
+  naming(config_path, [&] { read_added_tokens(folder, config, files); });
   check_ids(files.vocabulary, files.sources.size() == 1 ? first_source.string() : folder.string());
 
   // transformers reads special_tokens_map.json last, and not at all where the configuration lists the tokens.

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/attempt.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/text/unicode.hpp"
 #include "text/byte_pair.hpp"
@@ -108,7 +109,8 @@ struct ClipTokenizer::State {
 
 ClipTokenizer ClipTokenizer::load(const std::filesystem::path& folder, ClipDialect dialect,
                                   ClipPadding padding) {
-  auto state = std::make_shared<const State>(read_clip_files(folder, padding), dialect);
+  auto state = naming(
+      folder, [&] { return std::make_shared<const State>(read_clip_files(folder, padding), dialect); });
   const std::int32_t pad = state->pad;
   return ClipTokenizer(std::move(state), pad);
 }

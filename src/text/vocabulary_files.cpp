@@ -5,6 +5,7 @@
 
 #include "config/json.hpp"
 #include "config/strict_sax.hpp"
+#include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 
@@ -267,14 +268,14 @@ void refuse_id(const std::string& source, std::string_view token, std::string_vi
 BytePairFiles read_vocabulary_and_merges(const std::filesystem::path& vocabulary_path,
                                          const std::filesystem::path& merges_path) {
   BytePairFiles files;
-  {
+  naming(vocabulary_path, [&] {
     const std::string source = vocabulary_path.string();
     const std::string text = read_text_file(vocabulary_path, max_file_bytes);
     // CLIP's file has 17 bytes an entry; no entry has fewer than 5.
     files.vocabulary.reserve(text.size() / 16);
     VocabularyReader(source, files.vocabulary).parse(text);
     check_ids(files.vocabulary, source);
-  }
+  });
   const std::string source = merges_path.string();
   const std::string text = read_text_file(merges_path, max_file_bytes);
   MergeList merges(source, files.vocabulary);

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/attempt.hpp"
 #include "core/file_bytes.hpp"
 #include "core/stored_elements.hpp"
 #include "core/text.hpp"
@@ -21,10 +22,12 @@ namespace {
 /// What a thread converts at a time.
 constexpr Index elements_per_piece = Index{1} << 18;
 
-void check_convertible(const TensorInfo& info, const std::string& file) {
+void check_convertible(const TensorInfo& info, const SafetensorsFile& file) {
   if (info.dtype == DType::f8_e4m3 || info.dtype == DType::f8_e5m2)
-    throw WeightError(safetensors_name, file + ": tensor " + in_quotes(info.name) + " has elements of type " +
-                                            std::string(name(info.dtype)) + ", which cannot be converted");
+    throw WeightError(safetensors_name,
+                      file.name() + ": tensor " + in_quotes(info.name) + " has elements of type " +
+                          std::string(name(info.dtype)) + ", which cannot be converted",
+                      file.path());
 }
 
 // As convert_elements; the commonest conversion has a kernel of its own.
@@ -40,13 +43,16 @@ bool convert_from(DType dtype, const std::byte* in, To* out, std::size_t count) 
 
 struct SafetensorsFile::State {
   std::string name;
+  std::filesystem::path path;
   FileBytes file;
   SafetensorsHeader header;
   Threads threads;
   std::unordered_map<std::string_view, const TensorInfo*> by_name;
 
-  State(std::string file_name, FileBytes content, const SafetensorsOptions& options)
+  State(std::string file_name, std::filesystem::path file_path, FileBytes content,
+        const SafetensorsOptions& options)
       : name(std::move(file_name)),
+        path(std::move(file_path)),
         file(std::move(content)),
         header(read_header(file.bytes, name, options, forget_pages())),
         threads(options.threads) {
@@ -62,20 +68,26 @@ struct SafetensorsFile::State {
 };
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path, const SafetensorsOptions& options) {
-  return SafetensorsFile(
-      std::make_shared<const State>(path.string(), map_file(path, safetensors_name), options));
+  return naming(path, [&] {
+    return SafetensorsFile(
+        std::make_shared<const State>(path.string(), path, map_file(path, safetensors_name), options));
+  });
 }
 
 SafetensorsFile SafetensorsFile::from_memory(std::shared_ptr<const std::vector<std::byte>> bytes,
                                              std::string name, const SafetensorsOptions& options) {
   if (!bytes) throw ArgumentError(safetensors_name, name + ": no buffer given");
   const std::span<const std::byte> view(*bytes);
-  return SafetensorsFile(
-      std::make_shared<const State>(std::move(name), FileBytes{std::move(bytes), view}, options));
+  return SafetensorsFile(std::make_shared<const State>(std::move(name), std::filesystem::path(),
+                                                       FileBytes{std::move(bytes), view}, options));
 }
 
 const std::string& SafetensorsFile::name() const noexcept {
   return state_->name;
+}
+
+std::filesystem::path SafetensorsFile::path() const {
+  return state_->path;
 }
 
 std::span<const TensorInfo> SafetensorsFile::tensors() const noexcept {
@@ -103,12 +115,13 @@ template <class T>
 Tensor<T> SafetensorsFile::read(std::string_view tensor_name) const {
   const TensorInfo* const info = find(tensor_name);
   if (!info)
-    throw WeightError(safetensors_name, name() + ": tensor " + in_quotes(tensor_name) + " is missing");
+    throw WeightError(safetensors_name, name() + ": tensor " + in_quotes(tensor_name) + " is missing",
+                      path());
   return read<T>(*info);
 }
 
 ops::WeightSource SafetensorsFile::weight(const TensorInfo& info) const {
-  check_convertible(info, name());
+  check_convertible(info, *this);
   return {.dtype = info.dtype,
           .shape = info.shape,
           .bytes = bytes(info),
@@ -126,7 +139,7 @@ Tensor<float> SafetensorsFile::floats(const TensorInfo& info, const MemoryPool* 
 
 template <class T>
 Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) const {
-  check_convertible(info, name());
+  check_convertible(info, *this);
   auto result = pool == nullptr ? Tensor<T>(info.shape) : Tensor<T>(info.shape, *pool);
   const std::byte* const from = bytes(info).data();
   const auto width = static_cast<Index>(size_of(info.dtype));
@@ -137,9 +150,10 @@ Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) 
       all_fit = false;
   });
   if (!all_fit)
-    throw WeightError(safetensors_name, name() + ": tensor " + in_quotes(info.name) +
-                                            " holds values that do not fit into " +
-                                            std::to_string(8 * sizeof(T)) + "-bit integers");
+    throw WeightError(safetensors_name,
+                      name() + ": tensor " + in_quotes(info.name) + " holds values that do not fit into " +
+                          std::to_string(8 * sizeof(T)) + "-bit integers",
+                      path());
   // A model is read once, tensor by tensor; keeping the file's pages as well would double the memory of
   // loading.
   release_pages(info);

@@ -41,7 +41,7 @@ class OutputFile {
   };
   [[noreturn]] void fail() const {
     throw FileError(weights_name,
-                    path_.string() + ": cannot be written: " + std::generic_category().message(errno));
+                    path_.string() + ": cannot be written: " + std::generic_category().message(errno), path_);
   }
   std::filesystem::path path_;
   std::unique_ptr<std::FILE, Close> file_;

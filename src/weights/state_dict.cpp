@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "weights/names.hpp"
@@ -96,6 +97,7 @@ struct StateDict::State {
   };
 
   std::string source;
+  std::filesystem::path path;
   std::vector<std::shared_ptr<const TensorFile>> files;
   std::deque<TensorInfo> own;  ///< what the files do not list themselves; a deque keeps addresses
   std::unordered_map<std::string_view, Entry> entries;
@@ -103,14 +105,16 @@ struct StateDict::State {
   std::unordered_set<std::string_view> asked;
 
   State(const State& other, const std::vector<RenamedTensor>& tensors)
-      : source(other.source), files(other.files) {
+      : source(other.source), path(other.path), files(other.files) {
     for (const auto& tensor : tensors) {
       const auto& from = other.require(tensor.source);
       auto& info = own.emplace_back(*from.info);
       info.name = tensor.name;
       const auto refuse = [&](const std::string& what) {
-        throw WeightError(weights_name, source + ": tensor " + in_quotes(tensor.source) + " has shape " +
-                                            to_string(info.shape) + what);
+        throw WeightError(
+            weights_name,
+            source + ": tensor " + in_quotes(tensor.source) + " has shape " + to_string(info.shape) + what,
+            path);
       };
       if (from.transposed && (tensor.rows != -1 || tensor.shape))
         refuse(" and is transposed: no rows of it and no other shape can be had");
@@ -126,7 +130,8 @@ struct StateDict::State {
       const Entry entry{from.file, &info, from.source.empty() ? from.info->name : from.source,
                         from.transposed != tensor.transposed};
       if (!entries.try_emplace(info.name, entry).second)
-        throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice");
+        throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice",
+                          path);
     }
   }
 
@@ -143,12 +148,15 @@ struct StateDict::State {
 
   State(std::vector<std::shared_ptr<const TensorFile>> parts, std::string name)
       : source(std::move(name)), files(std::move(parts)) {
+    if (files.size() == 1) path = files.front()->path();
     for (const auto& file : files)
       for (const auto& info : file->tensors()) {
         const auto [present, added] = entries.try_emplace(info.name, Entry{file.get(), &info});
         if (!added)
-          throw FormatError(weights_name, "tensor " + in_quotes(info.name) + " is in " +
-                                              present->second.file->name() + " and in " + file->name());
+          throw FormatError(weights_name,
+                            "tensor " + in_quotes(info.name) + " is in " + present->second.file->name() +
+                                " and in " + file->name(),
+                            file->path());
       }
   }
 
@@ -169,7 +177,8 @@ struct StateDict::State {
                         entry.file->name() + ": tensor " + in_quotes(name) +
                             (entry.source.empty() ? "" : " (there " + in_quotes(entry.source) + ")") +
                             " has shape " + to_string(entry.info->shape) + ", the config asks for " +
-                            to_string(expected));
+                            to_string(expected),
+                        entry.file->path());
     const std::lock_guard lock(mutex);
     asked.insert(entry.info->name);
     return entry;
@@ -182,7 +191,8 @@ struct StateDict::State {
   const Entry& require(std::string_view name) const {
     if (const auto* found = find(name)) return *found;
     throw WeightError(weights_name,
-                      source + ": tensor " + in_quotes(name) + " is missing" + nearest_names(name, names()));
+                      source + ": tensor " + in_quotes(name) + " is missing" + nearest_names(name, names()),
+                      path);
   }
   /// Enters a tensor that is listed nowhere, where one of the files has it all the same.
   void supply(std::string_view name, const Shape& shape) {
@@ -199,9 +209,12 @@ struct StateDict::State {
 
 StateDict StateDict::load(const std::filesystem::path& path, const SafetensorsOptions& options,
                           const WeightNames& names) {
-  StateDict result(open_weight_files(path, options, names));
-  result.state_->source = path.string();
-  return result;
+  return naming(path, [&] {
+    StateDict result(open_weight_files(path, options, names));
+    result.state_->source = path.string();
+    if (result.state_->path.empty()) result.state_->path = path;
+    return result;
+  });
 }
 
 bool StateDict::is_there(const std::filesystem::path& folder, const WeightNames& names) {
@@ -318,6 +331,10 @@ std::map<std::string, std::string> StateDict::metadata() const {
 
 const std::string& StateDict::source() const {
   return state_->source;
+}
+
+const std::filesystem::path& StateDict::path() const noexcept {
+  return state_->path;
 }
 
 Scope Scope::sub(std::string_view child) const {

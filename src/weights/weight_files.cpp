@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/json.hpp"
+#include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "weights/names.hpp"
@@ -133,9 +134,10 @@ fs::path find_in_folder(const fs::path& folder, const WeightNames& names) {
 std::vector<SafetensorsFile> open_shards(const fs::path& index_path, const SafetensorsOptions& options) {
   const std::string source = index_path.string();
   const auto malformed = [&](const std::string& problem) {
-    return FormatError(weights_name, source + ": " + problem);
+    return FormatError(weights_name, source + ": " + problem, index_path);
   };
-  const auto index = parse_json(read_text_file(index_path, max_config_bytes), source);
+  const auto index =
+      naming(index_path, [&] { return parse_json(read_text_file(index_path, max_config_bytes), source); });
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
   if (map == index.end() || !map->is_object() || map->empty())
     throw malformed("expected an object \"weight_map\" of tensor names and shard names");
@@ -154,8 +156,10 @@ std::vector<SafetensorsFile> open_shards(const fs::path& index_path, const Safet
     files.push_back(SafetensorsFile::open(index_path.parent_path() / shard, options));
     for (const auto& tensor : tensors)
       if (!files.back().contains(tensor))
-        throw WeightError(weights_name, files.back().name() + ": tensor " + in_quotes(tensor) +
-                                            " is missing, which " + source + " promises to be there");
+        throw WeightError(weights_name,
+                          files.back().name() + ": tensor " + in_quotes(tensor) + " is missing, which " +
+                              source + " promises to be there",
+                          files.back().path());
   }
   return files;
 }

@@ -41,8 +41,9 @@ int main(int argc, char** argv) {
 
   try {
     const auto pipe = daguerre::Pipeline::load(argv[1]);
-    const auto made =
-        pipe.generate({.prompt = "a lighthouse at dawn", .steps = 2, .width = 64, .height = 128, .seed = 42});
+    const auto made = pipe.generate({.prompt = "a lighthouse at dawn",
+                                     .size = {.width = 64, .height = 128},
+                                     .sampling = {.steps = 2, .seed = 42}});
     if (made.images.size() != 1) return fail("expected one picture");
     const daguerre::Image picture = daguerre::Image::decode(made.images[0].encode_png());
     if (picture.width() != 64 || picture.height() != 128 || picture.channels() != 3) {

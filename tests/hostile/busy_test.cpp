@@ -18,7 +18,7 @@ TEST_CASE("a picture beside busy programs takes its share of the time", "[guest]
   for (const auto& engine : ops::engine_names()) {
     const auto pipe = load_tiny(engine, processors);
     auto order = small_order();
-    order.width = order.height = 64;
+    order.size.width = order.size.height = 64;
     const auto least_seconds = [&] {
       double least = 1e9;
       for (int run = 0; run < 4; ++run) {

@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 /// How long `generate` goes on after a stop that another thread asks for, `delay` behind the end of step
 /// number `step`.
-Clock::duration time_to_stop(const Pipeline& pipe, GenerateOptions order, Index step, Clock::duration delay) {
+Clock::duration time_to_stop(const Pipeline& pipe, Request order, Index step, Clock::duration delay) {
   std::stop_source source;
   order.stop = source.get_token();
   std::atomic<bool> reached = false;
@@ -91,9 +91,9 @@ TEST_CASE("what a callback throws reaches the caller of generate", "[guest][canc
 TEST_CASE("a stop from another thread is seen inside a step and inside the decoder", "[guest][cancel]") {
   const auto pipe = load_tiny();
   auto order = small_order();
-  order.steps = 2;
-  order.width = order.height = 128;  // large enough to be hit
-  order.guidance_scale = 1.0f;
+  order.sampling.steps = 2;
+  order.size.width = order.size.height = 128;  // large enough to be hit
+  order.guidance.scale = 1.0f;
   std::vector<Clock::time_point> ends;
   order.on_step = [&](const Step&) {
     ends.push_back(Clock::now());
@@ -105,7 +105,7 @@ TEST_CASE("a stop from another thread is seen inside a step and inside the decod
   // Within one group of layers; the decoder's last ones take about a third of it.
   const std::chrono::milliseconds noise(50);
   CHECK(time_to_stop(pipe, order, 1, decoding / 10) < 0.7 * decoding + noise);
-  order.steps = 50;  // so that a late thread finds a step, too
+  order.sampling.steps = 50;  // so that a late thread finds a step, too
   CHECK(time_to_stop(pipe, order, 0, step / 10) < 0.7 * step + noise);
 }
 

@@ -56,11 +56,11 @@ class EmojiCopy {
     folder_.write(file.path, file.content);
     ::expect_refusal(file, [&] {
       const auto pipe = Pipeline::load(folder_.path(), {.precision = Precision::float32, .threads = 1});
-      GenerateOptions order;
+      Request order;
       order.prompt = "a cat";
-      order.width = order.height = 16;
-      order.steps = 1;
-      order.sampler = "ddim";
+      order.size.width = order.size.height = 16;
+      order.sampling.steps = 1;
+      order.sampling.sampler = "ddim";
       (void)pipe.generate(order);
     });
     if (fs::exists(original() / file.path))

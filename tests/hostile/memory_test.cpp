@@ -27,14 +27,14 @@ TEST_CASE("a result outlives its pipeline and the buffers of its order", "[guest
   const auto make = [](bool careless) {
     auto pipe = std::make_optional(load_tiny());
     auto order = small_order();
-    order.latents = Tensor<float>::full({1, 8, 12, 4}, 0.5f);
-    order.init_image = Image(24, 16, 3);
-    order.mask_image = Image(24, 16, 1);
-    order.mask_image.pixels()[5] = 255;
+    order.sampling.noise = Tensor<float>::full({1, 8, 12, 4}, 0.5f);
+    order.input.image = Image(24, 16, 3);
+    order.input.mask = Image(24, 16, 1);
+    order.input.mask.pixels()[5] = 255;
     auto made = pipe->generate(order);
     if (careless) {
-      order.latents.span()[0] = 9.0f;
-      order.init_image.pixels()[0] = 255;
+      order.sampling.noise.span()[0] = 9.0f;
+      order.input.image.pixels()[0] = 255;
       pipe.reset();
     }
     return made;
@@ -48,7 +48,7 @@ TEST_CASE("fifty pictures take no more memory than ten", "[guest][memory]") {
   for (int i = 0; i < 60; ++i) {
     if (i == 10) after_ten = resident_megabytes();
     auto order = small_order();
-    order.seed = static_cast<std::uint64_t>(i);
+    order.sampling.seed = static_cast<std::uint64_t>(i);
     order.prompt = "picture number " + std::to_string(i);
     (void)pipe.generate(order);
   }
@@ -94,7 +94,7 @@ TEST_CASE("too little memory is an error", "[guest][memory]") {
   const auto outcome = [](const std::string& engine, int threads) {
     try {
       auto order = small_order();
-      order.width = order.height = 128;
+      order.size.width = order.size.height = 128;
       (void)load_tiny(engine, threads).generate(order);
       return done;
     } catch (const std::bad_alloc&) {

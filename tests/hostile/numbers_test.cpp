@@ -45,8 +45,8 @@ void copy_spoiled(const Weight& weight, float value, const fs::path& folder) {
 
 void make_picture(const fs::path& model, const std::string& engine) {
   const auto pipe = Pipeline::load(model, {.precision = Precision::float32, .engine = engine, .threads = 1});
-  GenerateOptions order;
-  order.steps = 2;
+  Request order;
+  order.sampling.steps = 2;
   if (fs::exists(model / "tokenizer")) order.prompt = "a cat";
   if (fs::exists(model / "transformer")) order.class_labels = {0};
   (void)pipe.generate(order);

@@ -41,52 +41,52 @@ Image shaded(Index channels) {
 /// A model and an order for four pictures.
 struct BatchCase {
   std::string model;
-  GenerateOptions order;
+  Request order;
 };
 
 std::vector<BatchCase> batch_cases() {
   std::vector<BatchCase> cases;
   const auto add = [&](const char* model, auto&& fill) {
-    GenerateOptions order;
-    order.steps = 2;
-    order.seed = 7;
-    order.count = 4;
+    Request order;
+    order.sampling.steps = 2;
+    order.sampling.seed = 7;
+    order.output = {.count = 4, .decoded = true};
     fill(order);
     cases.push_back({model, std::move(order)});
   };
-  const auto prompted = [](GenerateOptions& order) {
+  const auto prompted = [](Request& order) {
     order.prompt = "a cat on a red carpet";
     order.negative_prompt = "a dog";
-    order.width = order.height = 16;
+    order.size.width = order.size.height = 16;
   };
   add("sd1", prompted);
-  add("sd1", [&](GenerateOptions& order) {
+  add("sd1", [&](Request& order) {
     prompted(order);
-    order.guidance_rescale = 0.7f;
-    order.sampler = "euler-a";
+    order.guidance.rescale = 0.7f;
+    order.sampling.sampler = "euler-a";
   });
-  add("sd1", [&](GenerateOptions& order) {
+  add("sd1", [&](Request& order) {
     prompted(order);
-    order.guidance_scale = 1.0f;
-    order.sampler = "dpm++2m-karras";
+    order.guidance.scale = 1.0f;
+    order.sampling.sampler = "dpm++2m-karras";
   });
-  add("sd1", [&](GenerateOptions& order) {
+  add("sd1", [&](Request& order) {
     prompted(order);
-    order.init_image = shaded(3);
-    order.mask_image = shaded(1);
-    order.sampler = "ddim";
+    order.input.image = shaded(3);
+    order.input.mask = shaded(1);
+    order.sampling.sampler = "ddim";
   });
-  add("sd1_inpaint9", [&](GenerateOptions& order) {
+  add("sd1_inpaint9", [&](Request& order) {
     prompted(order);
-    order.init_image = shaded(3);
-    order.mask_image = shaded(1);
+    order.input.image = shaded(3);
+    order.input.mask = shaded(1);
   });
-  add("dit", [](GenerateOptions& order) { order.class_labels = {1, 9, 4, 1}; });
-  add("dit", [](GenerateOptions& order) {
+  add("dit", [](Request& order) { order.class_labels = {1, 9, 4, 1}; });
+  add("dit", [](Request& order) {
     order.class_labels = {3};
-    order.guidance_scale = 1.0f;
+    order.guidance.scale = 1.0f;
   });
-  add("ddpm", [](GenerateOptions&) {});
+  add("ddpm", [](Request&) {});
   return cases;
 }
 
@@ -99,13 +99,13 @@ TEST_CASE("eight threads on one pipeline make what one makes after another", "[g
     constexpr std::size_t count = 8;
     const auto order = [](std::size_t i) {
       auto options = small_order();
-      options.seed = 100 + i;
+      options.sampling.seed = 100 + i;
       options.prompt = "picture number " + std::to_string(i);
-      options.sampler = i % 2 == 0 ? "ddim" : "euler-a";
-      options.steps = 2 + static_cast<int>(i % 3);
+      options.sampling.sampler = i % 2 == 0 ? "ddim" : "euler-a";
+      options.sampling.steps = 2 + static_cast<int>(i % 3);
       return options;
     };
-    std::vector<Generated> serial(count), parallel(count);
+    std::vector<Result> serial(count), parallel(count);
     for (std::size_t i = 0; i < count; ++i) serial[i] = pipe.generate(order(i));
     {
       std::vector<std::jthread> threads;
@@ -120,8 +120,8 @@ TEST_CASE("neither the run nor the number of threads changes the picture", "[gue
   for (const auto& machine : machines()) {
     INFO(described(machine));
     auto order = small_order();
-    order.width = order.height = 32;
-    order.steps = 1;
+    order.size.width = order.size.height = 32;
+    order.sampling.steps = 1;
     const auto expected = load_tiny(machine.engine, 1, machine.precision).generate(order);
     for (const int threads : {1, 2, 3}) {
       INFO(threads << " threads");
@@ -134,7 +134,7 @@ TEST_CASE("the engines' pictures agree to 60 dB", "[guest]") {
   std::vector<Tensor<float>> pictures;
   for (const auto& engine : ops::engine_names()) {
     auto order = small_order();
-    order.width = order.height = 64;
+    order.size.width = order.size.height = 64;
     pictures.push_back(denormalise(load_tiny(engine).generate(order).decoded));
   }
   for (const auto& picture : pictures) CHECK(metrics::psnr(picture, pictures.front()).front() >= 60.0);
@@ -143,22 +143,23 @@ TEST_CASE("the engines' pictures agree to 60 dB", "[guest]") {
 TEST_CASE("a batch of four is four single pictures", "[guest]") {
   for (const auto& machine : machines())
     for (const auto& [model, batch_order] : batch_cases()) {
-      INFO(described(machine) << ", " << model << ", sampler " << batch_order.sampler);
+      INFO(described(machine) << ", " << model << ", sampler "
+                              << batch_order.sampling.sampler.value_or("of the model"));
       const auto pipe =
           Pipeline::load(golden("pipelines/" + model),
                          {.precision = machine.precision, .engine = machine.engine, .threads = 1});
       const auto batch = pipe.generate(batch_order);
       REQUIRE(batch.images.size() == 4);
       auto order = batch_order;
-      order.count = 1;
+      order.output.count = 1;
       for (Index n = 0; n < 4; ++n) {
         if (batch_order.class_labels.size() == 4)
           order.class_labels = {batch_order.class_labels[static_cast<std::size_t>(n)]};
-        CHECK(batch.seeds[static_cast<std::size_t>(n)] == order.seed);
+        CHECK(batch.seeds[static_cast<std::size_t>(n)] == order.sampling.seed);
         const auto single = pipe.generate(order);
         CHECK(equal(batch.latents.slice(n, n + 1), single.latents));
         CHECK(equal(batch.decoded.slice(n, n + 1), single.decoded));
-        ++order.seed;
+        ++*order.sampling.seed;
       }
       CHECK_FALSE(equal(batch.decoded.slice(0, 1), batch.decoded.slice(1, 2)));
     }

@@ -167,7 +167,7 @@ TEST_CASE("the host's locale, arithmetic and OpenMP settings are left as they ar
 
 TEST_CASE("the host's locale does not change what is read and written", "[guest]") {
   auto order = small_order();
-  order.guidance_scale = 7.25f;
+  order.guidance.scale = 7.25f;
   const auto expected = load_tiny().generate(order);
   const std::string c_locale = std::setlocale(LC_ALL, nullptr);
   const auto cpp_locale = std::locale::global(std::locale(std::locale::classic(), new CommaNumbers));

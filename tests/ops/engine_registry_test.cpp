@@ -3,43 +3,12 @@
 #include "daguerre/core/version.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/native_engine.hpp"
 #include "support/random_tensor.hpp"
 
 using namespace daguerre;
 using namespace daguerre::ops;
 using namespace daguerre::test;
-
-namespace {
-
-/// What "native" does for T.
-template <class T>
-class AsNative : public virtual EngineFor<T> {
- public:
-  std::unique_ptr<const PackedLinear<T>> pack_linear(const Context& context, const Weight& weight,
-                                                     const Tensor<float>& bias,
-                                                     Activation activation) const override {
-    return native_->as<T>().pack_linear(context, weight, bias, activation);
-  }
-  std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
-                                                     const Tensor<float>& bias,
-                                                     const ConvGeometry& geometry) const override {
-    return native_->as<T>().pack_conv2d(context, weight, bias, geometry);
-  }
-  Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
-    return native_->as<T>().attention(context, a);
-  }
-
- private:
-  std::shared_ptr<const Engine> native_ = make_engine("native");
-};
-
-/// An engine of a host's.
-class HostEngine final : public Engine, public AsNative<float>, public AsNative<bfloat16> {
- public:
-  std::string_view name() const noexcept override { return "host's"; }
-};
-
-}  // namespace
 
 TEST_CASE("the standard registry knows the engines compiled in", "[ops][engine]") {
   const auto registry = EngineRegistry::standard();

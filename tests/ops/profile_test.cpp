@@ -138,9 +138,12 @@ TEST_CASE("A profile counts the products of a whole run", "[profile]") {
   const auto pipeline = Pipeline::load(test::golden("pipelines/sd1"),
                                        {.precision = Precision::float32, .engine = engine, .threads = 1});
   const auto profile = std::make_shared<Profile>();
-  constexpr Index steps = 2, batch = 2;  // guided
-  pipeline.generate(
-      {.prompt = "cat", .steps = steps, .width = 16, .height = 16, .sampler = "ddim", .profile = profile});
+  constexpr int steps = 2;
+  constexpr Index batch = 2;  // guided
+  pipeline.generate({.prompt = "cat",
+                     .size = {.width = 16, .height = 16},
+                     .sampling = {.steps = steps, .sampler = "ddim"},
+                     .profile = profile});
   CHECK(profile->spans(Stage::text_encoder).size() == 2);  // the prompt and the empty one
   CHECK(profile->spans(Stage::step).size() == steps);
   CHECK(profile->spans(Stage::decoder).size() == 1);

@@ -26,9 +26,11 @@ LoadOptions options_with(const SourceOptions& source) {
       .precision = Precision::float32, .threads = 1, .source = std::make_shared<const SourceOptions>(source)};
 }
 
-Generated picture(const Pipeline& pipe) {
-  return pipe.generate(
-      {.prompt = "a cat", .steps = 2, .width = 16, .height = 16, .seed = 3, .sampler = "ddim"});
+Result picture(const Pipeline& pipe) {
+  return pipe.generate({.prompt = "a cat",
+                        .size = {.width = 16, .height = 16},
+                        .sampling = {.steps = 2, .seed = 3, .sampler = "ddim"},
+                        .output = {.decoded = true}});
 }
 
 }  // namespace
@@ -58,9 +60,9 @@ TEST_CASE("a model in one file makes the picture of its folder, bit by bit", "[p
   mapped.weights = WeightStorage::automatic;
   mapped.memory_limit = 1;
   const auto limited = Pipeline::load(file, mapped);
-  CHECK(limited.weight_storage() == WeightStorage::mapped);
+  CHECK(limited.info().weights == WeightStorage::mapped);
   mapped.memory_limit = std::uint64_t{1} << 40;
-  CHECK(Pipeline::load(file, mapped).weight_storage() == WeightStorage::packed);
+  CHECK(Pipeline::load(file, mapped).info().weights == WeightStorage::packed);
 }
 
 TEST_CASE("a model may lie in a file for each part", "[pipeline][checkpoint]") {

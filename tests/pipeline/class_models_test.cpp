@@ -23,7 +23,7 @@ bool same_pixels(const Image& a, const Image& b) {
   return std::equal(a.pixels().begin(), a.pixels().end(), b.pixels().begin(), b.pixels().end());
 }
 
-std::string setting(const Generated& made, const std::string& key, std::size_t n = 0) {
+std::string setting(const Result& made, const std::string& key, std::size_t n = 0) {
   for (const auto& [name, value] : parse_infotext(made.infotexts.at(n)).parameters)
     if (name == key) return value;
   return {};
@@ -33,9 +33,9 @@ std::string setting(const Generated& made, const std::string& key, std::size_t n
 
 TEST_CASE("DiT makes pictures of classes by id and by name", "[pipeline][dit]") {
   const auto pipe = load("dit");
-  CHECK(pipe.default_width() == 16);
-  const auto by_id = pipe.generate({.class_labels = {207}, .steps = 3, .seed = 5});
-  const auto by_name = pipe.generate({.class_name = "Golden Retriever", .steps = 3, .seed = 5});
+  CHECK(pipe.info().width == 16);
+  const auto by_id = pipe.generate({.class_labels = {207}, .sampling = {.steps = 3, .seed = 5}});
+  const auto by_name = pipe.generate({.class_name = "Golden Retriever", .sampling = {.steps = 3, .seed = 5}});
   REQUIRE(by_id.images.size() == 1);
   CHECK(by_id.images[0].width() == 16);
   CHECK(same_pixels(by_id.images[0], by_name.images[0]));
@@ -45,19 +45,18 @@ TEST_CASE("DiT makes pictures of classes by id and by name", "[pipeline][dit]") 
   CHECK(setting(by_name, "Seed") == "5");
   CHECK(parse_infotext(by_name.infotexts[0]).prompt.empty());
   // One class for each picture; each is as if made alone with its own seed.
-  const auto two = pipe.generate({.class_labels = {1, 207}, .steps = 3, .seed = 4, .count = 2});
+  const auto two = pipe.generate({.class_labels = {1, 207}, .sampling = {.steps = 3, .seed = 4}});
   CHECK(test::difference(two.latents.slice(1, 2), by_id.latents).rel_l2 < 1e-6);
   CHECK(setting(two, "Class") == "1 goldfish; 207 golden retriever");
   // Guidance below 1 is one pass; it makes another picture.
-  const auto plain = pipe.generate({.class_labels = {207}, .steps = 3, .guidance_scale = 1.0f, .seed = 5});
+  const auto plain = pipe.generate(
+      {.class_labels = {207}, .sampling = {.steps = 3, .seed = 5}, .guidance = {.scale = 1.0f}});
   CHECK(test::difference(plain.latents, by_id.latents).rel_l2 > 1e-3);
   // Sizes the model was not trained at, previews, other samplers.
   int previews = 0;
   const auto wide = pipe.generate({.class_labels = {3},
-                                   .steps = 2,
-                                   .width = 24,
-                                   .height = 8,
-                                   .sampler = "euler",
+                                   .size = {.width = 24, .height = 8},
+                                   .sampling = {.steps = 2, .sampler = "euler"},
                                    .on_step = [&](const Step& step) {
                                      previews += step.preview().width() == 24;
                                      return true;
@@ -67,26 +66,33 @@ TEST_CASE("DiT makes pictures of classes by id and by name", "[pipeline][dit]") 
 }
 
 TEST_CASE("options that a model cannot use are refused", "[pipeline][dit]") {
-  const auto refuses = [](const Pipeline& pipe, const GenerateOptions& options, std::string_view part) {
+  const auto refuses = [](const Pipeline& pipe, const Request& options, std::string_view part) {
     test::expect_error<ArgumentError>([&] { pipe.generate(options); }, {part});
   };
   const auto dit = load("dit");
   refuses(dit, {.prompt = "a dog", .class_labels = {1}}, "DiT takes no prompt");
   refuses(dit, {.negative_prompt = "a dog", .class_labels = {1}}, "negative prompt");
   refuses(dit, {.class_labels = {1}, .clip_skip = 1}, "clip_skip");
-  refuses(dit, {.class_labels = {1}, .init_image = Image(16, 16, 3)}, "picture to start from");
+  refuses(dit, {.class_labels = {1}, .input = {.image = Image(16, 16, 3)}}, "picture to start from");
   refuses(dit, {}, "there is no class");
   refuses(dit, {.class_labels = {1000}}, "class 1000 is not one of 0 to 999");
   refuses(dit, {.class_labels = {-1}}, "class -1");
-  refuses(dit, {.class_labels = {1, 2}, .count = 3}, "2 classes for 3 pictures");
+  refuses(dit, {.class_labels = {1, 2}, .output = {.count = 3}}, "2 classes for 3 pictures");
   refuses(dit, {.class_labels = {1}, .class_name = "tench"}, "not both");
   refuses(dit, {.class_name = "unicorn"}, "no class is called \"unicorn\"");
-  refuses(dit, {.class_labels = {1}, .width = 18}, "width 18 is not a multiple of 4");
-  refuses(dit, {.class_labels = {1}, .steps = 0}, "steps");
+  refuses(dit, {.class_labels = {1}, .size = {.width = 18}}, "width 18 is not a multiple of 4");
+  refuses(dit, {.class_labels = {1}, .sampling = {.steps = 0}}, "steps");
   const auto ddpm = load("ddpm");
   refuses(ddpm, {.prompt = "a dog"}, "DDPM takes no prompt");
   refuses(ddpm, {.class_labels = {1}}, "no class");
-  refuses(ddpm, {.guidance_scale = 2.0f}, "guidance");
+  refuses(ddpm, {.guidance = {.scale = 2.0f}}, "guidance");
+  // What is given counts, whatever it says.
+  refuses(ddpm, {.guidance = {.rescale = 0.0f}}, "guidance");
+  refuses(ddpm, {.class_name = ""}, "no class");
+  refuses(dit, {.prompt_2 = "", .class_labels = {1}}, "DiT takes no prompt");
+  refuses(dit, {.class_labels = {1}, .clip_skip = 0}, "clip_skip");
+  refuses(dit, {.class_labels = {1}, .guidance = {.image_scale = 1.5f}}, "guidance scale of the picture");
+  refuses(dit, {.class_labels = {1}, .input = {.strength = -1.0}}, "strength");
   refuses(load("sd1"), {.prompt = "a dog", .class_name = "dog"}, "Stable Diffusion takes no class");
 }
 
@@ -110,7 +116,9 @@ TEST_CASE("a folder may hold the original DiT as its transformer", "[pipeline][d
   CHECK(warnings.empty());
   // One DDIM step from noise is linear in the prediction: the fourth channel must not know of guidance.
   const auto run = [&](float scale) {
-    return pipe.generate({.class_labels = {9}, .steps = 1, .guidance_scale = scale, .seed = 2}).latents;
+    return pipe
+        .generate({.class_labels = {9}, .sampling = {.steps = 1, .seed = 2}, .guidance = {.scale = scale}})
+        .latents;
   };
   const auto plain = run(1.0f), guided = run(5.0f);
   double steered = 0.0, left_alone = 0.0;
@@ -121,20 +129,22 @@ TEST_CASE("a folder may hold the original DiT as its transformer", "[pipeline][d
   }
   CHECK(steered > 1e-2);
   CHECK(left_alone < 1e-4);
-  test::expect_error<ArgumentError>([&] { pipe.generate({.class_labels = {10}, .steps = 1}); }, {"0 to 9"});
+  test::expect_error<ArgumentError>([&] { pipe.generate({.class_labels = {10}, .sampling = {.steps = 1}}); },
+                                    {"0 to 9"});
 }
 
 TEST_CASE("DDPM makes pictures without an autoencoder", "[pipeline][ddpm]") {
   const auto pipe = load("ddpm");
-  CHECK(pipe.default_width() == 16);
-  const auto made = pipe.generate({.steps = 4, .seed = 3, .count = 2});
+  CHECK(pipe.info().width == 16);
+  const auto made = pipe.generate({.sampling = {.steps = 4, .seed = 3}, .output = {.count = 2}});
   REQUIRE(made.images.size() == 2);
   CHECK(made.latents.shape() == Shape{2, 16, 16, 3});
   CHECK_FALSE(same_pixels(made.images[0], made.images[1]));
   CHECK(setting(made, "CFG scale").empty());
   CHECK(setting(made, "Class").empty());
   CHECK(setting(made, "Sampler") == "DDPMScheduler");
-  const auto ddim = pipe.generate({.steps = 4, .width = 24, .seed = 3, .sampler = "ddim"});
+  const auto ddim =
+      pipe.generate({.size = {.width = 24}, .sampling = {.steps = 4, .seed = 3, .sampler = "ddim"}});
   CHECK(ddim.images[0].width() == 24);
 }
 

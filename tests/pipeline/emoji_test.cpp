@@ -27,12 +27,12 @@ Pipeline load(const std::string& model, const std::string& engine = "auto",
 }
 
 /// The order that the stored pictures were made with.
-GenerateOptions order(const std::string& prompt, float guidance = 3.0f) {
-  GenerateOptions options;
+Request order(const std::string& prompt, float guidance = 3.0f) {
+  Request options;
   options.prompt = prompt;
-  options.steps = 20;
-  options.guidance_scale = guidance;
-  options.seed = 42;
+  options.sampling.steps = 20;
+  options.guidance.scale = guidance;
+  options.sampling.seed = 42;
   return options;
 }
 
@@ -80,7 +80,7 @@ double layout_correlation(const Image& a, const Image& b) {
 }
 
 /// Makes the picture with each engine and precision and holds it against the stored one, which float32 made.
-void compare_with_stored(const std::string& model, const GenerateOptions& options, const std::string& file) {
+void compare_with_stored(const std::string& model, const Request& options, const std::string& file) {
   const auto expected = Image::load(data / file);
   struct Run {
     std::string engine;
@@ -109,11 +109,11 @@ TEST_CASE("the emoji model makes the picture that is stored", "[emoji]") {
 }
 
 TEST_CASE("the class-conditional emoji model makes the picture that is stored", "[emoji][dit]") {
-  GenerateOptions options;
+  Request options;
   options.class_labels = {0};  // face-smiling
-  options.steps = 20;
-  options.guidance_scale = 3.0f;
-  options.seed = 42;
+  options.sampling.steps = 20;
+  options.guidance.scale = 3.0f;
+  options.sampling.seed = 42;
   compare_with_stored("emoji-dit", options, "face_smiling.png");
 }
 
@@ -147,10 +147,10 @@ TEST_CASE("image to image at strength 0.5 keeps the layout", "[emoji]") {
   for (const auto* what : {"house", "soccer ball", "fox"}) {
     const auto start = mirrored(pipeline.generate(order(what)).images.front());  // not one of those learnt
     auto options = order("", 1.0f);
-    options.seed = 7;
+    options.sampling.seed = 7;
     const auto unrelated = pipeline.generate(options).images.front();
-    options.init_image = start;
-    options.strength = 0.5;
+    options.input.image = start;
+    options.input.strength = 0.5;
     const auto made = pipeline.generate(options).images.front();
     const double kept = layout_correlation(made, start), by_chance = layout_correlation(unrelated, start);
     INFO(what << ": correlation " << kept << ", without the picture " << by_chance);

@@ -32,13 +32,14 @@ Pipeline load_tiny(LoadOptions options = {}) {
   return Pipeline::load(tiny_model(), options);
 }
 
-GenerateOptions small_order() {
-  GenerateOptions options;
+Request small_order() {
+  Request options;
   options.prompt = "a cat on a red carpet";
-  options.width = 24;
-  options.height = 16;
-  options.steps = 3;
-  options.seed = 7;
+  options.size.width = 24;
+  options.size.height = 16;
+  options.sampling.steps = 3;
+  options.sampling.seed = 7;
+  options.output.decoded = true;
   return options;
 }
 
@@ -65,19 +66,19 @@ TEST_CASE("the same order gives the same picture, another seed another", "[pipel
   CHECK(first.warnings.empty());
   CHECK(equal(first.decoded, pipe.generate(small_order()).decoded));
   auto other = small_order();
-  other.seed = 8;
+  other.sampling.seed = 8;
   CHECK_FALSE(equal(first.decoded, pipe.generate(other).decoded));
 }
 
 TEST_CASE("the step callback sees every step, previews, and stops the run", "[pipeline]") {
   const auto pipe = load_tiny();
   auto order = small_order();
-  order.sampler = "ddim";
+  order.sampling.sampler = "ddim";
   std::vector<Index> seen;
   order.on_step = [&](const Step& step) {
     seen.push_back(step.index);
     CHECK(step.total == 3);
-    CHECK(step.latents().shape() == Shape{1, 8, 12, 4});
+    CHECK(step.latents.shape() == Shape{1, 8, 12, 4});
     CHECK(step.preview().width() == 24);
     return true;
   };
@@ -96,8 +97,8 @@ TEST_CASE("a stop token ends a run from another thread", "[pipeline]") {
   const auto pipe = load_tiny();
   std::stop_source source;
   auto order = small_order();
-  order.steps = 500;
-  order.sampler = "ddim";
+  order.sampling.steps = 500;
+  order.sampling.sampler = "ddim";
   order.stop = source.get_token();
   std::atomic<int> steps = 0;
   order.on_step = [&](const Step&) {
@@ -115,35 +116,35 @@ TEST_CASE("a stop token ends a run from another thread", "[pipeline]") {
 TEST_CASE("image to image keeps more of the picture at lower strength", "[pipeline]") {
   const auto pipe = load_tiny();
   auto order = small_order();
-  order.steps = 10;
-  order.sampler = "ddim";
-  order.init_image = grey(24, 16, 200);
+  order.sampling.steps = 10;
+  order.sampling.sampler = "ddim";
+  order.input.image = grey(24, 16, 200);
   std::vector<double> distances;
-  order.strength = 0.0;
+  order.input.strength = 0.0;
   expect_error<ArgumentError>([&] { pipe.generate(order); }, {"strength", "no step"});
   // The autoencoder's weights are random, so what strength 0 would give is the picture encoded and decoded.
-  order.strength = 0.1;
+  order.input.strength = 0.1;
   const auto near = pipe.generate(order);
-  order.strength = 0.5;
+  order.input.strength = 0.5;
   const auto middle = pipe.generate(order);
-  order.strength = 1.0;
+  order.input.strength = 1.0;
   const auto far = pipe.generate(order);
   CHECK(difference(middle.latents, near.latents).rel_l2 < difference(far.latents, near.latents).rel_l2);
-  order.init_image = grey(48, 32, 200);  // scaled to the size asked for
-  order.strength = 0.1;
+  order.input.image = grey(48, 32, 200);  // scaled to the size asked for
+  order.input.strength = 0.1;
   CHECK(pipe.generate(order).images[0].width() == 24);
 }
 
 TEST_CASE("blending inpaints inside the mask only", "[pipeline]") {
   const auto pipe = load_tiny();
   auto order = small_order();
-  order.sampler = "ddim";
-  order.init_image = grey(24, 16, 200);
-  order.mask_image = grey(24, 16, 0);
+  order.sampling.sampler = "ddim";
+  order.input.image = grey(24, 16, 200);
+  order.input.mask = grey(24, 16, 0);
   for (Index y = 0; y < 16; ++y)
     for (Index x = 12; x < 24; ++x)
       for (Index c = 0; c < 3; ++c)
-        order.mask_image.pixels()[static_cast<std::size_t>((y * 24 + x) * 3 + c)] = 255;
+        order.input.mask.pixels()[static_cast<std::size_t>((y * 24 + x) * 3 + c)] = 255;
   const auto one = pipe.generate(order);
   order.prompt = "something else entirely";
   const auto two = pipe.generate(order);
@@ -154,18 +155,18 @@ TEST_CASE("blending inpaints inside the mask only", "[pipeline]") {
   }
   CHECK(kept == 0.0);
   CHECK(painted > 0.0);
-  order.init_image = {};
+  order.input.image = {};
   expect_error<ArgumentError>([&] { pipe.generate(order); }, {"mask"});
 }
 
 TEST_CASE("latents handed in replace the drawn noise", "[pipeline]") {
   const auto pipe = load_tiny();
   auto order = small_order();
-  order.sampler = "ddim";
+  order.sampling.sampler = "ddim";
   const auto drawn = pipe.generate(order);
   SeededNoise noise("torch-cpu", {7});
-  order.latents = noise.draw(NoiseStreams::Use::initial, {1, 8, 12, 4});
-  order.seed = 99;
+  order.sampling.noise = noise.draw(NoiseStreams::Use::initial, {1, 8, 12, 4});
+  order.sampling.seed = 99;
   CHECK(equal(pipe.generate(order).decoded, drawn.decoded));
 }
 
@@ -176,17 +177,17 @@ TEST_CASE("options that are not possible are refused", "[pipeline]") {
     change(order);
     expect_error<ArgumentError>([&] { pipe.generate(order); }, parts);
   };
-  refused([](auto& o) { o.width = 25; }, {"width 25", "multiple of 2"});
-  refused([](auto& o) { o.height = -2; }, {"height -2"});
-  refused([](auto& o) { o.width = 1 << 20; }, {"width 1048576"});
-  refused([](auto& o) { o.steps = 0; }, {"steps"});
-  refused([](auto& o) { o.count = 0; }, {"count"});
+  refused([](auto& o) { o.size.width = 25; }, {"width 25", "multiple of 2"});
+  refused([](auto& o) { o.size.height = -2; }, {"height -2"});
+  refused([](auto& o) { o.size.width = 1 << 20; }, {"width 1048576"});
+  refused([](auto& o) { o.sampling.steps = 0; }, {"steps"});
+  refused([](auto& o) { o.output.count = 0; }, {"count"});
   refused([](auto& o) { o.clip_skip = 99; }, {"clip_skip leaves out 99 layers"});
-  refused([](auto& o) { o.guidance_scale = std::numeric_limits<float>::quiet_NaN(); }, {"guidance"});
-  refused([](auto& o) { o.generator = "mersenne"; }, {"mersenne", "torch-cpu"});
-  refused([](auto& o) { o.latents = Tensor<float>::zeros({1, 2, 2, 4}); }, {"latents"});
+  refused([](auto& o) { o.guidance.scale = std::numeric_limits<float>::quiet_NaN(); }, {"guidance"});
+  refused([](auto& o) { o.sampling.generator = "mersenne"; }, {"mersenne", "torch-cpu"});
+  refused([](auto& o) { o.sampling.noise = Tensor<float>::zeros({1, 2, 2, 4}); }, {"latents"});
   auto order = small_order();
-  order.sampler = "euler-b";
+  order.sampling.sampler = "euler-b";
   expect_error<Error>([&] { pipe.generate(order); }, {"euler-b", "euler-a"});
 }
 
@@ -206,7 +207,7 @@ TEST_CASE("the PNG tells how it was made", "[pipeline]") {
   const auto pipe = load_tiny();
   auto order = small_order();
   order.negative_prompt = "blurry, dark";
-  order.sampler = "dpm++2m-karras";
+  order.sampling.sampler = "dpm++2m-karras";
   const auto file = folder.path() / "picture.png";
   pipe.generate(order).save_png(file);
   const auto text = read_png_text(file);
@@ -240,7 +241,7 @@ TEST_CASE("a host may bring a sampler of its own", "[pipeline]") {
   registry->add_name("mine", "DDIMScheduler", R"({"timestep_spacing": "trailing"})");
   const auto pipe = load_tiny({.samplers = registry});
   auto order = small_order();
-  order.sampler = "mine";
+  order.sampling.sampler = "mine";
   std::vector<float> timesteps;
   order.on_step = [&](const Step& step) {
     timesteps.push_back(step.timestep);
@@ -254,8 +255,8 @@ TEST_CASE("bfloat16 stays near float32", "[pipeline]") {
   for (const auto& engine : ops::engine_names()) {
     INFO(engine);
     auto order = small_order();
-    order.sampler = "ddim";
-    order.guidance_scale = 1.0f;
+    order.sampling.sampler = "ddim";
+    order.guidance.scale = 1.0f;
     const auto wide = load_tiny({.engine = engine}).generate(order);
     const auto narrow = load_tiny({.precision = Precision::bfloat16, .engine = engine}).generate(order);
     // Each network may be off by 2e-2; three steps and a decoder add up to less than their sum.
@@ -269,11 +270,11 @@ TEST_CASE("8 bits stay near float32", "[pipeline][int8]") {
                               {"8-bit", "onednn", "native"});
   if (ops::engine_names().front() != "onednn") return;
   auto order = small_order();
-  order.sampler = "ddim";
-  order.guidance_scale = 1.0f;
+  order.sampling.sampler = "ddim";
+  order.guidance.scale = 1.0f;
   const auto wide = load_tiny({.engine = "onednn"}).generate(order);
   const auto pipe = load_tiny({.precision = Precision::int8, .engine = "onednn"});
-  CHECK(pipe.precision() == Precision::int8);
+  CHECK(pipe.info().precision == Precision::int8);
   const auto narrow = pipe.generate(order);
   // As with bfloat16: each step may be off by the bound of recorded networks, which they are far below.
   CHECK(difference(narrow.decoded, wide.decoded).rel_l2 < 1e-1);

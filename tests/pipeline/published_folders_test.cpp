@@ -25,11 +25,12 @@ Pipeline load(const fs::path& folder, LogSink log = {}) {
 /// A small picture by the model: of a prompt, or of nothing.
 Tensor<float> picture(const fs::path& folder, const std::string& prompt = "a cat on a red carpet") {
   const auto pipe = load(folder);
-  GenerateOptions order;
-  order.steps = 4;
-  order.seed = 3;
-  order.width = order.height = 16;
-  if (pipe.default_width() != 16) order.prompt = prompt;
+  Request order;
+  order.sampling.steps = 4;
+  order.output.decoded = true;
+  order.sampling.seed = 3;
+  order.size.width = order.size.height = 16;
+  if (pipe.info().width != 16) order.prompt = prompt;
   return pipe.generate(order).decoded;
 }
 
@@ -205,7 +206,7 @@ TEST_CASE("old files say a size that the models were not trained at", "[pipeline
   const ModelCopy model("sd1");
   const auto size_of = [&](const char* version, json sample_size = 16) {
     model.set("unet/config.json", {{"_diffusers_version", version}, {"sample_size", sample_size}});
-    return load(model.path()).default_width();
+    return load(model.path()).info().width;
   };
   const Index downscale = 2;
   CHECK(size_of("0.31.0") == 16 * downscale);
@@ -221,7 +222,7 @@ TEST_CASE("old files say a size that the models were not trained at", "[pipeline
   // A model of pixels is as it says.
   const ModelCopy pixels("ddpm");
   pixels.set("unet/config.json", {{"_diffusers_version", "0.4.2"}});
-  CHECK(load(pixels.path()).default_width() == 16);
+  CHECK(load(pixels.path()).info().width == 16);
 }
 
 TEST_CASE("parts that do not fit each other are told with both files", "[pipeline][folders]") {
@@ -278,9 +279,9 @@ TEST_CASE("a token without a row in the text encoder", "[pipeline][folders]") {
   CHECK(warnings[0].find("635 tokens (" + files) != std::string::npos);
   CHECK(warnings[0].find(rows) != std::string::npos);
 
-  GenerateOptions order;
-  order.steps = 2;
-  order.width = order.height = 16;
+  Request order;
+  order.sampling.steps = 2;
+  order.size.width = order.size.height = 16;
   order.prompt = "a cat";
   CHECK(pipe.generate(order).images.size() == 1);
   order.prompt = "a <sks> cat";
@@ -290,16 +291,16 @@ TEST_CASE("a token without a row in the text encoder", "[pipeline][folders]") {
   order.prompt = "a cat";
   order.negative_prompt = "<sks>";
   expect_error<ArgumentError>([&] { pipe.generate(order); }, {"the negative prompt has the token \"<sks>\""});
-  order.guidance_scale = 1.0f;  // which leaves the negative prompt out
+  order.guidance.scale = 1.0f;  // which leaves the negative prompt out
   CHECK(pipe.generate(order).images.size() == 1);
 }
 
 TEST_CASE("the picture's settings name the model", "[pipeline][folders]") {
   const ModelCopy model("sd1");
-  GenerateOptions order;
-  order.steps = 1;
-  order.sampler = "ddim";
-  order.width = order.height = 16;
+  Request order;
+  order.sampling.steps = 1;
+  order.sampling.sampler = "ddim";
+  order.size.width = order.size.height = 16;
   for (const auto* ending : {"", "/", "/.", "/unet/.."}) {
     const auto made = load(model.path().string() + ending).generate(order);
     const auto parameters = parse_infotext(made.infotexts.at(0)).parameters;

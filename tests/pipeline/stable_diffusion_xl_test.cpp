@@ -20,13 +20,14 @@ Pipeline load_xl(const char* name = "sdxl", const std::string& engine = "auto") 
                         {.precision = Precision::float32, .engine = engine, .threads = 1});
 }
 
-GenerateOptions order() {
-  GenerateOptions options;
+Request order() {
+  Request options;
   options.prompt = "a cat on a red carpet";
-  options.steps = 3;
-  options.width = 24;
-  options.height = 16;
-  options.seed = 7;
+  options.sampling.steps = 3;
+  options.size.width = 24;
+  options.size.height = 16;
+  options.sampling.seed = 7;
+  options.output.decoded = true;
   return options;
 }
 
@@ -46,7 +47,7 @@ TEST_CASE("SDXL says what it is", "[pipeline][sdxl]") {
 TEST_CASE("all that SDXL is told makes a difference", "[pipeline][sdxl]") {
   const auto pipe = load_xl();
   const auto plain = pipe.generate(order());
-  const auto differs = [&](const GenerateOptions& options) {
+  const auto differs = [&](const Request& options) {
     return difference(pipe.generate(options).latents, plain.latents).rel_l2 > 1e-5;
   };
   auto options = order();
@@ -74,8 +75,8 @@ TEST_CASE("all that SDXL is told makes a difference", "[pipeline][sdxl]") {
 TEST_CASE("a base model hands its latents to the refiner", "[pipeline][sdxl]") {
   const auto base = load_xl(), refiner = load_xl("sdxl_refiner");
   auto first = order();
-  first.steps = 10;
-  first.denoising_end = 0.8;
+  first.sampling.steps = 10;
+  first.sampling.denoising_end = 0.8;
   int shown = 0;
   first.on_step = [&](const Step& step) {
     CHECK(step.total == 8);
@@ -83,18 +84,18 @@ TEST_CASE("a base model hands its latents to the refiner", "[pipeline][sdxl]") {
   };
   const auto begun = base.generate(first);
   CHECK(shown == 8);
-  GenerateOptions second = order();
-  second.width = second.height = 0;  // as the latents
-  second.steps = 10;
-  second.denoising_start = 0.8;
-  second.init_latents = begun.latents;
+  Request second = order();
+  second.size = {};  // as the latents
+  second.sampling.steps = 10;
+  second.sampling.denoising_start = 0.8;
+  second.input.latents = begun.latents;
   const auto done = refiner.generate(second);
   CHECK(done.images.at(0).width() == 24);
   CHECK(difference(done.latents, begun.latents).rel_l2 > 1e-3);
   // The aesthetic score is the refiner's to read.
   second.micro.aesthetic_score = 2.0;
   CHECK(difference(refiner.generate(second).latents, done.latents).rel_l2 > 1e-5);
-  second.init_latents = {};
+  second.input.latents = {};
   expect_error<ArgumentError>([&] { refiner.generate(second); }, {"denoising_start needs the latents"});
 }
 

@@ -14,14 +14,15 @@ inline Pipeline load_tiny(const std::string& engine = "auto", int threads = 1,
                         {.precision = precision, .engine = engine, .threads = threads});
 }
 
-inline GenerateOptions small_order() {
-  GenerateOptions options;
+inline Request small_order() {
+  Request options;
   options.prompt = "a cat on a red carpet";
-  options.width = 24;
-  options.height = 16;
-  options.steps = 3;
-  options.seed = 7;
-  options.sampler = "ddim";
+  options.size.width = 24;
+  options.size.height = 16;
+  options.sampling.steps = 3;
+  options.sampling.seed = 7;
+  options.sampling.sampler = "ddim";
+  options.output.decoded = true;
   return options;
 }
 
@@ -29,7 +30,7 @@ inline GenerateOptions small_order() {
 inline bool equal(const Tensor<float>& a, const Tensor<float>& b) {
   return a.shape() == b.shape() && std::equal(a.data(), a.data() + a.size(), b.data());
 }
-inline bool equal(const Generated& a, const Generated& b) {
+inline bool equal(const Result& a, const Result& b) {
   return equal(a.latents, b.latents) && equal(a.decoded, b.decoded) && a.infotexts == b.infotexts;
 }
 

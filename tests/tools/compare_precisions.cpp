@@ -40,13 +40,13 @@ double relative_l2(const Tensor<float>& actual, const Tensor<float>& expected) {
   return std::sqrt(off / size);
 }
 
-void compare(const std::string& model, GenerateOptions options, int seeds) {
+void compare(const std::string& model, Request options, int seeds) {
   const auto reference = Pipeline::load(model, {.precision = Precision::float32});
   for (const auto precision : {Precision::bfloat16, Precision::int8}) {
     const auto pipeline = Pipeline::load(model, {.precision = precision});
     double sum = 0.0;
     for (int seed = 0; seed < seeds; ++seed) {
-      options.seed = static_cast<std::uint64_t>(seed);
+      options.sampling.seed = static_cast<std::uint64_t>(seed);
       const auto expected = reference.generate(options), actual = pipeline.generate(options);
       const double ratio = psnr(actual.images.front(), expected.images.front());
       sum += ratio;
@@ -62,8 +62,8 @@ void compare(const std::string& model, GenerateOptions options, int seeds) {
 int main(int argc, char** argv) {
   try {
     if (argc < 2 || argc % 2 != 0) throw std::runtime_error("usage: see the head of the source");
-    GenerateOptions options;
-    options.steps = 20;
+    Request options;
+    options.sampling.steps = 20;
     int seeds = 4;
     for (int i = 2; i < argc; i += 2) {
       const std::string name = argv[i], value = argv[i + 1];
@@ -72,15 +72,15 @@ int main(int argc, char** argv) {
       else if (name == "--class")
         options.class_labels = {std::atoi(value.c_str())};
       else if (name == "--steps")
-        options.steps = std::atoi(value.c_str());
+        options.sampling.steps = std::atoi(value.c_str());
       else if (name == "--seeds")
         seeds = std::atoi(value.c_str());
       else if (name == "--size")
-        options.width = options.height = std::atoi(value.c_str());
+        options.size.width = options.size.height = std::atoi(value.c_str());
       else if (name == "--sampler")
-        options.sampler = value;
+        options.sampling.sampler = value;
       else if (name == "--guidance")
-        options.guidance_scale = std::strtof(value.c_str(), nullptr);
+        options.guidance.scale = std::strtof(value.c_str(), nullptr);
       else
         throw std::runtime_error("unknown option " + name);
     }

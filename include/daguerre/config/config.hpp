@@ -30,6 +30,8 @@ class Config {
   static Config parse(std::string_view json, std::string source);
 
   const std::string& source() const noexcept;
+  /// The file it was loaded from; empty where it was not.
+  const std::filesystem::path& path() const noexcept;
   /// `_class_name`, or the first of `architectures`; empty when the file has neither.
   std::string class_name() const;
   /// True when the key is present and not null. Does not count as reading it.

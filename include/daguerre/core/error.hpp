@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -12,17 +14,23 @@ namespace daguerre {
 /// Root of all exceptions thrown by the library.
 class Error : public std::runtime_error {
  public:
-  /// `who` is the part of the library that speaks; it is put in brackets before `message`.
-  Error(std::string_view who, std::string_view message);
+  /// `who` is the part of the library that speaks; it is put in brackets before `message`. `file` is what the
+  /// error is about, where that is a file or a folder.
+  Error(std::string_view who, std::string_view message, const std::filesystem::path& file = {});
 
   /// The part of the library that speaks: "safetensors", "unet" …
   std::string who() const { return std::string(text().substr(1, who_size_)); }
   /// What it says, without its name.
   std::string message() const { return std::string(text().substr(who_size_ + 3)); }
+  /// The file or folder that the error is about; empty where there is none, or none is known.
+  std::filesystem::path path() const { return path_ ? *path_ : std::filesystem::path(); }
+  /// Says which file it is about, where that is not known yet: for who knows it and lets the error pass.
+  void set_path(const std::filesystem::path& file);
 
  private:
   std::string_view text() const noexcept { return what(); }
   std::size_t who_size_;
+  std::shared_ptr<const std::filesystem::path> path_;  // shared: copies of exceptions must not throw
 };
 
 /// A file cannot be opened, read or written.

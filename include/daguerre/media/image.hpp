@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "daguerre/core/expected.hpp"
 #include "daguerre/core/tensor.hpp"
 
 namespace daguerre {
@@ -45,6 +46,10 @@ class Image {
   static Image load(const std::filesystem::path& path);
   /// The same from memory; `name` stands for the file in messages.
   static Image decode(std::span<const std::byte> file, std::string_view name = "image in memory");
+  // The same for hosts that want no exceptions.
+  static Expected<Image> try_load(const std::filesystem::path& path) noexcept;
+  static Expected<Image> try_decode(std::span<const std::byte> file,
+                                    std::string_view name = "image in memory") noexcept;
 
   Index width() const noexcept { return width_; }
   Index height() const noexcept { return height_; }

@@ -44,7 +44,7 @@ enum class Stage {
   decoder,
 };
 
-/// Where the time of a run goes. A host hangs one into `Context::profile` (or GenerateOptions::profile) and
+/// Where the time of a run goes. A host hangs one into `Context::profile` (or Request::profile) and
 /// reads it after the run; several runs, also of several threads, may share one.
 ///
 /// Times are wall times as the calling thread sees them. An operation inside another one counts once, for the

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -21,6 +22,8 @@ struct LoadContext {
   LogSink log{};
   /// Told of each part before it is loaded: its name, its number from 0, how many there are.
   std::function<void(std::string_view name, int index, int total)> on_part{};
+  /// Told of each part's weights once they are read: where from, and about what they take.
+  std::function<void(const std::string& source, std::uint64_t bytes)> on_weights{};
 
   /// Tells `log`, where there is one.
   void tell(LogLevel level, const std::string& what) const {
@@ -30,7 +33,7 @@ struct LoadContext {
 
 /// Warns of what training code left in a configuration.
 void report_leftovers(const Config& config, const LoadContext& context);
-/// Tells the log what was read, and warns of what nothing asked for.
+/// Tells the log and `on_weights` what was read, and warns of what nothing asked for.
 void report(const weights::StateDict& state, const LoadContext& context);
 
 /// `precision`, or what `automatic` means with that engine.

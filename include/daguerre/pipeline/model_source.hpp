@@ -33,6 +33,8 @@ struct ComponentSource {
 
   /// The path of config.json, or what stands for it.
   std::string config_path() const;
+  /// The file itself; empty where there is none.
+  std::filesystem::path config_file() const;
   /// config.json, its class being `class_name`. Throws FileError, FormatError, and ConfigError for one in the
   /// model's own folder that belongs to another part.
   Config config() const;

@@ -38,6 +38,7 @@ class SafetensorsFile final : public TensorFile {
 
   /// The file's path or the name it was given.
   const std::string& name() const noexcept override;
+  std::filesystem::path path() const override;
   /// All tensors in the order of their data.
   std::span<const TensorInfo> tensors() const noexcept override;
   /// The `__metadata__` entries.

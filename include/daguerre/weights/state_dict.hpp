@@ -99,6 +99,8 @@ class StateDict {
   std::map<std::string, std::string> metadata() const;
   /// What to call the whole in messages: the path it was loaded from.
   const std::string& source() const;
+  /// The file that holds it; of several, the folder or index they were loaded by. Empty for what is in memory.
+  const std::filesystem::path& path() const noexcept;
 
  private:
   struct State;

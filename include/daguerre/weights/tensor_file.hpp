@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <span>
@@ -32,6 +33,8 @@ class TensorFile {
   virtual ~TensorFile() = default;
   /// What to call it in messages: a path, as a rule.
   virtual const std::string& name() const noexcept = 0;
+  /// The file; empty where there is none.
+  virtual std::filesystem::path path() const { return {}; }
   /// All tensors in the order of their data.
   virtual std::span<const TensorInfo> tensors() const noexcept = 0;
   /// What the file says beside its tensors.

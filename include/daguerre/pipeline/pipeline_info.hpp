@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daguerre/core/shape.hpp"
+#include "daguerre/pipeline/precision.hpp"
+
+namespace daguerre {
+
+/// A part of a loaded model.
+struct PartInfo {
+  std::string name;        ///< "unet"
+  std::string class_name;  ///< "UNet2DConditionModel"
+  std::string source;      ///< the file or folder that its weights come from; empty where they are not known
+  std::uint64_t weight_bytes = 0;  ///< about what its weights take in memory, or in the file where mapped
+};
+
+/// What a loaded model is and can do, and what was decided when it was loaded.
+struct PipelineInfo {
+  std::string name;        ///< of the model, for people: its folder's
+  std::string class_name;  ///< of the pipeline in model_index.json
+  std::string family;      ///< "sd", "sdxl", "dit" …
+  /// What it makes pictures of, of: "txt2img", "class2img", "unconditional", "img2img", "inpaint", "edit".
+  std::vector<std::string> tasks;
+  bool takes_prompt = false, takes_class = false, takes_guidance = false;
+  bool takes_image = false;  ///< to start from, or to paint into
+  bool needs_image = false;  ///< changes pictures, or paints into them, and does nothing else
+  bool needs_mask = false;
+  Index width = 0,
+        height = 0;  ///< that it was trained at; the size of pictures unless a request says another
+  int steps = 0;     ///< by default
+  float guidance_scale = 0.0f;        ///< by default
+  std::string sampler;                ///< by default, its class
+  std::vector<std::string> samplers;  ///< the short names that Request::Sampling::sampler takes
+  std::map<std::int32_t, std::string> class_names;
+
+  std::string engine;
+  Precision precision = Precision::float32;       ///< never automatic
+  WeightStorage weights = WeightStorage::packed;  ///< likewise
+  int threads = 1;
+  std::vector<PartInfo> parts;     ///< in the order in which they were read
+  std::uint64_t weight_bytes = 0;  ///< of all parts
+};
+
+}  // namespace daguerre

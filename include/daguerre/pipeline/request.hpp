@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "daguerre/core/tensor.hpp"
+#include "daguerre/media/image.hpp"
+#include "daguerre/pipeline/micro_conditioning.hpp"
+#include "daguerre/pipeline/step.hpp"
+
+namespace daguerre {
+
+namespace ops {
+class Profile;
+}
+class Guider;
+
+/// One order for pictures, in groups:
+///
+///     {.prompt = "a lighthouse at dawn", .size = {.width = 512}, .sampling = {.steps = 20, .seed = 42}}
+///
+/// Only the prompt or the class has no usable default. What is not given is nullopt, or an empty picture or
+/// tensor, and as the family takes it; what the loaded model cannot use must not be given. Every member is
+/// initialised here, so that a host may name the few that it sets without a compiler warning.
+struct Request {
+  /// In pixels, as a rule multiples of 8. By default as the latents, else as the picture to start from,
+  /// rounded down to a multiple (where one side is given, in the picture's proportions), else what the model
+  /// was trained at.
+  struct Size {
+    std::optional<Index> width{}, height{};
+  };
+
+  /// How noise becomes a picture.
+  struct Sampling {
+    std::optional<int> steps{};  ///< by default 50, 4 for latent consistency models …
+    /// Of the first image, by default 0; the next ones have seed + 1, seed + 2 …
+    std::optional<std::uint64_t> seed{};
+    /// A short name ("euler-a", "dpm++2m-karras", …); by default what the model's folder says.
+    std::optional<std::string> sampler{};
+    std::optional<double> eta{};  ///< DDIM and TCD only: 0 (the default) deterministic, 1 as noisy as DDPM
+    /// Whose random numbers the seed means: "torch-cpu" (the default) or "cuda-philox".
+    std::optional<std::string> generator{};
+    /// Initial noise `[count, h, w, C]` of unit variance in the place of what the seed gives (what diffusers
+    /// calls `latents`). It decides on the size where that is not given.
+    Tensor<float> noise{};
+    /// The part of the whole schedule that is run, 0 to 1: a base model ends where its refiner starts.
+    std::optional<double> denoising_start{}, denoising_end{};
+  };
+
+  /// How strongly the condition steers.
+  struct Guidance {
+    /// 1 and below turn guidance off and halve the time. By default 7.5, 5 for SDXL, 4 for DiT.
+    std::optional<float> scale{};
+    std::optional<float> rescale{};      ///< 0..1, by default 0; 0.7 for models with zero terminal SNR
+    std::optional<float> image_scale{};  ///< InstructPix2Pix: how strongly the picture steers; by default 1.5
+    /// Combines predictions in the place of the family's own; see pipeline/guider.hpp.
+    std::shared_ptr<const Guider> guider{};
+  };
+
+  /// What to start from.
+  struct Input {
+    Image image{};  ///< image to image, and what is kept when inpainting; scaled to the size
+    Image mask{};   ///< inpainting: white where to paint (grey from 128 on); scaled to the size
+    /// Latents to start from in the place of the picture, as another run left them, `[1 or count, h, w, C]`.
+    Tensor<float> latents{};
+    /// 0..1, how far to go from the picture; by default 0.8, or 1 with a mask.
+    std::optional<double> strength{};
+  };
+
+  /// What comes out.
+  struct Output {
+    /// Images made in one run; by default one for each class label, each noise or each of the latents to
+    /// start from, else 1.
+    std::optional<int> count{};
+    bool latents = true;   ///< keep them in Result::latents
+    bool decoded = false;  ///< keep the decoder's floats in Result::decoded
+  };
+
+  std::string prompt{};
+  /// What the picture should not show. Not given is not the same as empty: some models (SDXL) know what it
+  /// means that there is none.
+  std::optional<std::string> negative_prompt{};
+  // For the second text encoder of models that have two (SDXL); by default as for the first.
+  std::optional<std::string> prompt_2{}, negative_prompt_2{};
+  /// Ids of what to show, for class-conditional models: one for all pictures, or one for each.
+  std::vector<std::int32_t> class_labels{};
+  std::optional<std::string> class_name{};  ///< instead: the name of one class in the model's `id2label`
+  std::optional<int> clip_skip{};  ///< layers of the text encoder left out at its end, for the prompt only
+  MicroConditioning micro{};       ///< sizes and scores that SDXL is told
+
+  Size size{};
+  Sampling sampling{};
+  Guidance guidance{};
+  Input input{};
+  Output output{};
+
+  /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws
+  /// reaches the caller of `generate`.
+  std::function<bool(const Step&)> on_step{};
+  /// Stops the run, also inside a step, from any thread; `generate` throws Cancelled.
+  std::stop_token stop{};
+  /// Collects where the time goes, see ops/profile.hpp; nullptr: nothing is timed.
+  std::shared_ptr<ops::Profile> profile{};
+};
+
+}  // namespace daguerre
