@@ -97,6 +97,8 @@ TEST_CASE("a base model hands its latents to the refiner", "[pipeline][sdxl]") {
   CHECK(difference(refiner.generate(second).latents, done.latents).rel_l2 > 1e-5);
   second.input.latents = {};
   expect_error<ArgumentError>([&] { refiner.generate(second); }, {"denoising_start needs the latents"});
+  expect_error<ArgumentError>([&] { refiner.generate(order()); },
+                              {"the model is a refiner", "model_index.json", "with a base model"});
 }
 
 TEST_CASE("stages can be run one by one, and text encoders dropped between them", "[pipeline][model]") {
