@@ -23,7 +23,7 @@ struct PipelineInfo {
   std::string name;        ///< of the model, for people: its folder's
   std::string class_name;  ///< of the pipeline in model_index.json
   std::string family;      ///< "sd", "sdxl", "dit" …
-  /// What it makes pictures of, of: "txt2img", "class2img", "unconditional", "img2img", "inpaint", "edit".
+  /// What it can do: "txt2img", "class2img", "unconditional", "img2img", "inpaint", "edit".
   std::vector<std::string> tasks;
   bool takes_prompt = false, takes_class = false, takes_guidance = false;
   bool takes_image = false;  ///< to start from, or to paint into

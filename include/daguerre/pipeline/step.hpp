@@ -2,7 +2,6 @@
 
 #include <functional>
 
-#include "daguerre/core/error.hpp"
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
 
@@ -23,10 +22,7 @@ struct Step {
 
   /// The picture as it would come out now: the sampler's current guess of image `n`, decoded. Takes as long
   /// as the final decoding does. Throws ArgumentError where there is no `decode`.
-  Image preview(Index n = 0) const {
-    if (!decode) throw ArgumentError("step", "it has no preview");
-    return decode(n);
-  }
+  Image preview(Index n = 0) const;
 };
 
 }  // namespace daguerre
