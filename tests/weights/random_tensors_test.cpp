@@ -51,8 +51,9 @@ TEST_CASE("random weights have whatever is asked for", "[weights][random]") {
   CHECK(std::abs(sum / count) < 5.0 * std::sqrt(variance / count));
   CHECK(squares / count == Approx(variance).epsilon(0.05));
 
-  for (const float value : state.tensor("norm.weight", {5}).span()) CHECK(value == 1.0f);
-  for (const float value : state.tensor("norm.bias", {5}).span()) CHECK(value == 0.0f);
+  const auto gain = state.tensor("norm.weight", {5}), shift = state.tensor("norm.bias", {5});
+  for (const float value : gain.span()) CHECK(value == 1.0f);
+  for (const float value : shift.span()) CHECK(value == 0.0f);
 }
 
 TEST_CASE("a random weight depends on seed, name and place alone", "[weights][random]") {

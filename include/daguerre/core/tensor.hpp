@@ -78,13 +78,16 @@ class Tensor {
   }
 
   /// The elements, to be written: this tensor's own, copied before where others share them.
-  T* data() {
+  T* data() & {
     if (!is_unique() && data_ != nullptr) *this = clone();
     return data_.get();
   }
-  const T* data() const noexcept { return data_.get(); }
-  std::span<T> span() { return {data(), static_cast<std::size_t>(size())}; }
-  std::span<const T> span() const noexcept { return {data(), static_cast<std::size_t>(size())}; }
+  const T* data() const& noexcept { return data_.get(); }
+  /// Of a temporary, as `x[n]` is: to be read, while another tensor has the elements, too.
+  const T* data() const&& noexcept { return data_.get(); }
+  std::span<T> span() & { return {data(), static_cast<std::size_t>(size())}; }
+  std::span<const T> span() const&& noexcept { return {data_.get(), static_cast<std::size_t>(size())}; }
+  std::span<const T> span() const& noexcept { return {data(), static_cast<std::size_t>(size())}; }
 
   /// The same elements under another shape; one extent may be -1 and is worked out. Throws ArgumentError when
   /// the sizes differ.
