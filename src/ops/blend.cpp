@@ -24,7 +24,8 @@ Tensor<float> blend(const Context& context, const Tensor<float>& neighbour, Tens
 
 Tensor<float> Operations::blend(const Context& context, const Tensor<float>& neighbour, Tensor<float> tile,
                                 int axis, Index extent) const {
-  auto y = tile.is_unique() ? std::move(tile) : tile.clone();
+  auto y = std::move(tile);
+  float* const out = y.data();
   const Index outer = detail::extent_product(y.shape(), 0, axis);
   const Index inner = detail::extent_product(y.shape(), axis + 1, y.rank());
   const Index first = neighbour.dim(axis) - extent;
@@ -34,7 +35,7 @@ Tensor<float> Operations::blend(const Context& context, const Tensor<float>& nei
                    const Index n = row / extent, i = row % extent;
                    const float weight = static_cast<float>(i) / static_cast<float>(extent);
                    const float* from = neighbour.data() + (n * neighbour.dim(axis) + first + i) * inner;
-                   float* to = y.data() + (n * y.dim(axis) + i) * inner;
+                   float* to = out + (n * y.dim(axis) + i) * inner;
                    for (Index c = 0; c < inner; ++c) to[c] = from[c] * (1.0f - weight) + to[c] * weight;
                  }
                });

@@ -14,8 +14,9 @@ constexpr Index element_grain = 16384;
 template <class F>
 Tensor<float> mapped(const Context& context, const Tensor<float>& x, const F& of) {
   auto y = context.empty<float>(x.shape());
+  float* const out = y.data();
   parallel_for(context.threads, x.size(), element_grain, [&](Index begin, Index end) {
-    std::transform(x.data() + begin, x.data() + end, y.data() + begin, of);
+    std::transform(x.data() + begin, x.data() + end, out + begin, of);
   });
   return y;
 }

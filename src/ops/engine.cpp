@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "daguerre/ops/engine-inl.hpp"
 #include "ops/engines/engines.hpp"
@@ -72,11 +73,12 @@ Shape conv_output_shape(const Shape& input, const Shape& weight, const ConvGeome
 }
 
 Tensor<float> destination(const Context& context, const Shape& shape, Tensor<float> residual) {
-  if (residual.is_unique()) return residual;
+  if (!residual.empty() && residual.is_unique()) return residual;
   auto y = context.empty<float>(shape);
-  parallel_for(context.threads, residual.size(), 65536, [&](Index begin, Index end) {
-    std::copy(residual.data() + begin, residual.data() + end, y.data() + begin);
-  });
+  const float* const from = std::as_const(residual).data();
+  float* const to = y.data();
+  parallel_for(context.threads, residual.size(), 65536,
+               [&](Index begin, Index end) { std::copy(from + begin, from + end, to + begin); });
   return y;
 }
 

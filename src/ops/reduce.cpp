@@ -73,9 +73,10 @@ Tensor<std::int32_t> nearest_rows(const Context& context, const Tensor<float>& t
 Tensor<std::int32_t> Operations::nearest_rows(const Context& context, const Tensor<float>& table,
                                               const Tensor<float>& x) const {
   Tensor<std::int32_t> result(without_axis(x.shape(), x.rank() - 1));
+  std::int32_t* const out = result.data();
   parallel_for(context.threads, result.size(), 16, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i)
-      result.data()[i] = static_cast<std::int32_t>(nearest_row(table, x.data() + i * table.dim(1)));
+      out[i] = static_cast<std::int32_t>(nearest_row(table, x.data() + i * table.dim(1)));
   });
   return result;
 }

@@ -67,9 +67,10 @@ class ThreeBranches final : public GuiderRun {
     const Index size = output.size() / 3;
     Tensor<float> result(output.shape().with(0, 1));
     const float *both = output.data(), *picture = both + size, *neither = picture + size;
+    float* const out = result.data();
     for (Index i = 0; i < size; ++i)
-      result.data()[i] = neither[i] + guidance_.scale * (both[i] - picture[i]) +
-                         guidance_.image_scale * (picture[i] - neither[i]);
+      out[i] = neither[i] + guidance_.scale * (both[i] - picture[i]) +
+               guidance_.image_scale * (picture[i] - neither[i]);
     return result;
   }
 

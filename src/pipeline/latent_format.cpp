@@ -18,9 +18,10 @@ Tensor<float> LatentFormat::to_model(const Tensor<float>& latents) const {
   if (mean.empty()) return affine(latents, scale, -shift * scale);
   check_channels(*this, latents);
   Tensor<float> result(latents.shape());
+  float* const out = result.data();
   for (Index i = 0; i < result.size(); ++i) {
     const auto c = static_cast<std::size_t>(i % static_cast<Index>(mean.size()));
-    result.data()[i] = (latents.data()[i] - mean[c]) * scale / std[c];
+    out[i] = (latents.data()[i] - mean[c]) * scale / std[c];
   }
   return result;
 }
@@ -29,9 +30,10 @@ Tensor<float> LatentFormat::from_model(const Tensor<float>& latents) const {
   if (mean.empty()) return affine(latents, 1.0f / scale, shift);
   check_channels(*this, latents);
   Tensor<float> result(latents.shape());
+  float* const out = result.data();
   for (Index i = 0; i < result.size(); ++i) {
     const auto c = static_cast<std::size_t>(i % static_cast<Index>(mean.size()));
-    result.data()[i] = latents.data()[i] * std[c] / scale + mean[c];
+    out[i] = latents.data()[i] * std[c] / scale + mean[c];
   }
   return result;
 }

@@ -9,7 +9,8 @@
 namespace daguerre {
 namespace {
 
-void refuse_what_is_not_read(const Request& request, const Family& family) {
+void refuse_what_is_not_read(const Request& request, const Model& model) {
+  const auto& family = model.family();
   const auto& tasks = family.tasks;
   const auto& [image, mask, latents, strength] = request.input;
   const auto& guidance = request.guidance;
@@ -21,6 +22,11 @@ void refuse_what_is_not_read(const Request& request, const Family& family) {
     refuse(request.negative_prompt || request.negative_prompt_2, "negative prompt");
     refuse(request.clip_skip.has_value(), "clip_skip");
   }
+  if (!model.components().text_encoders.contains("text_encoder_2"))
+    refuse(request.prompt_2 || request.negative_prompt_2, "second prompt");
+  const auto& extras = model.denoiser().extras;
+  if (std::find(extras.begin(), extras.end(), "time_ids") == extras.end())
+    refuse(!(request.micro == MicroConditioning{}), "sizes and scores of pictures");
   refuse(!tasks.classes && (!request.class_labels.empty() || request.class_name), "class");
   refuse(!tasks.guidance && (guidance.scale || guidance.rescale), "guidance");
   refuse(!tasks.needs_image && guidance.image_scale, "guidance scale of the picture");
@@ -116,7 +122,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   const auto& family = model.family();
   const auto& [image, mask, latents, strength] = request.input;
   const auto count = count_of(request);
-  refuse_what_is_not_read(request, family);
+  refuse_what_is_not_read(request, model);
   const auto labels = classes_for_all(request, count, class_names);
   Plan plan;
   auto& task = plan.task;

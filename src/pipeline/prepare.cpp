@@ -16,9 +16,10 @@ namespace {
 Tensor<float> blend(const Tensor<float>& keep, const Tensor<float>& paint, const Tensor<float>& mask) {
   const Index channels = paint.dim(3);
   Tensor<float> result(paint.shape());
+  float* const out = result.data();
   for (Index i = 0; i < result.size(); ++i) {
     const float m = mask.data()[i / channels];
-    result.data()[i] = (1.0f - m) * keep.data()[i] + m * paint.data()[i];
+    out[i] = (1.0f - m) * keep.data()[i] + m * paint.data()[i];
   }
   return result;
 }
@@ -45,9 +46,7 @@ Tensor<float> encode_image(const ops::Context& context, const Autoencoder& autoe
   auto latents = distribution.mean;
   if (!distribution.std.empty()) {
     const auto drawn = noise.draw(NoiseStreams::Use::autoencoder, latents.shape());
-    latents = Tensor<float>(latents.shape());
-    for (Index i = 0; i < latents.size(); ++i)
-      latents.data()[i] = distribution.mean.data()[i] + distribution.std.data()[i] * drawn.data()[i];
+    latents = ops::multiply_add(context, distribution.mean, distribution.std, drawn);
   }
   latents = autoencoder.info().to_model(latents);
   ops::check_finite(latents, "vae");

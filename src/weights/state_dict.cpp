@@ -73,7 +73,8 @@ std::string nearest_names(std::string_view wanted, const std::vector<std::string
 }
 
 /// All elements of a weight that is not stored number by number, as its type has them.
-void decode(const ops::WeightSource& source, std::vector<std::byte>& out) {
+void decode(ops::WeightSource source, std::vector<std::byte>& out) {
+  if (source.shape.rank() == 0) source.shape = {1};
   const auto elements = static_cast<std::size_t>(source.shape.size());
   out.resize(elements * size_of(source.dtype));
   const auto whole = [&]<class T>(T) {

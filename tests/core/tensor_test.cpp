@@ -1,13 +1,17 @@
 #include "daguerre/core/tensor.hpp"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "daguerre/core/eigen.hpp"
 #include "support/catch.hpp"
@@ -84,6 +88,25 @@ TEST_CASE("tensors share their elements until one is written to", "[tensor]") {
   expect_error<ArgumentError>([&] { (void)tensor.reshape({-2, -4}); }, {"extent of -2"});
   expect_error<ArgumentError>([&] { (void)tensor.reshape({3, -1}); }, {"[4, 2]"});
   expect_error<ArgumentError>([&] { (void)tensor.slice(3, 5); }, {"[3, 5)", "[4, 2]"});
+}
+
+TEST_CASE("threads write to copies of one tensor", "[tensor]") {
+  const auto original = Tensor<int>::full({1000}, -1);
+  std::atomic<int> wrong = 0;
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i)
+      threads.emplace_back([&, i, copy = original]() mutable {
+        const int number = i % 2 == 0 ? i : -1;
+        if (i % 2 == 0) std::fill_n(copy.data(), copy.size(), number);
+        const auto kept = copy;
+        wrong += static_cast<int>(std::count_if(kept.span().begin(), kept.span().end(),
+                                                [&](int value) { return value != number; }));
+      });
+  }
+  CHECK(wrong == 0);
+  CHECK(std::count(original.span().begin(), original.span().end(), -1) == 1000);
+  CHECK(original.is_unique());
 }
 
 TEST_CASE("a tensor may hold the bytes of a file", "[tensor]") {

@@ -275,6 +275,22 @@ TEST_CASE("results do not depend on the number of threads", "[ops][engine]") {
   }
 }
 
+TEST_CASE("a residual that someone keeps is read by many threads and left alone", "[ops][engine]") {
+  const auto x = random_tensor({1, 96, 96, 8}, 1), weight = random_tensor({16, 8, 3, 3}, 2);
+  const auto kept = random_tensor({1, 96, 96, 16}, 3);
+  for (const auto& name : engine_names()) {
+    INFO("engine " << name);
+    const auto context = context_for(name, 8);
+    const auto layer = context.engine->as<float>().pack_conv2d(context, weight, {}, ConvGeometry::same(1));
+    const auto expected = (*layer)(context, x, kept.clone());
+    for (int round = 0; round < 20; ++round)
+      CHECK(difference((*layer)(context, x, kept), expected).max_abs == 0.0);
+    CHECK(difference(kept, random_tensor({1, 96, 96, 16}, 3)).max_abs == 0.0);
+    // An empty one is none, whatever storage it has.
+    CHECK((*layer)(context, x, Tensor<float>(Shape{0})).shape() == kept.shape());
+  }
+}
+
 TEST_CASE("one packed layer serves several threads at once", "[ops][engine]") {
   for (const auto& name : engine_names()) {
     INFO("engine " << name);

@@ -93,7 +93,11 @@ TEST_CASE("options that a model cannot use are refused", "[pipeline][dit]") {
   refuses(dit, {.class_labels = {1}, .clip_skip = 0}, "clip_skip");
   refuses(dit, {.class_labels = {1}, .guidance = {.image_scale = 1.5f}}, "guidance scale of the picture");
   refuses(dit, {.class_labels = {1}, .input = {.strength = -1.0}}, "strength");
-  refuses(load("sd1"), {.prompt = "a dog", .class_name = "dog"}, "Stable Diffusion takes no class");
+  const auto sd = load("sd1");
+  refuses(sd, {.prompt = "a dog", .class_name = "dog"}, "Stable Diffusion takes no class");
+  refuses(sd, {.prompt = "a dog", .prompt_2 = "a cat"}, "Stable Diffusion takes no second prompt");
+  refuses(sd, {.prompt = "a dog", .negative_prompt_2 = ""}, "second prompt");
+  refuses(sd, {.prompt = "a dog", .micro = {.aesthetic_score = 7.0}}, "sizes and scores of pictures");
 }
 
 TEST_CASE("a folder may hold the original DiT as its transformer", "[pipeline][dit]") {

@@ -6,6 +6,7 @@
 // configurations of any model that the library knows. Which tensors there are is asked of the networks
 // themselves. The tokenizer is that of CLIP, for every tokenizer that the model has.
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -86,14 +87,22 @@ void write_weights(const ComponentSource& part, const fs::path& out, DType type)
 
 void make(const Arguments& arguments) {
   if (fs::exists(arguments.out)) throw FileError("make_model", arguments.out.string() + " is there already");
-  fs::copy(arguments.configs, arguments.out, fs::copy_options::recursive);
-  auto source = ModelSource::open_folder(arguments.out);
+  auto source = ModelSource::open_folder(arguments.configs);
   const Family family = FamilyRegistry::standard().of_class(source.class_name(), source.index().source());
+  const auto lacks_tokenizer = [&](const Part& part) {
+    return !part.tokenizer.empty() && source.find(part.name) &&
+           !fs::exists(arguments.configs / part.tokenizer);
+  };
+  if (arguments.tokenizer.empty() && std::any_of(family.parts.begin(), family.parts.end(), lacks_tokenizer))
+    throw ArgumentError("make_model", "this model needs --tokenizer");
+  fs::copy(arguments.configs, arguments.out, fs::copy_options::recursive);
+  source = ModelSource::open_folder(arguments.out);
   std::vector<ComponentSource> parts;
   for (const auto& part : family.parts) {
     auto component = source.find(part.name);
     if (!component) continue;
-    if (!part.tokenizer.empty()) fs::copy(arguments.tokenizer, arguments.out / part.tokenizer);
+    if (!part.tokenizer.empty() && !fs::exists(arguments.out / part.tokenizer))
+      fs::copy(arguments.tokenizer, arguments.out / part.tokenizer);
     component->given_weights = weights::StateDict(
         {std::make_shared<const weights::RandomTensors>(parts.size(), arguments.type)}, part.name);
     parts.push_back(*component);

@@ -24,9 +24,10 @@ namespace daguerre {
 /// of the sharers is written to, which then gets elements of its own. So what is written to one tensor is
 /// never seen in another, and `const` means const. The functions that hand out elements to be written
 /// (`data`, `span`) are where this is decided: do not keep what they return over a copy of the tensor.
-/// Reading one tensor from many threads is safe; so is writing to parts of one that none of them copies.
-/// Layouts: images `[N, H, W, C]`, token sequences `[N, L, C]`, matrices `[rows, columns]`. Eigen maps are in
-/// `core/eigen.hpp`, so that this header stays free of Eigen.
+/// Reading one tensor from many
+/// threads is safe. To write parts of one from many threads, call `data()` once before they start and give
+/// them the pointer. Layouts: images `[N, H, W, C]`, token sequences `[N, L, C]`, matrices `[rows, columns]`.
+/// Eigen maps are in `core/eigen.hpp`, so that this header stays free of Eigen.
 template <class T>
 class Tensor {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -72,8 +73,12 @@ class Tensor {
   /// Whether no other tensor shares the storage, so that writing copies nothing.
   bool is_unique() const noexcept {
     if (data_.use_count() != 1) return false;
-    // What the last other owner read, in whatever thread, comes before what is written from here on.
+      // What the last other owner read, in whatever thread, comes before what is written from here on.
+#if defined(__SANITIZE_THREAD__)
+    const auto seen = data_;  // ThreadSanitizer knows no fences: the count's own operations order
+#else
     std::atomic_thread_fence(std::memory_order_acquire);
+#endif
     return true;
   }
 
@@ -82,12 +87,22 @@ class Tensor {
     if (!is_unique() && data_ != nullptr) *this = clone();
     return data_.get();
   }
-  const T* data() const& noexcept { return data_.get(); }
+  const T* data() const& noexcept {
+    return data_.get();
+  }
   /// Of a temporary, as `x[n]` is: to be read, while another tensor has the elements, too.
-  const T* data() const&& noexcept { return data_.get(); }
-  std::span<T> span() & { return {data(), static_cast<std::size_t>(size())}; }
-  std::span<const T> span() const&& noexcept { return {data_.get(), static_cast<std::size_t>(size())}; }
-  std::span<const T> span() const& noexcept { return {data(), static_cast<std::size_t>(size())}; }
+  const T* data() const&& noexcept {
+    return data_.get();
+  }
+  std::span<T> span() & {
+    return {data(), static_cast<std::size_t>(size())};
+  }
+  std::span<const T> span() const&& noexcept {
+    return {data_.get(), static_cast<std::size_t>(size())};
+  }
+  std::span<const T> span() const& noexcept {
+    return {data(), static_cast<std::size_t>(size())};
+  }
 
   /// The same elements under another shape; one extent may be -1 and is worked out. Throws ArgumentError when
   /// the sizes differ.
@@ -119,10 +134,14 @@ class Tensor {
     return Tensor(shape_.with(0, end - begin), std::shared_ptr<T>(data_, data_.get() + begin * stride));
   }
   /// Element `i` of the leading axis, without that axis.
-  [[nodiscard]] Tensor operator[](Index i) const { return slice(i, i + 1).reshape(shape_.tail()); }
+  [[nodiscard]] Tensor operator[](Index i) const {
+    return slice(i, i + 1).reshape(shape_.tail());
+  }
 
   /// A tensor with the same elements that shares them with none.
-  [[nodiscard]] Tensor clone() const { return copy_of(shape_, span()); }
+  [[nodiscard]] Tensor clone() const {
+    return copy_of(shape_, span());
+  }
 
   /// The elements converted to `U`; shares storage when `U` is `T`.
   template <class U>

@@ -79,7 +79,7 @@ Tensor<T> crop(const Context& context, const Tensor<T>& x, std::span<const Index
   // Everything behind the last axis that is cut lies in one piece.
   int last = x.rank() - 1;
   while (last > 0 && extents[last] == x.dim(last)) --last;
-  if (y.empty() || x.rank() == 0) return x.rank() == 0 ? x : y;
+  if (y.empty()) return y;
   const Index inner = detail::extent_product(extents, last + 1, x.rank()), run = extents[last] * inner;
   const Index outer = detail::extent_product(extents, 0, last);
   parallel_for(context.threads, outer, std::max<Index>(1, detail::copy_grain / run),

@@ -22,6 +22,8 @@ struct MicroConditioning {
   std::optional<Extent> negative_target_size{};
   double aesthetic_score = 6.0;  ///< of models that are told one (SDXL's refiner), 1 to 10
   double negative_aesthetic_score = 2.5;
+
+  bool operator==(const MicroConditioning&) const = default;
 };
 
 }  // namespace daguerre

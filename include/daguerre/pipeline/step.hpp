@@ -14,8 +14,8 @@ struct Step {
   int total = 1;
   float timestep = 0.0f;
   double seconds = 0.0;  ///< this step took
-  /// The latents after this step, `[N, h, w, C]`, scaled as the denoiser sees them. They share the run's
-  /// storage: `clone()` what is kept.
+  /// The latents after this step, `[N, h, w, C]`, scaled as the denoiser sees them. A copy keeps
+  /// them.
   Tensor<float> latents{};
   /// Makes the previews; valid during the call only.
   std::function<Image(Index n)> decode{};

@@ -25,10 +25,10 @@ Tensor<float> mix(const Tensor<float>& original, const Tensor<float>& noise, Mix
 /// v = at.alpha noise - at.sigma original (arXiv:2202.00512, section 4).
 Tensor<float> velocity(const Tensor<float>& original, const Tensor<float>& noise, Mixture at);
 
-/// x_0 as the model output implies it; shares no elements with the arguments.
+/// x_0 as the model output implies it.
 Tensor<float> predict_original(PredictionType type, const Tensor<float>& model_output,
                                const Tensor<float>& sample, Mixture at);
-/// eps as the model output implies it; shares no elements with the arguments.
+/// eps as the model output implies it.
 Tensor<float> predict_epsilon(PredictionType type, const Tensor<float>& model_output,
                               const Tensor<float>& sample, Mixture at);
 /// x_0 for samplers whose sample is x_0 + sigma eps, not scaled to unit variance (k-diffusion, Euler). With

@@ -22,12 +22,13 @@ constexpr const char* guidance = "guidance";
 Tensor<float> guidance_embedding(const Tensor<float>& scales, Index width) {
   const Index half = width / 2;
   auto result = Tensor<float>::zeros({scales.dim(0), width});
+  float* const out = result.data();
   const float rate = std::log(10000.0f) / static_cast<float>(half - 1);
   for (Index n = 0; n < scales.dim(0); ++n)
     for (Index i = 0; i < half; ++i) {
       const float angle = (scales.data()[n] - 1.0f) * 1000.0f * std::exp(-rate * static_cast<float>(i));
-      result.data()[n * width + i] = std::sin(angle);
-      result.data()[n * width + half + i] = std::cos(angle);
+      out[n * width + i] = std::sin(angle);
+      out[n * width + half + i] = std::cos(angle);
     }
   return result;
 }

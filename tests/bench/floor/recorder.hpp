@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include <daguerre/ops/engine-inl.hpp>
 
@@ -95,7 +96,7 @@ class RecordedConv2d final : public ops::PackedConv2d<T> {
 };
 
 template <class T>
-class RecordsFor : public virtual ops::EngineFor<T> {
+class RecordsFor : public ops::EngineFor<T> {
  public:
   explicit RecordsFor(std::shared_ptr<Recorder> recorder) : recorder_(std::move(recorder)) {}
   std::unique_ptr<const ops::PackedLinear<T>> pack_linear(const ops::Context&, const ops::Weight& weight,

@@ -84,7 +84,7 @@ typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context
     // So far below any logit that softmax makes it 0, and finite, so that a row of such keys alone stays
     // defined.
     constexpr float far = 1e30f;
-    key_bias = ops::affine(context, *mask, far, -far);
+    key_bias = ops::affine(context, ops::clamp(context, *mask, 0.0f, 1.0f), far, -far);
   }
 
   const auto ids = ops::host_values(input_ids);

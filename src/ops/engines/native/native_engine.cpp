@@ -117,7 +117,7 @@ class NativeConv2d final : public PackedConv2d<T> {
     check_residual(shape, residual.empty() ? nullptr : &residual, "conv2d");
     // Each element is read before it is written, so the result may take the residual's place.
     const float* const added = residual.empty() ? nullptr : std::as_const(residual).data();
-    const bool in_place = residual.is_unique();
+    const bool in_place = added != nullptr && residual.is_unique();
     auto y = in_place ? std::move(residual) : context.empty<float>(shape);
     const Index in = shape_[1], kernel_width = shape_[3];
     const Index height = x.dim(1), width = x.dim(2), out_height = y.dim(1), out_width = y.dim(2);
