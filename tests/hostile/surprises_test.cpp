@@ -182,7 +182,7 @@ TEST_CASE("nothing is printed", "[guest]") {
     ::dup2(file, 1);
     ::dup2(file, 2);
     auto order = small_order();
-    order.prompt = std::string(4000, 'x') + " too long";  // worth a warning
+    order.prompt = std::string(4000, 'x').append(" too long");  // worth a warning
     (void)load_tiny().generate(order);
     try {
       (void)Pipeline::load(folder.path());
