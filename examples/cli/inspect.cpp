@@ -222,6 +222,8 @@ std::string_view name(ModelDescription::Kind kind) {
   switch (kind) {
     case ModelDescription::Kind::safetensors_file:
       return "safetensors file";
+    case ModelDescription::Kind::gguf_file:
+      return "GGUF file";
     case ModelDescription::Kind::sharded_index:
       return "sharded index";
     case ModelDescription::Kind::component_folder:
