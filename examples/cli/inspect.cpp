@@ -309,7 +309,7 @@ void add_inspect(CLI::App& parent) {
   const auto request = std::make_shared<InspectRequest>();
   app->add_option(
          "path", request->path,
-         "Model folder, component folder, .safetensors file, .safetensors.index.json, or a PNG file with "
+         "Model folder, component folder, .safetensors or .gguf file, .safetensors.index.json, or a PNG file with "
          "\"parameters\" text")
       ->check(file_name())
       ->type_name("PATH")

@@ -59,12 +59,9 @@ void add_values(Corpus& corpus) {
       corpus.value("an array of " + std::to_string(count) + " of type " + std::to_string(type), array,
                    items(type, count));
   corpus.value("an array of an unknown type", array, items(13, 0));
-  std::string nested = items(u32, 0);
-  for (int i = 0; i < 100'000; ++i) nested.insert(0, items(array, 1));
-  corpus.value("arrays in arrays", array, nested);
-  std::string wide;
-  for (int i = 0; i < 100'000; ++i) wide += items(u32, 0);
-  corpus.value("many empty arrays and one that is cut", array, items(array, 100'001, wide));
+  corpus.value("arrays in arrays", array, repeated(items(array, 1), 100'000) + items(u32, 0));
+  corpus.value("many empty arrays and some that are cut", array,
+               items(array, 100'010, repeated(items(u32, 0), 100'000)));
   const auto two = GgufText(0, 2).value("k", u32, "1234").value("k", u32, "1234");
   corpus.add("a key twice", two.with(""));
   corpus.add("a key with a NUL", GgufText(0, 1).value(std::string_view("a\0b", 3), u32, "1234").with(""));

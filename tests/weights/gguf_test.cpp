@@ -254,7 +254,8 @@ TEST_CASE("GGUF files are recognised by what they begin with", "[weights][gguf]"
   CHECK(checkpoint.family == "sd1");
   CHECK(checkpoint.missing.empty());
   CHECK(checkpoint.unknown.empty());
-  const auto alone = weights::open_checkpoint(test::golden("gguf/sd1_unet_comfyui/model.gguf"));
+  const auto unet = test::golden("gguf/sd1_unet_comfyui");
+  const auto alone = weights::open_checkpoint(unet / "model.gguf", {.configs = unet});
   CHECK(alone.family == "sd1");
   CHECK(alone.missing == std::vector<std::string>{"text_encoder", "vae"});
 }

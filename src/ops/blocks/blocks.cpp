@@ -1,6 +1,9 @@
 #include "ops/blocks/blocks.hpp"
 
+#include <string>
 #include <vector>
+
+#include "daguerre/core/error.hpp"
 
 namespace daguerre::ops::blocks {
 
@@ -17,6 +20,7 @@ std::span<const Decoders> available_decoders() {
 }
 
 Decode decoder_of(DType dtype) {
+  if (!is_block(dtype)) throw ArgumentError("dtype", std::string(name(dtype)) + " is no type of blocks");
   return available_decoders().front().of(dtype);
 }
 

@@ -18,7 +18,7 @@ Decode decoder_of(DType dtype);
 /// All that this machine can run, the plain one last; for tests.
 struct Decoders {
   const char* instruction_set;
-  Decode (*of)(DType dtype);
+  Decode (*of)(DType dtype);  ///< nullptr for a type that is none of blocks
 };
 std::span<const Decoders> available_decoders();
 
