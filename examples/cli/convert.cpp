@@ -1,4 +1,3 @@
-#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -6,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -31,10 +31,25 @@ struct ConvertRequest {
   weights::CheckpointOptions open;
 };
 
-const std::array<std::pair<std::string, DType>, 3>& types() {
-  static const std::array<std::pair<std::string, DType>, 3> known{
-      {{"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}}};
+/// Those behind the third are for GGUF files.
+const std::vector<std::pair<std::string, DType>>& types() {
+  static const std::vector<std::pair<std::string, DType>> known{
+      {"f32", DType::f32},   {"f16", DType::f16},   {"bf16", DType::bf16}, {"q8_0", DType::q8_0},
+      {"q6_k", DType::q6_k}, {"q5_k", DType::q5_k}, {"q5_1", DType::q5_1}, {"q5_0", DType::q5_0},
+      {"q4_k", DType::q4_k}, {"q4_1", DType::q4_1}, {"q4_0", DType::q4_0}};
   return known;
+}
+
+std::vector<std::string> type_names() {
+  std::vector<std::string> result;
+  for (const auto& [name, type] : types()) result.push_back(name);
+  return result;
+}
+
+/// Whether the result is one file, which holds no tokenizers.
+bool is_file(const ConvertRequest& request) {
+  const auto extension = fs::path(request.to).extension();
+  return extension == ".safetensors" || extension == ".gguf";
 }
 
 /// What fills the tokenizers' folders, where any can be found; the model's own come along without this.
@@ -68,7 +83,7 @@ void run(const ConvertRequest& request) {
     progress.stage("writing " + request.to + "  " + byte_count(written) + " of " + byte_count(total));
   };
   const auto model = weights::open_checkpoint(request.from, request.open);
-  if (fs::path(request.to).extension() != ".safetensors") add_tokenizers(request, model, options);
+  if (!is_file(request)) add_tokenizers(request, model, options);
   const auto converted = weights::convert_checkpoint(model, request.to, options);
   for (const auto& note : converted.notes) progress.warnings()(LogLevel::warning, note);
   progress.note((model.title.empty() ? "" : model.title + ", ") + byte_count(converted.bytes) +
@@ -84,6 +99,7 @@ void add_convert(CLI::App& parent) {
       "Examples:\n"
       "  daguerre convert sd_xl_base_1.0.safetensors models/sdxl\n"
       "  daguerre convert models/stable-diffusion-v1-5 sd15_f16.safetensors --type f16\n"
+      "  daguerre convert models/stable-diffusion-v1-5 sd15_q8.gguf --type q8_0\n"
       "The result appears when it is whole; stopped by Ctrl-C or a failure, nothing of it is left.");
   const auto request = std::make_shared<ConvertRequest>();
   app->add_option(
@@ -92,12 +108,15 @@ void add_convert(CLI::App& parent) {
       ->check(file_name())
       ->type_name("IN")
       ->required();
-  app->add_option("to", request->to, "A file where it ends in .safetensors, else a folder")
+  app->add_option("to", request->to, "A file where it ends in .safetensors or .gguf, else a folder")
       ->check(file_name())
       ->type_name("OUT")
       ->required();
-  app->add_option("--type", request->type, "f32, f16 or bf16; by default every tensor stays what it is")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+  app->add_option(
+         "--type", request->type,
+         "f32, f16 or bf16, in .gguf files also q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1 or q4_0 (where "
+         "it does little harm); by default every tensor stays what it is")
+      ->check(CLI::IsMember(type_names()))
       ->type_name("TYPE");
   app->add_flag("--force", request->force, "Replace what is there");
   app->add_option(

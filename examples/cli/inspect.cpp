@@ -222,6 +222,8 @@ std::string_view name(ModelDescription::Kind kind) {
   switch (kind) {
     case ModelDescription::Kind::safetensors_file:
       return "safetensors file";
+    case ModelDescription::Kind::gguf_file:
+      return "GGUF file";
     case ModelDescription::Kind::sharded_index:
       return "sharded index";
     case ModelDescription::Kind::component_folder:
@@ -307,7 +309,7 @@ void add_inspect(CLI::App& parent) {
   const auto request = std::make_shared<InspectRequest>();
   app->add_option(
          "path", request->path,
-         "Model folder, component folder, .safetensors file, .safetensors.index.json, or a PNG file with "
+         "Model folder, component folder, .safetensors or .gguf file, .safetensors.index.json, or a PNG file with "
          "\"parameters\" text")
       ->check(file_name())
       ->type_name("PATH")

@@ -1,8 +1,35 @@
 #include "daguerre/core/dtype.hpp"
 
+#include <array>
+#include <string>
+
 #include "daguerre/core/error.hpp"
+#include "daguerre/core/shape.hpp"
 
 namespace daguerre {
+namespace {
+
+struct BlockFormat {
+  std::string_view name;
+  BlockSize size;
+};
+// In the order of the enumeration, from q4_0 on.
+constexpr std::array<BlockFormat, 21> block_formats{{
+    {"Q4_0", {32, 18}},     {"Q4_1", {32, 20}},    {"Q5_0", {32, 22}},     {"Q5_1", {32, 24}},
+    {"Q8_0", {32, 34}},     {"Q2_K", {256, 84}},   {"Q3_K", {256, 110}},   {"Q4_K", {256, 144}},
+    {"Q5_K", {256, 176}},   {"Q6_K", {256, 210}},  {"IQ1_S", {256, 50}},   {"IQ1_M", {256, 56}},
+    {"IQ2_XXS", {256, 66}}, {"IQ2_XS", {256, 74}}, {"IQ2_S", {256, 82}},   {"IQ3_XXS", {256, 98}},
+    {"IQ3_S", {256, 110}},  {"IQ4_NL", {32, 18}},  {"IQ4_XS", {256, 136}}, {"TQ1_0", {256, 54}},
+    {"TQ2_0", {256, 66}},
+}};
+
+const BlockFormat& block_format(DType dtype) {
+  const auto index = static_cast<std::size_t>(dtype) - static_cast<std::size_t>(DType::q4_0);
+  if (!is_block(dtype) || index >= block_formats.size()) throw ArgumentError("dtype", "no such DType");
+  return block_formats[index];
+}
+
+}  // namespace
 
 std::string_view name(DType dtype) {
   switch (dtype) {
@@ -36,8 +63,9 @@ std::string_view name(DType dtype) {
       return "I64";
     case DType::u64:
       return "U64";
+    default:
+      return block_format(dtype).name;
   }
-  throw ArgumentError("dtype", "no such DType");
 }
 
 std::size_t size_of(DType dtype) {
@@ -61,8 +89,24 @@ std::size_t size_of(DType dtype) {
     case DType::i64:
     case DType::u64:
       return 8;
+    default:
+      throw ArgumentError("dtype",
+                          "elements of type " + std::string(name(dtype)) + " have no size of their own");
   }
-  throw ArgumentError("dtype", "no such DType");
+}
+
+BlockSize block_of(DType dtype) {
+  if (is_block(dtype)) return block_format(dtype).size;
+  return {1, static_cast<std::int64_t>(size_of(dtype))};
+}
+
+std::int64_t bytes_of(DType dtype, std::int64_t elements) {
+  const auto block = block_of(dtype);
+  if (elements < 0 || elements % block.elements != 0)
+    throw ArgumentError("dtype", std::to_string(elements) + " elements make no whole blocks of type " +
+                                     std::string(name(dtype)) + ", which have " +
+                                     std::to_string(block.elements));
+  return checked_multiply(elements / block.elements, block.bytes);
 }
 
 }  // namespace daguerre

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -28,14 +29,39 @@ bool fits(From value) noexcept {
   }
 }
 
+/// 8-bit floating-point numbers of the OCP 8-bit Floating Point Specification 1.0: E4M3, which has no
+/// infinities and one NaN of each sign, and E5M2, the upper byte of a binary16.
+struct F8E4M3 {
+  std::uint8_t bits;
+  explicit operator float() const noexcept {
+    // As half's conversion: into float32's fields, then scaled by 2^(127 - 7), exact for subnormal numbers
+    // too.
+    const float magnitude = std::bit_cast<float>(static_cast<std::uint32_t>(bits & 0x7Fu) << 20) * 0x1p120f;
+    auto word = std::bit_cast<std::uint32_t>(magnitude);
+    word |= (bits & 0x7Fu) == 0x7Fu ? 0x7FC00000u : 0u;
+    return std::bit_cast<float>(word | static_cast<std::uint32_t>(bits & 0x80u) << 24);
+  }
+};
+struct F8E5M2 {
+  std::uint8_t bits;
+  explicit operator float() const noexcept {
+    half wide;
+    wide.bits = static_cast<std::uint16_t>(bits << 8);
+    return static_cast<float>(wide);
+  }
+};
+
 // Converts one element; false when an integer type cannot hold it.
 template <class To, class From>
 bool convert_one(From value, To& out) noexcept {
-  if constexpr (!std::is_integral_v<To>) {
-    out = convert<To>(value);
+  if constexpr (std::is_same_v<To, From>) {
+    out = value;
     return true;
   } else if constexpr (!std::is_arithmetic_v<From>) {
-    return convert_one(static_cast<float>(value), out);  // half, bfloat16
+    return convert_one(static_cast<float>(value), out);  // half, bfloat16, F8
+  } else if constexpr (!std::is_integral_v<To>) {
+    out = convert<To>(value);
+    return true;
   } else {
     const bool fit = fits<To>(value);
     out = fit ? static_cast<To>(value) : To{};
@@ -66,7 +92,7 @@ bool convert_booleans(const std::byte* in, To* out, std::size_t count) noexcept 
 }  // namespace stored_elements
 
 /// Converts `count` elements at any address; false when an integer type cannot hold one of them. Throws
-/// ArgumentError for F8_*.
+/// ArgumentError for blocks.
 template <class To>
 bool convert_elements(DType dtype, const std::byte* in, To* out, std::size_t count) {
   switch (dtype) {
@@ -97,10 +123,12 @@ bool convert_elements(DType dtype, const std::byte* in, To* out, std::size_t cou
     case DType::u64:
       return stored_elements::convert_all<std::uint64_t>(in, out, count);
     case DType::f8_e5m2:
+      return stored_elements::convert_all<stored_elements::F8E5M2>(in, out, count);
     case DType::f8_e4m3:
-      break;
+      return stored_elements::convert_all<stored_elements::F8E4M3>(in, out, count);
+    default:
+      throw ArgumentError("dtype", "blocks of type " + std::string(name(dtype)) + " have to be decoded");
   }
-  throw ArgumentError("dtype", "elements of type " + std::string(name(dtype)) + " cannot be converted");
 }
 
 }  // namespace daguerre

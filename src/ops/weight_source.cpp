@@ -19,15 +19,15 @@ constexpr const char* weight_name = "weight";
 void check_source(const WeightSource& source) {
   if (source.shape.rank() == 0) throw ArgumentError(weight_name, "a single number has no rows");
   if (source.decoder != nullptr) return;
+  if (is_block(source.dtype))
+    throw ArgumentError(weight_name, "blocks of type " + std::string(name(source.dtype)) +
+                                         " have no decoder; block_source gives them one");
   const auto size = static_cast<std::size_t>(
       checked_multiply(source.shape.size(), static_cast<Index>(size_of(source.dtype))));
   if (source.bytes.size() != size)
     throw ArgumentError(weight_name, std::to_string(source.bytes.size()) + " bytes, " +
                                          to_string(source.shape) + " in " + std::string(name(source.dtype)) +
                                          " takes " + std::to_string(size));
-  if (source.dtype == DType::f8_e4m3 || source.dtype == DType::f8_e5m2)
-    throw ArgumentError(weight_name,
-                        "elements of type " + std::string(name(source.dtype)) + " cannot be converted");
 }
 
 /// `count` elements to float32.

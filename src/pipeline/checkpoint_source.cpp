@@ -4,6 +4,7 @@
 #include "daguerre/pipeline/model_source.hpp"
 #include "daguerre/text/clip_tokenizer_files.hpp"
 #include "daguerre/weights/checkpoint.hpp"
+#include "daguerre/weights/gguf.hpp"
 #include "pipeline/name.hpp"
 
 namespace daguerre {
@@ -63,7 +64,7 @@ ModelSource from_checkpoint(const weights::Checkpoint& checkpoint, const fs::pat
 
 ModelSource ModelSource::open(const fs::path& path, const SourceOptions& options) {
   std::error_code error;
-  if (fs::is_regular_file(path, error) && path.extension() == ".safetensors")
+  if (fs::is_regular_file(path, error) && (path.extension() == ".safetensors" || weights::is_gguf(path)))
     return naming(path, [&] {
       return from_checkpoint(weights::open_checkpoint(path, checkpoint_options(options)), path, options);
     });

@@ -137,6 +137,16 @@ Checkpoint open_checkpoint(const StateDict& weights, const CheckpointOptions& op
     }
   if (const auto unet = find_unet(weights)) return whole_model(weights, *unet, options);
   if (auto part = lone_part(weights, options)) return std::move(*part);
+  // llama.cpp's names; what it is, a GGUF file says itself.
+  if (weights.contains("token_embd.weight") || weights.contains("blk.0.attn_norm.weight")) {
+    const auto metadata = weights.metadata();
+    const auto architecture = metadata.find("general.architecture");
+    throw ConfigError(
+        checkpoint_name,
+        weights.source() + ": this is a language model" +
+            (architecture == metadata.end() ? "" : " (" + in_quotes(architecture->second) + ")") +
+            ", which makes no pictures");
+  }
   const auto model = unsupported_model(weights);
   if (!model.empty())
     throw ConfigError(checkpoint_name, weights.source() + ": this is " + std::string(model) +

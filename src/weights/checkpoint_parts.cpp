@@ -215,7 +215,8 @@ std::string_view other_kind(const StateDict& weights) {
   for (const std::string_view prefix :
        {"controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_blocks."})
     if (weights.contains_below(prefix)) return "controlnet";
-  if (weights.contains("encoder.block.0.layer.0.SelfAttention.q.weight")) return "t5";
+  if (weights.contains("encoder.block.0.layer.0.SelfAttention.q.weight") || key_maps::is_llama_t5(weights))
+    return "t5";
   // A few vectors, named after their word or encoder, or as wide as the states of text encoders that there
   // are.
   constexpr std::array<Index, 3> widths{768, 1024, 1280};

@@ -9,8 +9,10 @@
 #include "core/files.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
-#include "weights/safetensors_stream.hpp"
+#include "weights/gguf_convert.hpp"
+#include "weights/quantise.hpp"
 #include "weights/single_file_names.hpp"
+#include "weights/tensor_stream.hpp"
 #include "weights/weight_files.hpp"
 
 namespace daguerre::weights {
@@ -112,21 +114,21 @@ void convert_types(std::vector<StreamedTensor>& tensors, const ConvertOptions& o
   if (!options.type) return;
   constexpr std::array possible{DType::f32, DType::f16, DType::bf16};
   if (std::find(possible.begin(), possible.end(), *options.type) == possible.end())
-    throw ArgumentError(convert_name,
-                        "type is " + std::string(name(*options.type)) + ", expected F32, F16 or BF16");
+    throw ArgumentError(convert_name, "type is " + std::string(name(*options.type)) +
+                                          ", expected F32, F16 or BF16; others are for GGUF files");
   for (auto& tensor : tensors) {
-    if (tensor.dtype == DType::f8_e4m3 || tensor.dtype == DType::f8_e5m2)
-      throw WeightError(convert_name, "tensor " + in_quotes(tensor.name) + " has elements of type " +
-                                          std::string(name(tensor.dtype)) + ", which cannot be converted");
     if (is_convertible(tensor.dtype)) tensor.dtype = *options.type;
   }
 }
 
-/// Sources of one tensor may have several types; what is written has the first one's, if that holds all.
-void check_joined_types(const std::vector<StreamedTensor>& tensors) {
-  for (const auto& tensor : tensors)
+/// Sources of one tensor may have several types; what is written has the first one's, if that holds all, and
+/// float32 in place of types that nothing is rounded to.
+void check_joined_types(std::vector<StreamedTensor>& tensors) {
+  for (auto& tensor : tensors)
     for (const auto& [weights, source] : tensor.sources) {
-      const DType dtype = weights.find(source)->dtype;
+      const DType dtype = element_type(weights.find(source)->dtype);
+      if (dtype != tensor.dtype && (tensor.dtype == DType::f8_e4m3 || tensor.dtype == DType::f8_e5m2))
+        tensor.dtype = DType::f32;
       if (dtype != tensor.dtype && !(is_convertible(dtype) && is_convertible(tensor.dtype)))
         throw WeightError(convert_name, "tensor " + in_quotes(tensor.name) + " cannot be made of " +
                                             std::string(name(dtype)) + " elements");
@@ -151,9 +153,35 @@ class Progress {
   std::uint64_t total_, written_ = 0;
 };
 
+bool is_gguf_name(const fs::path& target) {
+  return target.extension() == ".gguf";
+}
+
+Converted write_gguf(std::vector<StreamedTensor> tensors, const std::string& architecture,
+                     const fs::path& target, const ConvertOptions& options) {
+  constexpr std::array possible{DType::f32, DType::f16, DType::bf16};
+  if (options.type && std::find(possible.begin(), possible.end(), *options.type) == possible.end() &&
+      !can_quantise(*options.type))
+    throw ArgumentError(convert_name,
+                        "type is " + std::string(name(*options.type)) + ", to which nothing can be rounded");
+  Workplace place(target, options.force);
+  check_joined_types(tensors);
+  choose_gguf_types(tensors, options.type);
+  Converted result{target, data_bytes(tensors), {}};
+  check_room(target, result.bytes);
+  Progress progress(options, result.bytes);
+  const auto metadata = gguf_metadata(tensors, architecture);
+  stream_gguf(place.path(), std::move(tensors), metadata, [&](std::uint64_t bytes) { progress.tell(bytes); });
+  progress.check();
+  place.put_in_place();
+  return result;
+}
+
+/// `metadata` is for safetensors files, `architecture` for GGUF files.
 Converted write_single(std::vector<StreamedTensor> tensors,
-                       const std::map<std::string, std::string>& metadata, const fs::path& target,
-                       const ConvertOptions& options) {
+                       const std::map<std::string, std::string>& metadata, const std::string& architecture,
+                       const fs::path& target, const ConvertOptions& options) {
+  if (is_gguf_name(target)) return write_gguf(std::move(tensors), architecture, target, options);
   Workplace place(target, options.force);
   convert_types(tensors, options);
   check_joined_types(tensors);
@@ -170,7 +198,8 @@ Converted write_single(std::vector<StreamedTensor> tensors,
 std::vector<StreamedTensor> as_they_are(const StateDict& weights) {
   std::vector<StreamedTensor> result;
   for (const auto& tensor : weights.names())
-    result.push_back({tensor, weights.find(tensor)->dtype, weights.shape(tensor), {{weights, tensor}}});
+    result.push_back(
+        {tensor, element_type(weights.find(tensor)->dtype), weights.shape(tensor), {{weights, tensor}}});
   return result;
 }
 
@@ -249,25 +278,35 @@ Converted write_folder(const Checkpoint& source, const fs::path& target, const C
   return result;
 }
 
+/// What ComfyUI-GGUF calls the network of a file that holds a U-Net alone, under names without a prefix.
+std::string architecture_of(const Checkpoint& source) {
+  if (source.parts.size() != 1 || source.parts.front().name != "unet" || !source.file ||
+      source.file->contains_below("model.diffusion_model."))
+    return {};
+  return source.family.starts_with("sdxl") ? "sdxl" : source.family.starts_with("sd") ? "sd1" : "";
+}
+
 }  // namespace
 
 Converted convert_file(const StateDict& source, const fs::path& target, const ConvertOptions& options) {
-  return write_single(as_they_are(source), source.metadata(), target, options);
+  return write_single(as_they_are(source), source.metadata(), {}, target, options);
 }
 
 Converted convert_checkpoint(const Checkpoint& source, const fs::path& target,
                              const ConvertOptions& options) {
-  if (target.extension() != ".safetensors") return write_folder(source, target, options);
+  if (target.extension() != ".safetensors" && !is_gguf_name(target))
+    return write_folder(source, target, options);
   if (source.file) {
     std::vector<StreamedTensor> tensors;
     for (auto& tensor : as_they_are(*source.file))
       if (!tensor.name.starts_with("model_ema.")) tensors.push_back(std::move(tensor));
-    return write_single(std::move(tensors), source.file->metadata(), target, options);
+    return write_single(std::move(tensors), source.file->metadata(), architecture_of(source), target,
+                        options);
   }
   std::vector<std::string> left_out;
   auto tensors =
       source.model_index ? single_file_tensors(source, left_out) : single_part_tensors(source.parts.front());
-  auto result = write_single(std::move(tensors), torch_metadata(), target, options);
+  auto result = write_single(std::move(tensors), torch_metadata(), architecture_of(source), target, options);
   for (const auto& part : left_out)
     result.notes.push_back("the " + part + " was left out: the layout has no place for it");
   return result;

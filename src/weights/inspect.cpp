@@ -10,6 +10,7 @@
 #include "core/text.hpp"
 #include "daguerre/config/config.hpp"
 #include "daguerre/core/error.hpp"
+#include "daguerre/weights/gguf.hpp"
 #include "weights/weight_files.hpp"
 
 namespace daguerre::weights {
@@ -65,8 +66,8 @@ std::string guess_class(const std::vector<TensorInfo>& tensors) {
 void add_weights(ComponentDescription& component, const SafetensorsOptions& options,
                  const WeightNames& names = {}) {
   for (const auto& file : open_weight_files(component.path, options, names)) {
-    component.files.push_back(file.name());
-    for (const auto& info : file.tensors()) {
+    component.files.push_back(file->name());
+    for (const auto& info : file->tensors()) {
       component.tensors.push_back(info);
       ++component.dtype_counts[info.dtype];
       component.parameters += info.shape.size();
@@ -169,6 +170,7 @@ ModelDescription inspect(const fs::path& path, const SafetensorsOptions& options
   add_weights(component, options);
   const Kind kind = folder                        ? Kind::component_folder
                     : path.extension() == ".json" ? Kind::sharded_index
+                    : is_gguf(path)               ? Kind::gguf_file
                                                   : Kind::safetensors_file;
   return {kind, path, {}, {std::move(component)}};
 }

@@ -22,14 +22,6 @@ namespace {
 /// What a thread converts at a time.
 constexpr Index elements_per_piece = Index{1} << 18;
 
-void check_convertible(const TensorInfo& info, const SafetensorsFile& file) {
-  if (info.dtype == DType::f8_e4m3 || info.dtype == DType::f8_e5m2)
-    throw WeightError(safetensors_name,
-                      file.name() + ": tensor " + in_quotes(info.name) + " has elements of type " +
-                          std::string(name(info.dtype)) + ", which cannot be converted",
-                      file.path());
-}
-
 // As convert_elements; the commonest conversion has a kernel of its own.
 template <class To>
 bool convert_from(DType dtype, const std::byte* in, To* out, std::size_t count) {
@@ -121,7 +113,6 @@ Tensor<T> SafetensorsFile::read(std::string_view tensor_name) const {
 }
 
 ops::WeightSource SafetensorsFile::weight(const TensorInfo& info) const {
-  check_convertible(info, *this);
   return {.dtype = info.dtype,
           .shape = info.shape,
           .bytes = bytes(info),
@@ -139,7 +130,6 @@ Tensor<float> SafetensorsFile::floats(const TensorInfo& info, const MemoryPool* 
 
 template <class T>
 Tensor<T> SafetensorsFile::read(const TensorInfo& info, const MemoryPool* pool) const {
-  check_convertible(info, *this);
   auto result = pool == nullptr ? Tensor<T>(info.shape) : Tensor<T>(info.shape, *pool);
   const std::byte* const from = bytes(info).data();
   const auto width = static_cast<Index>(size_of(info.dtype));

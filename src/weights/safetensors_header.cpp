@@ -250,7 +250,7 @@ std::string what_else(std::string_view file) {
            std::string(pickle_conversion_hint);
   if (file.starts_with("version https://git-lfs") || file.starts_with("version https://hawser"))
     return "; it is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`";
-  if (file.starts_with("GGUF")) return "; it is a GGUF file, a format that is not supported";
+  if (file.starts_with("GGUF")) return "; it is a GGUF file, which GgufFile reads";
   const auto text = file.substr(std::min(file.find_first_not_of(" \t\r\n"), file.size()));
   if (text.starts_with("<!") || text.starts_with("<html") || text.starts_with("<HTML") ||
       text.starts_with("<?xml"))

@@ -14,7 +14,7 @@ namespace {
 void append(const StateDict& weights, const std::string& prefix, key_maps::JoinedTensor tensor,
             std::vector<StreamedTensor>& result) {
   StreamedTensor streamed{
-      prefix + tensor.name, weights.find(tensor.sources.front())->dtype, tensor.shape, {}};
+      prefix + tensor.name, element_type(weights.find(tensor.sources.front())->dtype), tensor.shape, {}};
   for (auto& source : tensor.sources) {
     if (tensor.transposed)
       streamed.sources.emplace_back(weights.renamed({{source, source, 0, -1, std::nullopt, true}}), source);

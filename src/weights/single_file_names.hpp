@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "daguerre/weights/checkpoint.hpp"
-#include "weights/safetensors_stream.hpp"
+#include "weights/tensor_stream.hpp"
 
 namespace daguerre::weights {
 

@@ -76,7 +76,7 @@ std::string nearest_names(std::string_view wanted, const std::vector<std::string
 void decode(ops::WeightSource source, std::vector<std::byte>& out) {
   if (source.shape.rank() == 0) source.shape = {1};
   const auto elements = static_cast<std::size_t>(source.shape.size());
-  out.resize(elements * size_of(source.dtype));
+  out.resize(elements * size_of(element_type(source.dtype)));
   const auto whole = [&]<class T>(T) {
     std::vector<T> values(elements);
     ops::Weight(source).read(0, source.shape[0], values.data());
@@ -141,9 +141,23 @@ struct StateDict::State {
     const Index total = info.shape.rank() == 0 ? 0 : info.shape[0];
     if (first < 0 || rows < 0 || first > total - rows || total == 0)
       refuse(", rows " + std::to_string(first) + " to " + std::to_string(first + rows) + " are asked for");
+    if (is_block(info.dtype)) return take_rows_of_blocks(info, first, rows);
     const std::size_t row = (info.end - info.begin) / static_cast<std::size_t>(total);
     info.begin += static_cast<std::size_t>(first) * row;
     info.end = info.begin + static_cast<std::size_t>(rows) * row;
+    info.shape = info.shape.with(0, rows);
+  }
+
+  // Rows may begin and end inside a block.
+  static void take_rows_of_blocks(TensorInfo& info, Index first, Index rows) {
+    const auto block = block_of(info.dtype);
+    const Index row = info.shape.tail().size();
+    const Index begin = info.lead + first * row, end = begin + rows * row;
+    const std::size_t origin = info.begin;
+    info.begin = origin + static_cast<std::size_t>(begin / block.elements * block.bytes);
+    info.end = origin + static_cast<std::size_t>((end + block.elements - 1) / block.elements * block.bytes);
+    info.lead = begin % block.elements;
+    if (rows == 0) info.end = info.begin;
     info.shape = info.shape.with(0, rows);
   }
 
@@ -211,8 +225,7 @@ struct StateDict::State {
 StateDict StateDict::load(const std::filesystem::path& path, const SafetensorsOptions& options,
                           const WeightNames& names) {
   return naming(path, [&] {
-    StateDict result(open_weight_files(path, options, names));
-    result.state_->source = path.string();
+    StateDict result(open_weight_files(path, options, names), path.string());
     if (result.state_->path.empty()) result.state_->path = path;
     return result;
   });
@@ -264,6 +277,7 @@ ops::WeightSource StateDict::weight(std::string_view name, const Shape& expected
   if (!entry.transposed) return result;
   const auto elements = std::make_shared<std::vector<std::byte>>();
   result.bytes = bytes(name, *elements);
+  result.dtype = element_type(result.dtype);
   result.decoder = nullptr;
   result.owner = elements;
   result.release = nullptr;
@@ -281,7 +295,8 @@ std::span<const std::byte> StateDict::bytes(std::string_view name, std::vector<s
   const auto stored = source.decoder ? std::span<const std::byte>(scratch) : source.bytes;
   if (!entry.transposed) return stored;
   const auto rows = static_cast<std::size_t>(entry.info->shape[0]);
-  const auto columns = static_cast<std::size_t>(entry.info->shape[1]), width = size_of(entry.info->dtype);
+  const auto columns = static_cast<std::size_t>(entry.info->shape[1]);
+  const auto width = size_of(element_type(entry.info->dtype));
   std::vector<std::byte> exchanged(stored.size());
   for (std::size_t i = 0; i < rows; ++i)
     for (std::size_t j = 0; j < columns; ++j)

@@ -12,6 +12,7 @@
 #include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "daguerre/weights/gguf.hpp"
 #include "weights/names.hpp"
 
 namespace daguerre::weights {
@@ -73,23 +74,22 @@ std::vector<std::string> usual_names(const WeightNames& names) {
 
 // Whose file it is, for those that hold weights in a form that is not read; empty for others.
 std::string_view foreign_format(const fs::path& path) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> known{{{".bin", "a Python pickle"},
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> known{{{".bin", "a Python pickle"},
                                                                                 {".ckpt", "a Python pickle"},
                                                                                 {".pt", "a Python pickle"},
                                                                                 {".pth", "a Python pickle"},
                                                                                 {".msgpack", "Flax's"},
                                                                                 {".h5", "TensorFlow's"},
-                                                                                {".onnx", "an ONNX graph"},
-                                                                                {".gguf", "a GGUF file"}}};
+                                                                                {".onnx", "an ONNX graph"}}};
   const auto extension = path.extension().string();
   for (const auto& [ending, format] : known)
     if (extension == ending) return format;
   return {};
 }
 
-// Files with weights directly in `folder`, sorted: those in a foreign format, and safetensors files.
+// Files with weights directly in `folder`, sorted: those in a foreign format, and those that are read.
 struct OtherWeights {
-  std::vector<fs::path> foreign, safetensors;
+  std::vector<fs::path> foreign, safetensors, gguf;
 };
 OtherWeights other_weights(const fs::path& folder) {
   OtherWeights result;
@@ -99,9 +99,11 @@ OtherWeights other_weights(const fs::path& folder) {
        entry.increment(error)) {
     if (!foreign_format(entry->path()).empty()) result.foreign.push_back(entry->path().filename());
     if (entry->path().extension() == ".safetensors") result.safetensors.push_back(entry->path().filename());
+    if (entry->path().extension() == ".gguf") result.gguf.push_back(entry->path().filename());
   }
   std::sort(result.foreign.begin(), result.foreign.end());
   std::sort(result.safetensors.begin(), result.safetensors.end());
+  std::sort(result.gguf.begin(), result.gguf.end());
   return result;
 }
 
@@ -118,6 +120,10 @@ fs::path find_in_folder(const fs::path& folder, const WeightNames& names) {
     throw FileError(weights_name, first + "no safetensors file of a usual name; there is " +
                                       in_quotes(others.safetensors.front().string()) +
                                       ", which has to be renamed if it is the one; " + looked_for);
+  if (!others.gguf.empty())
+    throw FileError(weights_name, first + "no safetensors file found; there is " +
+                                      in_quotes(others.gguf.front().string()) +
+                                      ", which can be given by its own path; " + looked_for);
   if (others.foreign.empty())
     throw FileError(weights_name, first + "no safetensors file found; " + looked_for);
   const auto format = foreign_format(others.foreign.front());
@@ -131,7 +137,14 @@ fs::path find_in_folder(const fs::path& folder, const WeightNames& names) {
                       "safetensors file");
 }
 
-std::vector<SafetensorsFile> open_shards(const fs::path& index_path, const SafetensorsOptions& options) {
+using Files = std::vector<std::shared_ptr<const TensorFile>>;
+
+std::shared_ptr<const TensorFile> open_file(const fs::path& path, const SafetensorsOptions& options) {
+  if (is_gguf(path)) return std::make_shared<const GgufFile>(GgufFile::open(path, options));
+  return std::make_shared<const SafetensorsFile>(SafetensorsFile::open(path, options));
+}
+
+Files open_shards(const fs::path& index_path, const SafetensorsOptions& options) {
   const std::string source = index_path.string();
   const auto malformed = [&](const std::string& problem) {
     return FormatError(weights_name, source + ": " + problem, index_path);
@@ -151,15 +164,16 @@ std::vector<SafetensorsFile> open_shards(const fs::path& index_path, const Safet
     if (!is_plain_name(shard))
       throw malformed("shard " + in_quotes(shard) + " must be the name of a file in the same folder");
 
-  std::vector<SafetensorsFile> files;
+  Files files;
   for (const auto& [shard, tensors] : promised) {
-    files.push_back(SafetensorsFile::open(index_path.parent_path() / shard, options));
+    const auto file = SafetensorsFile::open(index_path.parent_path() / shard, options);
+    files.push_back(std::make_shared<const SafetensorsFile>(file));
     for (const auto& tensor : tensors)
-      if (!files.back().contains(tensor))
+      if (!file.contains(tensor))
         throw WeightError(weights_name,
-                          files.back().name() + ": tensor " + in_quotes(tensor) + " is missing, which " +
-                              source + " promises to be there",
-                          files.back().path());
+                          file.name() + ": tensor " + in_quotes(tensor) + " is missing, which " + source +
+                              " promises to be there",
+                          file.path());
   }
   return files;
 }
@@ -185,12 +199,11 @@ fs::path find_weight_file(const fs::path& folder, const WeightNames& names) {
   return {};
 }
 
-std::vector<SafetensorsFile> open_weight_files(const fs::path& path, const SafetensorsOptions& options,
-                                               const WeightNames& names) {
+Files open_weight_files(const fs::path& path, const SafetensorsOptions& options, const WeightNames& names) {
   std::error_code error;
   const fs::path file = fs::is_directory(path, error) ? find_in_folder(path, names) : path;
   if (is_index(file)) return open_shards(file, options);
-  return {SafetensorsFile::open(file, options)};
+  return {open_file(file, options)};
 }
 
 }  // namespace daguerre::weights

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -8,12 +9,12 @@
 
 namespace daguerre::weights {
 
-/// The files behind a network's weights: `path` is a safetensors file, an index of shards, or a component's
-/// folder in which the usual names are looked for. Every tensor that an index promises is in its shard.
-/// Throws what `StateDict::load` throws.
-std::vector<SafetensorsFile> open_weight_files(const std::filesystem::path& path,
-                                               const SafetensorsOptions& options,
-                                               const WeightNames& names = {});
+/// The files behind a network's weights: `path` is a safetensors or GGUF file, an index of shards, or a
+/// component's folder in which the usual names are looked for. Every tensor that an index promises is in its
+/// shard. Throws what `StateDict::load` throws.
+std::vector<std::shared_ptr<const TensorFile>> open_weight_files(const std::filesystem::path& path,
+                                                                 const SafetensorsOptions& options,
+                                                                 const WeightNames& names = {});
 
 /// The file or index that is taken in a component's folder; empty where there is none of these names.
 /// Throws ArgumentError for a variant that is no part of a name.

@@ -114,6 +114,12 @@ std::vector<Result> run_below(const fs::path& folder, const Options& options) {
   if (fs::exists(folder / "checkpoint.safetensors") && !test::golden_runs(folder).empty())
     return {
         guarded(case_name(folder), [&] { return with_bounds(run_single_file(folder, options), options); })};
+  if (const auto runs = gguf_runs(folder, options); !runs.empty()) {
+    std::vector<Result> results;
+    for (const auto& [label, run] : runs)
+      results.push_back(with_bounds(guarded(case_name(folder) + label, run), options));
+    return results;
+  }
   if (fs::exists(folder / "config.json") && !test::golden_runs(folder).empty())
     return {guarded(case_name(folder), [&] { return run_case(folder, options); })};
   if (fs::exists(folder / "case.json") && fs::exists(folder / "io.safetensors")) {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daguerre/config/config.hpp"
@@ -117,6 +119,10 @@ std::optional<Result> run_sampler(const std::filesystem::path& folder, const Con
 std::optional<Result> run_pictures(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
 Result run_single_file(const std::filesystem::path& folder, const Options& options);
+Result run_gguf_model(const std::filesystem::path& folder, const Options& options);
+/// What is to be run of a case of GGUF files or ggml's blocks: what to put behind the case's name, and how.
+std::vector<std::pair<std::string, std::function<Result()>>> gguf_runs(const std::filesystem::path& folder,
+                                                                       const Options& options);
 std::vector<Result> run_pipeline(const std::filesystem::path& folder, const Options& options);
 
 }  // namespace daguerre::conformance

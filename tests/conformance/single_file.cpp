@@ -26,10 +26,12 @@ class SingleFile {
     const auto* part = checkpoint_.find(name);
     if (part == nullptr) return;
     const models::ClipText<T> clip(models::ClipTextConfig::from(part->config), loader(*part));
-    const auto output = clip(context_, run_.file().read<std::int32_t>("in." + name + "_ids"));
+    const std::string ids = "in." + name + "_ids";
+    const auto output = clip(context_, run_.file().read<std::int32_t>(run_.has(ids) ? ids : "in.input_ids"));
     const auto& states = output.hidden_states;
     const auto& penultimate = states[states.size() - 2];
     compare(name + ".last_hidden_state", output.last_hidden_state, bounds::text_encoder);
+    compare("text_last_hidden_state", output.last_hidden_state, bounds::text_encoder);
     compare(name + ".penultimate", penultimate, bounds::text_encoder);
     compare(name + ".penultimate_normed", clip.final_layer_norm(context_, penultimate), bounds::text_encoder);
     compare(name + ".pooled", output.pooled, bounds::text_encoder);
@@ -85,11 +87,14 @@ class SingleFile {
 
 }  // namespace
 
-Result run_single_file(const fs::path& folder, const Options& options) {
+namespace {
+
+/// `lone`: the file need not be a whole model.
+Result run_checkpoint(const fs::path& folder, const char* name, bool lone, const Options& options) {
   Result result;
   for (const auto& run : recorded_runs(folder)) {
     // The recorded networks have other heads and groups than published ones, which their configurations say.
-    const auto checkpoint = weights::open_checkpoint(folder / "checkpoint.safetensors", {.configs = folder});
+    const auto checkpoint = weights::open_checkpoint(folder / name, {.configs = folder});
     SingleFile file(checkpoint, run, options);
     options.with_type([&]<class T>() {
       file.text<T>("text_encoder");
@@ -97,11 +102,21 @@ Result run_single_file(const fs::path& folder, const Options& options) {
       file.unet<T>();
       file.autoencoder<T>();
     });
-    const auto left = static_cast<double>(checkpoint.unknown.size() + checkpoint.missing.size());
+    const auto left = static_cast<double>(checkpoint.unknown.size() + (lone ? 0 : checkpoint.missing.size()));
     file.result.checks.push_back({"names not known, parts missing", {left, left}, 0.0});
     for (auto& check : file.result.checks) result.checks.push_back(std::move(check));
   }
   return result;
+}
+
+}  // namespace
+
+Result run_single_file(const fs::path& folder, const Options& options) {
+  return run_checkpoint(folder, "checkpoint.safetensors", false, options);
+}
+
+Result run_gguf_model(const fs::path& folder, const Options& options) {
+  return run_checkpoint(folder, "model.gguf", true, options);
 }
 
 }  // namespace daguerre::conformance

@@ -233,6 +233,14 @@ section_convert() {
   one_error 'nowhere/x.safetensors: the folder'
   run 1 daguerre convert sd1.safetensors x --tokenizer bare
   one_error 'no tokenizer.*vocab.json and merges.txt'
+  run 1 daguerre convert "$sd1" x.safetensors --type q8_0
+  one_error 'type is Q8_0.*GGUF'
+  run 0 daguerre convert "$sd1" sd1.gguf --type q8_0
+  run 0 daguerre inspect sd1.gguf
+  out_has 'sd1.gguf: Stable Diffusion 1 (sd1)'
+  out_has 'Q8_0'
+  run 0 daguerre convert sd1.gguf back.safetensors
+  absent x.safetensors
   run 2 daguerre convert "$sd1" x.safetensors --type f8
   one_error '--type'
   absent x.safetensors

@@ -8,6 +8,7 @@
 
 #include "daguerre/media/image.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
+#include "daguerre/weights/checkpoint.hpp"
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 #include "support/hostile.hpp"
@@ -78,9 +79,9 @@ class EmojiCopy {
 TEST_CASE("there are many malformed files", "[hostile]") {
   const auto model = EmojiCopy::original();
   std::size_t count = 0;
-  for (const auto& files : {hostile_safetensors(model), hostile_configs(model), hostile_tokenizers(model),
-                            hostile_tokenizer_json(model), hostile_indexes(), hostile_pictures(),
-                            hostile_png_text(), hostile_jpegs(), hostile_bmps()}) {
+  for (const auto& files : {hostile_safetensors(model), hostile_gguf(), hostile_configs(model),
+                            hostile_tokenizers(model), hostile_tokenizer_json(model), hostile_indexes(),
+                            hostile_pictures(), hostile_png_text(), hostile_jpegs(), hostile_bmps()}) {
     CHECK(files.size() >= 20);
     count += files.size();
   }
@@ -92,6 +93,16 @@ TEST_CASE("malformed safetensors files are refused at once", "[hostile]") {
   const auto files = hostile_safetensors(EmojiCopy::original());
   CHECK(files.size() >= 150);
   for (const auto& file : files) model.expect_refusal(file);
+}
+
+TEST_CASE("malformed GGUF files are refused at once", "[hostile]") {
+  const TempFolder folder;
+  const auto files = hostile_gguf();
+  CHECK(files.size() >= 150);
+  for (const auto& file : files) {
+    const auto path = folder.write("x.safetensors", file.content);
+    expect_refusal(file, [&] { (void)weights::open_checkpoint(path); });
+  }
 }
 
 TEST_CASE("malformed configurations are refused at once", "[hostile]") {

@@ -153,7 +153,7 @@ TEST_CASE("weights that cannot be read are refused", "[ops][weight]") {
       },
       {"[weight]", "24 bytes", "[2, 4]", "32"});
   expect_error<ArgumentError>([&] { Weight(source(DType::f16, {2, 3})); }, {"[weight]", "F16", "12"});
-  expect_error<ArgumentError>([&] { Weight(source(DType::f8_e4m3, {4, 6})); }, {"[weight]", "F8_E4M3"});
+  expect_error<ArgumentError>([&] { Weight(source(DType::q8_0, {4, 6})); }, {"[weight]", "Q8_0", "decoder"});
   expect_error<ArgumentError>([&] { Weight(source(DType::f64, {})); }, {"[weight]", "single number"});
   expect_error<ArgumentError>([] { Weight(std::vector<WeightSource>{}); }, {"[weight]", "no source"});
   const auto joined = [&] { Weight(std::vector{source(DType::f32, {2, 3}), source(DType::f32, {3, 2})}); };

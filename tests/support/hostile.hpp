@@ -10,12 +10,14 @@ namespace daguerre::test {
 /// A file that no reader may accept, made by a rule and always the same.
 struct HostileFile {
   std::string name;     ///< what is wrong with it
-  std::string path;     ///< the file of a Stable Diffusion folder whose place it takes; empty for pictures
+  std::string path;     ///< the file of a Stable Diffusion folder whose place it takes; empty for others
   std::string content;  ///< bytes
 };
 
 /// `model` is a valid folder of a Stable Diffusion model, whose files are taken apart.
 std::vector<HostileFile> hostile_safetensors(const std::filesystem::path& model);
+/// GGUF files by themselves, with no place in a model.
+std::vector<HostileFile> hostile_gguf();
 std::vector<HostileFile> hostile_configs(const std::filesystem::path& model);
 std::vector<HostileFile> hostile_indexes();
 std::vector<HostileFile> hostile_tokenizers(const std::filesystem::path& model);

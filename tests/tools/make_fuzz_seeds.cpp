@@ -47,6 +47,11 @@ void make_seeds(const fs::path& folder) {
       safetensors_text(R"({"__metadata__":{"a":"b"},"x":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]}})",
                        "1234"));
 
+  Corpus gguf(folder / "gguf_fuzz");
+  for (const auto& file : hostile_gguf()) gguf.add('\0' + file.content);
+  for (const auto& entry : fs::directory_iterator(golden("gguf/container")))
+    if (entry.path().extension() == ".gguf") gguf.add('\0' + read_file(entry.path()));
+
   Corpus configs(folder / "config_fuzz"), schedulers(folder / "scheduler_fuzz");
   for (const auto& file : hostile_configs(model))
     (file.path.starts_with("scheduler") ? schedulers : configs).add(file.content);

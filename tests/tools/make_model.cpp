@@ -22,7 +22,7 @@
 #include <daguerre/pipeline/model.hpp>
 #include <daguerre/weights/random_tensors.hpp>
 
-#include "weights/safetensors_stream.hpp"
+#include "weights/tensor_stream.hpp"
 
 namespace {
 

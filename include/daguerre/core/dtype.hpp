@@ -58,14 +58,70 @@ struct half {
   bool operator==(const half&) const = default;
 };
 
-/// Element types that files store, those of the safetensors format. All but F8_* have a C++ counterpart and
-/// can be converted to tensors.
-enum class DType { boolean, u8, i8, f8_e5m2, f8_e4m3, i16, u16, f16, bf16, i32, u32, f32, f64, i64, u64 };
+/// What files store: the element types of the safetensors format (f8_e4m3 is OCP's without infinities), and
+/// behind them ggml's blocks, in which some dozens of numbers share a scale. All can be converted to float.
+enum class DType {
+  boolean,
+  u8,
+  i8,
+  f8_e5m2,
+  f8_e4m3,
+  i16,
+  u16,
+  f16,
+  bf16,
+  i32,
+  u32,
+  f32,
+  f64,
+  i64,
+  u64,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq1_s,
+  iq1_m,
+  iq2_xxs,
+  iq2_xs,
+  iq2_s,
+  iq3_xxs,
+  iq3_s,
+  iq4_nl,
+  iq4_xs,
+  tq1_0,
+  tq2_0
+};
 
-/// The name used in files: "F32", "BF16", "BOOL" …
+/// Whether numbers of that type come in blocks.
+constexpr bool is_block(DType dtype) noexcept {
+  return dtype >= DType::q4_0;
+}
+/// The type of single elements: float32 for blocks, else `dtype` itself.
+constexpr DType element_type(DType dtype) noexcept {
+  return is_block(dtype) ? DType::f32 : dtype;
+}
+
+/// The name used in files: "F32", "BF16", "BOOL", "Q4_K" …
 std::string_view name(DType dtype);
-/// Bytes an element takes.
+/// Bytes an element takes. Throws ArgumentError for blocks, whose elements take no whole bytes.
 std::size_t size_of(DType dtype);
+
+/// What cannot be divided: a block, or a single element.
+struct BlockSize {
+  std::int64_t elements;
+  std::int64_t bytes;
+};
+BlockSize block_of(DType dtype);
+/// Bytes that `elements` take. Throws ArgumentError for a number that makes no whole blocks, or whose bytes
+/// exceed 63 bits.
+std::int64_t bytes_of(DType dtype, std::int64_t elements);
 
 /// The DType whose elements are of type T: float, double, bfloat16, half, std::int32_t or std::int64_t.
 template <class T>

@@ -25,7 +25,7 @@ class RowDecoder {
 /// A weight as it is stored, in a file's mapped pages as a rule: what reaches an engine, which converts it
 /// once, or at each product.
 struct WeightSource {
-  DType dtype = DType::f32;                     ///< of the elements, unless `decoder` says otherwise
+  DType dtype = DType::f32;                     ///< as it is stored
   Shape shape{0};                               ///< rows first: `[out, …]`
   std::span<const std::byte> bytes;             ///< row-major, at any address
   std::shared_ptr<const void> owner = nullptr;  ///< keeps `bytes`
@@ -45,12 +45,17 @@ struct WeightSource {
   }
 };
 
+/// A weight in ggml's blocks: `bytes` are whole blocks of type `dtype`, and `lead` elements of the first one
+/// come before the weight's. Rows may begin anywhere in a block. Throws ArgumentError for a type that is none
+/// of blocks, and for bytes that do not hold `shape`.
+WeightSource block_source(DType dtype, const Shape& shape, std::span<const std::byte> bytes,
+                          std::shared_ptr<const void> owner, Index lead = 0);
+
 /// What an engine packs: one source, or several whose rows lie one behind the other, as those of the
 /// queries', keys' and values' projections do in one product. Cheap to copy.
 class Weight {
  public:
-  /// Throws ArgumentError for a shape without rows, bytes that do not fill it, and elements of type F8_*,
-  /// which nothing decodes.
+  /// Throws ArgumentError for a shape without rows, bytes that do not fill it, and blocks without a decoder.
   Weight(WeightSource source)  // NOLINT(google-explicit-constructor): one of several is the common case
       : Weight(std::vector<WeightSource>{std::move(source)}) {}
   Weight(const Tensor<float>& tensor)  // NOLINT(google-explicit-constructor): as a host makes them

@@ -19,7 +19,7 @@ struct ComponentDescription {
   /// the original layout", "AutoencoderKL", "CLIPTextModel", "CompVis checkpoint", "LoRA" or "unknown".
   std::string class_name;
   bool class_guessed = false;
-  std::vector<std::string> files;   ///< the safetensors files, by path; none for schedulers and tokenizers
+  std::vector<std::string> files;   ///< the files of weights, by path; none for schedulers and tokenizers
   std::vector<TensorInfo> tensors;  ///< in the order of the data, file after file
   std::map<DType, std::size_t> dtype_counts;
   std::int64_t parameters = 0;  ///< elements of all tensors
@@ -30,15 +30,15 @@ struct ComponentDescription {
 
 /// What is in a file or folder.
 struct ModelDescription {
-  enum class Kind { safetensors_file, sharded_index, component_folder, model_folder };
+  enum class Kind { safetensors_file, gguf_file, sharded_index, component_folder, model_folder };
   Kind kind = Kind::safetensors_file;
   std::filesystem::path path;
   std::string class_name;  ///< of the pipeline in model_index.json; empty for other kinds
   std::vector<ComponentDescription> components;  ///< one, unless this is a model folder
 };
 
-/// Describes a safetensors file, an index of shards, the folder of one component, or a model folder (one with
-/// model_index.json). Only headers and configurations are read. Throws FileError and FormatError as
+/// Describes a safetensors or GGUF file, an index of shards, the folder of one component, or a model folder
+/// (one with model_index.json). Only headers and configurations are read. Throws FileError and FormatError as
 /// `StateDict::load` does; in a model folder what is wrong with a component goes into its `problem`.
 ModelDescription inspect(const std::filesystem::path& path, const SafetensorsOptions& options = {});
 

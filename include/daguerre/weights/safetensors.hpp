@@ -51,16 +51,15 @@ class SafetensorsFile final : public TensorFile {
   /// The raw bytes of a tensor, as stored; not aligned.
   std::span<const std::byte> bytes(const TensorInfo& info) const noexcept;
 
-  /// The same as a weight, which keeps the file open. Throws WeightError when the type cannot be converted
-  /// (F8).
+  /// The same as a weight, which keeps the file open.
   ops::WeightSource weight(const TensorInfo& info) const override;
   Tensor<float> floats(const TensorInfo& info, const MemoryPool* pool = nullptr) const override;
   void release_pages() const noexcept override;
   void release_pages(const TensorInfo& info) const noexcept override;
 
   /// A tensor converted to `T` (float, double, bfloat16, half, std::int32_t, std::int64_t). Booleans become 0
-  /// and 1, fractions are cut off for integer types. Throws WeightError when it is missing, its type cannot
-  /// be converted (F8), or an integer type cannot hold one of its values.
+  /// and 1, fractions are cut off for integer types. Throws WeightError when it is missing, or an integer
+  /// type cannot hold one of its values.
   template <class T>
   Tensor<T> read(std::string_view tensor_name) const;
   /// The same for an entry of this file, or for rows of one: shape and bytes are `info`'s. The storage comes

@@ -44,12 +44,12 @@ struct WeightNames {
 /// used from several threads.
 class StateDict {
  public:
-  /// `path` is a `.safetensors` file, a `.safetensors.index.json` of a sharded model, or a component's
-  /// folder, in which `names` are looked for: whole files and indexes of shards; where there are none, those
-  /// of the variants fp16, bf16 and fp32. Throws FileError when nothing is found (naming what was looked for;
-  /// where only pickle files — .bin, .ckpt, .pt, .pth — are present, saying how to convert them), FormatError
-  /// for malformed files (duplicate tensors, shards outside the index's folder), WeightError when a shard
-  /// lacks a tensor that the index promises.
+  /// `path` is a safetensors or GGUF file (told by what it begins with), a `.safetensors.index.json` of a
+  /// sharded model, or a component's folder, in which `names` are looked for: whole files and indexes of
+  /// shards; where there are none, those of the variants fp16, bf16 and fp32. Throws FileError when nothing
+  /// is found (naming what was looked for; where only pickle files — .bin, .ckpt, .pt, .pth — are present,
+  /// saying how to convert them), FormatError for malformed files (duplicate tensors, shards outside the
+  /// index's folder), WeightError when a shard lacks a tensor that the index promises.
   static StateDict load(const std::filesystem::path& path, const SafetensorsOptions& options = {},
                         const WeightNames& names = {});
   explicit StateDict(std::vector<SafetensorsFile> files);
@@ -79,9 +79,9 @@ class StateDict {
   /// The shape of a stored tensor; WeightError when missing. Does not count as asking for it.
   Shape shape(std::string_view name) const;
 
-  /// The elements of a tensor as they are stored, `find(name)->dtype` each, in the order of its shape; not
-  /// aligned. They are in the file; those of a transposed one are put into `scratch`. Throws WeightError when
-  /// missing. Does not count as asking for it.
+  /// The elements of a tensor as they are stored, `element_type(find(name)->dtype)` each, in the order of its
+  /// shape; not aligned. They are in the file; those of blocks and of a transposed one are put into
+  /// `scratch`. Throws WeightError when missing. Does not count as asking for it.
   std::span<const std::byte> bytes(std::string_view name, std::vector<std::byte>& scratch) const;
   /// As `release_pages`, for one tensor. Throws WeightError when it is missing.
   void release_pages(std::string_view name) const;

@@ -14,6 +14,8 @@
 namespace daguerre::weights {
 
 using daguerre::DType;
+using daguerre::element_type;
+using daguerre::is_block;
 using daguerre::name;
 using daguerre::size_of;
 
@@ -24,10 +26,11 @@ struct TensorInfo {
   Shape shape;
   std::size_t begin = 0;  ///< first byte, counted from where the file's data begin
   std::size_t end = 0;    ///< one past the last byte
+  Index lead = 0;         ///< of rows cut out of blocks: elements of the first block that come before them
 };
 
-/// Named tensors that are stored somewhere: in a safetensors file, or wherever a host keeps them. Immutable,
-/// and safe to use from several threads.
+/// Named tensors that are stored somewhere: in a safetensors or GGUF file, or wherever a host keeps them.
+/// Immutable, and safe to use from several threads.
 class TensorFile {
  public:
   virtual ~TensorFile() = default;

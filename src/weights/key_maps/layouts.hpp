@@ -35,6 +35,10 @@ bool is_open_clip(const StateDict& weights);
 StateDict from_open_clip(const StateDict& weights);
 std::vector<JoinedTensor> to_open_clip(const StateDict& weights);
 
+/// llama.cpp's T5 (`enc.blk.N.attn_q`, `token_embd`), of which the encoder's names are known.
+bool is_llama_t5(const StateDict& weights);
+StateDict from_llama_t5(const StateDict& weights);
+
 /// CompVis' and Stability's U-Net (`input_blocks.N.M`, `middle_block.M`, `output_blocks.N.M`).
 bool is_ldm_unet(const StateDict& weights);
 StateDict from_ldm_unet(const StateDict& weights);

@@ -1,6 +1,7 @@
-#include "weights/safetensors_stream.hpp"
+#include "weights/tensor_stream.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -12,7 +13,10 @@
 #include "core/stored_elements.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "weights/gguf_bytes.hpp"
+#include "weights/gguf_types.hpp"
 #include "weights/names.hpp"
+#include "weights/quantise.hpp"
 #include "weights/safetensors_header.hpp"
 
 namespace daguerre::weights {
@@ -101,11 +105,50 @@ void write_converted(OutputFile& file, const StreamedTensor& tensor, DType from,
   }
 }
 
+/// Rows in blocks. Those that are stored so are copied.
+void write_blocks(OutputFile& file, const StreamedTensor& tensor, const StateDict& weights,
+                  const std::string& name, const std::function<void(std::uint64_t)>& written) {
+  constexpr float largest = 65504.0f;  // a scale's
+  const Shape shape = weights.shape(name);
+  const auto source = weights.weight(name, shape);
+  if (source.dtype == tensor.dtype &&
+      source.bytes.size() == static_cast<std::size_t>(bytes_of(tensor.dtype, shape.size()))) {
+    file.write(source.bytes);
+    return written(source.bytes.size());
+  }
+  const ops::Weight stored(source);
+  const Index rows_at_a_time =
+      std::max<Index>(1, static_cast<Index>(elements_at_a_time) / std::max<Index>(1, stored.row_size()));
+  std::vector<float> values;
+  std::vector<std::byte> blocks;
+  for (Index row = 0; row < stored.rows(); row += rows_at_a_time) {
+    const Index end = std::min(stored.rows(), row + rows_at_a_time), count = (end - row) * stored.row_size();
+    values.resize(static_cast<std::size_t>(count));
+    stored.read(row, end, values.data());
+    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::fabs(value) <= largest; }))
+      throw WeightError(weights_name, "tensor " + in_quotes(tensor.name) +
+                                          " holds numbers that are too large for " +
+                                          std::string(weights::name(tensor.dtype)) + ", or no numbers");
+    blocks.resize(static_cast<std::size_t>(bytes_of(tensor.dtype, count)));
+    quantise(tensor.dtype, values, blocks);
+    file.write(blocks);
+    written(blocks.size());
+  }
+}
+
 void write_tensor(OutputFile& file, const StreamedTensor& tensor,
                   const std::function<void(std::uint64_t)>& written) {
+  if (is_block(tensor.dtype)) {
+    for (const auto& [weights, name] : tensor.sources) {
+      write_blocks(file, tensor, weights, name, written);
+      weights.release_pages(name);
+    }
+    return;
+  }
   for (const auto& [weights, name] : tensor.sources) {
     std::vector<std::byte> scratch;
-    write_converted(file, tensor, weights.find(name)->dtype, weights.bytes(name, scratch), written);
+    write_converted(file, tensor, element_type(weights.find(name)->dtype), weights.bytes(name, scratch),
+                    written);
     weights.release_pages(name);
   }
 }
@@ -113,13 +156,14 @@ void write_tensor(OutputFile& file, const StreamedTensor& tensor,
 }  // namespace
 
 bool is_convertible(DType dtype) {
-  return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+  return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 ||
+         dtype == DType::f8_e4m3 || dtype == DType::f8_e5m2;
 }
 
 std::uint64_t data_bytes(const std::vector<StreamedTensor>& tensors) {
   std::uint64_t result = 0;
   for (const auto& tensor : tensors)
-    result += static_cast<std::uint64_t>(tensor.shape.size()) * size_of(tensor.dtype);
+    result += static_cast<std::uint64_t>(bytes_of(tensor.dtype, tensor.shape.size()));
   return result;
 }
 
@@ -139,6 +183,28 @@ void stream_safetensors(const std::filesystem::path& path, std::vector<StreamedT
   OutputFile file(path);
   file.write(header_bytes(infos, metadata));
   for (const auto& tensor : tensors) write_tensor(file, tensor, written);
+  file.close();
+}
+
+void stream_gguf(const std::filesystem::path& path, std::vector<StreamedTensor> tensors,
+                 const std::map<std::string, GgufMetadata>& metadata,
+                 const std::function<void(std::uint64_t)>& written) {
+  std::sort(tensors.begin(), tensors.end(),
+            [](const StreamedTensor& a, const StreamedTensor& b) { return a.name < b.name; });
+  std::vector<TensorInfo> infos;
+  std::size_t end = 0;
+  for (const auto& tensor : tensors) {
+    const std::size_t begin = aligned(end, default_gguf_alignment);
+    end = begin + static_cast<std::size_t>(bytes_of(tensor.dtype, tensor.shape.size()));
+    infos.push_back({tensor.name, tensor.dtype, tensor.shape, begin, end});
+  }
+  constexpr std::array<std::byte, default_gguf_alignment> zeros{};
+  OutputFile file(path);
+  file.write(gguf_header_bytes(infos, metadata, default_gguf_alignment));
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    write_tensor(file, tensors[i], written);
+    file.write(std::span(zeros).first(aligned(infos[i].end, default_gguf_alignment) - infos[i].end));
+  }
   file.close();
 }
 

@@ -1,0 +1,2 @@
+#define DAGUERRE_BLOCKS baseline
+#include "ops/blocks/blocks_impl.hpp"
