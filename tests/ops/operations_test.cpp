@@ -97,8 +97,10 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   expect_asked("modulated_layer_norm", [&](const Context& c) {
     return ops::modulated_layer_norm<T>(c, tokens, {parts, 2}, {parts, 0}, 1e-5f);
   });
-  expect_asked("norm_heads", [&](const Context& c) {
-    return ops::norm_heads(c, ops::TokenView<T>::all(qkv), 4, ops::HeadNorm{});
+  const ops::HeadNorm norm;
+  const ops::HeadStream<T> stream{ops::TokenView<T>::all(qkv), &norm};
+  expect_asked("join_heads", [&](const Context& c) {
+    return ops::join_heads<T>(c, std::array{stream, stream}, 4);
   });
   expect_asked("gated_activation",
                [&](const Context& c) { return ops::gated_activation(c, qkv, ops::Activation::gelu); });
