@@ -1,7 +1,5 @@
-#include <algorithm>
-#include <vector>
-
 #include "daguerre/nn/ada_norm-inl.hpp"
+#include "daguerre/ops/host_values.hpp"
 
 namespace daguerre::nn {
 namespace {
@@ -24,11 +22,11 @@ Tensor<float> TimestepLabelEmbedding::operator()(const ops::Context& context,
   if (timesteps.size() != 1 && timesteps.size() != batch)
     throw ArgumentError("timestep_embedding", std::to_string(timesteps.size()) + " timesteps for " +
                                                   std::to_string(batch) + " class labels");
-  const auto sinusoid = ops::timestep_embedding(timesteps, sinusoid_width, options_.timestep);
-  auto embedded = timestep_embedder_(context, sinusoid);
-  if (timesteps.size() != batch)
-    embedded = concat_leading<float>(std::vector<Tensor<float>>(batch, embedded));
-  return ops::add(context, embedded, ops::embedding_lookup(embedding_table_, class_labels));
+  const auto sinusoid = ops::timestep_embedding(context, timesteps, sinusoid_width, options_.timestep);
+  const auto embedded = timestep_embedder_(context, sinusoid);
+  const auto labels = ops::embedding_lookup(context, embedding_table_, class_labels);
+  return timesteps.size() == batch ? ops::add(context, embedded, labels)
+                                   : ops::add_to_each(context, labels, embedded[0]);
 }
 
 bool TimestepLabelEmbedding::same_weights(const Loader& a, const Loader& b, const Options& options) {
@@ -43,7 +41,7 @@ bool TimestepLabelEmbedding::same_weights(const Loader& a, const Loader& b, cons
   // All are read, also behind a difference: what is not asked for would be reported as unused.
   for (const auto& [name, shape] : tensors) {
     const auto left = a.tensor(name, shape), right = b.tensor(name, shape);
-    same = std::equal(left.span().begin(), left.span().end(), right.span().begin()) && same;
+    same = ops::same_values(left, right) && same;
   }
   return same;
 }

@@ -1,32 +1,17 @@
 #include "daguerre/nn/text_time_embedding.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "daguerre/nn/attention.hpp"
+#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/rearrange.hpp"
+#include "daguerre/ops/reduce.hpp"
 
 namespace daguerre::nn {
 namespace {
 
 constexpr float epsilon = 1e-5f;
-
-/// `[N, 1 + S, C]`: the mean of the tokens plus `position[C]`, then the tokens `[N, S, C]`.
-Tensor<float> with_mean(const Tensor<float>& tokens, const Tensor<float>& position) {
-  const Index batch = tokens.dim(0), length = tokens.dim(1), width = tokens.dim(2);
-  Tensor<float> result({batch, 1 + length, width});
-  for (Index n = 0; n < batch; ++n) {
-    const float* from = tokens.data() + n * length * width;
-    float* to = result.data() + n * (1 + length) * width;
-    for (Index c = 0; c < width; ++c) {
-      double sum = 0.0;
-      for (Index s = 0; s < length; ++s) sum += static_cast<double>(from[s * width + c]);
-      to[c] = static_cast<float>(sum / static_cast<double>(length)) + position.data()[c];
-    }
-    std::copy_n(from, length * width, to + width);
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -53,11 +38,11 @@ Tensor<float> TextTimeEmbedding::operator()(const ops::Context& context, const T
     throw ArgumentError("text_time_embedding", "states " + to_string(states.shape()) + ", expected [N, S, " +
                                                    std::to_string(encoder_dim_) + "]");
   const Index batch = states.dim(0);
-  const auto tokens = with_mean(norm1_.apply<float>(context, states), positional_embedding_);
-  Tensor<float> mean({batch, 1, encoder_dim_});
-  for (Index n = 0; n < batch; ++n)
-    std::copy_n(tokens.data() + n * tokens.dim(1) * encoder_dim_, encoder_dim_,
-                mean.data() + n * encoder_dim_);
+  const auto normed = norm1_.apply<float>(context, states);
+  const auto mean =
+      ops::add_to_each(context, ops::mean(context, normed, 1), positional_embedding_.reshape({encoder_dim_}))
+          .reshape({batch, 1, encoder_dim_});
+  const auto tokens = ops::concat<float>(context, std::array{mean, normed}, 1);
 
   const auto q = q_proj_(context, mean), kv = kv_proj_(context, tokens);
   using View = ops::TokenView<float>;

@@ -29,6 +29,12 @@ Activation parse_activation(std::string_view name, std::string_view who) {
 
 Tensor<float> activate(const Context& context, const Tensor<float>& x, Activation activation) {
   const Profile::Scope scope(context, OpKind::activation);
+  return with_operations(context,
+                         [&](const Operations& engine) { return engine.activate(context, x, activation); });
+}
+
+Tensor<float> Operations::activate(const Context& context, const Tensor<float>& x,
+                                   Activation activation) const {
   auto y = context.empty<float>(x.shape());
   parallel_for(context.threads, x.size(), 4096, [&](Index begin, Index end) {
     kernels::active().activate(x.data() + begin, y.data() + begin, end - begin, activation);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "daguerre/ops/embedding-inl.hpp"
 
@@ -19,13 +20,17 @@ float exp_of_reference(float x) {
   return std::ldexp(1.0f + std::fma(r * r, p, r), static_cast<int>(n));
 }
 
+void check_timestep_embedding(Index width, const TimestepEmbeddingOptions& options) {
+  if (width < 2 || options.freq_shift >= static_cast<float>(width / 2))
+    throw ArgumentError("timestep_embedding", "a width of " + std::to_string(width) + " is too small");
+}
+
 }  // namespace
 
 Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
                                  const TimestepEmbeddingOptions& options) {
+  check_timestep_embedding(width, options);
   const Index half_width = width / 2;
-  if (half_width < 1 || options.freq_shift >= static_cast<float>(half_width))
-    throw ArgumentError("timestep_embedding", "a width of " + std::to_string(width) + " is too small");
   auto result = Tensor<float>::zeros({static_cast<Index>(timesteps.size()), width});
   const float divisor = static_cast<float>(half_width) - options.freq_shift;
   // The reference multiplies by -ln(max_period) as a Python float cast to float32, then divides, then takes
@@ -39,6 +44,48 @@ Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
       row[options.flip_sin_to_cos ? i + half_width : i] = std::sin(angle);
       row[options.flip_sin_to_cos ? i : i + half_width] = std::cos(angle);
     }
+  }
+  return result;
+}
+
+Tensor<float> timestep_embedding(const Context& context, std::span<const float> timesteps, Index width,
+                                 const TimestepEmbeddingOptions& options) {
+  const Profile::Scope scope(context, OpKind::embedding);
+  check_timestep_embedding(width, options);
+  return with_operations(context, [&](const Operations& engine) {
+    return engine.timestep_embedding(context, timesteps, width, options);
+  });
+}
+
+Tensor<float> Operations::timestep_embedding(const Context&, std::span<const float> timesteps, Index width,
+                                             const TimestepEmbeddingOptions& options) const {
+  return ops::timestep_embedding(timesteps, width, options);
+}
+
+Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
+                                const Tensor<float>& frequencies, bool flip_sin_to_cos) {
+  const Profile::Scope scope(context, OpKind::embedding);
+  if (frequencies.rank() != 1)
+    throw ArgumentError("fourier_embedding",
+                        "frequencies " + to_string(frequencies.shape()) + ", expected a vector");
+  return with_operations(context, [&](const Operations& engine) {
+    return engine.fourier_embedding(context, times, frequencies, flip_sin_to_cos);
+  });
+}
+
+Tensor<float> Operations::fourier_embedding(const Context&, std::span<const float> times,
+                                            const Tensor<float>& frequencies, bool flip_sin_to_cos) const {
+  const Index half = frequencies.size();
+  Tensor<float> result({static_cast<Index>(times.size()), 2 * half});
+  float* out = result.data();
+  for (const float time : times) {
+    for (Index i = 0; i < half; ++i) {
+      const float angle = time * frequencies.data()[i] * 2.0f * std::numbers::pi_v<float>;
+      const float sine = std::sin(angle), cosine = std::cos(angle);
+      out[i] = flip_sin_to_cos ? cosine : sine;
+      out[half + i] = flip_sin_to_cos ? sine : cosine;
+    }
+    out += 2 * half;
   }
   return result;
 }
@@ -77,5 +124,8 @@ template class EmbeddingTable<bfloat16>;
 
 template Tensor<float> embedding_lookup(const Tensor<float>&, std::span<const std::int32_t>);
 template Tensor<bfloat16> embedding_lookup(const Tensor<bfloat16>&, std::span<const std::int32_t>);
+template Tensor<float> embedding_lookup(const Context&, const Tensor<float>&, std::span<const std::int32_t>);
+template Tensor<bfloat16> embedding_lookup(const Context&, const Tensor<bfloat16>&,
+                                           std::span<const std::int32_t>);
 
 }  // namespace daguerre::ops

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "daguerre/ops/engine.hpp"
 #include "daguerre/ops/profile.hpp"
 
 namespace daguerre::ops {
@@ -45,7 +46,6 @@ std::vector<Taps> doubling(Index size, Border border) {
 
 Tensor<float> resampled(const Context& context, const Tensor<float>& x, const std::vector<Taps>& down,
                         const std::vector<Taps>& across) {
-  const Profile::Scope scope(context, OpKind::resample);
   const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
   const auto height = static_cast<Index>(down.size()), width = static_cast<Index>(across.size());
   auto y = context.empty<float>({x.dim(0), height, width, channels});
@@ -77,12 +77,25 @@ void check(const char* who, const Tensor<float>& x, Index least) {
 }  // namespace
 
 Tensor<float> fir_downsample(const Context& context, const Tensor<float>& x, Border border) {
+  const Profile::Scope scope(context, OpKind::resample);
   check("fir_downsample", x, 2);
+  return with_operations(context,
+                         [&](const Operations& engine) { return engine.fir_downsample(context, x, border); });
+}
+
+Tensor<float> Operations::fir_downsample(const Context& context, const Tensor<float>& x,
+                                         Border border) const {
   return resampled(context, x, halving(x.dim(1), border), halving(x.dim(2), border));
 }
 
 Tensor<float> fir_upsample(const Context& context, const Tensor<float>& x, Border border) {
+  const Profile::Scope scope(context, OpKind::resample);
   check("fir_upsample", x, border == Border::zeros ? 1 : 2);
+  return with_operations(context,
+                         [&](const Operations& engine) { return engine.fir_upsample(context, x, border); });
+}
+
+Tensor<float> Operations::fir_upsample(const Context& context, const Tensor<float>& x, Border border) const {
   return resampled(context, x, doubling(x.dim(1), border), doubling(x.dim(2), border));
 }
 

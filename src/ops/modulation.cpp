@@ -9,10 +9,17 @@ Tensor<float> add_gated(const Context& context, const Tensor<float>& residual, c
   detail::check_tokens(x, who);
   if (!(x.shape() == residual.shape()))
     throw ArgumentError(who, to_string(residual.shape()) + " and " + to_string(x.shape()));
+  detail::check_chunk(gate, x, who);
+  return with_operations(
+      context, [&](const Operations& engine) { return engine.add_gated(context, residual, gate, x); });
+}
+
+Tensor<float> Operations::add_gated(const Context& context, const Tensor<float>& residual,
+                                    const ChannelChunk& gate, const Tensor<float>& x) const {
   const Index length = x.dim(1), channels = x.dim(2);
   auto y = context.empty<float>(x.shape());
   for (Index n = 0; n < x.dim(0); ++n) {
-    const float* factor = detail::chunk_row(gate, x, n, who);
+    const float* factor = detail::chunk_row(gate, x, n);
     parallel_for(context.threads, length, 16, [&](Index begin, Index end) {
       for (Index row = n * length + begin; row < n * length + end; ++row) {
         const float *a = residual.data() + row * channels, *b = x.data() + row * channels;

@@ -32,6 +32,12 @@ std::vector<Between> linear_points(Index in_size, Index out_size) {
 Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height, Index width) {
   const Profile::Scope scope(context, OpKind::resample);
   detail::check_resampling("resize_bilinear", x, height, width);
+  return with_operations(
+      context, [&](const Operations& engine) { return engine.resize_bilinear(context, x, height, width); });
+}
+
+Tensor<float> Operations::resize_bilinear(const Context& context, const Tensor<float>& x, Index height,
+                                          Index width) const {
   const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
   auto y = context.empty<float>({x.dim(0), height, width, channels});
   const auto down = linear_points(rows, height), across = linear_points(columns, width);
@@ -58,6 +64,11 @@ Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) {
   const Profile::Scope scope(context, OpKind::resample);
   if (x.rank() != 4)
     throw ArgumentError("average_pool_2x2", "input " + to_string(x.shape()) + ", expected [N, H, W, C]");
+  return with_operations(context,
+                         [&](const Operations& engine) { return engine.average_pool_2x2(context, x); });
+}
+
+Tensor<float> Operations::average_pool_2x2(const Context& context, const Tensor<float>& x) const {
   const Index height = x.dim(1) / 2, width = x.dim(2) / 2, channels = x.dim(3);
   auto y = context.empty<float>({x.dim(0), height, width, channels});
   parallel_for(context.threads, x.dim(0) * height, 4, [&](Index begin, Index end) {

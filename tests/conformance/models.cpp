@@ -94,7 +94,7 @@ void run_vq_model(const fs::path& folder, const Config& config, const ops::Conte
       result.checks.push_back(
           {"indices" + run.label(),
            test::difference(codes.template to<float>().reshape({-1}), expected.template to<float>()), 0.0});
-      compare<T>(result, run, "quantized", model.vectors(codes), bounds::autoencoder);
+      compare<T>(result, run, "quantized", model.vectors(context, codes), bounds::autoencoder);
     }
     compare<T>(result, run, "decoded", model.decode(context, latents), bounds::autoencoder);
     compare<T>(result, run, "decoded_not_quantized", model.decode(context, latents, false),
@@ -126,7 +126,7 @@ void run_autoencoder(const fs::path& folder, const Config& config, const ops::Co
       };
       check("mean", latents.mean);
       check("logvar", latents.logvar);
-      check("std", latents.std());
+      check("std", latents.std(context));
       if (run.has("out.tiled")) check("tiled", vae.encode_tiled(context, sample, tiling).mean);
     }
     if (run.has("in.latents")) {

@@ -267,11 +267,11 @@ TEST_CASE("rows of a mapped table are those of a packed one", "[ops][weight]") {
   for (const auto placement : {WeightPlacement::packed, WeightPlacement::mapped}) {
     context.placement = placement;
     const EmbeddingTable<float> table(context, stored(values.to<half>()));
-    CHECK(same(table(ids), embedding_lookup(values.to<half>().to<float>(), ids)));
+    CHECK(same(table(context, ids), embedding_lookup(values.to<half>().to<float>(), ids)));
     const EmbeddingTable<bfloat16> rounded(context, stored(values));
-    CHECK(same(rounded(ids), embedding_lookup(values.to<bfloat16>(), ids)));
-    expect_error<ArgumentError>([&] { table(bad); }, {"id 50", "50 rows"});
-    expect_error<ArgumentError>([&] { table(negative); }, {"id -1"});
+    CHECK(same(rounded(context, ids), embedding_lookup(values.to<bfloat16>(), ids)));
+    expect_error<ArgumentError>([&] { table(context, bad); }, {"id 50", "50 rows"});
+    expect_error<ArgumentError>([&] { table(context, negative); }, {"id -1"});
   }
   expect_error<ArgumentError>(
       [&] {

@@ -1,40 +1,18 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "daguerre/nn/added_kv_attention.hpp"
 #include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 
 namespace daguerre::nn {
 namespace detail {
 
 inline constexpr float added_kv_epsilon = 1e-5f;
 inline constexpr int cross_norm_groups = 32;
-
-/// `[N, A, C]` and `[N, B, C]`, one behind the other: `[N, A + B, C]`.
-template <class T>
-Tensor<T> joined_tokens(const ops::Context& context, const Tensor<T>& a, const Tensor<T>& b) {
-  const Index batch = a.dim(0), first = a.size() / batch, second = b.size() / batch;
-  auto result = context.empty<T>({batch, a.dim(1) + b.dim(1), a.dim(2)});
-  T* out = result.data();
-  for (Index n = 0; n < batch; ++n) {
-    out = std::copy_n(a.data() + n * first, first, out);
-    out = std::copy_n(b.data() + n * second, second, out);
-  }
-  return result;
-}
-
-/// `bias[N, S]` with `more` zeros behind each row.
-inline Tensor<float> padded_bias(const Tensor<float>& bias, Index more) {
-  const Index batch = bias.dim(0), length = bias.dim(1);
-  auto result = Tensor<float>::zeros({batch, length + more});
-  for (Index n = 0; n < batch; ++n)
-    std::copy_n(bias.data() + n * length, length, result.data() + n * (length + more));
-  return result;
-}
 
 }  // namespace detail
 
@@ -84,8 +62,13 @@ Tensor<float> AddedKvAttention<T>::operator()(const ops::Context& context, const
   const auto normed = group_norm_.apply<T>(context, pixels);
   auto kv = add_kv_proj_(context, norm_cross_ ? (*norm_cross_)(context, states) : states);
   Tensor<float> bias;
-  if (key_bias != nullptr) bias = to_kv_ ? detail::padded_bias(*key_bias, pixels.dim(1)) : *key_bias;
-  if (to_kv_) kv = detail::joined_tokens(context, kv, (*to_kv_)(context, normed));
+  if (key_bias != nullptr) bias = *key_bias;
+  if (to_kv_) {
+    kv = ops::concat<T>(context, std::array{kv, (*to_kv_)(context, normed)}, 1);
+    if (key_bias != nullptr)  // all pixels are looked at
+      bias = ops::concat<float>(
+          context, std::array{bias, ops::full(context, {pixels.dim(0), pixels.dim(1)}, 0.0f)}, 1);
+  }
 
   const auto q = to_q_(context, normed);
   const Index inner = options_.heads * options_.head_dim;

@@ -6,6 +6,7 @@
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/fir.hpp"
 #include "daguerre/ops/norm-inl.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 #include "daguerre/ops/resample-inl.hpp"
 
 namespace daguerre::nn {
@@ -54,14 +55,9 @@ Tensor<T> ResnetBlock2D<T>::normed_again(const ops::Context& context, const Tens
   const auto projected = (*time_emb_proj_)(
       context, options_.skip_time_act ? *temb : ops::activate(context, *temb, options_.non_linearity));
   if (!options_.scale_shift) return norm2_.template apply<T>(context, hidden, {.channel_bias = &projected});
-  const Index channels = options_.out_channels, batch = projected.dim(0);
-  Tensor<float> scale({batch, channels}), shift({batch, channels});
-  for (Index n = 0; n < batch; ++n) {
-    const float* row = projected.data() + n * 2 * channels;
-    std::copy_n(row, channels, scale.data() + n * channels);
-    std::copy_n(row + channels, channels, shift.data() + n * channels);
-  }
-  return norm2_.template apply<T>(context, hidden, {.channel_scale = &scale, .channel_shift = &shift});
+  const auto modulation = ops::chunk(context, projected, 2, -1);
+  return norm2_.template apply<T>(context, hidden,
+                                  {.channel_scale = &modulation[0], .channel_shift = &modulation[1]});
 }
 
 template <class T>

@@ -19,9 +19,17 @@ struct TimestepEmbeddingOptions {
 
 /// Sinusoidal embedding of timesteps, `[N]` to `[N, width]`; an odd width is padded with one zero (Vaswani et
 /// al. 2017, sec. 3.5; diffusers' get_timestep_embedding). Computed in float32 step by step, as the reference
-/// does: at t near 1000 float64 would differ by 6e-5.
+/// does: at t near 1000 float64 would differ by 6e-5. With a context its engine makes it.
 Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
                                  const TimestepEmbeddingOptions& options = {});
+Tensor<float> timestep_embedding(const Context& context, std::span<const float> timesteps, Index width,
+                                 const TimestepEmbeddingOptions& options = {});
+
+/// sin and cos of 2 pi time * frequency, `[N]` to `[N, 2 F]`, for `frequencies[F]`: sines first unless
+/// flipped (Tancik et al. 2020; diffusers' GaussianFourierProjection). In float32 step by step, as the
+/// reference does it: the angles are large. Throws ArgumentError unless there is a vector of frequencies.
+Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
+                                const Tensor<float>& frequencies, bool flip_sin_to_cos);
 
 /// Fixed positions of the patches of a `height` x `width` grid, row after row, `[height * width, channels]`;
 /// `channels` is a multiple of 4: sines, then cosines of the column's angles, then of the row's (diffusers'
@@ -30,9 +38,12 @@ Tensor<float> timestep_embedding(std::span<const float> timesteps, Index width,
 Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Index base_size,
                                   double interpolation_scale = 1.0);
 
-/// Rows `ids` of `table[V, C]`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table.
+/// Rows `ids` of `table[V, C]`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table. With
+/// a context its engine gathers them.
 template <class T>
 Tensor<T> embedding_lookup(const Tensor<T>& table, std::span<const std::int32_t> ids);
+template <class T>
+Tensor<T> embedding_lookup(const Context& context, const Tensor<T>& table, std::span<const std::int32_t> ids);
 
 /// A table `[V, C]` whose rows are looked up: a tensor of T or, where weights are mapped, as it is stored.
 template <class T>
@@ -41,7 +52,7 @@ class EmbeddingTable {
   /// Throws ArgumentError for a weight that is no matrix.
   EmbeddingTable(const Context& context, const Weight& table);
   /// Rows `ids`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table.
-  Tensor<T> operator()(std::span<const std::int32_t> ids) const;
+  Tensor<T> operator()(const Context& context, std::span<const std::int32_t> ids) const;
 
  private:
   Tensor<T> table_;  ///< empty where it is mapped

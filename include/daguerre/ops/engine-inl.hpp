@@ -2,6 +2,7 @@
 
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/engine.hpp"
+#include "daguerre/ops/operations-inl.hpp"
 
 namespace daguerre::ops {
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daguerre/ops/activation.hpp"
+#include "daguerre/ops/operations.hpp"
 #include "daguerre/ops/weight_source.hpp"
 
 namespace daguerre::ops {
@@ -89,13 +90,13 @@ struct AttentionArguments {
   }
 };
 
-/// The heavy operations for one element type. In bfloat16 only what is multiplied is rounded: the results of
-/// convolutions, and the sums that run through a network, stay float32. Rounding those too would nearly
-/// double the error.
+/// The operations for one element type: the heavy ones, which take nearly all the time and which an engine
+/// must have, and those between them, which the host does where it does not. In bfloat16 only what is
+/// multiplied is rounded: the results of convolutions, and the sums that run through a network, stay float32.
+/// Rounding those too would nearly double the error.
 template <class T>
-class EngineFor {
+class EngineFor : public OperationsFor<T> {
  public:
-  virtual ~EngineFor() = default;
   /// `weight[out, in]`, `bias[out]` or empty. Throws ArgumentError when the shapes do not fit.
   /// Packing is divided among the context's threads; where its placement is `packed`, the weight's sources
   /// are released behind it, where it is `mapped` the layer keeps them.
@@ -111,13 +112,11 @@ class EngineFor {
   virtual Tensor<T> attention(const Context& context, const AttentionArguments<T>& arguments) const = 0;
 };
 
-/// Runs the operations that take nearly all the time, for the element types whose EngineFor it has as a
-/// public base beside this one: the library's engines for float and bfloat16, a host's for what it likes.
-/// Networks multiply in float, too, whatever their own type. Immutable; one serves any number of networks and
-/// threads.
-class Engine {
+/// Runs the operations of networks, for the element types whose EngineFor it has as a public base beside this
+/// one: the library's engines for float and bfloat16, a host's for what it likes. Networks multiply in float,
+/// too, whatever their own type. Immutable; one serves any number of networks and threads.
+class Engine : public Operations {
  public:
-  virtual ~Engine() = default;
   virtual std::string_view name() const noexcept = 0;
   /// The version of what it multiplies with: "3.4.0". Empty where that says nothing.
   virtual std::string version() const { return {}; }
@@ -136,6 +135,18 @@ class Engine {
  private:
   [[noreturn]] void refuse(const std::type_info& type) const;
 };
+
+/// What the context's engine does for T; nullptr where that is nothing, or there is no engine.
+template <class T>
+const EngineFor<T>* engine_for(const Context& context) noexcept {
+  return context.engine ? context.engine->find<T>() : nullptr;
+}
+
+/// Calls `run` with the operations of the context's engine, or with the host's where there is none.
+template <class F>
+auto with_operations(const Context& context, const F& run) {
+  return context.engine ? run(static_cast<const Operations&>(*context.engine)) : run(Operations());
+}
 
 /// The engines compiled in, best first: "onednn" where present, "native" always. As
 /// EngineRegistry::standard() says, and makes them.

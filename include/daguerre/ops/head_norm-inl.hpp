@@ -39,15 +39,11 @@ RowScale row_scale(const T* row, Index size, const HeadNorm& norm) {
 
 }  // namespace detail
 
+namespace host {
+
 template <class T>
 Tensor<T> norm_heads(const Context& context, const TokenView<T>& tokens, Index head_dim,
                      const HeadNorm& norm) {
-  const Profile::Scope scope(context, OpKind::layer_norm);
-  if (head_dim < 1 || tokens.width % head_dim != 0)
-    throw ArgumentError("norm_heads", std::to_string(tokens.width) + " columns do not split into heads of " +
-                                          std::to_string(head_dim));
-  detail::check_head_size(norm.gamma, head_dim, "gamma");
-  detail::check_head_size(norm.beta, head_dim, "beta");
   const auto or_else = [&](const Tensor<float>& vector, float value) {
     if (vector.empty()) return std::vector<float>(static_cast<std::size_t>(head_dim), value);
     return std::vector<float>(vector.data(), vector.data() + head_dim);
@@ -69,6 +65,21 @@ Tensor<T> norm_heads(const Context& context, const TokenView<T>& tokens, Index h
       }
   });
   return result;
+}
+
+}  // namespace host
+
+template <class T>
+Tensor<T> norm_heads(const Context& context, const TokenView<T>& tokens, Index head_dim,
+                     const HeadNorm& norm) {
+  const Profile::Scope scope(context, OpKind::layer_norm);
+  if (head_dim < 1 || tokens.width % head_dim != 0)
+    throw ArgumentError("norm_heads", std::to_string(tokens.width) + " columns do not split into heads of " +
+                                          std::to_string(head_dim));
+  detail::check_head_size(norm.gamma, head_dim, "gamma");
+  detail::check_head_size(norm.beta, head_dim, "beta");
+  if (const auto* engine = engine_for<T>(context)) return engine->norm_heads(context, tokens, head_dim, norm);
+  return host::norm_heads(context, tokens, head_dim, norm);
 }
 
 extern template Tensor<float> norm_heads(const Context&, const TokenView<float>&, Index, const HeadNorm&);

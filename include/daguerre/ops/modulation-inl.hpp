@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "daguerre/ops/detail/rows-inl.hpp"
+#include "daguerre/ops/engine.hpp"
 #include "daguerre/ops/modulation.hpp"
 #include "daguerre/ops/profile.hpp"
 
@@ -14,8 +15,8 @@ inline void check_tokens(const Tensor<float>& x, const char* who) {
   if (x.rank() != 3) throw ArgumentError(who, "input " + to_string(x.shape()) + ", expected [N, L, C]");
 }
 
-/// The chunk's C values for image `n` of `x[N, L, C]`.
-inline const float* chunk_row(const ChannelChunk& chunk, const Tensor<float>& x, Index n, const char* who) {
+/// Throws ArgumentError where the chunk has not C values for each image of `x[N, L, C]`.
+inline void check_chunk(const ChannelChunk& chunk, const Tensor<float>& x, const char* who) {
   const Index channels = x.dim(2);
   const auto& tensor = chunk.tensor;
   const bool fits = tensor.rank() == 2 && tensor.dim(0) == x.dim(0) && chunk.index >= 0 &&
@@ -23,23 +24,26 @@ inline const float* chunk_row(const ChannelChunk& chunk, const Tensor<float>& x,
   if (!fits)
     throw ArgumentError(who, "part " + std::to_string(chunk.index) + " of " + to_string(tensor.shape()) +
                                  " beside an input " + to_string(x.shape()));
-  return tensor.data() + n * tensor.dim(1) + chunk.index * channels;
+}
+
+/// The chunk's C values for image `n` of `x[N, L, C]`.
+inline const float* chunk_row(const ChannelChunk& chunk, const Tensor<float>& x, Index n) {
+  return chunk.tensor.data() + n * chunk.tensor.dim(1) + chunk.index * x.dim(2);
 }
 
 }  // namespace detail
 
+namespace host {
+
 template <class T>
 Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x, const ChannelChunk& scale,
                                const ChannelChunk& shift, float epsilon) {
-  constexpr const char* who = "modulated_layer_norm";
-  const Profile::Scope scope(context, OpKind::layer_norm);
-  detail::check_tokens(x, who);
   const Index length = x.dim(1), channels = x.dim(2);
   auto y = context.empty<T>(x.shape());
   std::vector<float> gamma(static_cast<std::size_t>(channels));
   for (Index n = 0; n < x.dim(0); ++n) {
-    const float* factor = detail::chunk_row(scale, x, n, who);
-    const float* beta = detail::chunk_row(shift, x, n, who);
+    const float* factor = detail::chunk_row(scale, x, n);
+    const float* beta = detail::chunk_row(shift, x, n);
     std::transform(factor, factor + channels, gamma.begin(), [](float value) { return 1.0f + value; });
     parallel_for(context.threads, length, 16, [&](Index begin, Index end) {
       const Index offset = (n * length + begin) * channels;
@@ -48,6 +52,21 @@ Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x, c
     });
   }
   return y;
+}
+
+}  // namespace host
+
+template <class T>
+Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x, const ChannelChunk& scale,
+                               const ChannelChunk& shift, float epsilon) {
+  constexpr const char* who = "modulated_layer_norm";
+  const Profile::Scope scope(context, OpKind::layer_norm);
+  detail::check_tokens(x, who);
+  detail::check_chunk(scale, x, who);
+  detail::check_chunk(shift, x, who);
+  if (const auto* engine = engine_for<T>(context))
+    return engine->modulated_layer_norm(context, x, scale, shift, epsilon);
+  return host::modulated_layer_norm<T>(context, x, scale, shift, epsilon);
 }
 
 extern template Tensor<float> modulated_layer_norm(const Context&, const Tensor<float>&, const ChannelChunk&,

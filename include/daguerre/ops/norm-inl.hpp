@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "daguerre/ops/detail/rows-inl.hpp"
+#include "daguerre/ops/engine.hpp"
 #include "daguerre/ops/norm.hpp"
 #include "daguerre/ops/profile.hpp"
 
@@ -58,23 +60,13 @@ ChannelMoments channel_moments(const Context& context, const From* x, Index rows
 
 }  // namespace detail
 
+namespace host {
+
 template <class T, class From>
 Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, int groups, float epsilon, Activation activation,
                      const GroupNormExtras& extras) {
-  const Profile::Scope scope(context, OpKind::group_norm);
-  if (x.rank() < 2)
-    throw ArgumentError("group_norm", "input " + to_string(x.shape()) + ", expected [N, ..., C]");
   const Index batch = x.dim(0), channels = x.dim(-1);
-  if (groups < 1 || channels % groups != 0)
-    throw ArgumentError("group_norm", std::to_string(channels) + " channels do not split into " +
-                                          std::to_string(groups) + " groups");
-  detail::check_channel_vector(gamma, channels, "group_norm", "gamma");
-  detail::check_channel_vector(beta, channels, "group_norm", "beta");
-  for (const auto* extra : {extras.channel_bias, extras.channel_scale, extras.channel_shift})
-    if (extra != nullptr)
-      detail::check_channel_vector(*extra, batch * channels, "group_norm", "a per-channel extra");
-
   const Index rows = x.size() == 0 ? 0 : x.size() / (batch * channels);
   const Index per_group = channels / groups;
   auto y = context.empty<T>(x.shape());
@@ -130,17 +122,54 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
 template <class T>
 Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, float epsilon) {
-  const Profile::Scope scope(context, OpKind::layer_norm);
-  if (x.rank() == 0) throw ArgumentError("layer_norm", "a scalar has no channels");
   const Index channels = x.dim(-1);
-  detail::check_channel_vector(gamma, channels, "layer_norm", "gamma");
-  detail::check_channel_vector(beta, channels, "layer_norm", "beta");
   auto y = context.empty<T>(x.shape());
   parallel_for(context.threads, channels == 0 ? 0 : x.size() / channels, 16, [&](Index begin, Index end) {
     detail::row_functions<T>().layer_norm(x.data() + begin * channels, y.data() + begin * channels,
                                           end - begin, channels, gamma.data(), beta.data(), epsilon);
   });
   return y;
+}
+
+}  // namespace host
+
+template <class T, class From>
+Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor<float>& gamma,
+                     const Tensor<float>& beta, int groups, float epsilon, Activation activation,
+                     const GroupNormExtras& extras) {
+  const Profile::Scope scope(context, OpKind::group_norm);
+  if (x.rank() < 2)
+    throw ArgumentError("group_norm", "input " + to_string(x.shape()) + ", expected [N, ..., C]");
+  const Index batch = x.dim(0), channels = x.dim(-1);
+  if (groups < 1 || channels % groups != 0)
+    throw ArgumentError("group_norm", std::to_string(channels) + " channels do not split into " +
+                                          std::to_string(groups) + " groups");
+  detail::check_channel_vector(gamma, channels, "group_norm", "gamma");
+  detail::check_channel_vector(beta, channels, "group_norm", "beta");
+  for (const auto* extra : {extras.channel_bias, extras.channel_scale, extras.channel_shift})
+    if (extra != nullptr)
+      detail::check_channel_vector(*extra, batch * channels, "group_norm", "a per-channel extra");
+
+  if (const auto* engine = engine_for<T>(context)) {
+    if constexpr (std::is_same_v<From, float>)
+      return engine->group_norm(context, x, gamma, beta, groups, epsilon, activation, extras);
+    else
+      return engine->group_norm_rounded(context, x, gamma, beta, groups, epsilon, activation, extras);
+  }
+  return host::group_norm<T>(context, x, gamma, beta, groups, epsilon, activation, extras);
+}
+
+template <class T>
+Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+                     const Tensor<float>& beta, float epsilon) {
+  const Profile::Scope scope(context, OpKind::layer_norm);
+  if (x.rank() == 0) throw ArgumentError("layer_norm", "a scalar has no channels");
+  const Index channels = x.dim(-1);
+  detail::check_channel_vector(gamma, channels, "layer_norm", "gamma");
+  detail::check_channel_vector(beta, channels, "layer_norm", "beta");
+  if (const auto* engine = engine_for<T>(context))
+    return engine->layer_norm(context, x, gamma, beta, epsilon);
+  return host::layer_norm<T>(context, x, gamma, beta, epsilon);
 }
 
 extern template Tensor<float> group_norm(const Context&, const Tensor<float>&, const Tensor<float>&,

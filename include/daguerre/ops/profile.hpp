@@ -19,9 +19,9 @@ enum class OpKind {
   attention,
   group_norm,
   layer_norm,
-  activation,  ///< also gated ones
-  add,
-  concatenate,
+  activation,   ///< also gated ones
+  add,          ///< and other arithmetic element by element, means
+  concatenate,  ///< also cutting out and rearranging
   cast,
   resample,
   embedding,

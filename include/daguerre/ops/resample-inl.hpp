@@ -1,6 +1,7 @@
 #pragma once
 
 #include "daguerre/ops/detail/rows-inl.hpp"
+#include "daguerre/ops/engine.hpp"
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/ops/resample.hpp"
 
@@ -15,10 +16,10 @@ inline void check_resampling(const char* who, const Tensor<float>& x, Index heig
 
 }  // namespace detail
 
+namespace host {
+
 template <class T>
 Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height, Index width) {
-  const Profile::Scope scope(context, OpKind::resample);
-  detail::check_resampling("upsample_nearest", x, height, width);
   const Index rows = x.dim(1), columns = x.dim(2), channels = x.dim(3);
   auto y = context.empty<T>({x.dim(0), height, width, channels});
   const auto& kernel = detail::row_functions<T>();
@@ -32,6 +33,16 @@ Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index
     }
   });
   return y;
+}
+
+}  // namespace host
+
+template <class T>
+Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height, Index width) {
+  const Profile::Scope scope(context, OpKind::resample);
+  detail::check_resampling("upsample_nearest", x, height, width);
+  if (const auto* engine = engine_for<T>(context)) return engine->upsample_nearest(context, x, height, width);
+  return host::upsample_nearest<T>(context, x, height, width);
 }
 
 extern template Tensor<float> upsample_nearest(const Context&, const Tensor<float>&, Index, Index);

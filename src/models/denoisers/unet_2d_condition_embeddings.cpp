@@ -3,6 +3,7 @@
 
 #include "daguerre/models/denoisers/unet_2d_condition_embeddings-inl.hpp"
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/host_values.hpp"
 
 namespace daguerre::models {
 
@@ -51,7 +52,8 @@ Tensor<float> AdditionEmbedding::text_time(const ops::Context& context, const UN
                         "time_ids " + to_string(ids.shape()) + " beside a batch of " + std::to_string(batch));
   const Index time_width = ids.dim(1) * options_.time_width;
   detail::check_unet_vectors("text_embeds", inputs.text_embeds, batch, options_.input_width - time_width);
-  const auto times = ops::timestep_embedding(ids.span(), options_.time_width, options_.sinusoid);
+  const auto times =
+      ops::timestep_embedding(context, ops::host_values(ids), options_.time_width, options_.sinusoid);
   return (*perceptron_)(
       context, ops::concat_channels(context, inputs.text_embeds, times.reshape({batch, time_width})));
 }

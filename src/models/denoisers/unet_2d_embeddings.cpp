@@ -2,17 +2,19 @@
 
 #include <cmath>
 #include <cstdint>
-#include <numbers>
 #include <string>
 #include <vector>
 
+#include "daguerre/ops/host_values.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "daguerre/ops/rearrange.hpp"
 
 namespace daguerre::models {
 namespace {
 
 /// Rows of `table` at `indices`, which must be whole numbers. Throws ArgumentError.
-Tensor<float> rows_at(const Tensor<float>& table, std::span<const float> indices, const char* what) {
+Tensor<float> rows_at(const ops::Context& context, const Tensor<float>& table, std::span<const float> indices,
+                      const char* what) {
   std::vector<std::int32_t> ids;
   for (const float index : indices) {
     if (!(index >= 0.0f && index < static_cast<float>(table.dim(0))) || index != std::trunc(index))
@@ -20,7 +22,7 @@ Tensor<float> rows_at(const Tensor<float>& table, std::span<const float> indices
                                       std::to_string(table.dim(0) - 1));
     ids.push_back(static_cast<std::int32_t>(index));
   }
-  return ops::embedding_lookup(table, ids);
+  return ops::embedding_lookup(context, table, ids);
 }
 
 }  // namespace
@@ -32,27 +34,16 @@ TimeProjection::TimeProjection(const nn::Loader& loader, const TimeProjectionOpt
   if (options.kind == Kind::learned) weight_ = loader.tensor("weight", {options.rows, options.width});
 }
 
-Tensor<float> TimeProjection::operator()(std::span<const float> times) const {
+Tensor<float> TimeProjection::operator()(const ops::Context& context, std::span<const float> times) const {
   using Kind = TimeProjectionOptions::Kind;
-  if (options_.kind == Kind::learned) return rows_at(weight_, times, "timestep");
+  if (options_.kind == Kind::learned) return rows_at(context, weight_, times, "timestep");
   if (options_.kind == Kind::positional)
-    return ops::timestep_embedding(times, options_.width, options_.sinusoid);
+    return ops::timestep_embedding(context, times, options_.width, options_.sinusoid);
 
-  // In float32 step by step, as the reference does it: the angles are large.
-  const Index half = options_.width / 2;
-  Tensor<float> result({static_cast<Index>(times.size()), options_.width});
-  float* out = result.data();
-  for (const float time : times) {
-    const float x = options_.of_logarithm ? std::log(time) : time;
-    for (Index i = 0; i < half; ++i) {
-      const float angle = x * weight_.data()[i] * 2.0f * std::numbers::pi_v<float>;
-      const float sine = std::sin(angle), cosine = std::cos(angle);
-      out[i] = options_.sinusoid.flip_sin_to_cos ? cosine : sine;
-      out[half + i] = options_.sinusoid.flip_sin_to_cos ? sine : cosine;
-    }
-    out += options_.width;
-  }
-  return result;
+  std::vector<float> levels(times.begin(), times.end());
+  if (options_.of_logarithm)
+    for (float& level : levels) level = std::log(level);
+  return ops::fourier_embedding(context, levels, weight_, options_.sinusoid.flip_sin_to_cos);
 }
 
 ClassEmbedding::ClassEmbedding(const nn::Loader& loader, const ClassEmbeddingOptions& options)
@@ -87,8 +78,9 @@ Tensor<float> ClassEmbedding::operator()(const ops::Context& context, const Tens
     throw ArgumentError("unet", "class labels " + to_string(labels.shape()) + ", expected [" +
                                     std::to_string(batch) + (numbers ? "" : ", " + std::to_string(width)) +
                                     "]");
-  if (options_.kind == Kind::table) return rows_at(table_, labels.span(), "class");
-  if (options_.kind == Kind::timestep) return (*perceptron_)(context, time(labels.span()));
+  if (options_.kind == Kind::table) return rows_at(context, table_, ops::host_values(labels), "class");
+  if (options_.kind == Kind::timestep)
+    return (*perceptron_)(context, time(context, ops::host_values(labels)));
   if (perceptron_) return (*perceptron_)(context, labels);
   return linear_ ? (*linear_)(context, labels) : labels;
 }
@@ -102,10 +94,10 @@ Tensor<float> embedded_time(const ops::Context& context, const TimeProjection& p
     throw ArgumentError("unet", std::to_string(count) + " timesteps for a batch of " + std::to_string(batch));
   const auto for_all = [&](Tensor<float> rows) {
     if (rows.dim(0) == batch) return rows;
-    return concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(batch), rows));
+    return ops::concat<float>(context, std::vector<Tensor<float>>(static_cast<std::size_t>(batch), rows), 0);
   };
   // With one time for all the perceptron runs once, unless a condition tells the batch apart.
-  const auto projected = projection(timesteps);
+  const auto projected = projection(context, timesteps);
   if (condition == nullptr) return for_all(embedding(context, projected));
   return embedding(context, for_all(projected), condition);
 }

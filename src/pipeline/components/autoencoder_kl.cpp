@@ -15,7 +15,7 @@ class KlAutoencoder final : public Autoencoder {
   const LatentFormat& info() const noexcept override { return format_; }
   Distribution encode(const ops::Context& context, const Tensor<float>& pictures) const override {
     auto encoded = network_.encode(context, pictures);
-    return {encoded.mean, encoded.std()};
+    return {encoded.mean, encoded.std(context)};
   }
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {
     return network_.decode(context, latents);

@@ -107,10 +107,10 @@ TEST_CASE("a codebook's vectors are their own nearest", "[models][autoencoder]")
       config, conformance::loader_for(test::golden("vae/vq_ldm") / "weights.safetensors", context));
   Tensor<std::int32_t> all({1, 1, config.num_vq_embeddings});
   for (Index i = 0; i < all.size(); ++i) all.data()[i] = static_cast<std::int32_t>(i);
-  const auto found = model.codes(context, model.vectors(all));
+  const auto found = model.codes(context, model.vectors(context, all));
   CHECK(std::equal(found.span().begin(), found.span().end(), all.span().begin()));
   all.data()[0] = static_cast<std::int32_t>(config.num_vq_embeddings);
-  test::expect_error<ArgumentError>([&] { model.vectors(all); }, {std::to_string(config.num_vq_embeddings)});
+  test::expect_error<ArgumentError>([&] { model.vectors(context, all); }, {std::to_string(config.num_vq_embeddings)});
   test::expect_error<ArgumentError>(
       [&] {
         model.decode(context, test::random_tensor({1, 4, 4, 5}, 1));

@@ -11,6 +11,7 @@
 #include "support/errors.hpp"
 #include "support/files.hpp"
 #include "support/golden.hpp"
+#include "support/random_tensor.hpp"
 
 using namespace daguerre;
 using models::ClipText;
@@ -34,9 +35,8 @@ ClipText<float> recorded(const std::string& name, const std::string& engine,
                          const json& changes = json::object()) {
   const auto folder = test::golden("text/" + name);
   const auto config = Config::load(folder / "config.json").with(changes.dump());
-  return {
-      ClipTextConfig::from(config),
-      {weights::Scope(weights::StateDict::load(folder / "weights.safetensors")), ops::make_engine(engine)}};
+  return {ClipTextConfig::from(config),
+          {weights::StateDict::load(folder / "weights.safetensors"), test::context_for(engine)}};
 }
 
 Tensor<std::int32_t> ids_of(const std::vector<std::int32_t>& ids) {

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
 #include "daguerre/models/autoencoders/autoencoder_parts-inl.hpp"
 #include "daguerre/models/autoencoders/detail/tiles.hpp"
 #include "daguerre/nn/linear-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {
@@ -18,17 +18,9 @@ std::optional<nn::Linear<T>> pointwise_or_none(const nn::Loader& loader, bool wa
   return nn::Linear<T>(loader, in, out, {.stored_as_conv = true});
 }
 
-inline LatentDistribution split_moments(const Tensor<float>& moments) {
-  const Index channels = moments.dim(3) / 2, pixels = moments.size() / (2 * channels);
-  LatentDistribution result{Tensor<float>(moments.shape().with(3, channels)),
-                            Tensor<float>(moments.shape().with(3, channels))};
-  for (Index i = 0; i < pixels; ++i) {
-    const float* from = moments.data() + i * 2 * channels;
-    std::copy_n(from, channels, result.mean.data() + i * channels);
-    std::transform(from + channels, from + 2 * channels, result.logvar.data() + i * channels,
-                   [](float value) { return std::clamp(value, -30.0f, 20.0f); });
-  }
-  return result;
+inline LatentDistribution split_moments(const ops::Context& context, const Tensor<float>& moments) {
+  const auto parts = ops::chunk(context, moments, 2, -1);
+  return {parts[0], ops::clamp(context, parts[1], -30.0f, 20.0f)};
 }
 
 inline void check_autoencoder_input(const Shape& shape, Index channels, const char* what) {
@@ -59,7 +51,7 @@ template <class T>
 LatentDistribution AutoencoderKl<T>::encode(const ops::Context& context,
                                             const Tensor<float>& pictures) const {
   detail::check_autoencoder_input(pictures.shape(), config_.in_channels, "pictures");
-  return detail::split_moments(moments(context, pictures));
+  return detail::split_moments(context, moments(context, pictures));
 }
 
 template <class T>
@@ -74,16 +66,17 @@ template <class T>
 LatentDistribution AutoencoderKl<T>::encode_tiled(const ops::Context& context, const Tensor<float>& pictures,
                                                   const Tiling& tiling) const {
   detail::check_autoencoder_input(pictures.shape(), config_.in_channels, "pictures");
-  return detail::split_moments(in_tiles(pictures, tiling.sample_min_size, tiling.latent_min_size,
-                                        tiling.overlap_factor,
-                                        [&](const Tensor<float>& tile) { return moments(context, tile); }));
+  return detail::split_moments(
+      context,
+      in_tiles(context, pictures, tiling.sample_min_size, tiling.latent_min_size, tiling.overlap_factor,
+               [&](const Tensor<float>& tile) { return moments(context, tile); }));
 }
 
 template <class T>
 Tensor<float> AutoencoderKl<T>::decode_tiled(const ops::Context& context, const Tensor<float>& latents,
                                              const Tiling& tiling) const {
   detail::check_autoencoder_input(latents.shape(), config_.latent_channels, "latents");
-  return in_tiles(latents, tiling.latent_min_size, tiling.sample_min_size, tiling.overlap_factor,
+  return in_tiles(context, latents, tiling.latent_min_size, tiling.sample_min_size, tiling.overlap_factor,
                   [&](const Tensor<float>& tile) { return decode(context, tile); });
 }
 

@@ -24,9 +24,9 @@ struct LatentDistribution {
   Tensor<float> mean;
   Tensor<float> logvar;  ///< clamped to [-30, 20]
 
-  Tensor<float> std() const;
-  /// mean + std * noise; `noise` has the shape of mean.
-  Tensor<float> sample(const Tensor<float>& noise) const;
+  Tensor<float> std(const ops::Context& context) const;
+  /// mean + std * noise; `noise` has the shape of mean. Throws ArgumentError for another.
+  Tensor<float> sample(const ops::Context& context, const Tensor<float>& noise) const;
 };
 
 /// How large pictures are worked on piece by piece, so that memory does not grow with their area. Each tile

@@ -1,12 +1,13 @@
 #pragma once
 
-#include <limits>
 #include <string>
 
 #include "daguerre/models/autoencoders/autoencoder_parts-inl.hpp"
 #include "daguerre/models/autoencoders/vq_model.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
+#include "daguerre/ops/host_values.hpp"
+#include "daguerre/ops/reduce.hpp"
 
 namespace daguerre::models {
 namespace detail {
@@ -15,23 +16,6 @@ inline void check_vq_input(const Tensor<float>& x, Index channels, const char* w
   if (x.rank() != 4 || x.dim(3) != channels || x.empty())
     throw ArgumentError("vq_model", std::string(what) + " " + to_string(x.shape()) + ", expected [N, H, W, " +
                                         std::to_string(channels) + "]");
-}
-
-/// The row of `codebook[V, C]` nearest_code to `x[C]`; the first where several are.
-inline std::int32_t nearest_code(const Tensor<float>& codebook, const float* x) {
-  const Index width = codebook.dim(1);
-  double least = std::numeric_limits<double>::infinity();
-  Index best = 0;
-  for (Index row = 0; row < codebook.dim(0); ++row) {
-    double distance = 0.0;
-    for (Index c = 0; c < width; ++c) {
-      const double difference =
-          static_cast<double>(x[c]) - static_cast<double>(codebook.data()[row * width + c]);
-      distance += difference * difference;
-    }
-    if (distance < least) least = distance, best = row;
-  }
-  return static_cast<std::int32_t>(best);
 }
 
 }  // namespace detail
@@ -58,19 +42,14 @@ Tensor<float> VqModel<T>::encode(const ops::Context& context, const Tensor<float
 template <class T>
 Tensor<std::int32_t> VqModel<T>::codes(const ops::Context& context, const Tensor<float>& latents) const {
   detail::check_vq_input(latents, config_.vq_embed_dim, "latents");
-  Tensor<std::int32_t> result({latents.dim(0), latents.dim(1), latents.dim(2)});
-  parallel_for(context.threads, result.size(), 16, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i)
-      result.data()[i] = detail::nearest_code(codebook_, latents.data() + i * config_.vq_embed_dim);
-  });
-  return result;
+  return ops::nearest_rows(context, codebook_, latents);
 }
 
 template <class T>
-Tensor<float> VqModel<T>::vectors(const Tensor<std::int32_t>& codes) const {
+Tensor<float> VqModel<T>::vectors(const ops::Context& context, const Tensor<std::int32_t>& codes) const {
   if (codes.rank() != 3)
     throw ArgumentError("vq_model", "codes " + to_string(codes.shape()) + ", expected [N, h, w]");
-  return ops::embedding_lookup(codebook_, codes.span())
+  return ops::embedding_lookup(context, codebook_, ops::host_values(codes))
       .reshape({codes.dim(0), codes.dim(1), codes.dim(2), config_.vq_embed_dim});
 }
 
@@ -78,7 +57,7 @@ template <class T>
 Tensor<float> VqModel<T>::decode(const ops::Context& context, const Tensor<float>& latents,
                                  bool quantize) const {
   detail::check_vq_input(latents, config_.vq_embed_dim, "latents");
-  const auto from = quantize ? vectors(codes(context, latents)) : latents;
+  const auto from = quantize ? vectors(context, codes(context, latents)) : latents;
   return decoder_(context, post_quant_conv_.accumulate(context, ops::cast<T>(context, from)));
 }
 

@@ -28,7 +28,7 @@ class VqModel {
   /// The indices of the vectors nearest to `latents`, `[N, h, w]`.
   Tensor<std::int32_t> codes(const ops::Context& context, const Tensor<float>& latents) const;
   /// The vectors at `codes[N, h, w]`, `[N, h, w, vq_embed_dim]`. Throws ArgumentError for other indices.
-  Tensor<float> vectors(const Tensor<std::int32_t>& codes) const;
+  Tensor<float> vectors(const ops::Context& context, const Tensor<std::int32_t>& codes) const;
   /// Pictures, about [-1, 1], of latents that are brought to the codebook first, or taken as they are.
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents, bool quantize = true) const;
 

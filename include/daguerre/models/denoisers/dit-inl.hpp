@@ -1,11 +1,10 @@
 #pragma once
 
-#include <algorithm>
-
 #include "daguerre/models/denoisers/dit.hpp"
 #include "daguerre/nn/ada_norm-inl.hpp"
 #include "daguerre/nn/transformer-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/rearrange.hpp"
 
 namespace daguerre::models {
 namespace detail {
@@ -16,21 +15,6 @@ inline nn::TimestepLabelEmbedding::Options dit_embedding_options(const DiTConfig
   return {.dim = config.dim(),
           .labels = config.num_classes + (config.has_null_class ? 1 : 0),
           .timestep = config.timestep};
-}
-
-/// `[N, h w, p p C]`, each row a patch of p x p pixels, to `[N, h p, w p, C]`.
-inline Tensor<float> unpatchified(const Tensor<float>& tokens, Index height, Index width, Index patch,
-                                  Index channels) {
-  const Index batch = tokens.dim(0);
-  Tensor<float> result({batch, height * patch, width * patch, channels});
-  const float* from = tokens.data();
-  for (Index n = 0; n < batch; ++n)
-    for (Index i = 0; i < height; ++i)
-      for (Index j = 0; j < width; ++j)
-        for (Index p = 0; p < patch; ++p, from += patch * channels)
-          std::copy_n(from, patch * channels,
-                      result.data() + (((n * height + i) * patch + p) * width + j) * patch * channels);
-  return result;
 }
 
 }  // namespace detail
@@ -104,10 +88,7 @@ Tensor<float> DiT<T>::operator()(const ops::Context& context, const Tensor<float
         "dit", std::to_string(class_labels.size()) + " class labels for a batch of " + std::to_string(batch));
 
   auto x = patch_embed_(context, sample).reshape({batch, height * width, config_.dim()});
-  const auto table = positions(height, width);
-  x = ops::add(context, x,
-               concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(batch), table))
-                   .reshape(x.shape()));
+  x = ops::add_to_each(context, x, positions(height, width));
 
   const auto first = (*blocks_.front().embedding)(context, timesteps, class_labels);
   for (const auto& block : blocks_) {
@@ -119,7 +100,7 @@ Tensor<float> DiT<T>::operator()(const ops::Context& context, const Tensor<float
   const auto tokens =
       proj_out_2_(context, ops::modulated_layer_norm<float>(context, x, {modulation, 1}, {modulation, 0},
                                                             detail::dit_norm_epsilon));
-  return detail::unpatchified(tokens, height, width, patch, config_.out_channels);
+  return ops::unpatchify(context, tokens, height, width, patch);
 }
 
 extern template class DiT<float>;

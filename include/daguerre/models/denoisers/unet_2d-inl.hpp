@@ -1,11 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <string>
 
 #include "daguerre/models/denoisers/unet_2d.hpp"
 #include "daguerre/models/denoisers/unet_2d_body-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/host_values.hpp"
 
 namespace daguerre::models {
 
@@ -21,10 +21,7 @@ template <class T>
 Tensor<float> UNet2D<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
                                     std::span<const float> timesteps,
                                     std::span<const std::int32_t> class_labels) const {
-  Tensor<float> labels({static_cast<Index>(class_labels.size())});
-  std::transform(class_labels.begin(), class_labels.end(), labels.data(),
-                 [](std::int32_t id) { return static_cast<float>(id); });
-  return (*this)(context, sample, timesteps, labels);
+  return (*this)(context, sample, timesteps, ops::host_floats(class_labels));
 }
 
 template <class T>
@@ -37,16 +34,10 @@ Tensor<float> UNet2D<T>::operator()(const ops::Context& context, const Tensor<fl
   auto temb = embedded_time(context, time_projection_, time_embedding_, timesteps, batch);
   if (!class_embedding_.is_none())
     temb = ops::add(context, temb, class_embedding_(context, class_labels, batch, time_projection_));
-  auto result = body_(context, sample, UNetBlockInputs<T>{temb});
+  const auto result = body_(context, sample, UNetBlockInputs<T>{temb});
   if (config_.time.kind != TimeProjectionOptions::Kind::fourier) return result;
   // Times are noise levels there, and the output is a score.
-  const Index size = result.size() / batch;
-  for (Index n = 0; n < batch; ++n) {
-    const float level = timesteps[timesteps.size() == 1 ? 0 : static_cast<std::size_t>(n)];
-    float* const image = result.data() + n * size;
-    std::transform(image, image + size, image, [=](float value) { return value / level; });
-  }
-  return result;
+  return ops::divide_each(context, result, timesteps);
 }
 
 extern template class UNet2D<float>;

@@ -16,14 +16,6 @@ inline nn::Conv2d<float> centred_conv(const nn::Loader& loader, Index in, Index 
   return {loader, in, out, kernel, ops::ConvGeometry::same((kernel - 1) / 2)};
 }
 
-/// From [0, 1] to [-1, 1].
-inline Tensor<float> centred_picture(const Tensor<float>& sample) {
-  Tensor<float> result(sample.shape());
-  std::transform(sample.data(), sample.data() + sample.size(), result.data(),
-                 [](float value) { return 2.0f * value - 1.0f; });
-  return result;
-}
-
 inline void add_unet_residuals(const ops::Context& context, const UNetFeatures& features, UNetPath& path) {
   const auto& residuals = features.down_residuals;
   if (residuals.empty() != features.mid_residual.empty() ||
@@ -68,7 +60,8 @@ Tensor<float> UNet2DBody<T>::operator()(const ops::Context& context, const Tenso
     return features != nullptr && block < features->down_features.size() ? &features->down_features[block]
                                                                          : nullptr;
   };
-  const auto input = shape_.center_input_sample ? detail::centred_picture(sample) : sample;
+  // From [0, 1] to [-1, 1].
+  const auto input = shape_.center_input_sample ? ops::affine(context, sample, 2.0f, -1.0f) : sample;
   auto x = conv_in_(context, input);
   UNetPath path{{x}, {}};
   const bool leads_picture = std::any_of(shape_.levels.begin(), shape_.levels.end(), [](const auto& level) {

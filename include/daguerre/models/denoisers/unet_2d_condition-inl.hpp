@@ -72,8 +72,7 @@ Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const 
     if (mask.rank() != 2 || mask.dim(0) != batch || mask.dim(1) != states.dim(1))
       throw ArgumentError("unet", "encoder_attention_mask " + to_string(mask.shape()) + " for tokens " +
                                       to_string(states.shape()));
-    key_bias = mask.clone();
-    for (float& value : key_bias.span()) value = (1.0f - value) * -10000.0f;
+    key_bias = ops::affine(context, mask, 10000.0f, -10000.0f);
   }
   const auto temb = embedding(context, timesteps, inputs, batch);
   const UNetBlockInputs<T> blocks{temb, &states, key_bias.empty() ? nullptr : &key_bias};

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
@@ -8,6 +8,7 @@
 #include "daguerre/nn/linear-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {
@@ -72,18 +73,11 @@ Tensor<T> StatesProjection<T>::operator()(const ops::Context& context, const UNe
                                     ", expected tokens of " + std::to_string(options_.input_width));
   const auto rounded = ops::cast<T>(context, states);
   if (options_.kind == Kind::none) return rounded;
-  auto text = (*text_)(context, rounded);
+  const auto text = (*text_)(context, rounded);
   if (options_.kind == Kind::text_proj) return text;
 
   const auto image = image_tokens(context, inputs.image_embeds, batch);
-  Tensor<T> joined({batch, image.dim(1) + text.dim(1), options_.width});
-  T* out = joined.data();
-  for (Index n = 0; n < batch; ++n) {
-    const auto a = image.slice(n, n + 1), b = text.slice(n, n + 1);
-    out = std::copy_n(a.data(), a.size(), out);
-    out = std::copy_n(b.data(), b.size(), out);
-  }
-  return joined;
+  return ops::concat<T>(context, std::array{image, text}, 1);
 }
 
 extern template class StatesProjection<float>;

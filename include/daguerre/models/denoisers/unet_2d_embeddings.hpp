@@ -28,7 +28,7 @@ class TimeProjection {
   /// Reads `weight`, but for positional ones.
   TimeProjection(const nn::Loader& loader, const TimeProjectionOptions& options);
   /// Throws ArgumentError for a timestep that a learned table does not have.
-  Tensor<float> operator()(std::span<const float> times) const;
+  Tensor<float> operator()(const ops::Context& context, std::span<const float> times) const;
 
  private:
   TimeProjectionOptions options_;

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <vector>
 
 #include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
+#include "daguerre/ops/host_values.hpp"
 
 namespace daguerre::models {
 
@@ -55,12 +57,12 @@ Tensor<float> ClipText<T>::run(const ops::Context& context, const Layer& layer, 
 }
 
 template <class T>
-Index ClipText<T>::end_of_text(const std::int32_t* ids, Index length) const {
+Index ClipText<T>::end_of_text(std::span<const std::int32_t> ids) const {
   // Published configurations say 2, which is not the end-of-text id; the original took the position of the
   // largest id.
-  const auto* found = config_.eos_token_id == 2 ? std::max_element(ids, ids + length)
-                                                : std::find(ids, ids + length, config_.eos_token_id);
-  return found == ids + length ? 0 : found - ids;
+  const auto found = config_.eos_token_id == 2 ? std::max_element(ids.begin(), ids.end())
+                                               : std::find(ids.begin(), ids.end(), config_.eos_token_id);
+  return found == ids.end() ? 0 : found - ids.begin();
 }
 
 template <class T>
@@ -81,31 +83,26 @@ typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context
                           "mask " + to_string(mask->shape()) + ", expected " + to_string(input_ids.shape()));
     // So far below any logit that softmax makes it 0, and finite, so that a row of such keys alone stays
     // defined.
-    key_bias = Tensor<float>(mask->shape());
-    std::transform(mask->data(), mask->data() + mask->size(), key_bias.data(),
-                   [](float kept) { return kept != 0.0f ? 0.0f : -1e30f; });
+    constexpr float far = 1e30f;
+    key_bias = ops::affine(context, *mask, far, -far);
   }
 
-  const auto tokens = ops::cast<float>(context, token_embedding_(input_ids.span()));
-  const auto positions = position_embedding_.slice(0, length);
-  auto x = context.empty<float>({batch, length, width});
-  for (Index n = 0; n < batch; ++n) {
-    const auto sum = ops::add(context, tokens.slice(n * length, (n + 1) * length), positions);
-    std::copy_n(sum.data(), sum.size(), x.data() + n * length * width);
-  }
-
+  const auto ids = ops::host_values(input_ids);
+  const auto tokens = ops::cast<float>(context, token_embedding_(context, ids));
   Output output;
-  output.hidden_states.push_back(x);
+  output.hidden_states.push_back(ops::add_to_each(context, tokens.reshape({batch, length, width}),
+                                                  position_embedding_.slice(0, length)));
   for (const auto& layer : layers_)
     output.hidden_states.push_back(
         run(context, layer, output.hidden_states.back(), mask == nullptr ? nullptr : &key_bias));
   output.last_hidden_state = final_layer_norm(context, output.hidden_states.back());
 
-  output.pooled = Tensor<float>({batch, width});
-  for (Index n = 0; n < batch; ++n) {
-    const Index at = n * length + end_of_text(input_ids.data() + n * length, length);
-    std::copy_n(output.last_hidden_state.data() + at * width, width, output.pooled.data() + n * width);
-  }
+  std::vector<std::int32_t> ends;
+  for (Index first = 0; first < input_ids.size(); first += length)
+    ends.push_back(static_cast<std::int32_t>(
+        first + end_of_text(ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(length)))));
+  output.pooled =
+      ops::embedding_lookup(context, output.last_hidden_state.reshape({batch * length, width}), ends);
   if (text_projection_)
     output.text_embeds = text_projection_->accumulate(context, ops::cast<T>(context, output.pooled));
   return output;

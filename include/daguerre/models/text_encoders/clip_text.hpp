@@ -72,7 +72,7 @@ class ClipText {
   };
   Tensor<float> run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
                     const Tensor<float>* key_bias) const;
-  Index end_of_text(const std::int32_t* ids, Index length) const;
+  Index end_of_text(std::span<const std::int32_t> ids) const;
 
   ClipTextConfig config_;
   std::shared_ptr<const ops::Engine> engine_;

@@ -5,7 +5,7 @@ namespace daguerre::ops {
 namespace {
 
 /// `view` widened to float32, as a tensor of its own.
-Tensor<float> widened(const Context& context, const TokenView<bfloat16>& view) {
+Tensor<float> widened_tokens(const Context& context, const TokenView<bfloat16>& view) {
   auto result = context.empty<float>({view.batch, view.length, view.width});
   parallel_for(context.threads, view.batch * view.length, 64, [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row)
@@ -36,8 +36,8 @@ class Int8Layers : public EngineFor<bfloat16> {
   Tensor<bfloat16> attention(const Context& context, const AttentionArguments<bfloat16>& a) const override {
     if (attends_in_bfloat16_) return engine_->as<bfloat16>().attention(context, a);
     check_attention(a);
-    const auto query = widened(context, a.query), key = widened(context, a.key),
-               value = widened(context, a.value);
+    const auto query = widened_tokens(context, a.query), key = widened_tokens(context, a.key),
+               value = widened_tokens(context, a.value);
     using View = TokenView<float>;
     const auto y = engine_->as<float>().attention(
         context,

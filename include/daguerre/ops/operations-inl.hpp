@@ -1,0 +1,105 @@
+#pragma once
+
+#include "daguerre/ops/activation-inl.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/embedding-inl.hpp"
+#include "daguerre/ops/head_norm-inl.hpp"
+#include "daguerre/ops/modulation-inl.hpp"
+#include "daguerre/ops/norm-inl.hpp"
+#include "daguerre/ops/operations.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
+#include "daguerre/ops/resample-inl.hpp"
+
+namespace daguerre::ops {
+
+template <class T>
+Tensor<T> OperationsFor<T>::group_norm(const Context& context, const Tensor<float>& x,
+                                       const Tensor<float>& gamma, const Tensor<float>& beta, int groups,
+                                       float epsilon, Activation activation,
+                                       const GroupNormExtras& extras) const {
+  return host::group_norm<T>(context, x, gamma, beta, groups, epsilon, activation, extras);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::group_norm_rounded(const Context& context, const Tensor<T>& x,
+                                               const Tensor<float>& gamma, const Tensor<float>& beta,
+                                               int groups, float epsilon, Activation activation,
+                                               const GroupNormExtras& extras) const {
+  return host::group_norm<T>(context, x, gamma, beta, groups, epsilon, activation, extras);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::layer_norm(const Context& context, const Tensor<float>& x,
+                                       const Tensor<float>& gamma, const Tensor<float>& beta,
+                                       float epsilon) const {
+  return host::layer_norm<T>(context, x, gamma, beta, epsilon);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::modulated_layer_norm(const Context& context, const Tensor<float>& x,
+                                                 const ChannelChunk& scale, const ChannelChunk& shift,
+                                                 float epsilon) const {
+  return host::modulated_layer_norm<T>(context, x, scale, shift, epsilon);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::norm_heads(const Context& context, const TokenView<T>& tokens, Index head_dim,
+                                       const HeadNorm& norm) const {
+  return host::norm_heads(context, tokens, head_dim, norm);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::gated_activation(const Context& context, const Tensor<T>& x,
+                                             Activation activation) const {
+  return host::gated_activation(context, x, activation);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::concat_channels(const Context& context, const Tensor<float>& a,
+                                            const Tensor<float>& b) const {
+  return host::concat_channels<T>(context, a, b);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::concat(const Context& context, std::span<const Tensor<T>> parts, int axis) const {
+  return host::concat(context, parts, axis);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
+                                 const Shape& extents) const {
+  return host::crop(context, x, begin, extents);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::rounded(const Context& context, const Tensor<float>& x) const {
+  return host::cast<T>(context, x);
+}
+
+template <class T>
+Tensor<float> OperationsFor<T>::widened(const Context& context, const Tensor<T>& x) const {
+  return host::cast<float>(context, x);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::upsample_nearest(const Context& context, const Tensor<float>& x, Index height,
+                                             Index width) const {
+  return host::upsample_nearest<T>(context, x, height, width);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::embedding_lookup(const Context&, const Tensor<T>& table,
+                                             std::span<const std::int32_t> ids) const {
+  return host::embedding_lookup(table, ids);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::mapped_embedding_lookup(const Context&, const Weight& table,
+                                                    std::span<const std::int32_t> ids) const {
+  return host::mapped_embedding_lookup<T>(table, ids);
+}
+
+extern template class OperationsFor<float>;
+extern template class OperationsFor<bfloat16>;
+
+}  // namespace daguerre::ops
