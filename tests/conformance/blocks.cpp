@@ -211,6 +211,15 @@ Block ada_layer_norm_continuous(const Config& config, const nn::Loader& loader) 
 }
 
 template <class T>
+Block rms_norm(const Config& config, const nn::Loader& loader) {
+  const nn::RmsNorm module(loader, config.require_int("dim"), static_cast<float>(config.get("eps", 1e-6)));
+  config.finish();
+  return [module](const ops::Context& context, const Recorded& run) {
+    return module.apply<T>(context, run.tensor("in.x")).template to<float>();
+  };
+}
+
+template <class T>
 using Maker = Block (*)(const Config&, const nn::Loader&);
 template <class T>
 const std::map<std::string, Maker<T>>& makers() {
@@ -219,6 +228,7 @@ const std::map<std::string, Maker<T>>& makers() {
                                                      {"BasicTransformerBlock", basic_transformer_block<T>},
                                                      {"Transformer2DModel", transformer_2d<T>},
                                                      {"FeedForward", feed_forward<T>},
+                                                     {"RMSNorm", rms_norm<T>},
                                                      {"ResnetBlock2D", resnet<T>},
                                                      {"Downsample2D", downsample<T>},
                                                      {"Upsample2D", upsample<T>},
