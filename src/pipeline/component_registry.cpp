@@ -37,7 +37,10 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("UNet2DConditionModel", open_unet_2d_condition);
   registry.add_denoiser("UNet2DModel", open_unet_2d);
   registry.add_denoiser("DiTTransformer2DModel", open_dit);
-  registry.add_denoiser("Transformer2DModel", open_dit);
+  registry.add_denoiser("SD3Transformer2DModel", open_sd3_transformer);
+  registry.add_denoiser("FluxTransformer2DModel", open_flux_transformer);
+  registry.add_denoiser("PixArtTransformer2DModel", open_pixart_transformer);
+  registry.add_denoiser("Transformer2DModel", open_old_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   return registry;
 }

@@ -1,11 +1,16 @@
 #include "daguerre/weights/key_map.hpp"
 
 #include "weights/key_maps/layouts.hpp"
+#include "weights/key_maps/names.hpp"
 
 namespace daguerre::weights {
 
 StateDict with_diffusers_names(const StateDict& weights) {
   using namespace key_maps;
+  for (const auto& network : {below(weights, "model.diffusion_model."), weights}) {
+    if (is_original_sd3(network)) return from_original_sd3(network);
+    if (is_original_flux(network)) return from_original_flux(network);
+  }
   if (is_original_dit(weights)) return from_original_dit(weights);
   if (is_renamed_clip(weights)) return from_renamed_clip(weights);
   if (is_open_clip(weights)) return from_open_clip(weights);

@@ -1,6 +1,7 @@
 #include "daguerre/weights/state_dict.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -93,8 +94,11 @@ struct StateDict::State {
   struct Entry {
     const TensorFile* file;
     const TensorInfo* info;
-    std::string source = {};  ///< the name in the file, where it is another
-    bool transposed = false;  ///< the file has the axes the other way round
+    std::string source = {};      ///< the name in the file, where it is another
+    bool transposed = false;      ///< the file has the axes the other way round
+    bool halves_swapped = false;  ///< the file has the halves of the rows the other way round
+
+    bool is_rearranged() const noexcept { return transposed || halves_swapped; }
   };
 
   std::string source;
@@ -117,8 +121,8 @@ struct StateDict::State {
             source + ": tensor " + in_quotes(tensor.source) + " has shape " + to_string(info.shape) + what,
             path);
       };
-      if (from.transposed && (tensor.rows != -1 || tensor.shape))
-        refuse(" and is transposed: no rows of it and no other shape can be had");
+      if (from.is_rearranged() && (tensor.rows != -1 || tensor.shape))
+        refuse(" and is rearranged: no rows of it and no other shape can be had");
       if (tensor.rows != -1) take_rows(info, tensor.first_row, tensor.rows, refuse);
       if (tensor.shape) {
         if (tensor.shape->size() != info.shape.size()) refuse(", it cannot be " + to_string(*tensor.shape));
@@ -129,7 +133,9 @@ struct StateDict::State {
         info.shape = Shape{info.shape[1], info.shape[0]};
       }
       const Entry entry{from.file, &info, from.source.empty() ? from.info->name : from.source,
-                        from.transposed != tensor.transposed};
+                        from.transposed != tensor.transposed, from.halves_swapped != tensor.halves_swapped};
+      if (entry.halves_swapped && (entry.transposed || info.shape.rank() == 0 || info.shape[0] % 2 != 0))
+        refuse(", it has no two halves that can be exchanged");
       if (!entries.try_emplace(info.name, entry).second)
         throw FormatError(weights_name, source + ": tensor " + in_quotes(tensor.name) + " is named twice",
                           path);
@@ -262,6 +268,10 @@ const TensorInfo* StateDict::find(std::string_view name) const {
 Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected, const MemoryPool* pool) const {
   const auto& entry = state_->ask(name, expected);
   auto stored = entry.file->floats(*entry.info, pool);
+  if (entry.halves_swapped) {
+    const Index half = expected[0] / 2;
+    return concat_leading<float>(std::array{stored.slice(half, 2 * half), stored.slice(0, half)}, pool);
+  }
   if (!entry.transposed) return stored;
   const Index rows = expected[0], columns = expected[1];
   auto result = pool == nullptr ? Tensor<float>(expected) : Tensor<float>(expected, *pool);
@@ -274,7 +284,7 @@ Tensor<float> StateDict::tensor(std::string_view name, const Shape& expected, co
 ops::WeightSource StateDict::weight(std::string_view name, const Shape& expected) const {
   const auto& entry = state_->ask(name, expected);
   auto result = entry.file->weight(*entry.info);
-  if (!entry.transposed) return result;
+  if (!entry.is_rearranged()) return result;
   const auto elements = std::make_shared<std::vector<std::byte>>();
   result.bytes = bytes(name, *elements);
   result.dtype = element_type(result.dtype);
@@ -293,11 +303,17 @@ std::span<const std::byte> StateDict::bytes(std::string_view name, std::vector<s
   const auto source = entry.file->weight(*entry.info);
   if (source.decoder) decode(source, scratch);
   const auto stored = source.decoder ? std::span<const std::byte>(scratch) : source.bytes;
-  if (!entry.transposed) return stored;
+  if (!entry.is_rearranged()) return stored;
+  std::vector<std::byte> exchanged(stored.size());
+  if (entry.halves_swapped) {
+    const auto half = static_cast<std::ptrdiff_t>(stored.size() / 2);
+    std::rotate_copy(stored.begin(), stored.begin() + half, stored.end(), exchanged.begin());
+    scratch = std::move(exchanged);
+    return scratch;
+  }
   const auto rows = static_cast<std::size_t>(entry.info->shape[0]);
   const auto columns = static_cast<std::size_t>(entry.info->shape[1]);
   const auto width = size_of(element_type(entry.info->dtype));
-  std::vector<std::byte> exchanged(stored.size());
   for (std::size_t i = 0; i < rows; ++i)
     for (std::size_t j = 0; j < columns; ++j)
       std::memcpy(exchanged.data() + (i * columns + j) * width, stored.data() + (j * rows + i) * width,

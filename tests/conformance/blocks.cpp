@@ -1,14 +1,18 @@
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 
 #include "conformance/case.hpp"
 #include "daguerre/nn/ada_norm.hpp"
 #include "daguerre/nn/added_kv_attention.hpp"
+#include "daguerre/nn/conditioning_embedding.hpp"
+#include "daguerre/nn/joint_transformer.hpp"
 #include "daguerre/nn/resnet.hpp"
 #include "daguerre/nn/timestep.hpp"
 #include "daguerre/nn/transformer.hpp"
 #include "daguerre/ops/embedding.hpp"
+#include "daguerre/ops/heads.hpp"
 
 namespace daguerre::conformance {
 namespace {
@@ -195,13 +199,36 @@ Block timestep_embedding_mlp(const Config& config, const nn::Loader& loader) {
 }
 
 template <class T>
+Block ada_layer_norm_continuous(const Config& config, const nn::Loader& loader) {
+  config.expect("elementwise_affine", {"false"});
+  nn::AdaLayerNormContinuous<T> module(loader, config.require_int("embedding_dim"),
+                                       config.require_int("conditioning_embedding_dim"),
+                                       static_cast<float>(config.get("eps", 1e-5)));
+  config.finish();
+  return [module](const ops::Context& context, const Recorded& run) {
+    return module(context, run.tensor("in.x"), run.tensor("in.emb")).template to<float>();
+  };
+}
+
+template <class T>
+Block rms_norm(const Config& config, const nn::Loader& loader) {
+  const nn::RmsNorm module(loader, config.require_int("dim"), static_cast<float>(config.get("eps", 1e-6)));
+  config.finish();
+  return [module](const ops::Context& context, const Recorded& run) {
+    return module.apply<T>(context, run.tensor("in.x")).template to<float>();
+  };
+}
+
+template <class T>
 using Maker = Block (*)(const Config&, const nn::Loader&);
 template <class T>
 const std::map<std::string, Maker<T>>& makers() {
-  static const std::map<std::string, Maker<T>> table{{"Attention", attention<T>},
+  static const std::map<std::string, Maker<T>> table{{"AdaLayerNormContinuous", ada_layer_norm_continuous<T>},
+                                                     {"Attention", attention<T>},
                                                      {"BasicTransformerBlock", basic_transformer_block<T>},
                                                      {"Transformer2DModel", transformer_2d<T>},
                                                      {"FeedForward", feed_forward<T>},
+                                                     {"RMSNorm", rms_norm<T>},
                                                      {"ResnetBlock2D", resnet<T>},
                                                      {"Downsample2D", downsample<T>},
                                                      {"Upsample2D", upsample<T>},
@@ -223,6 +250,13 @@ std::optional<Result> run_as(const std::filesystem::path& folder, const Config& 
                              std::is_same_v<T, float> ? bounds::block : bounds::bfloat16_network});
   }
   return result;
+}
+
+/// Compares `actual` with the output of that name.
+template <class T>
+void check_output(Result& result, const Recorded& run, const std::string& name, const Tensor<float>& actual) {
+  result.checks.push_back({name + run.label(), test::difference(actual, run.tensor("out." + name)),
+                           std::is_same_v<T, float> ? bounds::block : bounds::bfloat16_network});
 }
 
 /// Part `index` of `[N, parts C]`, as `[N, C]`.
@@ -257,16 +291,91 @@ Result run_ada_layer_norm_zero(const std::filesystem::path& folder, const Config
       embedding = run.tensor("in.emb");
     }
     const auto modulation = norm.modulation(context, embedding);
-    const auto check = [&](const char* name, const Tensor<float>& actual) {
-      result.checks.push_back({name + run.label(),
-                               test::difference(actual, run.tensor(std::string("out.") + name)),
-                               std::is_same_v<T, float> ? bounds::block : bounds::bfloat16_network});
+    const auto check_part = [&](const char* name, typename Norm::Part part) {
+      check_output<T>(result, run, name, part_of(modulation, part, Norm::parts));
     };
-    check("y", norm.apply(context, run.tensor("in.x"), modulation).template to<float>());
-    check("gate_msa", part_of(modulation, Norm::gate_msa, Norm::parts));
-    check("shift_mlp", part_of(modulation, Norm::shift_mlp, Norm::parts));
-    check("scale_mlp", part_of(modulation, Norm::scale_mlp, Norm::parts));
-    check("gate_mlp", part_of(modulation, Norm::gate_mlp, Norm::parts));
+    check_output<T>(result, run, "y",
+                    norm.apply(context, run.tensor("in.x"), modulation).template to<float>());
+    check_part("gate_msa", Norm::gate_msa);
+    check_part("shift_mlp", Norm::shift_mlp);
+    check_part("scale_mlp", Norm::scale_mlp);
+    check_part("gate_mlp", Norm::gate_mlp);
+  }
+  return result;
+}
+
+template <class T>
+Result run_ada_layer_norm_zero_single(const std::filesystem::path& folder, const Config& config,
+                                      const Options& options) {
+  using Norm = nn::AdaLayerNormZeroSingle<T>;
+  const Index dim = config.require_int("embedding_dim");
+  config.finish();
+  const auto context = options.context();
+  const Norm norm(loader_for(folder / "weights.safetensors", context), dim);
+  Result result;
+  for (const auto& run : recorded_runs(folder)) {
+    const auto modulation = norm.modulation(context, run.tensor("in.emb"));
+    check_output<T>(result, run, "y",
+                    norm.apply(context, run.tensor("in.x"), modulation).template to<float>());
+    check_output<T>(result, run, "gate", part_of(modulation, Norm::gate, Norm::parts));
+  }
+  return result;
+}
+
+template <class T>
+Result run_joint_transformer_block(const std::filesystem::path& folder, const Config& config,
+                                   const Options& options) {
+  nn::JointTransformerOptions block;
+  block.dim = config.require_int("dim");
+  block.num_attention_heads = config.require_int("num_attention_heads");
+  block.attention_head_dim = config.require_int("attention_head_dim");
+  block.context_pre_only = config.get("context_pre_only", false);
+  block.use_dual_attention = config.get("use_dual_attention", false);
+  if (const auto name = config.get("qk_norm", ""); !name.empty())
+    block.qk_norm = nn::query_key_norm_called(name, true, 1e-6f);
+  config.finish();
+  const auto context = options.context();
+  const nn::JointTransformerBlock<T> module(loader_for(folder / "weights.safetensors", context), block);
+  Result result;
+  for (const auto& run : recorded_runs(folder)) {
+    const auto tokens = module(context, {run.tensor("in.x"), run.tensor("in.ctx")}, run.tensor("in.temb"));
+    check_output<T>(result, run, "x", tokens.picture);
+    if (run.has("out.ctx")) check_output<T>(result, run, "ctx", tokens.prompt);
+  }
+  return result;
+}
+
+/// apply_rotary_emb: cosines and sines are recorded once for each channel, here there is one for each pair.
+Result run_rotary(const std::filesystem::path& folder, const Config& config, const Options& options) {
+  const std::array<Index, 1> axes{config.require_int("dim")};
+  const double theta = config.get("theta", 10000.0), theta_half = config.get("theta_half", 10000.0);
+  config.finish();
+  const auto context = options.context();
+  Result result;
+  for (const auto& run : recorded_runs(folder)) {
+    const auto positions = run.tensor("in.pos").reshape({-1, 1});
+    const auto x = run.file().read<float>("in.x");  // [N, heads, L, d]: each head is a sequence of one
+    const auto tokens = x.reshape({x.dim(0) * x.dim(1), x.dim(2), x.dim(3)});
+    const auto check = [&](const char* name, const char* cosine_name, double base, ops::RotaryPairs pairs) {
+      const auto table = ops::rotary_table(positions, axes, base, pairs);
+      const ops::HeadStream<float> stream{ops::TokenView<float>::all(tokens)};
+      const auto turned = ops::join_heads<float>(context, std::array{stream}, axes[0], &table);
+      result.checks.push_back(
+          {name + run.label(),
+           test::difference(turned.reshape(x.shape()), run.file().read<float>(std::string("out.") + name)),
+           bounds::block});
+      const auto recorded = run.tensor(std::string("out.") + cosine_name);
+      auto cosine = table.cosine.clone();
+      const bool together = pairs == ops::RotaryPairs::neighbours;
+      for (Index i = 0; i < cosine.size(); ++i) {
+        const Index half = axes[0] / 2, row = i / half * axes[0], column = i % half;
+        cosine.data()[i] = recorded.data()[row + (together ? 2 * column : column)];
+      }
+      result.checks.push_back(
+          {cosine_name + run.label(), test::difference(table.cosine, cosine), bounds::block});
+    };
+    check("interleaved", "cos", theta, ops::RotaryPairs::neighbours);
+    check("half", "cos_half", theta_half, ops::RotaryPairs::halves);
   }
   return result;
 }
@@ -323,8 +432,15 @@ std::optional<Result> run_block(const std::filesystem::path& folder, const Confi
                                 const Options& options) {
   if (config.class_name() == "get_timestep_embedding") return run_sinusoid(folder);
   if (config.class_name() == "get_2d_sincos_pos_embed") return run_sincos_2d(folder, config);
+  if (config.class_name() == "apply_rotary_emb") return run_rotary(folder, config, options);
   if (config.class_name() == "AdaLayerNormZero")
     return options.with_type([&]<class T>() { return run_ada_layer_norm_zero<T>(folder, config, options); });
+  if (config.class_name() == "AdaLayerNormZeroSingle")
+    return options.with_type(
+        [&]<class T>() { return run_ada_layer_norm_zero_single<T>(folder, config, options); });
+  if (config.class_name() == "JointTransformerBlock")
+    return options.with_type(
+        [&]<class T>() { return run_joint_transformer_block<T>(folder, config, options); });
   return options.with_type([&]<class T>() { return run_as<T>(folder, config, options); });
 }
 

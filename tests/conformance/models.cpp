@@ -4,6 +4,9 @@
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
 #include "daguerre/models/autoencoders/vq_model.hpp"
 #include "daguerre/models/denoisers/dit.hpp"
+#include "daguerre/models/denoisers/flux_transformer.hpp"
+#include "daguerre/models/denoisers/pixart_transformer.hpp"
+#include "daguerre/models/denoisers/sd3_transformer.hpp"
 #include "daguerre/models/denoisers/unet_2d.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/models/text_encoders/clip_text.hpp"
@@ -202,6 +205,68 @@ void run_dit(const fs::path& folder, const Config& config, const ops::Context& c
   }
 }
 
+/// Either layout; the original's inputs are called x, t, context and y.
+template <class T>
+void run_sd3(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
+  expect_network_alone(folder);
+  const models::SD3Transformer<T> network(models::SD3TransformerConfig::from(config),
+                                          loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    const bool original = run.has("in.x");
+    const auto timesteps = run.tensor(original ? "in.t" : "in.timestep");
+    compare<T>(result, run, "sample",
+               network(context, run.tensor(original ? "in.x" : "in.hidden_states"), timesteps.span(),
+                       run.tensor(original ? "in.context" : "in.encoder_hidden_states"),
+                       run.tensor(original ? "in.y" : "in.pooled_projections")),
+               bounds::network);
+  }
+}
+
+/// Either layout; the original's inputs are called img, txt, timesteps and y.
+template <class T>
+void run_flux(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
+  expect_network_alone(folder);
+  const models::FluxTransformer<T> network(models::FluxTransformerConfig::from(config),
+                                           loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    const bool original = run.has("in.img");
+    const auto timesteps = run.tensor(original ? "in.timesteps" : "in.timestep");
+    const auto guidance = run.has("in.guidance") ? run.tensor("in.guidance") : Tensor<float>();
+    compare<T>(result, run, "sample",
+               network(context,
+                       {.hidden_states = run.tensor(original ? "in.img" : "in.hidden_states"),
+                        .encoder_hidden_states = run.tensor(original ? "in.txt" : "in.encoder_hidden_states"),
+                        .pooled = run.tensor(original ? "in.y" : "in.pooled_projections"),
+                        .timesteps = timesteps.span(),
+                        .guidance = guidance.span(),
+                        .img_ids = run.tensor("in.img_ids"),
+                        .txt_ids = run.tensor("in.txt_ids")}),
+               bounds::network);
+  }
+}
+
+template <class T>
+void run_pixart(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
+  expect_network_alone(folder);
+  const models::PixArtTransformer<T> network(models::PixArtTransformerConfig::from(config),
+                                             loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    const auto or_empty = [&](const char* name) {
+      return run.has(name) ? run.tensor(name) : Tensor<float>();
+    };
+    const auto timesteps = run.tensor("in.timestep"), resolution = or_empty("in.added.resolution"),
+               aspect_ratio = or_empty("in.added.aspect_ratio");
+    compare<T>(result, run, "sample",
+               network(context, {.sample = run.tensor("in.hidden_states"),
+                                 .timesteps = timesteps.span(),
+                                 .encoder_hidden_states = run.tensor("in.encoder_hidden_states"),
+                                 .encoder_attention_mask = or_empty("in.encoder_attention_mask"),
+                                 .resolution = resolution.span(),
+                                 .aspect_ratio = aspect_ratio.span()}),
+               bounds::network);
+  }
+}
+
 template <class T>
 std::optional<Result> run_as(const fs::path& folder, const Config& config, const ops::Context& context) {
   const std::string name = config.class_name();
@@ -216,6 +281,12 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_vq_model<T>(folder, config, context, result);
   else if (name == "DiTTransformer2DModel" || models::DiTConfig::is_original(config))
     run_dit<T>(folder, config, context, result);
+  else if (name == "SD3Transformer2DModel")
+    run_sd3<T>(folder, config, context, result);
+  else if (name == "FluxTransformer2DModel")
+    run_flux<T>(folder, config, context, result);
+  else if (name == "PixArtTransformer2DModel")
+    run_pixart<T>(folder, config, context, result);
   else if (name == "CLIPTextModel" || name == "CLIPTextModelWithProjection")
     run_clip<T>(folder, config, context, result);
   else

@@ -72,14 +72,18 @@ class TallyingFor : public ops::EngineFor<T> {
                       (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                        const Tensor<float>& beta, float epsilon),
                       (context, x, gamma, beta, epsilon))
+  DAGUERRE_TEST_TALLY(Tensor<T>, rms_norm,
+                      (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+                       float epsilon),
+                      (context, x, gamma, epsilon))
   DAGUERRE_TEST_TALLY(Tensor<T>, modulated_layer_norm,
                       (const ops::Context& context, const Tensor<float>& x, const ops::ChannelChunk& scale,
                        const ops::ChannelChunk& shift, float epsilon),
                       (context, x, scale, shift, epsilon))
-  DAGUERRE_TEST_TALLY(Tensor<T>, norm_heads,
-                      (const ops::Context& context, const ops::TokenView<T>& tokens, Index head_dim,
-                       const ops::HeadNorm& norm),
-                      (context, tokens, head_dim, norm))
+  DAGUERRE_TEST_TALLY(Tensor<T>, join_heads,
+                      (const ops::Context& context, std::span<const ops::HeadStream<T>> streams,
+                       Index head_dim, const ops::RotaryTable* rotation),
+                      (context, streams, head_dim, rotation))
   DAGUERRE_TEST_TALLY(Tensor<T>, gated_activation,
                       (const ops::Context& context, const Tensor<T>& x, ops::Activation activation),
                       (context, x, activation))

@@ -50,6 +50,19 @@ TEST_CASE("tensors and rows of them can be renamed", "[weights][key_map]") {
   CHECK(renamed.unused() == std::vector<std::string>{"none", "whole"});
   CHECK(dict.unused().size() == 2);
 
+  const auto swapped = dict.renamed({{.name = "swapped", .source = "table", .halves_swapped = true}});
+  const auto table = swapped.tensor("swapped", {4, 2});
+  for (Index i = 0; i < 8; ++i) CHECK(table.data()[i] == static_cast<float>((i + 4) % 8));
+  Tensor<float> packed({4, 2});
+  ops::Weight(swapped.weight("swapped", {4, 2})).read(0, 4, packed.data());
+  CHECK(test::difference(packed, table).rel_l2 == 0.0);
+  // Twice is as it was.
+  const auto back = swapped.renamed({{.name = "table", .source = "swapped", .halves_swapped = true}});
+  CHECK(back.tensor("table", {4, 2}).data()[0] == 0.0f);
+  test::expect_error<WeightError>(
+      [&] { dict.renamed({{.name = "x", .source = "scalar", .halves_swapped = true}}); }, {"no two halves"});
+  test::expect_error<WeightError>([&] { swapped.renamed({{"x", "swapped", 0, 1}}); }, {"rearranged"});
+
   // A second renaming builds on the first.
   const auto again = renamed.renamed({{"last", "rest", 2, 1}});
   CHECK(again.tensor("last", {1, 2}).data()[0] == 6.0f);

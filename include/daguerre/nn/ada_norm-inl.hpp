@@ -8,13 +8,12 @@
 namespace daguerre::nn {
 
 template <class T>
-Tensor<float> AdaLayerNormZero<T>::modulation(const ops::Context& context,
-                                              const Tensor<float>& embedding) const {
+Tensor<float> Modulation<T>::operator()(const ops::Context& context, const Tensor<float>& embedding) const {
   const auto activated = ops::activate(context, embedding, ops::Activation::silu);
   return linear_.accumulate(context, ops::cast<T>(context, activated));
 }
 
-extern template class AdaLayerNormZero<float>;
-extern template class AdaLayerNormZero<bfloat16>;
+extern template class Modulation<float>;
+extern template class Modulation<bfloat16>;
 
 }  // namespace daguerre::nn

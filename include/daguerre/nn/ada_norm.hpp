@@ -1,65 +1,117 @@
 #pragma once
 
-#include <cstdint>
-#include <span>
-
 #include "daguerre/nn/linear.hpp"
-#include "daguerre/nn/timestep.hpp"
-#include "daguerre/ops/embedding.hpp"
 #include "daguerre/ops/modulation.hpp"
 
 namespace daguerre::nn {
 
-/// What a class-conditional transformer is steered by: the timestep's embedding plus the class's, `[N, dim]`
-/// (diffusers' CombinedTimestepLabelEmbeddings). In float32: it is tiny and reaches every token.
-class TimestepLabelEmbedding {
+/// What norms and gates are steered by: `parts` vectors of `dim` for each image, side by side, from a linear
+/// layer over an embedding (Peebles & Xie 2023, fig. 3).
+template <class T>
+class Modulation {
  public:
-  struct Options {
-    Index dim = 0;
-    Index labels = 0;  ///< rows of the table; the null class of guidance is one of them
-    ops::TimestepEmbeddingOptions timestep;
-  };
-  /// Reads `timestep_embedder.linear_1`, `timestep_embedder.linear_2` and `class_embedder.embedding_table`.
-  TimestepLabelEmbedding(const Loader& loader, const Options& options);
+  /// Reads the linear layer at `loader` itself.
+  Modulation(const Loader& loader, Index embedding_dim, Index dim, int parts)
+      : linear_(loader, embedding_dim, checked_multiply(dim, parts)) {}
 
-  /// One timestep for all, or one for each of the N labels. Throws ArgumentError for another number of
-  /// timesteps and for labels outside of the table.
-  Tensor<float> operator()(const ops::Context& context, std::span<const float> timesteps,
-                           std::span<const std::int32_t> class_labels) const;
-
-  /// Whether the weights below both loaders are the same numbers, so that one embedding serves both.
-  static bool same_weights(const Loader& a, const Loader& b, const Options& options);
+  /// linear(silu(embedding)), `[N, parts dim]` from `embedding[N, embedding_dim]`.
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& embedding) const;
 
  private:
-  Options options_;
-  TimestepEmbedding<float> timestep_embedder_;
-  Tensor<float> embedding_table_;
+  Linear<T> linear_;
 };
 
 /// Layer normalisation whose shift and scale, and the gates and modulation of the block around it, come from
-/// a linear layer over the embedding (Peebles & Xie 2023, fig. 3, adaLN-Zero; diffusers' AdaLayerNormZero).
+/// an embedding (adaLN-Zero; diffusers' AdaLayerNormZero). With a second modulation of the same normalised
+/// tokens for another attention beside the first (diffusers' SD35AdaLayerNormZeroX).
 template <class T>
 class AdaLayerNormZero {
  public:
   /// The parts of the modulation, in the order of the linear layer's columns.
-  enum Part { shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp, parts };
+  enum Part {
+    shift_msa,
+    scale_msa,
+    gate_msa,
+    shift_mlp,
+    scale_mlp,
+    gate_mlp,
+    shift_msa2,
+    scale_msa2,
+    gate_msa2
+  };
+  static constexpr int parts = 6, parts_with_second = 9;
 
   /// Reads `linear`.
-  AdaLayerNormZero(const Loader& loader, Index dim, float epsilon = 1e-6f)
-      : epsilon_(epsilon), linear_(loader.sub("linear"), dim, parts * dim) {}
+  AdaLayerNormZero(const Loader& loader, Index dim, float epsilon = 1e-6f, bool has_second = false)
+      : epsilon_(epsilon),
+        modulation_(loader.sub("linear"), dim, dim, has_second ? parts_with_second : parts) {}
 
-  /// `[N, 6 dim]`, the parts side by side, from `embedding[N, dim]`.
-  Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const;
+  /// `[N, 6 dim]` or, with a second, `[N, 9 dim]`, the parts side by side, from `embedding[N, dim]`.
+  Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const {
+    return modulation_(context, embedding);
+  }
   /// norm(x) * (1 + scale_msa) + shift_msa for `x[N, L, dim]`, rounded to T.
   Tensor<T> apply(const ops::Context& context, const Tensor<float>& x,
                   const Tensor<float>& modulation) const {
     return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa}, {modulation, shift_msa},
                                         epsilon_);
   }
+  /// The same by the second modulation.
+  Tensor<T> apply_second(const ops::Context& context, const Tensor<float>& x,
+                         const Tensor<float>& modulation) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa2}, {modulation, shift_msa2},
+                                        epsilon_);
+  }
 
  private:
   float epsilon_;
-  Linear<T> linear_;
+  Modulation<T> modulation_;
+};
+
+/// The same with one gate and no feed-forward of its own (diffusers' AdaLayerNormZeroSingle).
+template <class T>
+class AdaLayerNormZeroSingle {
+ public:
+  enum Part { shift, scale, gate, parts };
+
+  /// Reads `linear`.
+  AdaLayerNormZeroSingle(const Loader& loader, Index dim, float epsilon = 1e-6f)
+      : epsilon_(epsilon), modulation_(loader.sub("linear"), dim, dim, parts) {}
+
+  /// `[N, 3 dim]` from `embedding[N, dim]`.
+  Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const {
+    return modulation_(context, embedding);
+  }
+  /// norm(x) * (1 + scale) + shift for `x[N, L, dim]`, rounded to T.
+  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x,
+                  const Tensor<float>& modulation) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale}, {modulation, shift}, epsilon_);
+  }
+
+ private:
+  float epsilon_;
+  Modulation<T> modulation_;
+};
+
+/// Layer normalisation with scale and shift from an embedding, no gate (diffusers' AdaLayerNormContinuous
+/// without parameters of the norm itself).
+template <class T>
+class AdaLayerNormContinuous {
+ public:
+  /// Reads `linear`, whose columns are the scale's, then the shift's.
+  AdaLayerNormContinuous(const Loader& loader, Index dim, Index embedding_dim, float epsilon = 1e-6f)
+      : epsilon_(epsilon), modulation_(loader.sub("linear"), embedding_dim, dim, 2) {}
+
+  /// `x[N, L, dim]` to the same shape, rounded to T, by `embedding[N, embedding_dim]`.
+  Tensor<T> operator()(const ops::Context& context, const Tensor<float>& x,
+                       const Tensor<float>& embedding) const {
+    const auto modulation = modulation_(context, embedding);
+    return ops::modulated_layer_norm<T>(context, x, {modulation, 0}, {modulation, 1}, epsilon_);
+  }
+
+ private:
+  float epsilon_;
+  Modulation<T> modulation_;
 };
 
 }  // namespace daguerre::nn

@@ -7,7 +7,7 @@
 #include "daguerre/nn/attention.hpp"
 #include "daguerre/nn/linear-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
-#include "daguerre/ops/head_norm-inl.hpp"
+#include "daguerre/ops/heads-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
 
 namespace daguerre::nn {
@@ -75,8 +75,9 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   }
   Tensor<T> normed_q, normed_k;
   if (norm_q_) {
-    normed_q = ops::norm_heads(context, arguments.query, options_.head_dim, *norm_q_);
-    normed_k = ops::norm_heads(context, arguments.key, options_.head_dim, *norm_k_);
+    using Stream = ops::HeadStream<T>;
+    normed_q = ops::join_heads<T>(context, std::array{Stream{arguments.query, &*norm_q_}}, options_.head_dim);
+    normed_k = ops::join_heads<T>(context, std::array{Stream{arguments.key, &*norm_k_}}, options_.head_dim);
     arguments.query = View::all(normed_q);
     arguments.key = View::all(normed_k);
   }

@@ -4,7 +4,7 @@
 
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
-#include "daguerre/ops/head_norm.hpp"
+#include "daguerre/ops/heads.hpp"
 #include "daguerre/ops/profile.hpp"
 
 namespace daguerre::nn {

@@ -3,7 +3,7 @@
 #include "daguerre/ops/activation-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
-#include "daguerre/ops/head_norm-inl.hpp"
+#include "daguerre/ops/heads-inl.hpp"
 #include "daguerre/ops/modulation-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
 #include "daguerre/ops/operations.hpp"
@@ -36,6 +36,12 @@ Tensor<T> OperationsFor<T>::layer_norm(const Context& context, const Tensor<floa
 }
 
 template <class T>
+Tensor<T> OperationsFor<T>::rms_norm(const Context& context, const Tensor<float>& x,
+                                     const Tensor<float>& gamma, float epsilon) const {
+  return host::rms_norm<T>(context, x, gamma, epsilon);
+}
+
+template <class T>
 Tensor<T> OperationsFor<T>::modulated_layer_norm(const Context& context, const Tensor<float>& x,
                                                  const ChannelChunk& scale, const ChannelChunk& shift,
                                                  float epsilon) const {
@@ -43,9 +49,9 @@ Tensor<T> OperationsFor<T>::modulated_layer_norm(const Context& context, const T
 }
 
 template <class T>
-Tensor<T> OperationsFor<T>::norm_heads(const Context& context, const TokenView<T>& tokens, Index head_dim,
-                                       const HeadNorm& norm) const {
-  return host::norm_heads(context, tokens, head_dim, norm);
+Tensor<T> OperationsFor<T>::join_heads(const Context& context, std::span<const HeadStream<T>> streams,
+                                       Index head_dim, const RotaryTable* rotation) const {
+  return host::join_heads(context, streams, head_dim, rotation);
 }
 
 template <class T>

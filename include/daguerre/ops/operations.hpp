@@ -12,10 +12,10 @@ enum class Border;
 enum class PatchOrder;
 struct ChannelChunk;
 struct GroupNormExtras;
-struct HeadNorm;
+struct RotaryTable;
 struct TimestepEmbeddingOptions;
 template <class T>
-struct TokenView;
+struct HeadStream;
 
 /// What an engine does between products, where the result is float32. Each runs on the host unless the engine
 /// overrides it; what each does stands at the function of the same name in `ops/`, which checks the arguments
@@ -81,11 +81,13 @@ class OperationsFor {
                                        Activation activation, const GroupNormExtras& extras) const;
   virtual Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                                const Tensor<float>& beta, float epsilon) const;
+  virtual Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+                             float epsilon) const;
   virtual Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x,
                                          const ChannelChunk& scale, const ChannelChunk& shift,
                                          float epsilon) const;
-  virtual Tensor<T> norm_heads(const Context& context, const TokenView<T>& tokens, Index head_dim,
-                               const HeadNorm& norm) const;
+  virtual Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> streams, Index head_dim,
+                               const RotaryTable* rotation) const;
   virtual Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation) const;
 
   virtual Tensor<T> concat_channels(const Context& context, const Tensor<float>& a,

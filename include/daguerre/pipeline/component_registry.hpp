@@ -21,7 +21,8 @@ class ComponentRegistry {
       std::function<Opened<Autoencoder>(const ComponentSource& source, const LoadContext& context)>;
 
   /// The library's own: CLIPTextModel, CLIPTextModelWithProjection; UNet2DConditionModel, UNet2DModel,
-  /// DiTTransformer2DModel (and Transformer2DModel); AutoencoderKL.
+  /// DiTTransformer2DModel, SD3Transformer2DModel, FluxTransformer2DModel, PixArtTransformer2DModel (and
+  /// Transformer2DModel, which DiT's and PixArt's were called); AutoencoderKL.
   static ComponentRegistry standard();
 
   // Each replaces one of the same name.

@@ -16,7 +16,7 @@
 namespace daguerre::weights {
 
 /// A tensor under another name: all of `source`, or `rows` rows of its leading axis from `first_row` on, seen
-/// in another shape or transposed. Nothing is copied; what is asked for is read from the file then.
+/// in another shape, transposed or with its halves exchanged. Nothing is copied; what is asked for is read from the file then.
 struct RenamedTensor {
   std::string name;
   std::string source;
@@ -24,7 +24,8 @@ struct RenamedTensor {
   Index rows = -1;  ///< -1: all
   /// Another shape for as many elements: a convolution of one pixel as the matrix that it is.
   std::optional<Shape> shape = std::nullopt;
-  bool transposed = false;  ///< two axes, exchanged
+  bool transposed = false;      ///< two axes, exchanged
+  bool halves_swapped = false;  ///< the second half of the rows comes first
 };
 
 /// Which names of weight files are looked for in a folder: `diffusion_pytorch_model.safetensors` is
@@ -60,8 +61,8 @@ class StateDict {
   static bool is_there(const std::filesystem::path& folder, const WeightNames& names);
 
   /// The same files under the given names alone; a source may serve several names. What was asked for is
-  /// counted anew. Throws WeightError for a source that is missing, has no such rows, as many elements or two
-  /// axes, FormatError for a name used twice.
+  /// counted anew. Throws WeightError for a source that is missing, has no such rows, as many elements, two
+  /// axes or two halves, FormatError for a name used twice.
   StateDict renamed(const std::vector<RenamedTensor>& tensors) const;
 
   bool contains(std::string_view name) const;

@@ -15,6 +15,18 @@ Opened<Denoiser> open_unet_2d_condition(const ComponentSource& source, const Loa
 Opened<Denoiser> open_unet_2d(const ComponentSource& source, const LoadContext& context);
 /// models::DiT: a class; a variance that it predicts is dropped.
 Opened<Denoiser> open_dit(const ComponentSource& source, const LoadContext& context);
+/// models::SD3Transformer: the context and the pooled prompt; masks are not read.
+Opened<Denoiser> open_sd3_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::FluxTransformer on patches of 2 x 2 latents: the context and the pooled prompt, the guidance scale
+/// where its configuration says so, and "reference_latents" `[N, h, w, C]`, a picture that it looks at
+/// (Kontext); masks are not read.
+Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::PixArtTransformer: the context and its mask; where its configuration says so "resolution", a
+/// picture's height and width in pixels, `[N, 2]`, and "aspect_ratio", height / width, `[N, 1]`. A variance
+/// that it predicts is dropped.
+Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const LoadContext& context);
+/// What the older class Transformer2DModel is: PixArt's or DiT's.
+Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKl.
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
 

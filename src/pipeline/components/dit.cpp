@@ -1,22 +1,12 @@
 #include "daguerre/models/denoisers/dit.hpp"
 
-#include <algorithm>
 #include <span>
 
+#include "daguerre/ops/rearrange.hpp"
 #include "pipeline/components/components.hpp"
 
 namespace daguerre {
 namespace {
-
-/// The first `channels` channels of `x[..., C]`.
-Tensor<float> first_channels(const Tensor<float>& x, Index channels) {
-  const Index all = x.dim(-1);
-  if (all == channels) return x;
-  Tensor<float> result(x.shape().with(-1, channels));
-  for (Index i = 0; i < x.size() / all; ++i)
-    std::copy_n(x.data() + i * all, channels, result.data() + i * channels);
-  return result;
-}
 
 template <class T>
 class DiTDenoiser final : public Denoiser {
@@ -27,8 +17,8 @@ class DiTDenoiser final : public Denoiser {
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, float timestep,
                            const Conditioning& conditioning) const override {
     // The samplers of these models know no learned variance.
-    return first_channels(network_(context, x, std::span(&timestep, 1), conditioning.labels),
-                          network_.config().in_channels);
+    return ops::narrow(context, network_(context, x, std::span(&timestep, 1), conditioning.labels), -1, 0,
+                       network_.config().in_channels);
   }
 
  private:

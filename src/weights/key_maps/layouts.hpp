@@ -23,6 +23,16 @@ struct JoinedTensor {
 bool is_original_dit(const StateDict& weights);
 StateDict from_original_dit(const StateDict& weights);
 
+/// Stability's SD3 (`joint_blocks.N.x_block`, `context_block`): queries, keys and values in one `qkv`, shift
+/// before scale in the last norms.
+bool is_original_sd3(const StateDict& weights);
+StateDict from_original_sd3(const StateDict& weights);
+
+/// Black Forest Labs' FLUX (`double_blocks.N`, `single_blocks.N`): queries, keys and values in one `qkv`, and
+/// in `linear1` with the feed-forward's first layer; shift before scale in the last norm.
+bool is_original_flux(const StateDict& weights);
+StateDict from_original_flux(const StateDict& weights);
+
 /// transformers' CLIP text model without `text_model.` (version 5.6 and later), with `clip.` before it, or
 /// with norms of `gamma` and `beta` (converted from TensorFlow's). The inverse of nothing: all of these are
 /// read, the usual one is written.

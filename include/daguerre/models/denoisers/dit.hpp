@@ -8,6 +8,7 @@
 
 #include "daguerre/config/config.hpp"
 #include "daguerre/nn/ada_norm.hpp"
+#include "daguerre/nn/conditioning_embedding.hpp"
 #include "daguerre/nn/conv.hpp"
 #include "daguerre/nn/transformer.hpp"
 

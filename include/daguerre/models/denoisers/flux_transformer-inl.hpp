@@ -1,0 +1,120 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daguerre/models/denoisers/flux_transformer.hpp"
+#include "daguerre/nn/joint_transformer-inl.hpp"
+
+namespace daguerre::models {
+namespace detail {
+
+inline constexpr double flux_theta = 10000.0;
+inline constexpr Index flux_mlp_ratio = 4;
+
+/// Times in [0, 1] as the sinusoid takes them.
+inline std::vector<float> flux_thousandths(std::span<const float> values) {
+  std::vector<float> result;
+  for (const float value : values) result.push_back(value * 1000.0f);
+  return result;
+}
+
+}  // namespace detail
+
+template <class T>
+FluxTransformer<T>::FluxTransformer(const FluxTransformerConfig& config, const nn::Loader& loader)
+    : config_(config),
+      engine_(loader.context.engine),
+      x_embedder_(loader.sub("x_embedder"), config.in_channels, config.dim()),
+      context_embedder_(loader.sub("context_embedder"), config.joint_attention_dim, config.dim()),
+      embedding_(loader.sub("time_text_embed"), {.dim = config.dim(),
+                                                 .pooled_dim = config.pooled_projection_dim,
+                                                 .embeds_guidance = config.guidance_embeds}),
+      norm_out_(loader.sub("norm_out"), config.dim(), config.dim()),
+      proj_out_(loader.sub("proj_out"), config.dim(), config.out_channels) {
+  const Index dim = config.dim(), inner = checked_multiply(dim, detail::flux_mlp_ratio);
+  const auto qk_norm = nn::query_key_norm_called("rms_norm", true, 1e-6f);
+  for (int i = 0; i < config.num_layers; ++i)
+    blocks_.emplace_back(loader.sub("transformer_blocks", i),
+                         nn::JointTransformerOptions{.dim = dim,
+                                                     .num_attention_heads = config.num_attention_heads,
+                                                     .attention_head_dim = config.attention_head_dim,
+                                                     .qk_norm = qk_norm});
+  for (int i = 0; i < config.num_single_layers; ++i) {
+    const auto block = loader.sub("single_transformer_blocks", i);
+    single_blocks_.push_back(
+        {nn::AdaLayerNormZeroSingle<T>(block.sub("norm"), dim),
+         nn::QkvProjection<T>(block.sub("attn"), {.dim = dim,
+                                                  .heads = config.num_attention_heads,
+                                                  .head_dim = config.attention_head_dim,
+                                                  .qk_norm = qk_norm}),
+         nn::Linear<T>(block.sub("proj_mlp"), dim, inner, {.activation = ops::Activation::gelu_tanh}),
+         nn::Linear<T>(block.sub("proj_out"), dim + inner, dim)});
+  }
+}
+
+template <class T>
+Tensor<float> FluxTransformer<T>::run(const ops::Context& context, const SingleBlock& block,
+                                      const Tensor<float>& x, const Tensor<float>& embedding,
+                                      const ops::RotaryTable& rotation) const {
+  context.check_stop();
+  const auto modulation = block.norm.modulation(context, embedding);
+  Tensor<T> joined;
+  {
+    const auto normed = block.norm.apply(context, x, modulation);
+    const auto qkv = block.qkv(context, normed);
+    const auto attended =
+        nn::attend_jointly<T>(context, *engine_, std::array{nn::QkvStream<T>{block.qkv, qkv}},
+                              config_.num_attention_heads, config_.attention_head_dim, &rotation);
+    joined = ops::concat<T>(context, std::array{attended, block.proj_mlp(context, normed)}, -1);
+  }
+  return ops::add_gated(context, x, {modulation, nn::AdaLayerNormZeroSingle<T>::gate},
+                        block.proj_out.accumulate(context, joined));
+}
+
+template <class T>
+void FluxTransformer<T>::check(const FluxInputs& inputs) const {
+  const auto& [x, states, pooled, timesteps, guidance, img_ids, txt_ids] = inputs;
+  const auto expect = [](const char* what, const Tensor<float>& found, const Shape& expected) {
+    if (!(found.shape() == expected) || found.empty())
+      throw ArgumentError(
+          "flux", std::string(what) + " " + to_string(found.shape()) + ", expected " + to_string(expected));
+  };
+  if (x.rank() != 3 || states.rank() != 3)
+    throw ArgumentError("flux", "tokens " + to_string(x.shape()) + " and " + to_string(states.shape()) +
+                                    ", expected [N, L, C] for each");
+  const auto axes = static_cast<Index>(config_.axes_dims_rope.size());
+  expect("hidden_states", x, {x.dim(0), x.dim(1), config_.in_channels});
+  expect("encoder_hidden_states", states, {x.dim(0), states.dim(1), config_.joint_attention_dim});
+  expect("pooled", pooled, {x.dim(0), config_.pooled_projection_dim});
+  expect("img_ids", img_ids, {x.dim(1), axes});
+  expect("txt_ids", txt_ids, {states.dim(1), axes});
+}
+
+template <class T>
+Tensor<float> FluxTransformer<T>::operator()(const ops::Context& context, const FluxInputs& inputs) const {
+  check(inputs);
+  const Index prompt_length = inputs.encoder_hidden_states.dim(1);
+  const auto rotation = ops::rotary_table(concat_leading<float>(std::array{inputs.txt_ids, inputs.img_ids}),
+                                          config_.axes_dims_rope, detail::flux_theta);
+  const auto embedding = embedding_(context, detail::flux_thousandths(inputs.timesteps),
+                                    detail::flux_thousandths(inputs.guidance), inputs.pooled);
+
+  nn::JointTokens x{
+      x_embedder_(context, inputs.hidden_states),
+      context_embedder_.accumulate(context, ops::cast<T>(context, inputs.encoder_hidden_states))};
+  for (const auto& block : blocks_) x = block(context, x, embedding, &rotation);
+  auto tokens = ops::concat<float>(context, std::array{x.prompt, x.picture}, 1);
+  x = {};
+  for (const auto& block : single_blocks_) tokens = run(context, block, tokens, embedding, rotation);
+  const auto picture = ops::narrow(context, tokens, 1, prompt_length, tokens.dim(1) - prompt_length);
+  return proj_out_(context, norm_out_(context, picture, embedding));
+}
+
+extern template class FluxTransformer<float>;
+extern template class FluxTransformer<bfloat16>;
+
+}  // namespace daguerre::models

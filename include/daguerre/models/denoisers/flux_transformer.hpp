@@ -1,0 +1,76 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "daguerre/config/config.hpp"
+#include "daguerre/nn/conditioning_embedding.hpp"
+#include "daguerre/nn/joint_transformer.hpp"
+
+namespace daguerre::models {
+
+/// diffusers' FluxTransformer2DModel; defaults are its own.
+struct FluxTransformerConfig {
+  Index in_channels = 64;  ///< of a token: a patch of the latents, and what joins them
+  Index out_channels = 64;
+  int num_layers = 19;         ///< blocks in which picture and prompt have weights of their own
+  int num_single_layers = 38;  ///< blocks in which they share them
+  Index attention_head_dim = 128;
+  int num_attention_heads = 24;
+  Index joint_attention_dim = 4096;               ///< width of the prompt's tokens
+  Index pooled_projection_dim = 768;              ///< of the prompt in one vector
+  bool guidance_embeds = false;                   ///< distilled from guidance, whose scale it reads
+  std::vector<Index> axes_dims_rope{16, 56, 56};  ///< channels of a head that each axis of the ids turns
+
+  Index dim() const noexcept { return num_attention_heads * attention_head_dim; }
+
+  /// Throws ConfigError for another class, for options it does not know and for values it does not support.
+  static FluxTransformerConfig from(const Config& config);
+};
+
+/// What the network reads.
+struct FluxInputs {
+  Tensor<float> hidden_states;          ///< `[N, L, in_channels]`, a picture's patches
+  Tensor<float> encoder_hidden_states;  ///< `[N, S, joint_attention_dim]`
+  Tensor<float> pooled;                 ///< `[N, pooled_projection_dim]`
+  std::span<const float> timesteps;     ///< in [0, 1]; one, or one for each of the N
+  std::span<const float> guidance;      ///< likewise the guidance scale, where it is embedded
+  Tensor<float> img_ids;                ///< `[L, axes]`: where each patch is, the last two row and column
+  Tensor<float> txt_ids;                ///< `[S, axes]`: zeros
+};
+
+/// The transformer of FLUX.1 (dev, schnell, Fill, Kontext, Control; Black Forest Labs 2024). Weights must
+/// bear diffusers' names (weights::with_diffusers_names).
+template <class T>
+class FluxTransformer {
+ public:
+  FluxTransformer(const FluxTransformerConfig& config, const nn::Loader& loader);
+
+  /// `[N, L, out_channels]`. Throws ArgumentError.
+  Tensor<float> operator()(const ops::Context& context, const FluxInputs& inputs) const;
+
+  const FluxTransformerConfig& config() const noexcept { return config_; }
+
+ private:
+  /// Attention and feed-forward side by side, over all tokens (diffusers' FluxSingleTransformerBlock).
+  struct SingleBlock {
+    nn::AdaLayerNormZeroSingle<T> norm;
+    nn::QkvProjection<T> qkv;
+    nn::Linear<T> proj_mlp, proj_out;
+  };
+  Tensor<float> run(const ops::Context& context, const SingleBlock& block, const Tensor<float>& x,
+                    const Tensor<float>& embedding, const ops::RotaryTable& rotation) const;
+  void check(const FluxInputs& inputs) const;
+
+  FluxTransformerConfig config_;
+  std::shared_ptr<const ops::Engine> engine_;
+  nn::Linear<float> x_embedder_;
+  nn::Linear<T> context_embedder_;
+  nn::TimestepTextEmbedding embedding_;
+  std::vector<nn::JointTransformerBlock<T>> blocks_;
+  std::vector<SingleBlock> single_blocks_;
+  nn::AdaLayerNormContinuous<float> norm_out_;  // what is rounded here goes straight into the result
+  nn::Linear<float> proj_out_;
+};
+
+}  // namespace daguerre::models

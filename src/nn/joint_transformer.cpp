@@ -1,0 +1,8 @@
+#include "daguerre/nn/joint_transformer-inl.hpp"
+
+namespace daguerre::nn {
+
+template class JointTransformerBlock<float>;
+template class JointTransformerBlock<bfloat16>;
+
+}  // namespace daguerre::nn

@@ -1,0 +1,50 @@
+#include "daguerre/ops/rotary.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <vector>
+
+namespace daguerre::ops {
+
+RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> axes, double theta,
+                         RotaryPairs pairs) {
+  constexpr const char* who = "rotary_table";
+  if (positions.rank() != 2 || positions.dim(1) != static_cast<Index>(axes.size()))
+    throw ArgumentError(who, "positions " + to_string(positions.shape()) + ", expected [L, " +
+                                 std::to_string(axes.size()) + "]");
+  for (const Index width : axes)
+    if (width < 2 || width % 2 != 0)
+      throw ArgumentError(who, "an axis of " + std::to_string(width) + " channels has no pairs");
+
+  const Index length = positions.dim(0), half = std::accumulate(axes.begin(), axes.end(), Index{0}) / 2;
+  RotaryTable table{Tensor<float>({length, half}), Tensor<float>({length, half}), pairs};
+  float *const cosines = table.cosine.data(), *const sines = table.sine.data();
+  Index column = 0;
+  for (std::size_t axis = 0; axis < axes.size(); ++axis) {
+    const Index count = axes[axis] / 2;
+    std::map<float, Index> made;  // positions of a grid come again and again: the token that has them first
+    for (Index token = 0; token < length; ++token) {
+      const float position = positions.data()[token * positions.dim(1) + static_cast<Index>(axis)];
+      float *const cosine = cosines + token * half + column, *const sine = sines + token * half + column;
+      const auto [first, is_new] = made.try_emplace(position, token);
+      if (!is_new) {
+        const Index from = first->second * half + column;
+        std::copy_n(cosines + from, count, cosine);
+        std::copy_n(sines + from, count, sine);
+        continue;
+      }
+      for (Index i = 0; i < count; ++i) {
+        const double angle = static_cast<double>(position) /
+                             std::pow(theta, static_cast<double>(2 * i) / static_cast<double>(axes[axis]));
+        cosine[i] = static_cast<float>(std::cos(angle));
+        sine[i] = static_cast<float>(std::sin(angle));
+      }
+    }
+    column += count;
+  }
+  return table;
+}
+
+}  // namespace daguerre::ops

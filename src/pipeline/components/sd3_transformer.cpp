@@ -1,0 +1,50 @@
+#include "daguerre/models/denoisers/sd3_transformer.hpp"
+
+#include <span>
+
+#include "daguerre/ops/elementwise.hpp"
+#include "pipeline/components/components.hpp"
+
+namespace daguerre {
+namespace {
+
+template <class T>
+class SD3Denoiser final : public Denoiser {
+ public:
+  SD3Denoiser(DenoiserInfo info, models::SD3Transformer<T> network)
+      : info_(std::move(info)), network_(std::move(network)) {}
+  const DenoiserInfo& info() const noexcept override { return info_; }
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, float timestep,
+                           const Conditioning& conditioning) const override {
+    const auto sample =
+        conditioning.concat.empty() ? x : ops::concat_channels(context, x, conditioning.concat);
+    return network_(context, sample, std::span(&timestep, 1), conditioning.context, conditioning.pooled);
+  }
+
+ private:
+  DenoiserInfo info_;
+  models::SD3Transformer<T> network_;
+};
+
+}  // namespace
+
+Opened<Denoiser> open_sd3_transformer(const ComponentSource& source, const LoadContext& context) {
+  const auto config = models::SD3TransformerConfig::from(source.config());
+  const DenoiserInfo info{.in_channels = config.in_channels,
+                          .out_channels = config.out_channels,
+                          .sample_height = config.sample_size,
+                          .sample_width = config.sample_size,
+                          .side_multiple = config.patch_size,
+                          .context_width = config.joint_attention_dim,
+                          .reads_pooled = true,
+                          .config = source.config_path()};
+  return {info, [=] {
+            return with_precision(context, Role::denoiser,
+                                  [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Denoiser> {
+                                    return std::make_shared<const SD3Denoiser<T>>(
+                                        info, load_component<models::SD3Transformer<T>>(source, config, own));
+                                  });
+          }};
+}
+
+}  // namespace daguerre

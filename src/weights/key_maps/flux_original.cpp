@@ -1,0 +1,117 @@
+#include <array>
+
+#include "core/text.hpp"
+#include "daguerre/core/error.hpp"
+#include "weights/key_maps/layouts.hpp"
+#include "weights/key_maps/names.hpp"
+#include "weights/names.hpp"
+
+namespace daguerre::weights::key_maps {
+namespace {
+
+constexpr std::array<Rule, 9> flux_rules{
+    {{"img_in", "x_embedder"},
+     {"txt_in", "context_embedder"},
+     {"time_in.in_layer", "time_text_embed.timestep_embedder.linear_1"},
+     {"time_in.out_layer", "time_text_embed.timestep_embedder.linear_2"},
+     {"vector_in.in_layer", "time_text_embed.text_embedder.linear_1"},
+     {"vector_in.out_layer", "time_text_embed.text_embedder.linear_2"},
+     {"guidance_in.in_layer", "time_text_embed.guidance_embedder.linear_1"},
+     {"guidance_in.out_layer", "time_text_embed.guidance_embedder.linear_2"},
+     {"final_layer.linear", "proj_out"}}};
+/// Below `double_blocks.N` and `transformer_blocks.N`.
+constexpr std::array<Rule, 12> flux_double_rules{
+    {{"img_mod.lin", "norm1.linear"},
+     {"txt_mod.lin", "norm1_context.linear"},
+     {"img_attn.norm.query_norm.scale", "attn.norm_q.weight"},
+     {"img_attn.norm.key_norm.scale", "attn.norm_k.weight"},
+     {"txt_attn.norm.query_norm.scale", "attn.norm_added_q.weight"},
+     {"txt_attn.norm.key_norm.scale", "attn.norm_added_k.weight"},
+     {"img_attn.proj", "attn.to_out.0"},
+     {"txt_attn.proj", "attn.to_add_out"},
+     {"img_mlp.0", "ff.net.0.proj"},
+     {"img_mlp.2", "ff.net.2"},
+     {"txt_mlp.0", "ff_context.net.0.proj"},
+     {"txt_mlp.2", "ff_context.net.2"}}};
+/// Below `single_blocks.N` and `single_transformer_blocks.N`.
+constexpr std::array<Rule, 4> flux_single_rules{{{"modulation.lin", "norm.linear"},
+                                                 {"norm.query_norm.scale", "attn.norm_q.weight"},
+                                                 {"norm.key_norm.scale", "attn.norm_k.weight"},
+                                                 {"linear2", "proj_out"}}};
+constexpr std::array<std::string_view, 3> flux_qkv{"to_q.", "to_k.", "to_v."};
+constexpr std::array<std::string_view, 3> flux_added_qkv{"add_q_proj.", "add_k_proj.", "add_v_proj."};
+
+constexpr std::string_view double_blocks = "double_blocks.", single_blocks = "single_blocks.";
+constexpr std::string_view flux_final_modulation = "final_layer.adaLN_modulation.1";
+
+void add_double_part(const StateDict& weights, const std::string& source, const std::string& block,
+                     std::string_view part, std::vector<RenamedTensor>& result) {
+  constexpr std::string_view picture = "img_attn.qkv.", prompt = "txt_attn.qkv.";
+  if (part.starts_with(picture))
+    split_in_three(weights, source, block + "attn.", flux_qkv, part.substr(picture.size()), result);
+  else if (part.starts_with(prompt))
+    split_in_three(weights, source, block + "attn.", flux_added_qkv, part.substr(prompt.size()), result);
+  else if (const auto name = to_diffusers(part, flux_double_rules))
+    result.push_back({block + *name, source});
+  else
+    result.push_back({source, source});
+}
+
+/// Queries, keys, values and the feed-forward's first layer, one behind the other in `linear1`.
+void split_single_product(const StateDict& weights, const std::string& source, const std::string& block,
+                          std::string_view suffix, Index dim, std::vector<RenamedTensor>& result) {
+  const Shape shape = weights.shape(source);
+  if (shape.rank() == 0 || shape[0] < 3 * dim)
+    throw WeightError(weights_name, weights.source() + ": tensor " + in_quotes(source) + " has shape " +
+                                        to_string(shape) + ", expected at least " + std::to_string(3 * dim) +
+                                        " rows");
+  Index first = 0;
+  for (const auto name : flux_qkv) {
+    result.push_back({block + "attn." + std::string(name).append(suffix), source, first, dim});
+    first += dim;
+  }
+  result.push_back({block + "proj_mlp." + std::string(suffix), source, first, shape[0] - first});
+}
+
+void add_single_part(const StateDict& weights, const std::string& source, int number, std::string_view part,
+                     std::vector<RenamedTensor>& result) {
+  constexpr std::string_view product = "linear1.";
+  const auto block = joined_name("single_transformer_blocks.", number, "");
+  if (part.starts_with(product)) {
+    const Index dim = weights.shape(joined_name(single_blocks, number, "linear2.weight"))[0];
+    split_single_product(weights, source, block, part.substr(product.size()), dim, result);
+  } else if (const auto name = to_diffusers(part, flux_single_rules)) {
+    result.push_back({block + *name, source});
+  } else {
+    result.push_back({source, source});
+  }
+}
+
+}  // namespace
+
+bool is_original_flux(const StateDict& weights) {
+  return weights.contains("img_in.weight") && weights.contains("double_blocks.0.img_attn.qkv.weight") &&
+         weights.contains("single_blocks.0.linear1.weight");
+}
+
+StateDict from_original_flux(const StateDict& weights) {
+  std::vector<RenamedTensor> result;
+  for (const auto& name : weights.names()) {
+    if (const auto in_double = numbered(name, double_blocks)) {
+      add_double_part(weights, name, joined_name("transformer_blocks.", in_double->first, ""),
+                      in_double->second, result);
+    } else if (const auto in_single = numbered(name, single_blocks)) {
+      add_single_part(weights, name, in_single->first, in_single->second, result);
+    } else if (name.starts_with(flux_final_modulation)) {
+      // (shift, scale) there, (scale, shift) in diffusers.
+      result.push_back({.name = "norm_out.linear" + name.substr(flux_final_modulation.size()),
+                        .source = name,
+                        .halves_swapped = true});
+    } else {
+      result.push_back({to_diffusers(name, flux_rules).value_or(name), name});
+    }
+  }
+  return weights.renamed(result);
+}
+
+}  // namespace daguerre::weights::key_maps

@@ -1,0 +1,87 @@
+#include <algorithm>
+#include <array>
+
+#include "weights/key_maps/layouts.hpp"
+#include "weights/key_maps/names.hpp"
+
+namespace daguerre::weights::key_maps {
+namespace {
+
+constexpr std::array<Rule, 7> sd3_rules{{{"x_embedder.proj", "pos_embed.proj"},
+                                         {"pos_embed", "pos_embed.pos_embed"},
+                                         {"t_embedder.mlp.0", "time_text_embed.timestep_embedder.linear_1"},
+                                         {"t_embedder.mlp.2", "time_text_embed.timestep_embedder.linear_2"},
+                                         {"y_embedder.mlp.0", "time_text_embed.text_embedder.linear_1"},
+                                         {"y_embedder.mlp.2", "time_text_embed.text_embedder.linear_2"},
+                                         {"final_layer.linear", "proj_out"}}};
+/// Below `joint_blocks.N` and `transformer_blocks.N`.
+constexpr std::array<Rule, 15> sd3_block_rules{{{"x_block.adaLN_modulation.1", "norm1.linear"},
+                                                {"x_block.attn.proj", "attn.to_out.0"},
+                                                {"x_block.attn.ln_q", "attn.norm_q"},
+                                                {"x_block.attn.ln_k", "attn.norm_k"},
+                                                {"x_block.attn2.proj", "attn2.to_out.0"},
+                                                {"x_block.attn2.ln_q", "attn2.norm_q"},
+                                                {"x_block.attn2.ln_k", "attn2.norm_k"},
+                                                {"x_block.mlp.fc1", "ff.net.0.proj"},
+                                                {"x_block.mlp.fc2", "ff.net.2"},
+                                                {"context_block.adaLN_modulation.1", "norm1_context.linear"},
+                                                {"context_block.attn.proj", "attn.to_add_out"},
+                                                {"context_block.attn.ln_q", "attn.norm_added_q"},
+                                                {"context_block.attn.ln_k", "attn.norm_added_k"},
+                                                {"context_block.mlp.fc1", "ff_context.net.0.proj"},
+                                                {"context_block.mlp.fc2", "ff_context.net.2"}}};
+
+constexpr std::array<std::string_view, 3> own_qkv{"to_q.", "to_k.", "to_v."};
+constexpr std::array<std::string_view, 3> added_qkv{"add_q_proj.", "add_k_proj.", "add_v_proj."};
+struct SplitRule {
+  std::string_view from, to;
+  std::span<const std::string_view, 3> names;
+};
+constexpr std::array<SplitRule, 3> sd3_qkv_rules{{{"x_block.attn.qkv.", "attn.", own_qkv},
+                                                  {"x_block.attn2.qkv.", "attn2.", own_qkv},
+                                                  {"context_block.attn.qkv.", "attn.", added_qkv}}};
+
+constexpr std::string_view sd3_blocks = "joint_blocks.", sd3_diffusers_blocks = "transformer_blocks.";
+constexpr std::string_view sd3_final_modulation = "final_layer.adaLN_modulation.1",
+                           sd3_prompt_modulation = "context_block.adaLN_modulation.1";
+
+void add_sd3_block_part(const StateDict& weights, const std::string& source, int number,
+                        std::string_view part, std::vector<RenamedTensor>& result) {
+  const auto block = joined_name(sd3_diffusers_blocks, number, "");
+  for (const auto& rule : sd3_qkv_rules)
+    if (part.starts_with(rule.from))
+      return split_in_three(weights, source, block + std::string(rule.to), rule.names,
+                            part.substr(rule.from.size()), result);
+  const auto name = to_diffusers(part, sd3_block_rules);
+  RenamedTensor tensor{name ? block + *name : source, source};
+  // A block that only looks at the prompt has (shift, scale) there, (scale, shift) in diffusers.
+  tensor.halves_swapped =
+      part.starts_with(sd3_prompt_modulation) &&
+      !weights.contains(joined_name(sd3_blocks, number, "context_block.attn.proj.weight"));
+  result.push_back(std::move(tensor));
+}
+
+}  // namespace
+
+bool is_original_sd3(const StateDict& weights) {
+  return weights.contains("x_embedder.proj.weight") &&
+         weights.contains("joint_blocks.0.context_block.attn.qkv.weight");
+}
+
+StateDict from_original_sd3(const StateDict& weights) {
+  std::vector<RenamedTensor> result;
+  for (const auto& name : weights.names()) {
+    if (const auto found = numbered(name, sd3_blocks)) {
+      add_sd3_block_part(weights, name, found->first, found->second, result);
+    } else if (name.starts_with(sd3_final_modulation)) {
+      result.push_back({.name = "norm_out.linear" + name.substr(sd3_final_modulation.size()),
+                        .source = name,
+                        .halves_swapped = true});
+    } else {
+      result.push_back({to_diffusers(name, sd3_rules).value_or(name), name});
+    }
+  }
+  return weights.renamed(result);
+}
+
+}  // namespace daguerre::weights::key_maps
