@@ -57,7 +57,7 @@ std::vector<HostileFile> hostile_jpegs() {
   for (const unsigned char bits : {0, 1, 12, 16, 255})
     changed("samples of " + std::to_string(bits) + " bits",
             [&](auto& p) { p.frame = jpeg_frame(0xC0, 8, 8, "\1\x11\0"s, bits); });
-  for (const std::string sampling : {"\0"s, "\1"s, "\x10"s, "\x51"s, "\x15"s, "\xFF"s})
+  for (const std::string& sampling : {"\0"s, "\1"s, "\x10"s, "\x51"s, "\x15"s, "\xFF"s})
     changed("sampling factors " + std::to_string(static_cast<unsigned char>(sampling[0])),
             [&](auto& p) { p.frame = jpeg_frame(0xC0, 8, 8, "\1"s + sampling + "\0"s); });
   changed("factors of 2 and 3",
@@ -71,22 +71,22 @@ std::vector<HostileFile> hostile_jpegs() {
   changed("quantisation table 4", [](auto& p) { p.frame = jpeg_frame(0xC0, 8, 8, "\1\x11\4"s); });
   changed("quantisation table 1, which is missing",
           [](auto& p) { p.frame = jpeg_frame(0xC0, 8, 8, "\1\x11\1"s); });
-  for (const std::string scan : {"\0\0\x3F\0"s, "\2\1\0\1\0\0\x3F\0"s, "\1\7\0\0\x3F\0"s, "\1\1\x40\0\x3F\0"s,
+  for (const std::string& scan : {"\0\0\x3F\0"s, "\2\1\0\1\0\0\x3F\0"s, "\1\7\0\0\x3F\0"s, "\1\1\x40\0\x3F\0"s,
                                  "\1\1\4\0\x3F\0"s, "\1\1\x11\0\x3F\0"s, "\1\1"s, ""s})
     changed("a scan of " + std::to_string(scan.size()) + " bytes, " + std::to_string(files.size()),
             [&](auto& p) { p.scan = jpeg_segment(0xDA, scan); });
-  for (const std::string scan : {"\1\1\0\0\x3F\0"s, "\1\1\0\5\4\0"s, "\1\1\0\1\x40\0"s, "\1\1\0\0\0\x0E"s})
+  for (const std::string& scan : {"\1\1\0\0\x3F\0"s, "\1\1\0\5\4\0"s, "\1\1\0\1\x40\0"s, "\1\1\0\0\0\x0E"s})
     changed("a progressive scan, " + std::to_string(files.size()), [&](auto& p) {
       p.frame = jpeg_frame(0xC2, 8, 8, "\1\x11\0"s);
       p.scan = jpeg_segment(0xDA, scan);
     });
-  for (const std::string table :
+  for (const std::string& table :
        {"\x20"s + std::string(16, '\0'), "\4"s + std::string(16, '\0'),
         "\0\3"s + std::string(15, '\0') + "abc", "\0"s + std::string(14, '\0') + "\xC8\xC8", "\0\1"s,
         "\0"s + std::string(15, '\0') + "\xFF"})
     changed("a Huffman table, " + std::to_string(files.size()),
             [&](auto& p) { p.tables += jpeg_segment(0xC4, table); });
-  for (const std::string table :
+  for (const std::string& table :
        {"\4"s + std::string(64, '\1'), "\0"s + std::string(63, '\1'), "\x10"s + std::string(64, '\1')})
     changed("a quantisation table, " + std::to_string(files.size()),
             [&](auto& p) { p.tables += jpeg_segment(0xDB, table); });

@@ -133,7 +133,7 @@ TEST_CASE("rows of blocks may begin anywhere", "[weights][gguf]") {
   CHECK(weights.metadata().empty());
   const Shape whole{64, 4, 3, 3};
   const auto floats = weights.tensor("w", whole);
-  const auto error = test::difference(floats.reshaped({9, 256}), values);
+  const auto error = test::difference(floats.reshape({9, 256}), values);
   CHECK(error.rel_l2 < 0.1);
   CHECK(error.rel_l2 > 1e-3);
   const ops::Weight stored(weights.weight("w", whole));
