@@ -11,9 +11,9 @@ namespace daguerre::weights {
 /// (`joint_blocks.N`) and Black Forest Labs' FLUX (`double_blocks.N`, `single_blocks.N`), both also below
 /// `model.diffusion_model.`, CLIP's text encoder without `text_model.` (transformers 5.6 and later), with
 /// `clip.` before it, or with norms of `gamma` and `beta`, open_clip's text encoder
-/// (`transformer.resblocks.N`), and the U-Net (`input_blocks.N`) and autoencoder (`encoder.down.N`) of CompVis
-/// and Stability. Names without a counterpart stay as they are.
-/// Files that hold several networks are for `open_checkpoint`.
+/// (`transformer.resblocks.N`), and the U-Net (`input_blocks.N`) and autoencoder (`encoder.down.N`) of
+/// CompVis and Stability. Names without a counterpart stay as they are. Files that hold several networks are
+/// for `open_checkpoint`.
 StateDict with_diffusers_names(const StateDict& weights);
 
 }  // namespace daguerre::weights
