@@ -110,6 +110,8 @@ std::vector<Result> run_below(const std::filesystem::path& folder, const Options
 // What `run_below` picks from. Each returns nothing when the class is not its own.
 std::optional<Result> run_block(const std::filesystem::path& folder, const Config& config,
                                 const Options& options);
+std::optional<Result> run_named_block(const std::filesystem::path& folder, const Config& config,
+                                      const Options& options);
 std::optional<Result> run_model(const std::filesystem::path& folder, const Config& config,
                                 const Options& options);
 std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config);

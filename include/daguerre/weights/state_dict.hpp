@@ -16,7 +16,8 @@
 namespace daguerre::weights {
 
 /// A tensor under another name: all of `source`, or `rows` rows of its leading axis from `first_row` on, seen
-/// in another shape, transposed or with its halves exchanged. Nothing is copied; what is asked for is read from the file then.
+/// in another shape, transposed or with its halves exchanged. Nothing is copied; what is asked for is read
+/// from the file then.
 struct RenamedTensor {
   std::string name;
   std::string source;
