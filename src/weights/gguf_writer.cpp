@@ -84,9 +84,9 @@ std::vector<std::byte> quantised(DType dtype, const Tensor<float>& values) {
   if (const auto block = block_of(dtype).elements; row % block != 0)
     throw ArgumentError("quantise", "rows of " + std::to_string(row) + " elements make no whole blocks of " +
                                         std::to_string(block) + " in " + std::string(name(dtype)));
-  const bool fits =
-      dtype == DType::f32 || std::all_of(values.span().begin(), values.span().end(),
-                                         [](float value) { return std::fabs(value) <= largest; });
+  const bool any_number = dtype == DType::f32 || dtype == DType::bf16;
+  const bool fits = any_number || std::all_of(values.span().begin(), values.span().end(),
+                                              [](float value) { return std::fabs(value) <= largest; });
   if (!fits)
     throw ArgumentError("quantise", "numbers that are not finite or above 65504 in size do not fit into " +
                                         std::string(name(dtype)));

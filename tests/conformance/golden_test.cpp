@@ -54,7 +54,7 @@ TEST_CASE("recorded GGUF files and blocks agree with the reference", "[golden]")
         // Networks that are not there yet.
         const bool has_network = result.name.find("sd1_") != std::string::npos ||
                                  result.name.ends_with(":tensors") || result.name.ends_with("container") ||
-                                 result.name.ends_with("quant_types");
+                                 result.name.ends_with("quant_types") || result.name.ends_with("t5_encoder");
         CHECK(result.unsupported.has_value() != has_network);
         for (const auto& check : result.checks) {
           INFO(check.name << ": max abs " << check.difference.max_abs << ", relative L2 "

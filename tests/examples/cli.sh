@@ -238,7 +238,7 @@ section_convert() {
   run 0 daguerre convert "$sd1" sd1.gguf --type q8_0
   run 0 daguerre inspect sd1.gguf
   out_has 'sd1.gguf: Stable Diffusion 1 (sd1)'
-  out_has 'Q8_0'
+  out_has 'F16'  # where rows make no whole blocks, as in a model that small
   run 0 daguerre convert sd1.gguf back.safetensors
   absent x.safetensors
   run 2 daguerre convert "$sd1" x.safetensors --type f8

@@ -127,7 +127,7 @@ TEST_CASE("tensors can be seen in another shape and transposed", "[weights][key_
         dict.renamed({{"x", "scalar", 0, -1, std::nullopt, true}});
       },
       {"two axes"});
-  test::expect_error<WeightError>([&] { renamed.renamed({{"x", "turned", 0, 1}}); }, {"is transposed"});
+  test::expect_error<WeightError>([&] { renamed.renamed({{"x", "turned", 0, 1}}); }, {"is rearranged"});
 }
 
 TEST_CASE("the original DiT's weights get diffusers' names", "[weights][key_map][golden]") {
