@@ -1,74 +1,8 @@
 #include "daguerre/models/text_encoders/clip_text.hpp"
+#include "models/text_encoders/transformers_keys.hpp"
 
 namespace daguerre::models {
 namespace {
-
-/// Attributes that transformers gives every configuration, in one version or another. None is looked at by
-/// CLIP; those that would change it have another value than the default only where somebody pruned heads.
-void leave_common_keys(const Config& config) {
-  config.expect("pruned_heads", {"{}"});
-  config.ignore({"add_cross_attention",
-                 "architectures",
-                 "attention_dropout",
-                 "attn_implementation",
-                 "bad_words_ids",
-                 "begin_suppress_tokens",
-                 "bos_token_id",
-                 "chunk_size_feed_forward",
-                 "cross_attention_hidden_size",
-                 "decoder_start_token_id",
-                 "diversity_penalty",
-                 "do_sample",
-                 "dropout",
-                 "dtype",
-                 "early_stopping",
-                 "encoder_no_repeat_ngram_size",
-                 "exponential_decay_length_penalty",
-                 "finetuning_task",
-                 "forced_bos_token_id",
-                 "forced_eos_token_id",
-                 "gradient_checkpointing",
-                 "id2label",
-                 "initializer_factor",
-                 "initializer_range",
-                 "is_decoder",
-                 "is_encoder_decoder",
-                 "label2id",
-                 "length_penalty",
-                 "max_length",
-                 "min_length",
-                 "no_repeat_ngram_size",
-                 "num_beam_groups",
-                 "num_beams",
-                 "num_labels",
-                 "num_return_sequences",
-                 "output_attentions",
-                 "output_hidden_states",
-                 "output_scores",
-                 "pad_token_id",
-                 "prefix",
-                 "problem_type",
-                 "remove_invalid_values",
-                 "repetition_penalty",
-                 "return_dict",
-                 "return_dict_in_generate",
-                 "sep_token_id",
-                 "suppress_tokens",
-                 "task_specific_params",
-                 "temperature",
-                 "tf_legacy_loss",
-                 "tie_encoder_decoder",
-                 "tie_word_embeddings",
-                 "tokenizer_class",
-                 "top_k",
-                 "top_p",
-                 "torch_dtype",
-                 "torchscript",
-                 "transformers_version",
-                 "typical_p",
-                 "use_bfloat16",
-                 "use_cache"});
-}
 
 /// The part that is the text encoder's where `config` is a whole CLIPConfig, else `config`.
 Config text_part(const Config& config) {
@@ -98,7 +32,7 @@ ClipTextConfig read(const Config& config, bool with_projection) {
     result.projection_dim = config.optional_int("projection_dim").value_or(512);
   else
     config.ignore({"projection_dim"});
-  leave_common_keys(config);
+  leave_transformers_keys(config);
   config.finish();
 
   const bool possible = result.vocab_size > 0 && result.hidden_size > 0 && result.intermediate_size > 0 &&
