@@ -5,9 +5,11 @@
 #include "conformance/case.hpp"
 #include "daguerre/nn/ada_norm.hpp"
 #include "daguerre/nn/added_kv_attention.hpp"
+#include "daguerre/nn/norm.hpp"
 #include "daguerre/nn/resnet.hpp"
 #include "daguerre/nn/timestep.hpp"
 #include "daguerre/nn/transformer.hpp"
+#include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/embedding.hpp"
 
 namespace daguerre::conformance {
@@ -195,6 +197,15 @@ Block timestep_embedding_mlp(const Config& config, const nn::Loader& loader) {
 }
 
 template <class T>
+Block rms_norm(const Config& config, const nn::Loader& loader) {
+  const nn::RmsNorm norm(loader, config.require_int("dim"), static_cast<float>(config.get("eps", 1e-6)));
+  config.finish();
+  return [norm](const ops::Context& context, const Recorded& run) {
+    return ops::cast<float>(context, norm.apply<T>(context, run.tensor("in.x")));
+  };
+}
+
+template <class T>
 using Maker = Block (*)(const Config&, const nn::Loader&);
 template <class T>
 const std::map<std::string, Maker<T>>& makers() {
@@ -202,6 +213,7 @@ const std::map<std::string, Maker<T>>& makers() {
                                                      {"BasicTransformerBlock", basic_transformer_block<T>},
                                                      {"Transformer2DModel", transformer_2d<T>},
                                                      {"FeedForward", feed_forward<T>},
+                                                     {"RMSNorm", rms_norm<T>},
                                                      {"ResnetBlock2D", resnet<T>},
                                                      {"Downsample2D", downsample<T>},
                                                      {"Upsample2D", upsample<T>},

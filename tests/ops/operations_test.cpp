@@ -94,6 +94,7 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   });
   expect_asked("layer_norm",
                [&](const Context& c) { return ops::layer_norm<T>(c, tokens, gamma, beta, 1e-5f); });
+  expect_asked("rms_norm", [&](const Context& c) { return ops::rms_norm<T>(c, tokens, gamma, 1e-5f); });
   expect_asked("modulated_layer_norm", [&](const Context& c) {
     return ops::modulated_layer_norm<T>(c, tokens, {parts, 2}, {parts, 0}, 1e-5f);
   });
@@ -138,6 +139,7 @@ TEST_CASE("an engine is given checked arguments only", "[ops][engine]") {
   const std::array<std::int32_t, 1> outside{5};
   expect_error<ArgumentError>([&] { ops::add(context, x, x.slice(0, 1)); }, {"[add]"});
   expect_error<ArgumentError>([&] { ops::layer_norm<float>(context, x, x, x, 1e-5f); }, {"[layer_norm]"});
+  expect_error<ArgumentError>([&] { ops::rms_norm<float>(context, x, x, 1e-5f); }, {"[rms_norm]"});
   expect_error<ArgumentError>(
       [&] {
         ops::embedding_lookup(context, random_tensor({5, 2}, 1), outside);

@@ -72,6 +72,10 @@ class TallyingFor : public ops::EngineFor<T> {
                       (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                        const Tensor<float>& beta, float epsilon),
                       (context, x, gamma, beta, epsilon))
+  DAGUERRE_TEST_TALLY(Tensor<T>, rms_norm,
+                      (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+                       float epsilon),
+                      (context, x, gamma, epsilon))
   DAGUERRE_TEST_TALLY(Tensor<T>, modulated_layer_norm,
                       (const ops::Context& context, const Tensor<float>& x, const ops::ChannelChunk& scale,
                        const ops::ChannelChunk& shift, float epsilon),

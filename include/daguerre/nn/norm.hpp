@@ -47,4 +47,22 @@ class LayerNorm {
   float epsilon_;
 };
 
+/// Root-mean-square normalisation of `[..., C]` with its scale; see ops::rms_norm.
+class RmsNorm {
+ public:
+  /// Reads `weight[channels]`.
+  RmsNorm(const Loader& loader, Index channels, float epsilon)
+      : gamma_(loader.tensor("weight", {channels})), epsilon_(epsilon) {}
+
+  /// Rounded to T.
+  template <class T>
+  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x) const {
+    return ops::rms_norm<T>(context, x, gamma_, epsilon_);
+  }
+
+ private:
+  Tensor<float> gamma_;
+  float epsilon_;
+};
+
 }  // namespace daguerre::nn

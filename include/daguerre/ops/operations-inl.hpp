@@ -36,6 +36,12 @@ Tensor<T> OperationsFor<T>::layer_norm(const Context& context, const Tensor<floa
 }
 
 template <class T>
+Tensor<T> OperationsFor<T>::rms_norm(const Context& context, const Tensor<float>& x,
+                                     const Tensor<float>& gamma, float epsilon) const {
+  return host::rms_norm<T>(context, x, gamma, epsilon);
+}
+
+template <class T>
 Tensor<T> OperationsFor<T>::modulated_layer_norm(const Context& context, const Tensor<float>& x,
                                                  const ChannelChunk& scale, const ChannelChunk& shift,
                                                  float epsilon) const {

@@ -81,6 +81,8 @@ class OperationsFor {
                                        Activation activation, const GroupNormExtras& extras) const;
   virtual Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                                const Tensor<float>& beta, float epsilon) const;
+  virtual Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
+                             float epsilon) const;
   virtual Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x,
                                          const ChannelChunk& scale, const ChannelChunk& shift,
                                          float epsilon) const;

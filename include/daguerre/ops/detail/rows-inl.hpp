@@ -49,6 +49,13 @@ struct ConvertedRows {
       from_float(row.data(), y + i * channels, channels);
     }
   }
+  static void rms_norm(const float* x, T* y, Index rows, Index channels, const float* gamma, float epsilon) {
+    auto row = row_of(channels);
+    for (Index i = 0; i < rows; ++i) {
+      row_functions<float>().rms_norm(x + i * channels, row.data(), 1, channels, gamma, epsilon);
+      from_float(row.data(), y + i * channels, channels);
+    }
+  }
   static void gate(const T* x, T* y, Index rows, Index width, Activation activation) {
     auto row = row_of(2 * width), gated = row_of(width);
     for (Index i = 0; i < rows; ++i) {
@@ -66,7 +73,7 @@ template <class T>
 const RowFunctions<T>& row_functions() noexcept {
   using Rows = ConvertedRows<T>;
   static constexpr RowFunctions<T> functions{
-      &Rows::channel_sums, &Rows::scale_shift, &Rows::scale_shift_rounded, &Rows::layer_norm,
+      &Rows::channel_sums, &Rows::scale_shift, &Rows::scale_shift_rounded, &Rows::layer_norm, &Rows::rms_norm,
       &Rows::gate,         &Rows::to_float,    &Rows::from_float};
   return functions;
 }

@@ -284,6 +284,20 @@ void layer_norm(const float* x, T* y, Index rows, Index channels, const float* g
   }
 }
 
+template <class T>
+void rms_norm(const float* x, T* y, Index rows, Index channels, const float* gamma, float epsilon) {
+  float values[chunk];
+  for (Index row = 0; row < rows; ++row, x += channels, y += channels) {
+    float squares = 0.0f;
+    in_chunks(channels, [&](Index i, Index length) { squares += ConstMap(x + i, length).square().sum(); });
+    const float inverse = 1.0f / Eigen::numext::sqrt(squares / static_cast<float>(channels) + epsilon);
+    in_chunks(channels, [&](Index i, Index length) {
+      Map(values, length) = ConstMap(x + i, length) * inverse * ConstMap(gamma + i, length);
+      from_float(values, y + i, length);
+    });
+  }
+}
+
 void activate(const float* x, float* y, Index count, Activation activation) {
   in_chunks(count, [&](Index i, Index length) {
     Map(y + i, length) = ConstMap(x + i, length);
@@ -312,8 +326,8 @@ void add(const float* a, const float* b, float* y, Index count, float scale) {
 
 template <class T>
 constexpr RowKernels<T> row_kernels() {
-  return {{&channel_sums<T>, &scale_shift<T, float>, &scale_shift<T, T>, &layer_norm<T>, &gate<T>,
-           [](const T* x, float* y, Index count) { to_float(x, y, count); },
+  return {{&channel_sums<T>, &scale_shift<T, float>, &scale_shift<T, T>, &layer_norm<T>, &rms_norm<T>,
+           &gate<T>, [](const T* x, float* y, Index count) { to_float(x, y, count); },
            [](const float* x, T* y, Index count) { from_float(x, y, count); }},
           &multiply<T>,
           &finish<T>,
