@@ -39,7 +39,11 @@ Tensor<T> blockwise_attention(const Context& context, const AttentionArguments<T
           value_width,
           a.scale,
           a.key_bias == nullptr ? nullptr : a.key_bias->data() + n * a.key.length,
-          a.causal};
+          a.causal,
+          a.relative_bias == nullptr
+              ? nullptr
+              : a.relative_bias->data() + (a.query.length - 1) * a.heads + head % a.heads,
+          a.heads};
       kernel.attend(packed_head, at(a.query, head, first), a.query.stride,
                     std::min(kernel.attention_queries, a.query.length - first), first,
                     y.data() + (n * a.query.length + first) * a.value.width + head % a.heads * value_width,

@@ -101,6 +101,10 @@ void check_attention(const AttentionArguments<T>& a) {
     throw ArgumentError("attention", "key bias " + to_string(a.key_bias->shape()) + ", expected [" +
                                          std::to_string(a.key.batch) + ", " + std::to_string(a.key.length) +
                                          "]");
+  const Shape relative{a.query.length + a.key.length - 1, a.heads};
+  if (a.relative_bias != nullptr && !(a.relative_bias->shape() == relative))
+    throw ArgumentError("attention", "relative bias " + to_string(a.relative_bias->shape()) + ", expected " +
+                                         to_string(relative));
 }
 template void check_attention<float>(const AttentionArguments<float>&);
 template void check_attention<bfloat16>(const AttentionArguments<bfloat16>&);

@@ -16,15 +16,19 @@ namespace {
 struct HeadCase {
   Index queries, keys, width, value_width;
   float scale;
-  bool has_bias, causal;
+  bool has_bias, causal, has_relative_bias = false;
+};
+
+struct Biases {
+  Tensor<float> key, relative;  ///< [keys], [queries + keys - 1, 3], of which the middle column is the head's
 };
 
 /// softmax(q k^T * scale + bias) v in double, one logit at a time.
 template <class T>
 Tensor<float> naive_attention(const HeadCase& c, const Tensor<T>& q, const Tensor<T>& k, const Tensor<T>& v,
-                              const Tensor<float>& bias) {
+                              const Biases& biases) {
   auto y = Tensor<float>::zeros({c.queries, c.value_width});
-  const auto at = [](const Tensor<T>& x, Index i, Index j) {
+  const auto at = [](const auto& x, Index i, Index j) {
     return static_cast<double>(convert<float>(x.data()[i * x.dim(1) + j]));
   };
   for (Index i = 0; i < c.queries; ++i) {
@@ -34,7 +38,9 @@ Tensor<float> naive_attention(const HeadCase& c, const Tensor<T>& q, const Tenso
     for (Index j = 0; j < seen; ++j) {
       double logit = 0.0;
       for (Index d = 0; d < c.width; ++d) logit += at(q, i, d) * at(k, j, d);
-      logit = logit * static_cast<double>(c.scale) + (c.has_bias ? static_cast<double>(bias.data()[j]) : 0.0);
+      logit *= static_cast<double>(c.scale);
+      if (c.has_bias) logit += static_cast<double>(biases.key.data()[j]);
+      if (c.has_relative_bias) logit += at(biases.relative, j - i + c.queries - 1, 1);
       weights.push_back(logit);
       greatest = std::max(greatest, logit);
     }
@@ -50,12 +56,20 @@ Tensor<float> naive_attention(const HeadCase& c, const Tensor<T>& q, const Tenso
 
 template <class T>
 Tensor<T> attend(const kernels::RowKernels<T>& kernel, const HeadCase& c, const Tensor<T>& q,
-                 const Tensor<T>& k, const Tensor<T>& v, const Tensor<float>& bias) {
+                 const Tensor<T>& k, const Tensor<T>& v, const Biases& biases) {
   Tensor<float> packed({kernel.packed_head_size(c.keys, c.width, c.value_width)});
   Tensor<float> scratch({kernel.attention_scratch_size(c.width, c.value_width)});
   kernel.pack_head(k.data(), c.width, v.data(), c.value_width, c.keys, c.width, c.value_width, packed.data());
   const kernels::AttentionHead<T> head{
-      packed.data(), c.keys, c.width, c.value_width, c.scale, c.has_bias ? bias.data() : nullptr, c.causal};
+      packed.data(),
+      c.keys,
+      c.width,
+      c.value_width,
+      c.scale,
+      c.has_bias ? biases.key.data() : nullptr,
+      c.causal,
+      c.has_relative_bias ? biases.relative.data() + (c.queries - 1) * 3 + 1 : nullptr,
+      3};
   Tensor<T> y({c.queries, c.value_width});
   for (Index first = 0; first < c.queries; first += kernel.attention_queries)
     kernel.attend(head, q.data() + first * c.width, c.width,
@@ -72,16 +86,20 @@ void test_attention(const kernels::Kernels& kernels) {
                         {1, 1, 1, 1, 1.0f, false, false},
                         {5, 97, 7, 13, 0.4f, false, false},
                         {65, 241, 9, 5, -0.3f, true, true},
-                        {40, 200, 160, 33, 3.0f, false, false}}) {
+                        {40, 200, 160, 33, 3.0f, false, false},
+                        {77, 77, 64, 64, 1.0f, false, false, true},
+                        {1, 250, 8, 8, 0.5f, false, false, true},
+                        {150, 3, 16, 8, 0.5f, true, false, true},
+                        {67, 131, 16, 9, 0.5f, true, true, true}}) {
     INFO(c.queries << " queries, " << c.keys << " keys, widths " << c.width << " and " << c.value_width);
     const auto q = random_tensor({c.queries, c.width}, 1).template to<T>();
     const auto k = random_tensor({c.keys, c.width}, 2).template to<T>();
     const auto v = random_tensor({c.keys, c.value_width}, 3).template to<T>();
-    const auto bias = random_tensor({c.keys}, 4);
-    const auto y = attend(kernels.of<T>(), c, q, k, v, bias);
+    const Biases biases{random_tensor({c.keys}, 4), random_tensor({c.queries + c.keys - 1, 3}, 5)};
+    const auto y = attend(kernels.of<T>(), c, q, k, v, biases);
     // Logits of some tens are sums that float32 holds to a few 1e-6; bfloat16 rounds the weights and the
     // result.
-    CHECK(difference(y.template to<float>(), naive_attention(c, q, k, v, bias)).rel_l2 <
+    CHECK(difference(y.template to<float>(), naive_attention(c, q, k, v, biases)).rel_l2 <
           (std::is_same_v<T, float> ? 5e-6 : 6e-3));
   }
 }
@@ -104,7 +122,7 @@ TEST_CASE("attention keeps apart what a mask or a huge logit sets apart", "[ops]
   bias.data()[200] = 0.0f;
   for (const auto* kernel : kernels::available()) {
     INFO("kernels " << kernel->instruction_set);
-    const auto y = attend(kernel->f32, c, q, k, v, bias);
+    const auto y = attend(kernel->f32, c, q, k, v, {bias, {}});
     for (Index i = 0; i < c.queries; ++i)
       for (Index d = 0; d < c.value_width; ++d)
         CHECK(y.data()[i * c.value_width + d] == Approx(v.data()[200 * c.value_width + d]).epsilon(1e-6));

@@ -73,7 +73,7 @@ struct TokenView {
   static TokenView all(const Tensor<T>& tensor) { return columns(tensor, 0, tensor.dim(-1)); }
 };
 
-/// softmax(q k^T * scale + bias) v for every head; heads are neighbouring columns of equal width.
+/// softmax(q k^T * scale + biases) v for every head; heads are neighbouring columns of equal width.
 template <class T>
 struct AttentionArguments {
   TokenView<T> query;  ///< [N, L, heads * d]
@@ -82,7 +82,10 @@ struct AttentionArguments {
   int heads = 1;
   float scale = 1.0f;                       ///< 1 / sqrt(d), as a rule
   const Tensor<float>* key_bias = nullptr;  ///< [N, S], added to the logits of every query
-  bool causal = false;                      ///< query i sees keys 0..i only
+  /// [L + S - 1, heads], added to the logit of query i and key j in the row j - i + L - 1: a bias [heads, L,
+  /// S] that depends on how far the two are from each other only (Raffel et al. 2020, sec. 2.1).
+  const Tensor<float>* relative_bias = nullptr;
+  bool causal = false;  ///< query i sees keys 0..i only
 
   /// 2 x multiplications of the two products, those that `causal` leaves out included.
   Index flops() const noexcept {

@@ -27,6 +27,9 @@ struct AttentionHead {
   float scale = 1.0f;
   const float* key_bias = nullptr;  ///< one a key, or none
   bool causal = false;
+  /// [(j - i) * relative_stride] for query i and key j, or none.
+  const float* relative_bias = nullptr;
+  Index relative_stride = 1;
 };
 
 /// Kernels for what products multiply, float or bfloat16. Everything between the products is float32.
@@ -47,7 +50,7 @@ struct RowKernels : detail::RowFunctions<T> {
   /// Packs one head's keys and values; their rows begin `stride` apart.
   void (*pack_head)(const T* key, Index key_stride, const T* value, Index value_stride, Index keys,
                     Index width, Index value_width, float* packed);
-  /// Attention of `count` queries, of which the first is token `first_query` (for a causal head), in one pass
+  /// Attention of `count` queries, of which the first is token `first_query`, in one pass
   /// over the keys with the online softmax (Milakov & Gimelshein 2018).
   void (*attend)(const AttentionHead<T>& head, const T* query, Index query_stride, Index count,
                  Index first_query, T* out, Index out_stride, float* scratch);

@@ -99,10 +99,11 @@ inline Vector larger(Vector a, Vector b) {
 #endif
 }
 
-/// What is done with logits besides scaling: only cross-attention with a mask and causal text need it.
+/// What is done with logits besides scaling: only cross-attention with a mask and text need it.
 struct LogitAdjustment {
   float scale;
   const float* key_bias;         ///< one a key of this block, or none
+  const float* relative_bias;    ///< query q's and key j's of this block at [q - j], or none
   Vector first_low, first_high;  ///< how many of this block's keys each query sees
   bool causal;
 };
@@ -120,6 +121,11 @@ void logits_tile(const float* tile, const float* queries, Index depth, Index fir
           broadcast(adjustment->key_bias == nullptr ? 0.0f : adjustment->key_bias[first_key + r]);
       low[r] = low[r] * adjustment->scale + bias;
       high[r] = high[r] * adjustment->scale + bias;
+      if (adjustment->relative_bias != nullptr) {
+        const float* relative = adjustment->relative_bias - (first_key + r);
+        low[r] += load(relative);
+        high[r] += load(relative + lanes);
+      }
       if (adjustment->causal) {
         const Vector position = broadcast(static_cast<float>(first_key + r)),
                      hidden = broadcast(-__builtin_inff());
@@ -230,9 +236,20 @@ void exponentials(float* logits, Index rows, float scale, const QueryLanes& maxi
   }
 }
 
+/// Writes the relative biases of `count` queries from `first_query` and `keys` keys from `first_key`, so that
+/// for a key they lie side by side: query q's and key j's, of these, at [q - j]. Gives the place of [0].
+template <class T>
+const float* relative_window(const AttentionHead<T>& head, Index first_query, Index count, Index first_key,
+                             Index keys, float* window) {
+  float* const at = window + key_block;
+  for (Index i = 1 - keys; i < query_lanes; ++i)
+    at[i] = i < count ? head.relative_bias[(first_key - first_query - i) * head.relative_stride] : 0.0f;
+  return at;
+}
+
 template <class T>
 Index attention_scratch(Index width, Index value_width) {
-  return query_lanes * (units<T>(width) + key_block + value_width);
+  return query_lanes * (units<T>(width) + key_block + value_width + 1) + key_block;
 }
 
 template <class T>
@@ -243,6 +260,7 @@ void attend(const AttentionHead<T>& head, const T* query, Index query_stride, In
   float* queries = scratch;
   float* logits = queries + query_lanes * depth;
   float* accumulator = logits + query_lanes * key_block;
+  float* window = accumulator + query_lanes * head.value_width;
 
   for (Index d = 0; d < depth; ++d)
     for (Index q = 0; q < query_lanes; ++q) {
@@ -253,8 +271,9 @@ void attend(const AttentionHead<T>& head, const T* query, Index query_stride, In
 
   // Far below any logit, and yet its difference to itself is a number.
   QueryLanes maximum{broadcast(-1e30f), broadcast(-1e30f)}, sum{Vector{}, Vector{}};
-  LogitAdjustment adjustment{head.scale, nullptr, Vector{}, Vector{}, head.causal};
-  const bool adjusts = head.key_bias != nullptr || head.causal || head.scale <= 0.0f;
+  LogitAdjustment adjustment{head.scale, nullptr, nullptr, Vector{}, Vector{}, head.causal};
+  const bool adjusts =
+      head.key_bias != nullptr || head.relative_bias != nullptr || head.causal || head.scale <= 0.0f;
   const float scale = adjusts ? log2_of_e : head.scale * log2_of_e;
   const Index seen = head.causal && first_query + count < head.keys ? first_query + count : head.keys;
 
@@ -263,6 +282,8 @@ void attend(const AttentionHead<T>& head, const T* query, Index query_stride, In
     const Index keys = head.keys - first < key_block ? head.keys - first : key_block;
     if (adjusts) {
       adjustment.key_bias = head.key_bias == nullptr ? nullptr : head.key_bias + first;
+      if (head.relative_bias != nullptr)
+        adjustment.relative_bias = relative_window(head, first_query, count, first, keys, window);
       for (Index q = 0; q < lanes; ++q) {
         adjustment.first_low[q] = static_cast<float>(first_query + q + 1 - first);
         adjustment.first_high[q] = static_cast<float>(first_query + lanes + q + 1 - first);

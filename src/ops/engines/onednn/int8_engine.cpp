@@ -39,9 +39,9 @@ class Int8Layers : public EngineFor<bfloat16> {
     const auto query = widened_tokens(context, a.query), key = widened_tokens(context, a.key),
                value = widened_tokens(context, a.value);
     using View = TokenView<float>;
-    const auto y = engine_->as<float>().attention(
-        context,
-        {View::all(query), View::all(key), View::all(value), a.heads, a.scale, a.key_bias, a.causal});
+    const auto y =
+        engine_->as<float>().attention(context, {View::all(query), View::all(key), View::all(value), a.heads,
+                                                 a.scale, a.key_bias, a.relative_bias, a.causal});
     auto result = context.empty<bfloat16>(y.shape());
     parallel_for(context.threads, y.size(), 4096, [&](Index begin, Index end) {
       kernels::active().bf16.from_float(y.data() + begin, result.data() + begin, end - begin);
