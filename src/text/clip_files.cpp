@@ -10,7 +10,9 @@
 #include "config/json.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "daguerre/text/t5_tokenizer.hpp"
 #include "text/simple_vocabulary.hpp"
+#include "text/tokenizer_config.hpp"
 
 namespace daguerre::text {
 namespace {
@@ -19,34 +21,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr Index default_length = 77;
-// Above this a model_max_length says "no limit", as Hugging Face's 1e30 does.
-constexpr double max_length = 1e6;
-
-json read_object(const fs::path& path) {
-  json value = parse_json(read_text_file(path, max_config_bytes), path.string());
-  if (!value.is_object())
-    malformed(path.string(), std::string("expected a JSON object, found ") + value.type_name());
-  return value;
-}
-
-/// What is there and cannot be looked at, as links in a circle, is left to the reader, which says what is
-/// wrong with it.
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error) || error;
-}
-
-/// An empty object when there is no such file.
-json read_optional_object(const fs::path& path) {
-  return is_there(path) ? read_object(path) : json::object();
-}
-
-std::int32_t checked_id(const json& value, const std::string& token, const std::string& source) {
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() <= max_token_id)
-    return value.get<std::int32_t>();
-  refuse_id(source, token, to_text(value));
-}
-
 /// Joins a token to the vocabulary.
 void add_token(ClipFiles& files, AddedToken token, const fs::path& path) {
   const std::string source = path.string();
@@ -57,17 +31,6 @@ void add_token(ClipFiles& files, AddedToken token, const fs::path& path) {
                           ", the vocabulary gives it " + std::to_string(at->second));
   files.added.push_back(std::move(token));
   if (inserted && files.sources.back() != path) files.sources.push_back(path);
-}
-
-/// The text of a special token: a string, or an object with "content".
-std::optional<std::string> token_content(const json& object, const char* key, const std::string& source) {
-  if (!object.contains(key) || object[key].is_null()) return std::nullopt;
-  const json& value = object[key];
-  const json& content = value.is_object() && value.contains("content") ? value["content"] : value;
-  if (!content.is_string() || content.get_ref<const std::string&>().empty())
-    throw ConfigError("tokenizer",
-                      source + ": \"" + key + "\" is neither a token nor an object with its \"content\"");
-  return content.get<std::string>();
 }
 
 /// One entry for each id: the last one, which is what transformers believes.
@@ -86,25 +49,8 @@ void read_added_tokens(const fs::path& folder, const json& config, ClipFiles& fi
   for (const auto& [token, id] : added.items())
     add_token(files, {token, checked_id(id, token, path.string())}, path);
   const auto config_path = folder / "tokenizer_config.json";
-  const std::string source = config_path.string();
-  if (!config.contains("added_tokens_decoder")) return;
-  const json& decoder = config["added_tokens_decoder"];
-  if (!decoder.is_object()) malformed(source, "\"added_tokens_decoder\" is not an object");
-  for (const auto& [key, value] : decoder.items()) {
-    const auto content = value.is_object() ? token_content(value, "content", source) : std::nullopt;
-    const json id =
-        key.find_first_not_of("0123456789") == std::string::npos && !key.empty() && key.size() < 11
-            ? json(std::stoull(key))
-            : json(key);
-    if (!content) malformed(source, "added token " + in_quotes(key) + " has no \"content\"");
-    const auto flag = [&value = value](const char* name, bool fallback) {
-      return value.contains(name) && value[name].is_boolean() ? value[name].get<bool>() : fallback;
-    };
-    if (flag("single_word", false))
-      throw ConfigError("tokenizer", source + ": added token " + in_quotes(*content) +
-                                         " with \"single_word\" is not supported");
-    add_token(files, {*content, checked_id(id, *content, source), flag("normalized", true)}, config_path);
-  }
+  for (auto& token : read_added_tokens_decoder(config, config_path.string()))
+    add_token(files, std::move(token), config_path);
 }
 
 /// openai/CLIP's own file, plain or by gzip; empty where there is none.
@@ -144,23 +90,13 @@ bool is_clip_class(const std::string& type) {
   return std::find(known.begin(), known.end(), type) != known.end();
 }
 
-Index read_length(const json& config, const std::string& source) {
-  if (!config.contains("model_max_length") || config["model_max_length"].is_null()) return default_length;
-  const json& value = config["model_max_length"];
-  if (value.is_number() && value.get<double>() > max_length) return default_length;
-  if (!value.is_number_integer() || value.get<std::int64_t>() < 2)
-    throw ConfigError("tokenizer", source + ": \"model_max_length\" is " + in_quotes(to_text(value)) +
-                                       ", expected an integer of at least 2");
-  return value.get<Index>();
-}
-
 }  // namespace
 
 bool has_clip_vocabulary(const fs::path& folder) {
   std::error_code error;
   const auto has = [&](const char* name) { return fs::exists(folder / name, error); };
-  return (has("vocab.json") && has("merges.txt")) || has("tokenizer.json") ||
-         !simple_vocabulary_in(folder).empty();
+  return (has("vocab.json") && has("merges.txt")) || !simple_vocabulary_in(folder).empty() ||
+         (has("tokenizer.json") && !T5Tokenizer::is_there(folder));
 }
 
 ClipFiles read_clip_files(const fs::path& folder, ClipPadding padding) {
@@ -180,7 +116,7 @@ ClipFiles read_clip_files(const fs::path& folder, ClipPadding padding) {
   if (!is_clip_class(type))
     throw ConfigError("tokenizer", config_path.string() + ": \"tokenizer_class\" is " + in_quotes(type) +
                                        ", supported are CLIPTokenizer and CLIPTokenizerFast");
-  files.length = read_length(config, config_path.string());
+  files.length = read_length(config, config_path.string(), default_length);
   read_added_tokens(folder, config, files);
   check_ids(files.vocabulary, files.sources.size() == 1 ? first_source.string() : folder.string());
 
