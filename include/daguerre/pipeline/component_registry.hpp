@@ -20,7 +20,8 @@ class ComponentRegistry {
   using OpenAutoencoder =
       std::function<Opened<Autoencoder>(const ComponentSource& source, const LoadContext& context)>;
 
-  /// The library's own: CLIPTextModel, CLIPTextModelWithProjection; UNet2DConditionModel, UNet2DModel,
+  /// The library's own: CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel, UMT5EncoderModel;
+  /// UNet2DConditionModel, UNet2DModel,
   /// DiTTransformer2DModel (and Transformer2DModel); AutoencoderKL.
   static ComponentRegistry standard();
 
