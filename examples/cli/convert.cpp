@@ -11,6 +11,7 @@
 
 #include <daguerre/daguerre.hpp>
 #include <daguerre/text/clip_tokenizer_files.hpp>
+#include <daguerre/text/tokenizer_folders.hpp>
 #include <daguerre/weights/convert.hpp>
 
 #include "commands.hpp"
@@ -58,7 +59,7 @@ void add_tokenizers(const ConvertRequest& request, const weights::Checkpoint& mo
   if (!model.folder.empty()) return;
   const char* const fallback = std::getenv("DAGUERRE_TOKENIZERS");
   const auto folders =
-      text::clip_tokenizer_folders(request.tokenizer, request.from, fallback == nullptr ? "" : fallback);
+      text::tokenizer_folders(request.tokenizer, request.from, fallback == nullptr ? "" : fallback);
   for (const auto& tokenizer : model.tokenizers) {
     try {
       const auto padding =

@@ -3,6 +3,7 @@
 #include "core/attempt.hpp"
 #include "daguerre/pipeline/model_source.hpp"
 #include "daguerre/text/clip_tokenizer_files.hpp"
+#include "daguerre/text/tokenizer_folders.hpp"
 #include "daguerre/weights/checkpoint.hpp"
 #include "daguerre/weights/gguf.hpp"
 #include "pipeline/name.hpp"
@@ -35,10 +36,13 @@ std::string not_a_model(const weights::Checkpoint& checkpoint) {
 /// The tokenizer that a checkpoint's text encoder needs, as a part.
 ComponentSource tokenizer_part(const weights::CheckpointTokenizer& tokenizer, const fs::path& path,
                                const SourceOptions& options) {
-  const auto folders = text::clip_tokenizer_folders(options.tokenizer, path, options.tokenizer_fallback);
-  ComponentSource part{tokenizer.name, "transformers", "CLIPTokenizer"};
-  part.given_tokenizer = text::find_clip_tokenizer(
-      folders, tokenizer.pads_with_id_0 ? text::ClipPadding::id_0 : text::ClipPadding::end_of_text);
+  const auto folders = text::tokenizer_folders(options.tokenizer, path, options.tokenizer_fallback);
+  ComponentSource part{tokenizer.name, "transformers", tokenizer.class_name};
+  if (tokenizer.class_name.starts_with("T5"))
+    part.given_tokenizer = text::find_t5_tokenizer(folders);
+  else
+    part.given_tokenizer = text::find_clip_tokenizer(
+        folders, tokenizer.pads_with_id_0 ? text::ClipPadding::id_0 : text::ClipPadding::end_of_text);
   return part;
 }
 

@@ -30,10 +30,24 @@ auto opened(const std::map<std::string, Open, std::less<>>& openers, const Compo
 
 }  // namespace
 
+void check_tokenizer_class(const ComponentSource& tokenizer, std::string_view name) {
+  std::string known;
+  for (const auto& each : {std::string(name), std::string(name) + "Fast",
+                           std::string("PreTrainedTokenizerFast"), std::string("TokenizersBackend")}) {
+    if (tokenizer.class_name == each) return;
+    known += (known.empty() ? "" : ", ") + each;
+  }
+  throw ConfigError(pipeline_name, tokenizer.folder.string() + ": class " + in_quotes(tokenizer.class_name) +
+                                       " of " + in_quotes(tokenizer.name) +
+                                       " is not supported; supported are: " + known);
+}
+
 ComponentRegistry ComponentRegistry::standard() {
   ComponentRegistry registry;
   registry.add_text_encoder("CLIPTextModel", open_clip_text_encoder);
   registry.add_text_encoder("CLIPTextModelWithProjection", open_clip_text_encoder);
+  registry.add_text_encoder("T5EncoderModel", open_t5_text_encoder);
+  registry.add_text_encoder("UMT5EncoderModel", open_t5_text_encoder);
   registry.add_denoiser("UNet2DConditionModel", open_unet_2d_condition);
   registry.add_denoiser("UNet2DModel", open_unet_2d);
   registry.add_denoiser("DiTTransformer2DModel", open_dit);

@@ -1,6 +1,5 @@
 #include "pipeline/model_fit.hpp"
 
-#include <array>
 #include <utility>
 
 #include "core/text.hpp"
@@ -64,44 +63,36 @@ void check_variance(const Config& scheduler, Index channels, Index out_channels,
                  ", which takes twice the channels, but " + denoiser + " has " + sizes);
 }
 
-TokenRows::TokenRows(const text::ClipTokenizer& tokenizer, const models::ClipTextConfig& config,
-                     std::string text_encoder)
-    : tokens_(tokenizer.vocabulary_size()),
-      rows_(config.vocab_size),
-      tokenizer_files_(tokenizer.source()),
-      text_encoder_(std::move(text_encoder)) {
-  if (tokenizer.length() > config.max_position_embeddings)
-    throw misfit("the tokenizer of " + tokenizer_files_ + " makes windows of " +
-                 std::to_string(tokenizer.length()) +
-                 " tokens (model_max_length), max_position_embeddings in " + text_encoder_ + " is " +
-                 std::to_string(config.max_position_embeddings));
-  using Special = std::pair<const char*, std::int32_t>;
-  for (const auto& [name, id] : std::array<Special, 3>{
-           {{"start", tokenizer.start_id()}, {"end", tokenizer.end_id()}, {"pad", tokenizer.pad_id()}}})
-    if (id >= rows_)
+void check_window(Index length, const std::string& tokenizer_files, Index positions,
+                  const std::string& text_encoder) {
+  if (length > positions)
+    throw misfit("the tokenizer of " + tokenizer_files + " makes windows of " + std::to_string(length) +
+                 " tokens (model_max_length), max_position_embeddings in " + text_encoder + " is " +
+                 std::to_string(positions));
+}
+
+TokenRows::TokenRows(Sides sides, std::span<const Special> specials) : sides_(std::move(sides)) {
+  for (const auto& [name, id] : specials)
+    if (id >= sides_.rows)
       throw misfit(counts() + ", and the " + name + " token, which every prompt has, is " +
                    std::to_string(id));
 }
 
 std::string TokenRows::counts() const {
-  return "the tokenizer has " + std::to_string(tokens_) + " tokens (" + tokenizer_files_ +
-         "), the text encoder has " + std::to_string(rows_) + " rows (vocab_size in " + text_encoder_ + ")";
+  return "the tokenizer has " + std::to_string(sides_.tokens) + " tokens (" + sides_.tokenizer_files +
+         "), the text encoder has " + std::to_string(sides_.rows) + " rows (vocab_size in " +
+         sides_.text_encoder + ")";
 }
 
 std::optional<std::string> TokenRows::warning() const {
-  if (tokens_ <= rows_) return std::nullopt;
-  return "[pipeline] " + counts() + ": prompts with one of the last " + std::to_string(tokens_ - rows_) +
-         " tokens are refused";
+  if (sides_.tokens <= sides_.rows) return std::nullopt;
+  return "[pipeline] " + counts() + ": prompts with one of the last " +
+         std::to_string(sides_.tokens - sides_.rows) + " tokens are refused";
 }
 
-void TokenRows::check(const text::ClipTokenizer& tokenizer, const std::string& prompt,
-                      const char* what) const {
-  if (tokens_ <= rows_) return;
-  for (const auto id : tokenizer.window(prompt).ids)
-    if (id >= rows_)
-      throw ArgumentError(pipeline_name, std::string("the ") + what + " has the token " +
-                                             in_quotes(tokenizer.decode(std::array{id})) + ", number " +
-                                             std::to_string(id) + ", but " + counts());
+void TokenRows::refuse(std::int32_t id, const std::string& token, const char* what) const {
+  throw ArgumentError(pipeline_name, std::string("the ") + what + " has the token " + in_quotes(token) +
+                                         ", number " + std::to_string(id) + ", but " + counts());
 }
 
 }  // namespace daguerre

@@ -151,8 +151,9 @@ Config ComponentSource::config() const {
   return std::move(config).with(class_change);
 }
 
-text::ClipTokenizer ComponentSource::tokenizer(text::ClipDialect dialect) const {
-  return given_tokenizer ? *given_tokenizer : text::ClipTokenizer::load(folder, dialect);
+void ComponentSource::refuse_tokenizer() const {
+  throw ConfigError(pipeline_name, "the tokenizer given as " + in_quotes(name) +
+                                       " is of another kind than its text encoder takes");
 }
 
 weights::StateDict ComponentSource::weights(const weights::SafetensorsOptions& options) const {

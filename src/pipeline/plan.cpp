@@ -87,8 +87,7 @@ void check_prompts(const Prompt& prompt, const Model& model, bool guided,
       const auto lost = encoder->lost(text);
       if (lost.empty()) return;
       auto warning = "[pipeline] the " + std::string(what) + " is longer than " +
-                     std::to_string(encoder->info().most_tokens - 2) +
-                     " tokens; these words are lost: " + lost;
+                     std::to_string(encoder->info().most_tokens) + " tokens; these words are lost: " + lost;
       if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end())
         warnings.push_back(std::move(warning));
     };

@@ -11,6 +11,7 @@
 #include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "daguerre/text/t5_tokenizer.hpp"
 #include "text/simple_vocabulary.hpp"
 #include "text/tokenizer_config.hpp"
 
@@ -98,8 +99,8 @@ bool is_clip_class(const std::string& type) {
 bool has_clip_vocabulary(const fs::path& folder) {
   std::error_code error;
   const auto has = [&](const char* name) { return fs::exists(folder / name, error); };
-  return (has("vocab.json") && has("merges.txt")) || has("tokenizer.json") ||
-         !simple_vocabulary_in(folder).empty();
+  return (has("vocab.json") && has("merges.txt")) || !simple_vocabulary_in(folder).empty() ||
+         (has("tokenizer.json") && !T5Tokenizer::is_there(folder));
 }
 
 ClipFiles read_clip_files(const fs::path& folder, ClipPadding padding) {

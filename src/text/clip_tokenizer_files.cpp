@@ -7,46 +7,30 @@
 
 #include "daguerre/core/error.hpp"
 #include "text/clip_files.hpp"
+#include "text/find_folder.hpp"
 
 namespace daguerre::text {
 namespace {
 
 namespace fs = std::filesystem;
 
-fs::path find_folder(std::span<const fs::path> folders) {
-  std::string looked_in;
-  for (const auto& folder : folders) {
-    for (const auto& place : {folder, folder / "tokenizer", folder / "tokenizer_2"})
-      if (has_clip_vocabulary(place)) return place;
-    looked_in += (looked_in.empty() ? "" : ", ") + folder.string();
-  }
-  throw FileError(
-      "tokenizer",
-      "there is no tokenizer: the model brings none, and none is in " +
-          (looked_in.empty() ? std::string("a folder, for none is named") : looked_in) +
-          "; put vocab.json and merges.txt there (from the folder \"tokenizer\" of any Stable Diffusion), or "
-          "bpe_simple_vocab_16e6.txt.gz");
+fs::path find_clip_folder(std::span<const fs::path> folders) {
+  return find_tokenizer_folder(
+      folders, has_clip_vocabulary,
+      "put vocab.json and merges.txt there (from the folder \"tokenizer\" of any Stable Diffusion), or "
+      "bpe_simple_vocab_16e6.txt.gz");
 }
 
 }  // namespace
 
-std::vector<fs::path> clip_tokenizer_folders(const fs::path& given, const fs::path& model,
-                                             const fs::path& fallback) {
-  std::vector<fs::path> result;
-  if (!given.empty()) result.push_back(given);
-  if (!model.empty()) result.push_back(model.has_parent_path() ? model.parent_path() : fs::path("."));
-  if (!fallback.empty()) result.push_back(fallback);
-  return result;
-}
-
 ClipTokenizer find_clip_tokenizer(std::span<const fs::path> folders, ClipPadding padding,
                                   ClipDialect dialect) {
-  return ClipTokenizer::load(find_folder(folders), dialect, padding);
+  return ClipTokenizer::load(find_clip_folder(folders), dialect, padding);
 }
 
 std::map<std::string, std::string> find_clip_tokenizer_files(std::span<const fs::path> folders,
                                                              ClipPadding padding) {
-  const auto files = read_clip_files(find_folder(folders), padding);
+  const auto files = read_clip_files(find_clip_folder(folders), padding);
   std::vector<const std::string*> tokens(files.vocabulary.size());
   for (const auto& [token, id] : files.vocabulary) tokens[static_cast<std::size_t>(id)] = &token;
   std::vector<bool> is_added(tokens.size());

@@ -92,7 +92,7 @@ struct T5Tokenizer::State {
 };
 
 bool T5Tokenizer::is_there(const fs::path& folder) {
-  return text::is_there(folder / "spiece.model") || text::is_there(folder / "tokenizer.json");
+  return text::is_there(folder / "spiece.model") || is_unigram_json(folder / "tokenizer.json");
 }
 
 T5Tokenizer T5Tokenizer::load(const fs::path& folder, T5Dialect dialect) {

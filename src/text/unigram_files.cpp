@@ -1,6 +1,7 @@
 #include "text/unigram_files.hpp"
 
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -198,6 +199,12 @@ UnigramFile parse_sentencepiece_model(std::string_view bytes, const std::string&
 
 UnigramFile read_sentencepiece_model(const std::filesystem::path& path) {
   return parse_sentencepiece_model(read_text_file(path, max_model_bytes), path.string());
+}
+
+bool is_unigram_json(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return false;
+  return read_text_file(path, max_json_bytes).find("\"Unigram\"") != std::string::npos;
 }
 
 UnigramJson read_unigram_json(const std::filesystem::path& path) {

@@ -15,6 +15,9 @@ UnigramFile read_sentencepiece_model(const std::filesystem::path& path);
 /// The same from the file's bytes; `source` names them.
 UnigramFile parse_sentencepiece_model(std::string_view bytes, const std::string& source);
 
+/// Whether there is such a file and it speaks of a unigram model; other tokenizers' have the same name.
+bool is_unigram_json(const std::filesystem::path& path);
+
 /// What a `tokenizer.json` of Hugging Face's tokenizers library says of a unigram model.
 struct UnigramJson {
   UnigramFile file;

@@ -4,6 +4,7 @@
 #include "conformance/case.hpp"
 #include "daguerre/nn/ada_norm.hpp"
 #include "daguerre/nn/added_kv_attention.hpp"
+#include "daguerre/nn/norm.hpp"
 #include "daguerre/nn/resnet.hpp"
 #include "daguerre/nn/timestep.hpp"
 #include "daguerre/nn/transformer.hpp"

@@ -50,8 +50,8 @@ std::optional<Result> run_sampler(const std::filesystem::path& folder, const Con
 
 Result run_tokenizer(const std::filesystem::path& folder) {
   Result result;
-  if (!std::filesystem::exists(folder / "vocab.json")) {
-    result.unsupported = "a tokenizer without vocab.json";
+  if (!test::is_tokenizer_case(folder)) {
+    result.unsupported = "a tokenizer without vocab.json and spiece.model";
     return result;
   }
   constexpr double infinity = std::numeric_limits<double>::infinity();

@@ -10,6 +10,7 @@
 #include "daguerre/models/denoisers/unet_2d.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/models/text_encoders/clip_text.hpp"
+#include "daguerre/models/text_encoders/t5_encoder.hpp"
 #include "daguerre/pipeline/guider.hpp"
 
 namespace daguerre::conformance {
@@ -162,6 +163,19 @@ void run_clip(const fs::path& folder, const Config& config, const ops::Context& 
 }
 
 template <class T>
+void run_t5(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
+  const models::T5Encoder<T> t5(models::T5EncoderConfig::from(config),
+                                loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    Tensor<float> mask;
+    if (run.has("in.attention_mask")) mask = run.tensor("in.attention_mask");
+    compare<T>(result, run, "last_hidden_state",
+               t5(context, run.file().read<std::int32_t>("in.input_ids"), mask.empty() ? nullptr : &mask),
+               bounds::text_encoder);
+  }
+}
+
+template <class T>
 void run_pixel_unet(const fs::path& folder, const Config& config, const ops::Context& context,
                     Result& result) {
   const models::UNet2D<T> unet(models::UNet2DConfig::from(config),
@@ -289,6 +303,8 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_pixart<T>(folder, config, context, result);
   else if (name == "CLIPTextModel" || name == "CLIPTextModelWithProjection")
     run_clip<T>(folder, config, context, result);
+  else if (name == "T5EncoderModel" || name == "UMT5EncoderModel")
+    run_t5<T>(folder, config, context, result);
   else
     return std::nullopt;
   return result;

@@ -71,7 +71,8 @@ Tensor<float> naive_conv2d(const Tensor<float>& x, const Tensor<float>& w, const
 
 /// q[N, L, heads * d], k and v[N, S, heads * d]
 Tensor<float> naive_attention(const Tensor<float>& q, const Tensor<float>& k, const Tensor<float>& v,
-                              Index heads, double scale, const Tensor<float>* key_bias, bool causal) {
+                              Index heads, double scale, const Tensor<float>* key_bias,
+                              const Tensor<float>* relative_bias, bool causal) {
   const Index length = q.dim(1), keys = k.dim(1), d = q.dim(2) / heads, dv = v.dim(2) / heads;
   Tensor<float> y({q.dim(0), length, v.dim(2)});
   for (Index n = 0; n < q.dim(0); ++n)
@@ -86,6 +87,8 @@ Tensor<float> naive_attention(const Tensor<float>& q, const Tensor<float>& k, co
                      static_cast<double>(k.data()[(n * keys + j) * k.dim(2) + h * d + c]);
           logit = logit * scale +
                   (key_bias == nullptr ? 0.0 : static_cast<double>(key_bias->data()[n * keys + j]));
+          if (relative_bias != nullptr)
+            logit += static_cast<double>(relative_bias->data()[(j - i + length - 1) * heads + h]);
           weights.push_back(logit);
           maximum = std::max(maximum, logit);
         }
@@ -191,11 +194,14 @@ template <class T>
 void test_attention(const Context& context) {
   struct Case {
     Index batch, length, keys, heads, width;
-    bool bias, causal;
+    bool bias, causal, relative_bias = false;
   };
-  const std::vector<Case> cases{{1, 1, 1, 1, 4, false, false},      {2, 10, 7, 2, 8, true, false},
-                                {1, 77, 77, 3, 8, false, true},     {1, 300, 300, 2, 40, false, true},
-                                {1, 130, 1100, 1, 16, true, false}, {2, 260, 77, 2, 40, false, false}};
+  const std::vector<Case> cases{
+      {1, 1, 1, 1, 4, false, false},         {2, 10, 7, 2, 8, true, false},
+      {1, 77, 77, 3, 8, false, true},        {1, 300, 300, 2, 40, false, true},
+      {1, 130, 1100, 1, 16, true, false},    {2, 260, 77, 2, 40, false, false},
+      {2, 77, 77, 3, 16, true, false, true}, {1, 300, 130, 2, 8, false, false, true},
+      {1, 5, 260, 1, 64, false, true, true}};
   unsigned seed = 200;
   for (const auto& c : cases) {
     INFO("length " << c.length << " keys " << c.keys << " heads " << c.heads << " seed " << seed);
@@ -217,10 +223,13 @@ void test_attention(const Context& context) {
         TokenView<T>::all(narrow_q), TokenView<T>::columns(narrow_kv, 0, channels),
         TokenView<T>::columns(narrow_kv, channels, channels), static_cast<int>(c.heads), scale};
     if (c.bias) arguments.key_bias = &bias;
+    const auto relative_bias = random_tensor({c.length + c.keys - 1, c.heads}, seed++);
+    if (c.relative_bias) arguments.relative_bias = &relative_bias;
     arguments.causal = c.causal;
     const auto y = context.engine->as<T>().attention(context, arguments);
-    const auto expected = naive_attention(rounded<T>(q), rounded<T>(k), rounded<T>(v), c.heads,
-                                          static_cast<double>(scale), c.bias ? &bias : nullptr, c.causal);
+    const auto expected =
+        naive_attention(rounded<T>(q), rounded<T>(k), rounded<T>(v), c.heads, static_cast<double>(scale),
+                        c.bias ? &bias : nullptr, c.relative_bias ? &relative_bias : nullptr, c.causal);
     CHECK(difference(y.template to<float>(), expected).rel_l2 < bound<T>);
   }
 }

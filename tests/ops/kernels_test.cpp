@@ -198,3 +198,25 @@ TEST_CASE("resampling and embeddings", "[ops]") {
   CHECK(embedded.data()[2] == Approx(std::sin(3.0)));
   CHECK(embedded.data()[1] == Approx(std::cos(0.03)));
 }
+
+TEST_CASE("RMS norm agrees with a naive loop", "[ops][kernels]") {
+  const auto context = context_for("native");
+  for (const Index channels : {1, 7, 64, 1031}) {
+    INFO(channels << " channels, seed 31");
+    const auto x = random_tensor({3, 11, channels}, 31, 4.0f), gamma = random_tensor({channels}, 32);
+    Tensor<float> expected(x.shape());
+    for (Index row = 0; row < 33; ++row) {
+      double squares = 0.0;
+      for (Index c = 0; c < channels; ++c) {
+        const auto value = static_cast<double>(x.data()[row * channels + c]);
+        squares += value * value;
+      }
+      for (Index c = 0; c < channels; ++c)
+        expected.data()[row * channels + c] = static_cast<float>(
+            static_cast<double>(x.data()[row * channels + c]) /
+            std::sqrt(squares / static_cast<double>(channels) + 1e-3) * static_cast<double>(gamma.data()[c]));
+    }
+    CHECK(difference(rms_norm<float>(context, x, gamma, 1e-3f), expected).rel_l2 < 1e-6);
+    CHECK(difference(rms_norm<bfloat16>(context, x, gamma, 1e-3f).to<float>(), expected).rel_l2 < 3e-3);
+  }
+}

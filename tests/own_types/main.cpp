@@ -18,6 +18,7 @@
 #include <daguerre/models/denoisers/unet_2d-inl.hpp>
 #include <daguerre/models/denoisers/unet_2d_condition-inl.hpp>
 #include <daguerre/models/text_encoders/clip_text-inl.hpp>
+#include <daguerre/models/text_encoders/t5_encoder-inl.hpp>
 
 #include "naive_engine.hpp"
 
@@ -50,6 +51,7 @@ namespace daguerre::models {
 template class AutoencoderKl<host::Float24>;
 template class ClipText<host::Float24>;
 template class DiT<host::Float24>;
+template class T5Encoder<host::Float24>;
 template class UNet2D<host::Float24>;
 template class UNet2DCondition<host::Float24>;
 template class VqModel<host::Float24>;
@@ -127,6 +129,12 @@ void run_networks(const fs::path& golden, const ops::Context& context, double ro
     const models::ClipText<T> clip(models::ClipTextConfig::from(recorded.config), recorded.loader);
     recorded.compare("out.last_hidden_state",
                      clip(context, recorded.io.read<std::int32_t>("in.input_ids")).last_hidden_state,
+                     1e-6 + rounding);
+  }
+  {
+    const Case recorded(golden, "text/t5_v1_1", context);
+    const models::T5Encoder<T> t5(models::T5EncoderConfig::from(recorded.config), recorded.loader);
+    recorded.compare("out.last_hidden_state", t5(context, recorded.io.read<std::int32_t>("in.input_ids")),
                      1e-6 + rounding);
   }
   {

@@ -135,6 +135,8 @@ class NaiveFor : public ops::EngineFor<T> {
         logit += at(a.query, n, i, c) * at(a.key, n, k, c);
       logit *= static_cast<double>(a.scale);
       if (a.key_bias != nullptr) logit += static_cast<double>(a.key_bias->data()[n * a.key.length + k]);
+      if (a.relative_bias != nullptr)
+        logit += static_cast<double>(a.relative_bias->data()[(k - i + a.query.length - 1) * a.heads + head]);
       weights.push_back(std::exp(logit));  // small enough here
       total += weights.back();
     }

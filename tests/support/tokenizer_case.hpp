@@ -6,9 +6,9 @@
 
 namespace daguerre::test {
 
-/// How many of a tokenizer case's strings gave the recorded ids, by the field of cases.json: `ids` (openai's
-/// dialect), `hf_ids` (Hugging Face's), `padded77_eos` and `padded77_zero` (openai's windows padded with the
-/// end token or with id 0).
+/// How many of a tokenizer case's strings gave the recorded ids, by the field of cases.json: `ids` (in the
+/// dialect of openai or sentencepiece), `hf_ids` (Hugging Face's), `padded77_eos` and `padded77_zero`
+/// (openai's windows padded with the end token or with id 0), `cleaned_ids` (of the field `cleaned`).
 struct TokenizerField {
   std::string name;
   int passed = 0;
@@ -16,7 +16,10 @@ struct TokenizerField {
   std::string first_failure;  ///< the first string whose ids differ, with both lists
 };
 
-/// Runs a folder with vocab.json, merges.txt and cases.json. Fields that no string has are left out. Throws
+/// Whether the folder has a vocabulary of CLIP (vocab.json) or T5 (spiece.model).
+bool is_tokenizer_case(const std::filesystem::path& folder);
+
+/// Runs a folder with a vocabulary and cases.json. Fields that no string has are left out. Throws
 /// daguerre::Error when the tokenizer cannot be loaded, nlohmann's exceptions for a broken cases.json.
 std::vector<TokenizerField> run_tokenizer_case(const std::filesystem::path& folder);
 

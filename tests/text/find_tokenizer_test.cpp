@@ -6,6 +6,7 @@
 
 #include "daguerre/core/error.hpp"
 #include "daguerre/text/clip_tokenizer_files.hpp"
+#include "daguerre/text/tokenizer_folders.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
@@ -38,7 +39,7 @@ TEST_CASE("a tokenizer is found where it may lie, in order", "[text][tokenizer]"
   const test::TempFolder folder;
   const auto model = folder.write("models/x.safetensors", "");
   const auto found = [&](const fs::path& given, const fs::path& fallback) {
-    const auto folders = text::clip_tokenizer_folders(given, model, fallback);
+    const auto folders = text::tokenizer_folders(given, model, fallback);
     return fs::path(find_clip_tokenizer(folders, ClipPadding::end_of_text).source()).parent_path();
   };
   copy_vocabulary(folder / "fallback");
@@ -50,9 +51,9 @@ TEST_CASE("a tokenizer is found where it may lie, in order", "[text][tokenizer]"
   copy_vocabulary(folder / "given/tokenizer_2");
   CHECK(found(folder / "given", folder / "fallback") == folder / "given/tokenizer_2");
   // A file without a folder before it lies in the folder that the program runs in.
-  CHECK(text::clip_tokenizer_folders({}, "x.safetensors", {}) == std::vector<fs::path>{"."});
+  CHECK(text::tokenizer_folders({}, "x.safetensors", {}) == std::vector<fs::path>{"."});
 
-  const auto nowhere = text::clip_tokenizer_folders(folder / "none", {}, folder / "neither");
+  const auto nowhere = text::tokenizer_folders(folder / "none", {}, folder / "neither");
   test::expect_error<FileError>(
       [&] { find_clip_tokenizer(nowhere, ClipPadding::id_0); },
       {"there is no tokenizer", (folder / "none").string(), (folder / "neither").string(),

@@ -12,6 +12,7 @@
 #include "support/files.hpp"
 #include "support/golden.hpp"
 #include "support/hostile.hpp"
+#include "support/sentencepiece_file.hpp"
 #include "support/tiny_checkpoint.hpp"
 
 namespace fs = std::filesystem;
@@ -75,6 +76,28 @@ void make_seeds(const fs::path& folder) {
         repeated(separator, 4) +
         R"({"added_tokens":[{"id":5,"content":"new","normalized":false}],"model":{"type":"BPE","vocab":)" +
         R"({"a":0,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,"<|endoftext|>":4},"merges":)" + merges + "}}");
+
+  Corpus pieces(folder / "sentencepiece_fuzz");
+  for (const auto* name : {"t5_unigram_byte_fallback", "t5_unigram_identity", "umt5_unigram"})
+    pieces.add(read_file(golden(std::string("text/") + name) / "spiece.model"));
+  for (const bool has_bytes : {false, true}) {
+    SentencePieceFile small;
+    small.add("<unk>", 0.0f, SentencePieceFile::unknown);
+    small.add("</s>", 0.0f, SentencePieceFile::control);
+    small.add("\xE2\x96\x81", -2.0f);
+    small.add("cat", -3.0f, SentencePieceFile::user_defined);
+    small.add("at", -1.0f, SentencePieceFile::unused);
+    for (int byte = 0; has_bytes && byte < 256; ++byte) small.add_byte(static_cast<unsigned char>(byte));
+    small.byte_fallback = has_bytes;
+    // A trie of one sequence: "a" becomes "b". The root's children are at 1 ^ their label; the one that is
+    // there has a value, at its own place ^ 1.
+    std::string trie(4 * 256, '\0');
+    trie[1] = '\4';
+    trie[4 * (1 ^ 'a')] = 'a';
+    trie[4 * (1 ^ 'a') + 1] = '\5';
+    small.charsmap = std::string("\0\4\0\0", 4) + trie + std::string("b\0", 2);
+    pieces.add(small.bytes());
+  }
 
   Corpus prompts(folder / "prompt_fuzz");
   for (const auto* text :

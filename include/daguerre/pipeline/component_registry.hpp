@@ -20,9 +20,10 @@ class ComponentRegistry {
   using OpenAutoencoder =
       std::function<Opened<Autoencoder>(const ComponentSource& source, const LoadContext& context)>;
 
-  /// The library's own: CLIPTextModel, CLIPTextModelWithProjection; UNet2DConditionModel, UNet2DModel,
-  /// DiTTransformer2DModel, SD3Transformer2DModel, FluxTransformer2DModel, PixArtTransformer2DModel (and
-  /// Transformer2DModel, which DiT's and PixArt's were called); AutoencoderKL.
+  /// The library's own: CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel, UMT5EncoderModel;
+  /// UNet2DConditionModel, UNet2DModel, DiTTransformer2DModel, SD3Transformer2DModel,
+  /// FluxTransformer2DModel, PixArtTransformer2DModel (and Transformer2DModel, which DiT's and PixArt's were
+  /// called); AutoencoderKL.
   static ComponentRegistry standard();
 
   // Each replaces one of the same name.

@@ -40,7 +40,7 @@ struct LatentFormat {
 struct TextEncoderInfo {
   Index width = 0;         ///< of the states
   std::string width_key;   ///< what says so, for messages: "hidden_size in text_encoder/config.json"
-  Index most_tokens = 77;  ///< of a prompt, those at its ends included
+  Index most_tokens = 75;  ///< of a prompt, without those that mark its ends
 };
 
 /// A prompt to numbers: a tokenizer and the network behind it.
@@ -50,20 +50,25 @@ class TextEncoder {
   struct Options {
     int skip = 0;            ///< layers left out at the end
     bool final_norm = true;  ///< whether the states go through the network's last norm
+    /// How long the window is that prompts are cut and padded to, where the tokenizer leaves that open, as
+    /// T5's does; 0: `model_max_length`.
+    Index max_sequence_length = 0;
+    /// Whether T5's attention leaves padding out (PixArt, Wan) or sees it as FLUX and SD3 have it.
+    bool masks_padding = false;
   };
   struct Output {
     Tensor<float> states;  ///< `[1, L, D]`
     Tensor<float> pooled;  ///< `[1, P]`; empty where the network gives none
-    Tensor<float> mask;    ///< `[1, L]`: 1 for tokens of the prompt; empty where denoisers are not told
+    Tensor<float> mask;    ///< `[1, L]`: 1 for tokens of the prompt and its end, 0 for padding; empty: CLIP's
   };
 
   virtual ~TextEncoder() = default;
   virtual const TextEncoderInfo& info() const noexcept = 0;
-  /// Throws ArgumentError for more layers to skip than there are.
+  /// Throws ArgumentError for more layers to skip than there are, and for a window that is not possible.
   virtual Output encode(const ops::Context& context, std::string_view prompt,
                         const Options& options) const = 0;
-  /// What of `prompt` does not fit into the longest prompt; empty when all does.
-  virtual std::string lost(std::string_view prompt) const = 0;
+  /// What of `prompt` does not fit into a window of that length, see Options; empty when all does.
+  virtual std::string lost(std::string_view prompt, Index max_sequence_length = 0) const = 0;
   /// Throws ArgumentError for a prompt that cannot be encoded; `what` is "prompt" or the like.
   virtual void check(std::string_view prompt, const char* what) const = 0;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <any>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -9,7 +10,6 @@
 #include <vector>
 
 #include "daguerre/config/config.hpp"
-#include "daguerre/text/clip_tokenizer.hpp"
 #include "daguerre/weights/state_dict.hpp"
 
 namespace daguerre {
@@ -27,7 +27,9 @@ struct ComponentSource {
   /// In the place of the folder's config.json and weights.
   std::optional<Config> given_config{};
   std::optional<weights::StateDict> given_weights{};
-  std::optional<text::ClipTokenizer> given_tokenizer{};
+  /// In the place of a tokenizer's folder: a text::ClipTokenizer, a text::T5Tokenizer or, for a host's own
+  /// text encoder, what that takes.
+  std::any given_tokenizer{};
   /// Of weight files: "fp16" for `model.fp16.safetensors` and the like; see weights::WeightNames.
   std::string variant{};
 
@@ -38,17 +40,27 @@ struct ComponentSource {
   /// config.json, its class being `class_name`. Throws FileError, FormatError, and ConfigError for one in the
   /// model's own folder that belongs to another part.
   Config config() const;
-  /// The tokenizer of the folder. Throws what ClipTokenizer::load throws.
-  text::ClipTokenizer tokenizer(text::ClipDialect dialect) const;
+  /// The tokenizer given, or the folder's: Tokenizer::load(folder, options …). Throws what that throws, and
+  /// ConfigError where the one given is of another kind.
+  template <class Tokenizer, class... Options>
+  Tokenizer tokenizer(const Options&... options) const {
+    if (!given_tokenizer.has_value()) return Tokenizer::load(folder, options...);
+    if (const auto* given = std::any_cast<Tokenizer>(&given_tokenizer)) return *given;
+    refuse_tokenizer();
+  }
   /// The weights, under the names that the networks ask for. Throws what StateDict::load throws.
   weights::StateDict weights(const weights::SafetensorsOptions& options) const;
+
+ private:
+  [[noreturn]] void refuse_tokenizer() const;
 };
 
 /// What a model's files do not say.
 struct SourceOptions {
-  /// Where the vocabulary of a model lies that brings none, as single files do: a folder with vocab.json and
-  /// merges.txt, tokenizer.json, or bpe_simple_vocab_16e6.txt(.gz). Looked for here, beside the file, and in
-  /// the fallback.
+  /// Where the vocabularies of a model lie that brings none, as single files do: a folder with vocab.json and
+  /// merges.txt, or bpe_simple_vocab_16e6.txt(.gz), for CLIP; with spiece.model for T5; or tokenizer.json;
+  /// or with folders "tokenizer", "tokenizer_2", "tokenizer_3" of these. Looked for here, beside the file,
+  /// and in the fallback.
   std::filesystem::path tokenizer{}, tokenizer_fallback{};
   std::filesystem::path configs{};  ///< a folder whose configurations replace those of a file's family
   std::string family{};             ///< in the place of what a file's tensors say

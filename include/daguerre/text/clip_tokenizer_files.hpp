@@ -4,18 +4,11 @@
 #include <map>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "daguerre/text/clip_tokenizer.hpp"
 
 /// Tokenizers for models that bring none, as single checkpoint files do.
 namespace daguerre::text {
-
-/// Where to look: the folder that the host names, where `model` (a file) lies, and a folder to fall back on,
-/// in that order; empty ones are left out.
-std::vector<std::filesystem::path> clip_tokenizer_folders(const std::filesystem::path& given,
-                                                          const std::filesystem::path& model,
-                                                          const std::filesystem::path& fallback);
 
 /// The first of `folders` that has a CLIP vocabulary, in itself or in its folders "tokenizer" and
 /// "tokenizer_2": vocab.json and merges.txt, tokenizer.json, or bpe_simple_vocab_16e6.txt, with or without

@@ -23,8 +23,9 @@ struct CheckpointPart {
 
 /// A tokenizer that a checkpoint's text encoders need and that no checkpoint file holds.
 struct CheckpointTokenizer {
-  std::string name;             ///< "tokenizer", "tokenizer_2"
-  bool pads_with_id_0 = false;  ///< with "!", as OpenCLIP's are; else with the end of text
+  std::string name;                          ///< "tokenizer", "tokenizer_2"
+  bool pads_with_id_0 = false;               ///< with "!", as OpenCLIP's are; else with the end of text
+  std::string class_name = "CLIPTokenizer";  ///< or "T5TokenizerFast"
 };
 
 /// What a file or folder with the weights of one or more networks is.

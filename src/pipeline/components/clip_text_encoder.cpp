@@ -54,9 +54,9 @@ class ClipTextEncoder final : public TextEncoder {
     return result;
   }
 
-  std::string lost(std::string_view prompt) const override { return tokenizer_.window(prompt).lost; }
+  std::string lost(std::string_view prompt, Index) const override { return tokenizer_.window(prompt).lost; }
   void check(std::string_view prompt, const char* what) const override {
-    rows_.check(tokenizer_, std::string(prompt), what);
+    rows_.check(tokenizer_, prompt, what);
   }
 
  private:
@@ -71,21 +71,17 @@ class ClipTextEncoder final : public TextEncoder {
 
 Opened<TextEncoder> open_clip_text_encoder(const ComponentSource& network, const ComponentSource& tokenizer,
                                            const LoadContext& context) {
-  constexpr std::array<std::string_view, 4> tokenizers{"CLIPTokenizer", "CLIPTokenizerFast",
-                                                       "PreTrainedTokenizerFast", "TokenizersBackend"};
-  if (std::find(tokenizers.begin(), tokenizers.end(), tokenizer.class_name) == tokenizers.end())
-    throw ConfigError(pipeline_name,
-                      tokenizer.folder.string() + ": class " + in_quotes(tokenizer.class_name) + " of " +
-                          in_quotes(tokenizer.name) +
-                          " is not supported; supported are: CLIPTokenizer, CLIPTokenizerFast, "
-                          "PreTrainedTokenizerFast, TokenizersBackend");
+  check_tokenizer_class(tokenizer, "CLIPTokenizer");
   const auto config = models::ClipTextConfig::from(network.config());
-  auto words = tokenizer.tokenizer(context.dialect);
-  TokenRows rows(words, config, network.config_path());
+  const auto words = tokenizer.tokenizer<text::ClipTokenizer>(context.dialect);
+  check_window(words.length(), words.source(), config.max_position_embeddings, network.config_path());
+  const TokenRows rows({words.vocabulary_size(), words.source(), config.vocab_size, network.config_path()},
+                       std::array<TokenRows::Special, 3>{
+                           {{"start", words.start_id()}, {"end", words.end_id()}, {"pad", words.pad_id()}}});
   if (const auto warning = rows.warning()) context.tell(LogLevel::warning, *warning);
   const TextEncoderInfo info{.width = config.hidden_size,
                              .width_key = "hidden_size in " + network.config_path(),
-                             .most_tokens = words.length()};
+                             .most_tokens = words.length() - 2};
   return {
       info, [=] {
         return with_precision(
