@@ -16,12 +16,12 @@ Tensor<float> affine(const Tensor<float>& x, float scale, float shift) {
 void check_side(const char* name, Index side, Index multiple) {
   constexpr Index largest = 16384;
   if (side < multiple || side > largest || side % multiple != 0) {
-    const Index below = std::clamp(side / multiple * multiple, multiple, largest);
+    const Index possible = std::clamp(side, multiple, largest), below = possible / multiple * multiple;
     throw ArgumentError(
         pipeline_name,
         std::string(name) + " " + std::to_string(side) + " is not a multiple of " + std::to_string(multiple) +
             " from " + std::to_string(multiple) + " to " + std::to_string(largest) + "; nearest is " +
-            std::to_string(std::min(below + (side - below > multiple / 2 ? multiple : 0), largest)));
+            std::to_string(std::min(below + (possible - below > multiple / 2 ? multiple : 0), largest)));
   }
 }
 
