@@ -9,6 +9,7 @@
 #include "daguerre/ops/blend.hpp"
 #include "daguerre/ops/engine-inl.hpp"
 #include "daguerre/ops/fir.hpp"
+#include "support/native_engine.hpp"
 
 namespace daguerre::test {
 
@@ -32,25 +33,9 @@ class Tally {
 
 /// What "native" does for T, and a tally of what else is asked for.
 template <class T>
-class TallyingFor : public ops::EngineFor<T> {
+class TallyingFor : public AsNative<T> {
  public:
   explicit TallyingFor(std::shared_ptr<Tally> tally) : tally_(std::move(tally)) {}
-
-  std::unique_ptr<const ops::PackedLinear<T>> pack_linear(const ops::Context& context,
-                                                          const ops::Weight& weight,
-                                                          const Tensor<float>& bias,
-                                                          ops::Activation activation) const override {
-    return native_->template as<T>().pack_linear(context, weight, bias, activation);
-  }
-  std::unique_ptr<const ops::PackedConv2d<T>> pack_conv2d(const ops::Context& context,
-                                                          const ops::Weight& weight,
-                                                          const Tensor<float>& bias,
-                                                          const ops::ConvGeometry& geometry) const override {
-    return native_->template as<T>().pack_conv2d(context, weight, bias, geometry);
-  }
-  Tensor<T> attention(const ops::Context& context, const ops::AttentionArguments<T>& a) const override {
-    return native_->template as<T>().attention(context, a);
-  }
 
 // Each override counts, and does what the host would do.
 #define DAGUERRE_TEST_TALLY(Result, name, parameters, arguments) \
@@ -114,7 +99,6 @@ class TallyingFor : public ops::EngineFor<T> {
 
  private:
   std::shared_ptr<Tally> tally_;
-  std::shared_ptr<const ops::Engine> native_ = ops::make_engine("native");
 };
 
 /// An engine of a host's that overrides every operation.
