@@ -20,7 +20,8 @@ void check_numbers(const Task& task) {
   if (task.steps < 1)
     throw ArgumentError(pipeline_name, "steps is " + std::to_string(task.steps) + ", expected at least 1");
   for (const auto& [name, scale] : {std::pair{"guidance scale", task.guidance.scale},
-                                    std::pair{"guidance scale of the picture", task.guidance.image_scale}})
+                                    std::pair{"guidance scale of the picture", task.guidance.image_scale},
+                                    std::pair{"true_cfg_scale", task.guidance.true_cfg_scale}})
     if (!std::isfinite(scale))
       throw ArgumentError(pipeline_name,
                           std::string(name) + " is " + std::to_string(scale) + ", expected a finite number");
@@ -57,6 +58,25 @@ void check_labels(const Task& task, const DenoiserInfo& denoiser) {
                                              std::to_string(denoiser.classes - 1));
 }
 
+void check_reference(const Task& task, Index batch, Index multiple) {
+  const auto& x = task.reference;
+  if (x.empty()) return;
+  const bool fits = x.rank() == 4 && (x.dim(0) == 1 || x.dim(0) == batch) && x.dim(3) == 3;
+  if (!fits)
+    throw ArgumentError(pipeline_name, "reference " + to_string(x.shape()) + ", expected [1 or " +
+                                           std::to_string(batch) + ", height, width, 3]");
+  check_side("the reference's width", x.dim(2), multiple);
+  check_side("the reference's height", x.dim(1), multiple);
+}
+
+/// What T5 was given at most in the models that read it (diffusers' pipelines refuse more).
+void check_sequence_length(const Task& task) {
+  constexpr Index most = 512;
+  if (task.sequence_length < 0 || task.sequence_length > most)
+    throw ArgumentError(pipeline_name, "max_sequence_length is " + std::to_string(task.sequence_length) +
+                                           ", expected 1 to " + std::to_string(most));
+}
+
 }  // namespace
 
 void check_task(const Task& task, const Family& family, const Components& components) {
@@ -67,6 +87,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
   check_side("height", task.height, multiple);
   if (task.prompts.empty()) throw ArgumentError(pipeline_name, "there is no prompt");
   check_numbers(task);
+  check_sequence_length(task);
   check_labels(task, denoiser);
   const bool has_image = task.has_image();
   if (has_image && !family.tasks.image)
@@ -75,6 +96,8 @@ void check_task(const Task& task, const Family& family, const Components& compon
     throw ArgumentError(pipeline_name, "give the picture to start from or its latents, not both");
   if (!task.mask.empty() && !has_image)
     throw ArgumentError(pipeline_name, "a mask needs an image to paint into");
+  if (!task.reference.empty() && !family.tasks.references)
+    throw ArgumentError(pipeline_name, family.title + " looks at no picture beside the one it makes");
   if (task.denoising_start && !has_image)
     throw ArgumentError(pipeline_name, "denoising_start needs the latents of the run that came before");
   if (task.denoising_start && task.denoising_end && *task.denoising_start >= *task.denoising_end)
@@ -88,14 +111,18 @@ void check_task(const Task& task, const Family& family, const Components& compon
     check_tensor(task.image_latents, batch,
                  {1, task.height / format.space_ratio, task.width / format.space_ratio, format.channels},
                  "image_latents");
+  check_reference(task, batch, multiple);
   const Index joined = denoiser.in_channels - format.channels;
-  if (family.tasks.needs_image ? !has_image : joined > 0 && task.mask.empty())
-    throw ArgumentError(pipeline_name, family.tasks.needs_image
-                                           ? "this model changes pictures: it needs an image"
-                                           : "this is an inpainting model (" +
-                                                 std::to_string(denoiser.in_channels) +
-                                                 " input channels): it needs an image and a mask");
-  if (family.tasks.needs_image && !task.mask.empty())
+  const auto joins = family.tasks.joins;
+  if (is_made_from_picture(joins) && !has_image)
+    throw ArgumentError(pipeline_name, joins == Joins::control
+                                           ? "this model follows pictures: it needs an image"
+                                           : "this model changes pictures: it needs an image");
+  if (!is_made_from_picture(joins) && joined > 0 && task.mask.empty())
+    throw ArgumentError(pipeline_name, "this is an inpainting model (" +
+                                           std::to_string(denoiser.in_channels) +
+                                           " input channels): it needs an image and a mask");
+  if (is_made_from_picture(joins) && !task.mask.empty())
     throw ArgumentError(pipeline_name, family.title + " takes no mask");
 }
 

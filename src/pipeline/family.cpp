@@ -15,6 +15,28 @@ const TextEncoder& Components::text_encoder(std::string_view name) const {
   return *found->second;
 }
 
+Prompt Family::cleaned(Prompt prompt) const {
+  if (!clean) return prompt;
+  prompt.text = clean(prompt.text);
+  for (auto* text :
+       {&prompt.text_2, &prompt.text_3, &prompt.negative, &prompt.negative_2, &prompt.negative_3})
+    if (*text) *text = clean(**text);
+  return prompt;
+}
+
+Index joined_channels(Joins joins, const LatentFormat& format) {
+  switch (joins) {
+    case Joins::mask_and_picture:
+      return format.channels + 1;
+    case Joins::edited:
+    case Joins::control:
+      return format.channels;
+    case Joins::picture_and_pixels:
+      return format.channels + format.space_ratio * format.space_ratio;
+  }
+  return 0;
+}
+
 const Part* Family::part(Part::Kind kind) const noexcept {
   const auto found =
       std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.kind == kind; });
@@ -24,8 +46,10 @@ const Part* Family::part(Part::Kind kind) const noexcept {
 FamilyRegistry FamilyRegistry::standard() {
   FamilyRegistry registry;
   for (const auto& make :
-       {families::stable_diffusion, families::stable_diffusion_xl, families::latent_consistency,
-        families::instruct_pix2pix, families::dit, families::ddpm})
+       {families::stable_diffusion, families::stable_diffusion_xl, families::stable_diffusion_3,
+        families::latent_consistency, families::instruct_pix2pix, families::flux, families::flux_fill,
+        families::flux_control, families::flux_kontext, families::pixart_alpha, families::pixart_sigma,
+        families::dit, families::ddpm})
     registry.add(make());
   return registry;
 }

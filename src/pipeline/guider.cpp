@@ -115,9 +115,11 @@ std::unique_ptr<GuiderRun> ClassifierFreeGuidance::start(const Conditions& condi
 }
 
 std::unique_ptr<GuiderRun> EmbeddedGuidance::start(const Conditions& conditions) const {
-  auto positive = conditions.positive;
-  positive.extras.insert_or_assign("guidance", Tensor<float>::full({1}, scale_));
-  return std::make_unique<OnePass>(std::move(positive));
+  auto told = conditions;
+  const auto scale = Tensor<float>::full({1}, scale_);
+  told.positive.extras.insert_or_assign("guidance", scale);
+  if (told.negative) told.negative->extras.insert_or_assign("guidance", scale);
+  return combine_->start(told);
 }
 
 std::unique_ptr<GuiderRun> ImageTextGuidance::start(const Conditions& conditions) const {
@@ -130,6 +132,14 @@ std::shared_ptr<const Guider> standard_guider(const Guidance& guidance, const De
   auto own = guidance;
   own.channels = denoiser.guided_channels;
   return std::make_shared<const ClassifierFreeGuidance>(own);
+}
+
+std::shared_ptr<const Guider> distilled_guider(const Guidance& guidance, const DenoiserInfo& denoiser) {
+  std::shared_ptr<const Guider> combine = std::make_shared<const NoGuidance>();
+  if (guidance.true_cfg_scale > 1.0f)
+    combine = std::make_shared<const ClassifierFreeGuidance>(Guidance{.scale = guidance.true_cfg_scale});
+  if (!denoiser.embeds_guidance) return combine;
+  return std::make_shared<const EmbeddedGuidance>(guidance.scale, std::move(combine));
 }
 
 }  // namespace daguerre

@@ -59,6 +59,7 @@ Model::Model(Family family, Components components)
   if (components_.denoiser == nullptr) throw ArgumentError(pipeline_name, "a model needs a denoiser");
   if (components_.autoencoder == nullptr)
     components_.autoencoder = std::make_shared<const PixelSpace>(components_.denoiser->info());
+  if (family_.settle) family_.settle(family_, components_.denoiser->info());
 }
 
 Model Model::load(const Family& family, const ModelSource& source, const ComponentRegistry& registry,
@@ -83,9 +84,9 @@ Model Model::load(const Family& family, const ModelSource& source, const Compone
     }
   }
   if (!denoiser) throw ArgumentError(pipeline_name, "the family " + family.name + " names no denoiser");
-  std::vector<TextEncoderInfo> texts;
-  for (const auto& [name, text] : text_encoders) texts.push_back(text.info);
-  check_fit(texts, denoiser->info, autoencoder ? &autoencoder->info : nullptr, family.tasks.needs_image);
+  std::map<std::string, TextEncoderInfo, std::less<>> texts;
+  for (const auto& [name, text] : text_encoders) texts.emplace(name, text.info);
+  check_fit(family, texts, denoiser->info, autoencoder ? &autoencoder->info : nullptr);
 
   Components components{.text_encoders = {}, .denoiser = {}, .autoencoder = {}, .index = source.index()};
   const int total = static_cast<int>(text_encoders.size()) + (autoencoder ? 2 : 1);
@@ -133,9 +134,16 @@ void Model::check(const Task& task) const {
   check_task(task, family_, components_);
 }
 
-std::vector<Conditions> Model::condition(const ops::Context& context, const Task& task,
+Index Model::sequence_length(const Task& task) const noexcept {
+  return task.sequence_length > 0 ? task.sequence_length : family_.defaults.sequence_length;
+}
+
+std::vector<Conditions> Model::condition(const ops::Context& context, const Task& given,
                                          const Guider& guider) const {
-  check(task);
+  check(given);
+  auto task = given;
+  task.sequence_length = sequence_length(given);
+  for (auto& prompt : task.prompts) prompt = family_.cleaned(std::move(prompt));
   std::vector<Conditions> result;
   for (std::size_t i = 0; i < task.prompts.size(); ++i) {
     const auto& prompt = task.prompts[i];
@@ -166,11 +174,18 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
   const auto how = guider(task);
   std::vector<std::unique_ptr<GuiderRun>> guided;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
-    if (!start.concat.empty()) {
-      const auto own = start.concat.slice(static_cast<Index>(i), static_cast<Index>(i) + 1);
-      conditions[i].positive.concat = own;
-      if (conditions[i].negative) conditions[i].negative->concat = own;
-    }
+    const auto of_image = [&](const Tensor<float>& x) {
+      return x.slice(static_cast<Index>(i), static_cast<Index>(i) + 1);
+    };
+    const auto add_to_both = [&](const auto& add) {
+      add(conditions[i].positive);
+      if (conditions[i].negative) add(*conditions[i].negative);
+    };
+    if (!start.concat.empty()) add_to_both([&](Conditioning& side) { side.concat = of_image(start.concat); });
+    if (!start.reference_latents.empty())
+      add_to_both([&](Conditioning& side) {
+        side.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
+      });
     guided.push_back(how->start(conditions[i]));
   }
   DenoisingLoop loop;
@@ -189,12 +204,19 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
   return loop(context, *start.run, start.latents, noise);
 }
 
-Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents) const {
+LatentFormat Model::format_of(const Task& task) const {
+  auto result = format();
+  if (family_.tasks.inpaints_unshifted && !task.mask.empty()) result.shift = 0.0f;
+  return result;
+}
+
+Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents,
+                            const Task& task) const {
   const auto* part = family_.part(Part::Kind::autoencoder);
   if (part == nullptr) return latents;  // they are the pictures
   const ops::Profile::Span span(context, ops::Stage::decoder);
   const auto& autoencoder = *components_.autoencoder;
-  auto decoded = image_by_image(autoencoder.info().from_model(latents), [&](const Tensor<float>& x, Index) {
+  auto decoded = image_by_image(format_of(task).from_model(latents), [&](const Tensor<float>& x, Index) {
     return autoencoder.decode(context, x);
   });
   ops::check_finite(decoded, part->name);
@@ -205,7 +227,7 @@ Model::Result Model::run(const ops::Context& context, const Task& task, NoiseStr
                          const StepObserver& on_step) const {
   auto conditions = condition(context, task, *guider(task));
   auto latents = denoise(context, task, std::move(conditions), noise, on_step);
-  return {latents, decode(context, latents)};
+  return {latents, decode(context, latents, task)};
 }
 
 }  // namespace daguerre

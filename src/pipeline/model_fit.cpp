@@ -13,31 +13,75 @@ ConfigError misfit(const std::string& problem) {
   return ConfigError(pipeline_name, "the parts do not fit each other: " + problem);
 }
 
+/// "KEY is 8, beside it OTHER is 12": what several encoders give, and the sum.
+struct Widths {
+  Index sum = 0;
+  std::string keys;
+  void add(Index width, const std::string& key) {
+    sum += width;
+    keys += (keys.empty() ? "" : ", beside it ") + key + " is " + std::to_string(width);
+  }
+};
+
+void check_texts(const Family& family, const TextEncoderInfos& text_encoders, const DenoiserInfo& denoiser) {
+  const std::string read =
+      denoiser.context_key + " in " + denoiser.config + " is " + std::to_string(denoiser.context_width);
+  Widths beside, pooled;
+  bool pads = false;
+  for (const auto& part : family.parts) {
+    if (part.kind != Part::Kind::text_encoder) continue;
+    pads = pads || part.text == Part::Text::behind;
+    const auto found = text_encoders.find(part.name);
+    if (found == text_encoders.end()) continue;
+    const auto& text = found->second;
+    if (part.text == Part::Text::beside) beside.add(text.width, text.width_key);
+    if (part.text == Part::Text::behind && denoiser.context_width != 0 &&
+        text.width != denoiser.context_width)
+      throw misfit(text.width_key + " is " + std::to_string(text.width) + ", " + read);
+    if (part.text != Part::Text::behind && text.pooled_width != 0)
+      pooled.add(text.pooled_width, "the vector of " + part.name);
+  }
+  const bool fits = pads ? beside.sum <= denoiser.context_width : beside.sum == denoiser.context_width;
+  if (!beside.keys.empty() && denoiser.context_width != 0 && !fits)
+    throw misfit(beside.keys + ", " + read + (pads ? "; the states must not be wider" : ""));
+  if (!pooled.keys.empty() && denoiser.pooled_width != 0 && pooled.sum != denoiser.pooled_width)
+    throw misfit(pooled.keys + ", pooled_projection_dim in " + denoiser.config + " is " +
+                 std::to_string(denoiser.pooled_width));
+}
+
+std::string_view in_words(Joins joins) {
+  switch (joins) {
+    case Joins::mask_and_picture:
+      return "with mask and picture";
+    case Joins::edited:
+    case Joins::control:
+      return "with a picture's";
+    case Joins::picture_and_pixels:
+      return "with a picture and the mask's pixels";
+  }
+  return "";
+}
+
 }  // namespace
 
-void check_fit(std::span<const TextEncoderInfo> text_encoders, const DenoiserInfo& denoiser,
-               const LatentFormat* autoencoder, bool joins_picture) {
-  Index width = 0;
-  std::string keys;
-  for (const auto& text : text_encoders) {
-    width += text.width;
-    keys += (keys.empty() ? "" : ", beside it ") + text.width_key + " is " + std::to_string(text.width);
-  }
-  if (!text_encoders.empty() && denoiser.context_width != 0 && width != denoiser.context_width)
-    throw misfit(keys + ", cross_attention_dim in " + denoiser.config + " is " +
-                 std::to_string(denoiser.context_width));
+void check_fit(const Family& family, const TextEncoderInfos& text_encoders, const DenoiserInfo& denoiser,
+               const LatentFormat* autoencoder) {
+  check_texts(family, text_encoders, denoiser);
   if (autoencoder == nullptr) return;
-  const Index latent = autoencoder->channels, joined = joins_picture ? 2 * latent : 2 * latent + 1;
+  const Index latent = autoencoder->channels;
+  const auto joins = family.tasks.joins;
+  const Index joined = latent + joined_channels(joins, *autoencoder);
+  // A model that is for inpainting alone has no other task.
+  const bool needs_all = is_made_from_picture(joins) || joins == Joins::picture_and_pixels;
   const auto wrong = [&](const char* key, Index found, const std::string& expected) {
     return misfit(std::string(key) + " in " + denoiser.config + " is " + std::to_string(found) +
                   ", latent_channels in " + autoencoder->config + " is " + std::to_string(latent) +
                   "; expected " + expected);
   };
-  if (denoiser.in_channels != joined && (joins_picture || denoiser.in_channels != latent))
+  if (denoiser.in_channels != joined && (needs_all || denoiser.in_channels != latent))
     throw wrong("in_channels", denoiser.in_channels,
-                joins_picture
-                    ? std::to_string(joined) + ", with a picture's"
-                    : std::to_string(latent) + ", or " + std::to_string(joined) + " with mask and picture");
+                (needs_all ? "" : std::to_string(latent) + ", or ") + std::to_string(joined) + " " +
+                    std::string(in_words(joins)));
   if (denoiser.out_channels != latent && denoiser.out_channels != 2 * latent)
     throw wrong("out_channels", denoiser.out_channels,
                 std::to_string(latent) + ", or " + std::to_string(2 * latent) + " with a variance");

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,17 +11,18 @@
 #include <utility>
 
 #include "daguerre/config/config.hpp"
-#include "daguerre/pipeline/components.hpp"
+#include "daguerre/pipeline/family.hpp"
 
 /// Whether the parts of a model fit each other. What is told names the files on both sides.
 namespace daguerre {
 
-/// Throws ConfigError when the text encoders' states, side by side, are not as wide as what the denoiser
-/// reads, or its channels are neither the latents' nor, for what joins them, the latents' with a mask and a
-/// picture, or with a picture alone where `joins_picture`. `autoencoder`: nullptr where the model works in
-/// pixels.
-void check_fit(std::span<const TextEncoderInfo> text_encoders, const DenoiserInfo& denoiser,
-               const LatentFormat* autoencoder, bool joins_picture);
+using TextEncoderInfos = std::map<std::string, TextEncoderInfo, std::less<>>;
+
+/// Throws ConfigError when the text encoders' states and vectors, put together as the family does, are not as
+/// wide as what the denoiser reads, or its channels are neither the latents' nor the latents' with what joins
+/// them in the family. `autoencoder`: nullptr where the model works in pixels.
+void check_fit(const Family& family, const TextEncoderInfos& text_encoders, const DenoiserInfo& denoiser,
+               const LatentFormat* autoencoder);
 
 /// Throws ConfigError when a denoiser of `channels` channels in and `out_channels` out cannot work with the
 /// scheduler: one learns a variance, the other knows none. `denoiser` is the path of its configuration.

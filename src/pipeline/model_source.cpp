@@ -185,6 +185,13 @@ ModelSource ModelSource::with(ComponentSource part) const {
   return result;
 }
 
+ModelSource ModelSource::without(std::string_view part) const {
+  auto result = *this;
+  result.given_.erase(std::string(part));
+  result.index_ = index_.with(nlohmann::json{{part, nullptr}}.dump());
+  return result;
+}
+
 std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
   if (const auto given = given_.find(name); given != given_.end()) return given->second;
   const auto entry = index_.json(name);  // null and an absent key are one

@@ -65,14 +65,16 @@ void describe(const Model& model, PipelineInfo& info) {
   info.takes_prompt = tasks.prompt;
   info.takes_class = tasks.classes && model.denoiser().classes > 0;
   info.takes_guidance = tasks.guidance;
-  info.takes_image = tasks.image;
+  info.takes_image = tasks.image || tasks.references;
+  const bool from_picture = is_made_from_picture(tasks.joins);
   info.needs_image = joins;
-  info.needs_mask = joins && !tasks.needs_image;
-  if (tasks.needs_image) info.tasks.emplace_back("edit");
+  info.needs_mask = joins && !from_picture;
+  if (tasks.references || tasks.joins == Joins::edited) info.tasks.emplace_back("edit");
+  if (tasks.joins == Joins::control) info.tasks.emplace_back("control");
   if (!joins)
     info.tasks.emplace_back(info.takes_prompt ? "txt2img" : info.takes_class ? "class2img" : "unconditional");
   if (!joins && tasks.image) info.tasks.emplace_back("img2img");
-  if (tasks.image && !tasks.needs_image) info.tasks.emplace_back("inpaint");
+  if (tasks.image && !from_picture) info.tasks.emplace_back("inpaint");
   const auto size = model.default_size();
   info.height = size[0];
   info.width = size[1];
@@ -134,7 +136,7 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
   info.name = source.name();
   info.class_name = source.class_name();
   info.sampler = scheduler.class_name();
-  info.samplers = registry.names();
+  info.samplers = registry.names_for(scheduler);
   info.engine = engine->name();
   info.precision = resolved(options.precision, *engine);
   info.weights = storage_of(options, source, family, info.precision);
@@ -190,7 +192,12 @@ std::string Pipeline::State::infotext(const Request& request, const Plan& plan, 
   };
   add("Steps", std::to_string(plan.task.steps));
   add("Sampler", request.sampling.sampler.value_or(info.sampler));
-  if (info.takes_guidance) add("CFG scale", number(static_cast<double>(plan.task.guidance.scale)));
+  const auto& guidance = plan.task.guidance;
+  const bool distilled = model.family().tasks.true_cfg;
+  if (distilled || info.takes_guidance)
+    add("CFG scale", number(static_cast<double>(distilled ? guidance.true_cfg_scale : guidance.scale)));
+  if (distilled && info.takes_guidance)
+    add("Distilled CFG Scale", number(static_cast<double>(guidance.scale)));
   add("Seed", std::to_string(seed));
   add("Size", size_text(plan.task));
   if (!info.name.empty()) add("Model", info.name);
@@ -235,7 +242,7 @@ Result Pipeline::generate(const Request& request) const {
   auto before = std::chrono::steady_clock::now();
   Step step;
   Tensor<float> guess;
-  step.decode = [&](Index n) { return to_image(model.decode(context, guess.slice(n, n + 1))); };
+  step.decode = [&](Index n) { return to_image(model.decode(context, guess.slice(n, n + 1), task)); };
   const auto report = [&](const DenoisingStep& progress) {
     const auto now = std::chrono::steady_clock::now();
     step.index = static_cast<int>(progress.index);
@@ -255,7 +262,7 @@ Result Pipeline::generate(const Request& request) const {
         model.denoise(context, task, std::move(conditions), noise, request.on_step ? report : StepObserver());
     std::vector<Tensor<float>> decoded;
     for (Index n = 0; n < latents.dim(0); ++n) {
-      auto picture = model.decode(context, latents.slice(n, n + 1));
+      auto picture = model.decode(context, latents.slice(n, n + 1), task);
       result.images.push_back(to_image(picture));
       if (request.output.decoded) decoded.push_back(std::move(picture));
     }

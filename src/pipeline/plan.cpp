@@ -5,9 +5,33 @@
 #include <limits>
 
 #include "pipeline/name.hpp"
+#include "pipeline/reference_size.hpp"
 
 namespace daguerre {
 namespace {
+
+/// Whether one of its text encoders has a window that can be chosen.
+bool reads_by_length(const Model& model) {
+  const auto& encoders = model.components().text_encoders;
+  return std::any_of(encoders.begin(), encoders.end(),
+                     [](const auto& entry) { return entry.second->info().takes_length; });
+}
+
+/// Distilled models are guided by a negative prompt only where both are asked for.
+void check_true_cfg(const Request& request, const Family& family) {
+  if (!family.tasks.true_cfg) return;
+  const bool has_negative = request.negative_prompt || request.negative_prompt_2 || request.negative_prompt_3;
+  const bool guides = request.guidance.true_cfg_scale.value_or(1.0f) > 1.0f;
+  if (has_negative && !guides && !request.guidance.guider)
+    throw ArgumentError(pipeline_name, family.title +
+                                           " reads a negative prompt only with a true_cfg_scale above 1, "
+                                           "which doubles the time");
+  if (guides && !has_negative)
+    throw ArgumentError(pipeline_name,
+                        family.title +
+                            " with a true_cfg_scale above 1 needs a negative prompt, which may "
+                            "be empty");
+}
 
 void refuse_what_is_not_read(const Request& request, const Model& model) {
   const auto& family = model.family();
@@ -28,10 +52,15 @@ void refuse_what_is_not_read(const Request& request, const Model& model) {
   if (std::find(extras.begin(), extras.end(), "time_ids") == extras.end())
     refuse(!(request.micro == MicroConditioning{}), "sizes and scores of pictures");
   refuse(!tasks.classes && (!request.class_labels.empty() || request.class_name), "class");
-  refuse(!tasks.guidance && (guidance.scale || guidance.rescale), "guidance");
-  refuse(!tasks.needs_image && guidance.image_scale, "guidance scale of the picture");
+  refuse(!tasks.guidance && guidance.scale, "guidance");
+  refuse((!tasks.guidance || tasks.true_cfg) && guidance.rescale, "rescaling of guidance");
+  refuse(tasks.joins != Joins::edited && guidance.image_scale, "guidance scale of the picture");
+  refuse(!tasks.true_cfg && guidance.true_cfg_scale, "true_cfg_scale");
+  if (!model.components().text_encoders.contains("text_encoder_3"))
+    refuse(request.prompt_3 || request.negative_prompt_3, "third prompt");
+  refuse(request.max_sequence_length && !reads_by_length(model), "max_sequence_length");
   if (!tasks.image) {
-    refuse(!image.empty() || !latents.empty(), "picture to start from");
+    refuse((!image.empty() && !tasks.references) || !latents.empty(), "picture to start from");
     refuse(!mask.empty(), "mask");
     refuse(strength.has_value(), "strength");
   }
@@ -77,25 +106,53 @@ std::string classes_text(const std::vector<std::int32_t>& labels, const ClassNam
   return text;
 }
 
-/// The parts of prompts that no text encoder sees, and prompts that cannot be encoded.
-void check_prompts(const Prompt& prompt, const Model& model, bool guided,
+/// Of how many tokens what an encoder reads consists, without those that mark its ends.
+Index most_tokens(const TextEncoderInfo& encoder, Index sequence_length) {
+  return encoder.takes_length && sequence_length > 0 ? sequence_length - 1 : encoder.most_tokens;
+}
+
+/// The parts of prompts that no text encoder sees, and prompts that cannot be encoded. Words that one encoder
+/// loses and another one with a longer window reads are not lost.
+void check_prompts(const Prompt& prompt, const Model& model, Index sequence_length, bool guided,
                    std::vector<std::string>& warnings) {
   const auto& encoders = model.components().text_encoders;
-  for (const auto& [name, encoder] : encoders) {
-    const auto check = [&, &encoder = encoder](const char* what, const std::string& text) {
+  struct Reading {
+    std::string text, lost;
+    Index most = 0;
+  };
+  const auto check = [&](const char* what, const auto& text_for) {
+    std::vector<Reading> readings;
+    for (const auto& [name, encoder] : encoders) {
+      const std::string text = text_for(encoders.size() == 1 ? std::string_view() : name);
       encoder->check(text, what);
-      const auto lost = encoder->lost(text);
-      if (lost.empty()) return;
-      auto warning = "[pipeline] the " + std::string(what) + " is longer than " +
-                     std::to_string(encoder->info().most_tokens) + " tokens; these words are lost: " + lost;
+      readings.push_back(
+          {text, encoder->lost(text, sequence_length), most_tokens(encoder->info(), sequence_length)});
+    }
+    std::sort(readings.begin(), readings.end(), [](const auto& a, const auto& b) { return a.most > b.most; });
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+      const auto& [text, lost, most] = readings[i];
+      const bool read_elsewhere = std::any_of(
+          readings.begin(), readings.begin() + static_cast<std::ptrdiff_t>(i),
+          [&](const Reading& other) { return other.text == text && other.lost.size() < lost.size(); });
+      if (lost.empty() || read_elsewhere) continue;
+      auto warning = "[pipeline] the " + std::string(what) + " is longer than " + std::to_string(most) +
+                     " tokens; these words are lost: " + lost;
       if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end())
         warnings.push_back(std::move(warning));
-    };
-    const bool second = encoders.size() > 1 && name.ends_with("_2");
-    check("prompt", second ? prompt.text_2.value_or(prompt.text) : prompt.text);
-    const auto negative = prompt.negative.value_or("");
-    if (guided) check("negative prompt", second ? prompt.negative_2.value_or(negative) : negative);
-  }
+    }
+  };
+  check("prompt", [&](std::string_view encoder) {
+    return encoder.ends_with("_2")   ? prompt.text_2.value_or(prompt.text)
+           : encoder.ends_with("_3") ? prompt.text_3.value_or(prompt.text)
+                                     : prompt.text;
+  });
+  const auto negative = prompt.negative.value_or("");
+  if (guided)
+    check("negative prompt", [&](std::string_view encoder) {
+      return encoder.ends_with("_2")   ? prompt.negative_2.value_or(negative)
+             : encoder.ends_with("_3") ? prompt.negative_3.value_or(negative)
+                                       : negative;
+    });
 }
 
 /// A picture as cameras take it may set a size that nobody meant to ask for.
@@ -122,17 +179,24 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   const auto& [image, mask, latents, strength] = request.input;
   const auto count = count_of(request);
   refuse_what_is_not_read(request, model);
+  check_true_cfg(request, family);
   const auto labels = classes_for_all(request, count, class_names);
   Plan plan;
   auto& task = plan.task;
   const Prompt prompt{.text = request.prompt,
                       .text_2 = request.prompt_2,
+                      .text_3 = request.prompt_3,
                       .negative = request.negative_prompt,
-                      .negative_2 = request.negative_prompt_2};
+                      .negative_2 = request.negative_prompt_2,
+                      .negative_3 = request.negative_prompt_3,
+                      .label = {}};
   task.prompts.assign(count, prompt);
   for (std::size_t i = 0; i < labels.size(); ++i) task.prompts[i].label = labels[i];
   const auto trained = model.default_size();
-  const auto size = size_of(request, model.format().space_ratio, trained);
+  const Index multiple = model.format().space_ratio * model.denoiser().side_multiple;
+  const bool references = family.tasks.references && !image.empty();
+  const auto size = references ? size_beside(request.size, image, multiple, trained)
+                               : size_of(request, model.format().space_ratio, multiple, trained);
   task.height = size[0];
   task.width = size[1];
   task.steps = request.sampling.steps.value_or(family.defaults.steps);
@@ -140,41 +204,50 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   task.guidance.scale = request.guidance.scale.value_or(usual_scale);
   task.guidance.rescale = request.guidance.rescale.value_or(task.guidance.rescale);
   task.guidance.image_scale = request.guidance.image_scale.value_or(task.guidance.image_scale);
+  task.guidance.true_cfg_scale = request.guidance.true_cfg_scale.value_or(task.guidance.true_cfg_scale);
   task.guider = request.guidance.guider;
   task.eta = request.sampling.eta.value_or(0.0);
   task.clip_skip = request.clip_skip.value_or(0);
+  task.sequence_length = request.max_sequence_length.value_or(0);
   task.micro = request.micro;
   task.latents = request.sampling.noise;
   task.denoising_start = request.sampling.denoising_start;
   task.denoising_end = request.sampling.denoising_end;
   task.sampler = std::move(sampler);
   if (std::min(size[0], size[1]) > 0 && std::max(size[0], size[1]) <= Image::max_side) {
-    if (!image.empty()) task.image = picture_input(image, size[1], size[0]);
+    if (references) {
+      const auto looked_at = reference_size({image.height(), image.width()}, multiple);
+      task.reference = picture_input(image, looked_at[1], looked_at[0]);
+    } else if (!image.empty()) {
+      task.image = picture_input(image, size[1], size[0]);
+    }
     if (!mask.empty()) task.mask = mask_input(mask, size[1], size[0]);
   }
   task.image_latents = latents;
   task.strength = strength.value_or(mask.empty() ? family.defaults.strength : family.defaults.mask_strength);
-  if (family.tasks.prompt) check_prompts(prompt, model, model.guider(task)->needs_negative(), plan.warnings);
+  if (family.tasks.prompt)
+    check_prompts(family.cleaned(prompt), model, model.sequence_length(task),
+                  model.guider(task)->needs_negative(), plan.warnings);
   warn_of_size(request, task, trained, plan.warnings);
 
   if (!labels.empty()) plan.parameters.emplace_back("Class", classes_text(labels, class_names));
-  if (task.has_image() && !family.tasks.needs_image && !task.denoising_start)
+  if (task.has_image() && !is_made_from_picture(family.tasks.joins) && !task.denoising_start)
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
-  if (family.tasks.needs_image)
+  if (family.tasks.joins == Joins::edited)
     plan.parameters.emplace_back("Image CFG scale", number(static_cast<double>(task.guidance.image_scale)));
   if (task.clip_skip > 0)  // there 1 means none
     plan.parameters.emplace_back("Clip skip", std::to_string(task.clip_skip + 1));
   return plan;
 }
 
-Extent size_of(const Request& request, Index downscale, Extent usual) {
+Extent size_of(const Request& request, Index ratio, Index multiple, Extent usual) {
   auto [width, height] = request.size;
   const auto& latents = request.sampling.noise.empty() ? request.input.latents : request.sampling.noise;
   if (latents.rank() == 4) {
-    if (!height) height = checked_multiply(latents.dim(1), downscale);
-    if (!width) width = checked_multiply(latents.dim(2), downscale);
+    if (!height) height = checked_multiply(latents.dim(1), ratio);
+    if (!width) width = checked_multiply(latents.dim(2), ratio);
   } else if (const Image& picture = request.input.image; !picture.empty()) {
-    const auto rounded = [&](Index side) { return side - side % downscale; };
+    const auto rounded = [&](Index side) { return side - side % multiple; };
     const auto scalable = [](const auto& side) { return side && *side > 0 && *side <= Image::max_side; };
     if (!width && !height) {
       width = rounded(picture.width());
@@ -183,12 +256,12 @@ Extent size_of(const Request& request, Index downscale, Extent usual) {
         throw ArgumentError(pipeline_name,
                             "the picture to start from is " + std::to_string(picture.width()) + " x " +
                                 std::to_string(picture.height()) + ", smaller than the " +
-                                std::to_string(downscale) + " x " + std::to_string(downscale) +
+                                std::to_string(multiple) + " x " + std::to_string(multiple) +
                                 " that this model can make; give a width and a height to scale it");
     } else if (!width && scalable(height)) {
-      width = std::max(downscale, rounded(*height * picture.width() / picture.height()));
+      width = std::max(multiple, rounded(*height * picture.width() / picture.height()));
     } else if (!height && scalable(width)) {
-      height = std::max(downscale, rounded(*width * picture.height() / picture.width()));
+      height = std::max(multiple, rounded(*width * picture.height() / picture.width()));
     }
   }
   return {height.value_or(usual[0]), width.value_or(usual[1])};

@@ -22,10 +22,10 @@ struct Plan {
 Plan plan_for(const Request& request, const Model& model, const ClassNames& class_names,
               std::shared_ptr<const samplers::Sampler> sampler);
 
-/// Height and width: the request's, else those of the latents, else those of the picture to start from,
-/// rounded down to multiples of `downscale` (with one side given the other keeps its proportions), else
-/// `usual`. Throws ArgumentError for a picture that is smaller than a multiple.
-Extent size_of(const Request& request, Index downscale, Extent usual);
+/// Height and width: the request's, else those of the latents, of `ratio` pixels each, else those of the
+/// picture to start from, rounded down to multiples of `multiple` (with one side given the other keeps its
+/// proportions), else `usual`. Throws ArgumentError for a picture that is smaller than a multiple.
+Extent size_of(const Request& request, Index ratio, Index multiple, Extent usual);
 /// A number as people write it: "7.5", "20".
 std::string number(double value);
 

@@ -5,9 +5,11 @@
 
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "daguerre/ops/rearrange.hpp"
 #include "daguerre/ops/resample.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
+#include "samplers/numerics.hpp"
 
 namespace daguerre {
 namespace {
@@ -60,12 +62,29 @@ double cutoff(const samplers::Sampler& sampler, double part) {
   return std::nearbyint(total - part * total);
 }
 
-/// Which calls of the whole run are made.
-void set_calls(const Task& task, Start& start) {
+/// Of how many steps a run from a picture makes use; between 0 and all.
+int steps_of(const Task& task, const Levels& levels) {
+  const double steps = task.steps, part = std::min(steps * task.strength, steps);
+  // As the reference's pipelines round.
+  return levels.strength_rounds_up ? task.steps - static_cast<int>(std::max(steps - part, 0.0))
+                                   : static_cast<int>(part);
+}
+
+/// How a run of `task` goes over the noise levels, from its beginning.
+samplers::RunOptions run_options(const Task& task, const Levels& levels, Index tokens) {
   samplers::RunOptions options;
   options.steps = task.steps;
   options.eta = task.eta;
   options.use_clipped_model_output = task.use_clipped_model_output;
+  options.mu = task.sampler->mu(tokens);
+  if (levels.even && task.sampler->follows_flow_sigmas() && task.steps > 0)
+    options.sigmas = samplers::numerics::numpy_linspace(1.0, 1.0 / task.steps, task.steps);
+  return options;
+}
+
+/// Which calls of the whole run are made.
+void set_calls(const Task& task, const Levels& levels, Index tokens, bool from_picture, Start& start) {
+  auto options = run_options(task, levels, tokens);
   const auto whole = task.sampler->start(options);
   const auto timesteps = whole->timesteps();
   const int order = task.sampler->order();
@@ -78,8 +97,8 @@ void set_calls(const Task& task, Start& start) {
     if (kept == 0 || start.first_call >= whole->calls())
       throw ArgumentError(pipeline_name, "denoising_start " + std::to_string(*task.denoising_start) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
-  } else if (task.has_image()) {
-    const auto kept = std::min(static_cast<int>(task.steps * task.strength), task.steps);
+  } else if (from_picture) {
+    const int kept = steps_of(task, levels);
     if (kept < 1)
       throw ArgumentError(pipeline_name, "strength " + std::to_string(task.strength) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
@@ -99,70 +118,125 @@ void set_calls(const Task& task, Start& start) {
   start.run = task.sampler->start(options);
 }
 
+/// What the stages of one preparation share.
+struct Preparation {
+  const ops::Context& context;
+  const Task& task;
+  const Autoencoder& autoencoder;
+  NoiseStreams& noise;
+  Shape shape;  ///< of the latents
+
+  Index batch() const { return shape[0]; }
+  Tensor<float> encode(const Tensor<float>& image) const {
+    return encode_image(context, autoencoder, image, batch(), noise);
+  }
+  /// Where to paint: 1, else 0; `[1 or N, H, W, 1]`.
+  Tensor<float> whole_mask() const {
+    auto mask = task.mask.clone();
+    for (float& value : mask.span()) value = value >= 0.5f ? 1.0f : 0.0f;
+    return mask;
+  }
+  Tensor<float> small_mask(const Tensor<float>& mask) const {
+    return repeated(ops::upsample_nearest<float>(context, mask, shape[1], shape[2]), batch());
+  }
+  /// The latents of the picture without what will be painted.
+  Tensor<float> masked_picture(const Tensor<float>& mask) const {
+    if (task.image.empty())
+      throw ArgumentError(pipeline_name,
+                          "this is an inpainting model: it needs the picture itself, not its latents");
+    const Index copies = std::max(task.image.dim(0), mask.dim(0));
+    const auto picture = repeated(task.image, copies);
+    return encode(blend(picture, Tensor<float>::zeros(picture.shape()), repeated(mask, copies)));
+  }
+  Tensor<float> start_noise() const { return initial_noise(task.latents, shape, noise); }
+};
+
+/// The whole run is made, from noise, beside a picture that joins the channels.
+void prepare_beside_picture(const Preparation& of, Joins joins, Start& start) {
+  const auto& task = of.task;
+  const auto mean = [&] {
+    return task.image.empty() ? repeated(task.image_latents, of.batch())
+                              : encoded(of.context, of.autoencoder, task.image, of.batch()).mean;
+  };
+  if (joins == Joins::control)
+    start.concat = task.image.empty() ? repeated(task.image_latents, of.batch()) : of.encode(task.image);
+  start.latents = affine(of.start_noise(), start.run->init_noise_sigma(), 0.0f);
+  if (joins == Joins::edited) start.concat = mean();
+  ops::check_finite(start.concat, "vae");
+}
+
+/// The mask's pixels behind each latent as channels, row after row.
+Tensor<float> mask_pixels(const Preparation& of, const Tensor<float>& mask) {
+  const Index ratio = of.autoencoder.info().space_ratio;
+  const auto tokens = ops::patchify(of.context, mask, ratio);
+  return repeated(tokens.reshape({mask.dim(0), of.shape[1], of.shape[2], ratio * ratio}), of.batch());
+}
+
+/// From noise, or from a picture that noise is added to; with a mask only inside of it.
+void prepare_from_noise_or_picture(const Preparation& of, const Tasks& tasks, bool joins, Start& start) {
+  const auto& task = of.task;
+  const auto& run = *start.run;
+  const bool inpaints = !task.mask.empty(), fills = joins && tasks.joins == Joins::picture_and_pixels;
+  // Inpainting at full strength starts from pure noise; image to image never does. Models that fill look at
+  // the picture all the same where the noise is drawn.
+  const bool from_noise = !task.has_image() || (inpaints && task.strength == 1.0 && !task.denoising_start);
+  const bool encodes = !from_noise || (fills ? task.latents.empty() : inpaints && !joins);
+  Tensor<float> image_latents;
+  if (!task.image_latents.empty())
+    image_latents = repeated(task.image_latents, of.batch());
+  else if (encodes)
+    image_latents = of.encode(task.image);
+  const bool as_it_is = task.denoising_start.has_value();  // noisy already
+  Tensor<float> drawn;
+  if (!as_it_is || inpaints) drawn = of.start_noise();
+  start.latents = as_it_is     ? image_latents
+                  : from_noise ? affine(drawn, run.init_noise_sigma(), 0.0f)
+                               : run.add_noise(image_latents, drawn, start.first_call);
+  if (!inpaints) return;
+
+  const auto mask = of.whole_mask();
+  if (joins) {
+    const auto masked = of.masked_picture(mask);
+    start.concat = fills ? ops::concat_channels(of.context, masked, mask_pixels(of, mask))
+                         : ops::concat_channels(of.context, of.small_mask(mask), masked);
+    return;
+  }
+  // The reference encodes it here too and never looks at it; the draw keeps the streams in step.
+  of.noise.draw(NoiseStreams::Use::autoencoder, of.shape);
+  // What is not painted follows the picture: at the next step's noise level, and clean after the last.
+  start.revise = [=, run = start.run, small = of.small_mask(mask)](const Tensor<float>& stepped,
+                                                                   Index next_call) {
+    const auto known =
+        next_call < run->calls() ? run->add_noise(image_latents, drawn, next_call) : image_latents;
+    return blend(known, stepped, small);
+  };
+}
+
 }  // namespace
 
 Start prepare(const ops::Context& context, const Task& task, const Family& family,
               const Components& components, NoiseStreams& noise) {
   const auto& autoencoder = *components.autoencoder;
   const auto& format = autoencoder.info();
-  const auto batch = static_cast<Index>(task.prompts.size());
-  const Shape shape{batch, task.height / format.space_ratio, task.width / format.space_ratio,
-                    format.channels};
+  const auto& denoiser = components.denoiser->info();
+  const Index height = task.height / format.space_ratio, width = task.width / format.space_ratio;
+  const Preparation of{context,
+                       task,
+                       autoencoder,
+                       noise,
+                       {static_cast<Index>(task.prompts.size()), height, width, format.channels}};
+  const Index tokens = (height / denoiser.side_multiple) * (width / denoiser.side_multiple);
+  const bool beside_picture = is_made_from_picture(family.tasks.joins);
   Start start;
-  if (family.tasks.needs_image) {
-    auto whole = task;
-    whole.image = {};  // the whole run is made, from noise
-    whole.image_latents = {};
-    set_calls(whole, start);
-    start.latents = affine(initial_noise(task.latents, shape, noise), start.run->init_noise_sigma(), 0.0f);
-    // The mode of the distribution, not scaled.
-    start.concat = task.image.empty() ? repeated(task.image_latents, batch)
-                                      : encoded(context, autoencoder, task.image, batch).mean;
-    ops::check_finite(start.concat, "vae");
-    return start;
+  set_calls(task, family.levels, tokens, task.has_image() && !beside_picture, start);
+  if (!task.reference.empty()) {
+    start.reference_latents = format.to_model(encoded(context, autoencoder, task.reference, of.batch()).mean);
+    ops::check_finite(start.reference_latents, "vae");
   }
-
-  set_calls(task, start);
-  const auto& run = *start.run;
-  const bool inpaints = !task.mask.empty();
-  const bool joins = components.denoiser->info().in_channels != format.channels;
-  // Inpainting at full strength starts from pure noise; image to image never does.
-  const bool from_noise = !task.has_image() || (inpaints && task.strength == 1.0 && !task.denoising_start);
-  Tensor<float> image_latents;
-  if (!task.image_latents.empty())
-    image_latents = repeated(task.image_latents, batch);
-  else if (!from_noise || (inpaints && !joins))
-    image_latents = encode_image(context, autoencoder, task.image, batch, noise);
-  const bool as_it_is = task.denoising_start.has_value();  // noisy already
-  Tensor<float> drawn;
-  if (!as_it_is || inpaints) drawn = initial_noise(task.latents, shape, noise);
-  start.latents = as_it_is     ? image_latents
-                  : from_noise ? affine(drawn, run.init_noise_sigma(), 0.0f)
-                               : run.add_noise(image_latents, drawn, start.first_call);
-  if (!inpaints) return start;
-
-  auto mask = task.mask.clone();
-  for (float& value : mask.span()) value = value >= 0.5f ? 1.0f : 0.0f;
-  const auto small_mask = repeated(ops::upsample_nearest<float>(context, mask, shape[1], shape[2]), batch);
-  if (joins) {
-    if (task.image.empty())
-      throw ArgumentError(pipeline_name,
-                          "this is an inpainting model: it needs the picture itself, not its latents");
-    const Index copies = std::max(task.image.dim(0), mask.dim(0));
-    const auto picture = repeated(task.image, copies);
-    const auto masked = blend(picture, Tensor<float>::zeros(picture.shape()), repeated(mask, copies));
-    start.concat =
-        ops::concat_channels(context, small_mask, encode_image(context, autoencoder, masked, batch, noise));
-    return start;
-  }
-  // The reference encodes it here too and never looks at it; the draw keeps the streams in step.
-  noise.draw(NoiseStreams::Use::autoencoder, shape);
-  // What is not painted follows the picture: at the next step's noise level, and clean after the last.
-  start.revise = [=, run = start.run](const Tensor<float>& stepped, Index next_call) {
-    const auto known =
-        next_call < run->calls() ? run->add_noise(image_latents, drawn, next_call) : image_latents;
-    return blend(known, stepped, small_mask);
-  };
+  if (beside_picture)
+    prepare_beside_picture(of, family.tasks.joins, start);
+  else
+    prepare_from_noise_or_picture(of, family.tasks, denoiser.in_channels != format.channels, start);
   return start;
 }
 

@@ -58,7 +58,6 @@ std::vector<double> shifted_levels(const FlowMatchEulerConfig& config, std::vect
 }
 
 std::vector<double> euler_levels(const FlowMatchEulerConfig& config, const RunOptions& options) {
-  // What is given is rounded first.
   std::vector<float> given(options.sigmas.begin(), options.sigmas.end());
   if (given.empty())
     for (const double t : options.timesteps)
@@ -66,6 +65,8 @@ std::vector<double> euler_levels(const FlowMatchEulerConfig& config, const RunOp
   auto levels = given.empty()
                     ? shifted_levels(config, even_levels(config, !config.use_dynamic_shifting, options.steps),
                                      options.mu)
+                : !config.round_given_levels && !options.sigmas.empty()
+                    ? shifted_levels(config, options.sigmas, options.mu)
                     : shifted_levels(config, given, options.mu);
   if (config.sigma_spacing == SigmaSpacing::timesteps) return levels;
   return spaced_sigmas(config.sigma_spacing, config.sigma_min.value_or(levels.back()),
@@ -168,6 +169,7 @@ FlowMatchEulerConfig FlowMatchEulerConfig::from(const daguerre::Config& config) 
   read_sigma_ends(config, result.sigma_spacing, result.sigma_min, result.sigma_max);
   result.invert_sigmas = config.get("invert_sigmas", result.invert_sigmas);
   result.stochastic_sampling = config.get("stochastic_sampling", result.stochastic_sampling);
+  result.round_given_levels = !written_before(config, {0, 32});
   result.keep_given_timesteps = written_before(config, {0, 40});
   return result;
 }

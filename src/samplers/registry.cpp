@@ -1,5 +1,8 @@
 #include "daguerre/samplers/registry.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include <nlohmann/json.hpp>
 
 #include "daguerre/samplers/consistency.hpp"
@@ -56,6 +59,66 @@ constexpr const char* karras_levels =
     R"({"use_karras_sigmas": true, "use_exponential_sigmas": false, "use_beta_sigmas": false,
         "use_lu_lambdas": false})";
 constexpr const char* any_levels = "{}";
+
+/// What a name means for a model of flow matching: the methods that exist for it.
+struct FlowMethod {
+  std::string_view class_name, flow_class;
+  std::string_view overrides;
+};
+constexpr std::string_view over_flow_levels =
+    R"({"use_flow_sigmas": true, "prediction_type": "flow_prediction"})";
+constexpr std::array<FlowMethod, 8> flow_methods{
+    {{"EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", "{}"},
+     {"FlowMatchEulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", "{}"},
+     {"HeunDiscreteScheduler", "FlowMatchHeunDiscreteScheduler", "{}"},
+     {"FlowMatchHeunDiscreteScheduler", "FlowMatchHeunDiscreteScheduler", "{}"},
+     {"DPMSolverMultistepScheduler", "DPMSolverMultistepScheduler", over_flow_levels},
+     {"DPMSolverSinglestepScheduler", "DPMSolverSinglestepScheduler", over_flow_levels},
+     {"UniPCMultistepScheduler", "UniPCMultistepScheduler", over_flow_levels},
+     {"DEISMultistepScheduler", "DEISMultistepScheduler", over_flow_levels}}};
+
+/// Classes that know no flow levels.
+constexpr std::array<std::string_view, 15> only_for_noise{"DDPMScheduler",
+                                                          "DDIMScheduler",
+                                                          "PNDMScheduler",
+                                                          "EulerAncestralDiscreteScheduler",
+                                                          "KDPM2DiscreteScheduler",
+                                                          "KDPM2AncestralDiscreteScheduler",
+                                                          "LMSDiscreteScheduler",
+                                                          "IPNDMScheduler",
+                                                          "LCMScheduler",
+                                                          "TCDScheduler",
+                                                          "CogVideoXDDIMScheduler",
+                                                          "EDMEulerScheduler",
+                                                          "EDMDPMSolverMultistepScheduler",
+                                                          "EDMSampler",
+                                                          "DDPMParallelScheduler"};
+
+bool is_only_for_noise(std::string_view class_name) {
+  return std::find(only_for_noise.begin(), only_for_noise.end(), class_name) != only_for_noise.end();
+}
+
+const FlowMethod* flow_method(std::string_view class_name) {
+  const auto found = std::find_if(flow_methods.begin(), flow_methods.end(),
+                                  [&](const FlowMethod& method) { return method.class_name == class_name; });
+  return found == flow_methods.end() ? nullptr : &*found;
+}
+
+/// Whether a model's configuration says that it was trained for flow matching.
+bool is_flow(const daguerre::Config& base) {
+  return plain_name(base.class_name()).starts_with("FlowMatch") || base.get("use_flow_sigmas", false) ||
+         base.get("prediction_type", "") == "flow_prediction";
+}
+
+/// `base` for a method that was made for other levels; those of flow matching keep their shift.
+daguerre::Config with_flow_levels(const daguerre::Config& base, const FlowMethod& method) {
+  auto changes = nlohmann::json::parse(method.overrides);
+  // Two names of one thing.
+  if (base.has("shift") && !base.has("flow_shift")) changes["flow_shift"] = base.get("shift", 1.0);
+  if (base.has("flow_shift") && !base.has("shift")) changes["shift"] = base.get("flow_shift", 1.0);
+  changes["_class_name"] = method.flow_class;
+  return base.with(changes.dump());
+}
 
 }  // namespace
 
@@ -168,11 +231,17 @@ std::shared_ptr<const Sampler> SamplerRegistry::make(std::string_view name,
   if (found == names_.end())
     throw ConfigError("samplers",
                       "unknown sampler \"" + std::string(name) + "\"; known are " + joined(names()));
-  const nlohmann::json class_change{{"_class_name", found->second.class_name}};
-  return make(without_default_values(base)
-                  .without({"_use_default_values"})
-                  .with(found->second.overrides)
-                  .with(class_change.dump()));
+  const auto& [class_name, overrides] = found->second;
+  const auto plain = without_default_values(base).without({"_use_default_values"}).with(overrides);
+  if (is_flow(base)) {
+    if (is_only_for_noise(class_name))
+      throw ConfigError("samplers",
+                        base.source() + ": the model was trained for flow matching, for which \"" +
+                            std::string(name) + "\" is no sampler; there are " + joined(names_for(base)));
+    if (const auto* method = flow_method(class_name)) return make(with_flow_levels(plain, *method));
+  }
+  const nlohmann::json class_change{{"_class_name", class_name}};
+  return make(plain.with(class_change.dump()));
 }
 
 bool SamplerRegistry::knows_class(std::string_view class_name) const {
@@ -182,6 +251,14 @@ bool SamplerRegistry::knows_class(std::string_view class_name) const {
 std::vector<std::string> SamplerRegistry::names() const {
   std::vector<std::string> result;
   for (const auto& [name, named] : names_) result.push_back(name);
+  return result;
+}
+
+std::vector<std::string> SamplerRegistry::names_for(const daguerre::Config& base) const {
+  const bool flow = is_flow(base);
+  std::vector<std::string> result;
+  for (const auto& [name, named] : names_)
+    if (!flow || !is_only_for_noise(named.class_name)) result.push_back(name);
   return result;
 }
 

@@ -70,14 +70,6 @@ Chars collapse_spaces(std::span<const Char> text) {
   return out;
 }
 
-/// What Python's `str.strip` takes away: white space and the four separators of ASCII.
-std::span<const Char> strip(std::span<const Char> text) {
-  const auto blank = [](const Char& c) { return is_space(c.code) || (c.code >= 0x1C && c.code <= 0x1F); };
-  while (!text.empty() && blank(text.front())) text = text.subspan(1);
-  while (!text.empty() && blank(text.back())) text = text.first(text.size() - 1);
-  return text;
-}
-
 Chars normalize_huggingface(std::span<const Char> text) {
   return lower(collapse_spaces(nfc(text)), FinalSigma::ignore);
 }

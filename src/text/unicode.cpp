@@ -180,6 +180,13 @@ bool is_space(char32_t code) noexcept {
          code == 0x205F || code == 0x3000;
 }
 
+std::span<const Char> strip(std::span<const Char> text) {
+  const auto blank = [](const Char& c) { return is_space(c.code) || (c.code >= 0x1C && c.code <= 0x1F); };
+  while (!text.empty() && blank(text.front())) text = text.subspan(1);
+  while (!text.empty() && blank(text.back())) text = text.first(text.size() - 1);
+  return text;
+}
+
 Chars lower(std::span<const Char> text, FinalSigma sigma) {
   Chars out;
   out.reserve(text.size());

@@ -8,6 +8,7 @@
 
 #include "conformance/case.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/ops/rearrange.hpp"
 #include "daguerre/pipeline/model.hpp"
 #include "daguerre/samplers/registry.hpp"
 
@@ -58,10 +59,13 @@ class Comparison {
  public:
   Comparison(const Recorded& run, double bound) : run_(run), bound_(bound) {}
 
-  /// Where the reference carried both halves of a guided batch along, which are the same, so does this.
+  /// Where the reference carried both halves of a guided batch along, which are the same, so does this; where
+  /// it has tokens of 2 x 2 latents, so has this.
   void compare(const std::string& name, Tensor<float> actual) {
     if (!run_.has(name)) return;
     const auto expected = run_.tensor(name);
+    if (expected.rank() == 3 && actual.rank() == 4)
+      actual = ops::patchify({}, actual, 2, ops::PatchOrder::channels_rows_columns);
     if (actual.rank() > 0 && expected.dim(0) == 2 * actual.dim(0))
       actual = concat_leading<float>(std::array{actual, actual});
     result.checks.push_back({name, test::difference(actual, expected), bound_});
@@ -76,8 +80,9 @@ class Comparison {
     };
   }
   /// The states that prompts were brought to, in the order of diffusers' encode_prompt: states, negative
-  /// states, and where there are, the same of the vectors.
-  void compare_conditions(const std::vector<Conditions>& conditions) {
+  /// states, and where there are, the same of the vectors; of some models states and vectors, or states and
+  /// masks.
+  void compare_conditions(const std::vector<Conditions>& conditions, const std::string& family) {
     const auto all = [&](const auto& get) {
       std::vector<Tensor<float>> parts;
       for (const auto& condition : conditions)
@@ -92,9 +97,19 @@ class Comparison {
       if (run_.has("mid.encode_prompt.0") && run_.tensor("mid.encode_prompt.0").dim(0) == states.dim(0))
         compare("mid.encode_prompt.0", states);
     }
-    for (const auto& [index, tensor] : {std::pair{1, all([&](const auto& c) { return negative(c).context; })},
-                                        std::pair{2, all([](const auto& c) { return c.positive.pooled; })},
-                                        std::pair{3, all([&](const auto& c) { return negative(c).pooled; })}})
+    const auto negative_states = all([&](const auto& c) { return negative(c).context; });
+    const auto pooled = all([](const auto& c) { return c.positive.pooled; });
+    std::vector<std::pair<int, Tensor<float>>> others;
+    if (family.starts_with("flux"))
+      others = {{1, pooled}};
+    else if (family.starts_with("pixart"))
+      others = {{1, all([](const auto& c) { return c.positive.mask; })},
+                {2, negative_states},
+                {3, all([&](const auto& c) { return negative(c).mask; })}};
+    else
+      others = {
+          {1, negative_states}, {2, pooled}, {3, all([&](const auto& c) { return negative(c).pooled; })}};
+    for (const auto& [index, tensor] : others)
       if (!tensor.empty()) compare("mid.encode_prompt." + std::to_string(index), tensor);
   }
   /// `decoded` are pictures around [-1, 1].
@@ -151,15 +166,20 @@ void set_prompts(const Json& arguments, Task& task) {
   const auto prompt = arguments.at("prompt");
   const std::size_t count = prompt.is_array() ? prompt.size() : 1;
   const auto first = texts(arguments, "prompt", count), second = texts(arguments, "prompt_2", count),
+             third = texts(arguments, "prompt_3", count),
              negative = texts(arguments, "negative_prompt", count),
-             negative_2 = texts(arguments, "negative_prompt_2", count);
+             negative_2 = texts(arguments, "negative_prompt_2", count),
+             negative_3 = texts(arguments, "negative_prompt_3", count);
   const auto copies = arguments.value("num_images_per_prompt", std::size_t{1});
   for (std::size_t i = 0; i < count; ++i)
     task.prompts.insert(task.prompts.end(), copies,
                         {.text = first.at(i).value_or(""),
                          .text_2 = second.at(i),
+                         .text_3 = third.at(i),
                          .negative = negative.at(i),
-                         .negative_2 = negative_2.at(i)});
+                         .negative_2 = negative_2.at(i),
+                         .negative_3 = negative_3.at(i),
+                         .label = {}});
 }
 
 void set_micro_conditioning(const Json& arguments, Task& task) {
@@ -179,7 +199,12 @@ void set_micro_conditioning(const Json& arguments, Task& task) {
 void set_inputs(const Recorded& run, const Model& model, Task& task) {
   if (run.has("in.latents")) task.latents = run.tensor("in.latents");
   if (run.has("in.mask_image")) task.mask = run.tensor("in.mask_image");
+  if (run.has("in.control_image")) task.image = run.tensor("in.control_image");  // taken as it is
   if (!run.has("in.image")) return;
+  if (model.family().tasks.references) {
+    task.reference = normalised(run.tensor("in.image"));
+    return;
+  }
   const auto image = run.tensor("in.image");
   (image.dim(-1) == 3 ? task.image : task.image_latents) = image.dim(-1) == 3 ? normalised(image) : image;
   const Index ratio = image.dim(-1) == 3 ? 1 : model.format().space_ratio;
@@ -190,8 +215,12 @@ void set_inputs(const Recorded& run, const Model& model, Task& task) {
 Task task_for(const Config& config, const Model& model, const Recorded& run) {
   static const std::set<std::string> known{"prompt",
                                            "prompt_2",
+                                           "prompt_3",
                                            "negative_prompt",
                                            "negative_prompt_2",
+                                           "negative_prompt_3",
+                                           "max_sequence_length",
+                                           "true_cfg_scale",
                                            "class_labels",
                                            "batch_size",
                                            "height",
@@ -215,10 +244,18 @@ Task task_for(const Config& config, const Model& model, const Recorded& run) {
                                            "negative_crops_coords_top_left",
                                            "negative_target_size",
                                            "aesthetic_score",
-                                           "negative_aesthetic_score"};
+                                           "negative_aesthetic_score",
+                                           "max_area",
+                                           "_auto_resize",
+                                           "use_resolution_binning",
+                                           "clean_caption"};
   const auto arguments = Json::parse(config.json("args").value());
   for (const auto& [key, value] : arguments.items())
     if (!known.contains(key)) throw ConfigError("conformance", "argument \"" + key + "\" is not supported");
+  // What the reference would do before the run, and was told not to.
+  for (const char* key : {"_auto_resize", "use_resolution_binning", "clean_caption"})
+    if (arguments.value(key, false))
+      throw ConfigError("conformance", std::string("argument \"") + key + "\" is not supported");
   const auto& defaults = model.family().defaults;
   Task task;
   set_prompts(arguments, task);
@@ -231,7 +268,9 @@ Task task_for(const Config& config, const Model& model, const Recorded& run) {
   task.steps = arguments.value("num_inference_steps", model.family().name == "ddpm" ? 1000 : defaults.steps);
   task.guidance = {.scale = arguments.value("guidance_scale", defaults.guidance_scale),
                    .rescale = arguments.value("guidance_rescale", 0.0f),
-                   .image_scale = arguments.value("image_guidance_scale", 1.5f)};
+                   .image_scale = arguments.value("image_guidance_scale", 1.5f),
+                   .true_cfg_scale = arguments.value("true_cfg_scale", 1.0f)};
+  task.sequence_length = arguments.value("max_sequence_length", Index{0});
   // A run that was given an eta and drew no noise was made by a step function that eta did not reach.
   task.eta = run.names_below("noise.step.").empty() ? 0.0 : arguments.value("eta", 0.0);
   task.use_clipped_model_output = arguments.value("use_clipped_model_output", false);
@@ -260,11 +299,11 @@ Result run_recorded(const ops::Context& context, const Model& model, const Confi
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
   const auto conditions = model.condition(context, task, *model.guider(task));
-  comparison.compare_conditions(conditions);
+  comparison.compare_conditions(conditions, model.family().name);
   RecordedNoise noise(run);
   const auto latents = model.denoise(context, task, conditions, noise, comparison.on_step());
-  comparison.finish(latents, model.decode(context, latents));
-  comparison.compare_unscaled(model.format().from_model(latents));
+  comparison.finish(latents, model.decode(context, latents, task));
+  comparison.compare_unscaled(model.format_of(task).from_model(latents));
   return comparison.result;
 }
 
@@ -274,6 +313,13 @@ std::string other_folder(const Config& config) {
                     end = " folder";
   if (!note.starts_with(start) || !note.ends_with(end)) return {};
   return note.substr(start.size(), note.size() - start.size() - end.size());
+}
+
+/// The part that a run was made without, where its note says so: "text_encoder_3 absent: …".
+std::string absent_part(const Config& config) {
+  const std::string note = config.optional_string("note").value_or("");
+  const auto end = note.find(" absent: ");
+  return end == note.npos ? "" : note.substr(0, end);
 }
 
 /// A model folder, or one whose base.json names the folder that it replaces parts of.
@@ -318,13 +364,16 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
     Result result;
     try {
       if (!unsupported.empty()) throw ConfigError("conformance", unsupported);
-      const auto load = [&](const fs::path& from) {
-        return Model::load(source_of(from), {.compute = context, .dialect = text::ClipDialect::openai});
+      const auto load_source = [&](const ModelSource& source) {
+        return Model::load(source, {.compute = context, .dialect = text::ClipDialect::openai});
       };
+      const auto load = [&](const fs::path& from) { return load_source(source_of(from)); };
       const auto config = Config::load(file);
       const Recorded run(fs::path(file).replace_extension(".safetensors"));
       if (const auto other = other_folder(config); !other.empty()) {
         result = run_recorded(context, load(folder.parent_path() / other), config, run);
+      } else if (const auto absent = absent_part(config); !absent.empty()) {
+        result = run_recorded(context, load_source(source_of(folder).without(absent)), config, run);
       } else {
         if (!model) model = load(folder);
         result = run_recorded(context, *model, config, run);

@@ -38,9 +38,11 @@ struct LatentFormat {
 };
 
 struct TextEncoderInfo {
-  Index width = 0;         ///< of the states
-  std::string width_key;   ///< what says so, for messages: "hidden_size in text_encoder/config.json"
-  Index most_tokens = 75;  ///< of a prompt, without those that mark its ends
+  Index width = 0;            ///< of the states
+  std::string width_key;      ///< what says so, for messages: "hidden_size in text_encoder/config.json"
+  Index most_tokens = 75;     ///< of a prompt, without those that mark its ends
+  Index pooled_width = 0;     ///< of the prompt in one vector; 0: it gives none
+  bool takes_length = false;  ///< its window is what Options::max_sequence_length says
 };
 
 /// A prompt to numbers: a tokenizer and the network behind it.
@@ -75,17 +77,20 @@ class TextEncoder {
 
 struct DenoiserInfo {
   Index in_channels = 4;
-  Index out_channels = 4;                       ///< twice the latents' where a variance is predicted
-  Index sample_height = 64, sample_width = 64;  ///< of the latents that it was trained at
-  Index side_multiple = 1;                      ///< latents' sides must be multiples of it
-  Index context_width = 0;                      ///< D of the context; 0: it reads none
-  int classes = 0;                              ///< labels are below; 0: it takes none
-  std::optional<std::int32_t> null_class{};     ///< the label that stands for none
-  Index guided_channels = 0;                    ///< only the first so many channels are guided; 0: all
-  bool reads_pooled = false;                    ///< takes the prompt in one vector, too
-  bool embeds_guidance = false;                 ///< reads the guidance scale, extra "guidance"
-  std::vector<std::string> extras{};            ///< that it reads
-  std::string config{};                         ///< the file that says all this, for messages
+  Index out_channels = 4;                           ///< twice the latents' where a variance is predicted
+  Index sample_height = 64, sample_width = 64;      ///< of the latents that it was trained at
+  Index side_multiple = 1;                          ///< latents' sides must be multiples of it
+  Index context_width = 0;                          ///< D of the context; 0: it reads none
+  std::string context_key = "cross_attention_dim";  ///< what says so
+  int classes = 0;                                  ///< labels are below; 0: it takes none
+  std::optional<std::int32_t> null_class{};         ///< the label that stands for none
+  Index guided_channels = 0;                        ///< only the first so many channels are guided; 0: all
+  bool reads_pooled = false;                        ///< takes the prompt in one vector, too
+  Index pooled_width = 0;                           ///< of that vector, where the configuration says it
+  bool embeds_guidance = false;                     ///< reads the guidance scale, extra "guidance"
+  std::vector<std::string> extras{};                ///< that it reads
+  std::string kind{};                               ///< which of several models its class is, for defaults
+  std::string config{};                             ///< the file that says all this, for messages
 };
 
 /// The network that is asked again and again.

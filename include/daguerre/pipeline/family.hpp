@@ -27,11 +27,15 @@ struct Components {
 /// What may stand in a model folder, and what it is for.
 struct Part {
   enum class Kind { text_encoder, denoiser, autoencoder };
+  /// Where a text encoder's states go in the denoiser's context: their widths add up, or they are tokens of
+  /// the full width that follow others (which may be narrower then), or only its vector is read.
+  enum class Text { beside, behind, pooled };
   Kind kind = Kind::denoiser;
   std::string name;                      ///< "unet"
   std::vector<std::string> class_names;  ///< that the family can use, from the component registry
   std::string tokenizer{};               ///< of a text encoder: the part that reads its prompts
   bool required = true;
+  Text text = Text::beside;
 };
 
 /// A class that model_index.json may name, and what its constructor does to the scheduler that it is given.
@@ -41,13 +45,31 @@ struct PipelineClass {
   std::string scheduler_class{};           ///< that it turns any scheduler into; empty: it takes it as it is
 };
 
+/// What joins the sample's channels, where a denoiser takes more than the latents have.
+enum class Joins {
+  mask_and_picture,    ///< the mask, then the picture without what is painted: inpainting models
+  edited,              ///< the picture's mean, not scaled: InstructPix2Pix
+  control,             ///< the picture as latents: FLUX.1-Depth and -Canny
+  picture_and_pixels,  ///< the picture without what is painted, then the mask's pixels: FLUX.1-Fill
+};
+/// How many channels that are, beside latents of that format.
+Index joined_channels(Joins joins, const LatentFormat& format);
+/// Whether every picture is made from another one, all of it.
+constexpr bool is_made_from_picture(Joins joins) {
+  return joins == Joins::edited || joins == Joins::control;
+}
+
 /// What a family's pictures are made from.
 struct Tasks {
-  bool prompt = false;       ///< reads a prompt
-  bool classes = false;      ///< takes a class
-  bool guidance = true;      ///< can be guided
-  bool image = false;        ///< can start from a picture, and paint over parts of it
-  bool needs_image = false;  ///< every picture is made from another one, which joins the channels
+  bool prompt = false;      ///< reads a prompt
+  bool classes = false;     ///< takes a class
+  bool guidance = true;     ///< can be guided
+  bool true_cfg = false;    ///< distilled, and yet can be guided by a negative prompt in a second pass
+  bool image = false;       ///< can start from a picture, and paint over parts of it
+  bool references = false;  ///< looks at a picture while it makes another one (FLUX.1-Kontext)
+  Joins joins = Joins::mask_and_picture;  ///< where the denoiser has the channels for it
+  /// What a mask was painted into is decoded without the format's shift, as the reference's pipeline has it.
+  bool inpaints_unshifted = false;
 };
 
 /// What is not given.
@@ -56,6 +78,15 @@ struct Defaults {
   float guidance_scale = 7.5f;
   double strength = 0.8;       ///< from a picture
   double mask_strength = 1.0;  ///< with a mask
+  Index sequence_length = 0;   ///< of T5's window, see TextEncoder::Options; 0: the tokenizer's
+};
+
+/// How a family lays a run over the noise levels.
+struct Levels {
+  /// From a picture as many steps are run as begin in the part that `strength` leaves, not end in it.
+  bool strength_rounds_up = false;
+  /// Samplers that follow given levels get 1, 1 - 1/n … 1/n, before the shift.
+  bool even = false;
 };
 
 /// Which of a picture's conditions is made.
@@ -70,14 +101,22 @@ struct Family {
   std::vector<Part> parts;
   Tasks tasks;
   Defaults defaults;
+  Levels levels{};
   /// One side of the condition of one picture, `[1, ...]`.
   std::function<Conditioning(const ops::Context& context, const Components& components, const Task& task,
                              const Prompt& prompt, Side side)>
       condition;
+  /// What is done to a prompt before it is read; empty: nothing.
+  std::function<std::string(std::string_view prompt)> clean{};
+  /// What depends on the model at hand: distilled ones take fewer steps. Called once its parts are known;
+  /// empty: nothing does.
+  std::function<void(Family& family, const DenoiserInfo& denoiser)> settle{};
   /// How predictions are combined.
   std::function<std::shared_ptr<const Guider>(const Guidance& guidance, const DenoiserInfo& denoiser)>
       guider = standard_guider;
 
+  /// The prompt as it is read: all its texts through `clean`.
+  Prompt cleaned(Prompt prompt) const;
   /// nullptr when there is no part of that kind, or none of that name.
   const Part* part(Part::Kind kind) const noexcept;
 };

@@ -14,6 +14,9 @@ struct Guidance {
   float rescale = 0.0f;  ///< 0..1; pulls the result's standard deviation back to the conditional prediction's
   /// How strongly the picture steers, for models that are told one beside the prompt.
   float image_scale = 1.5f;
+  /// Distilled models that read `scale` can be guided by a negative prompt on top, at the price of a second
+  /// pass; 1 and below: they are not.
+  float true_cfg_scale = 1.0f;
   /// Only the first so many channels are steered, the rest stays the conditional prediction's (the original
   /// DiT's forward_with_cfg); 0: all.
   Index channels = 0;
@@ -82,15 +85,18 @@ class ClassifierFreeGuidance final : public Guider {
 };
 
 /// For distilled models that read the guidance scale, extra "guidance" `[1]` (Meng et al. 2023; latent
-/// consistency models, FLUX.1-dev); one pass.
+/// consistency models, FLUX.1-dev). The predictions are combined by `combine`, by default in one pass.
 class EmbeddedGuidance final : public Guider {
  public:
-  explicit EmbeddedGuidance(float scale) : scale_(scale) {}
-  bool needs_negative() const noexcept override { return false; }
+  explicit EmbeddedGuidance(float scale,
+                            std::shared_ptr<const Guider> combine = std::make_shared<const NoGuidance>())
+      : scale_(scale), combine_(std::move(combine)) {}
+  bool needs_negative() const noexcept override { return combine_->needs_negative(); }
   std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
 
  private:
   float scale_;
+  std::shared_ptr<const Guider> combine_;
 };
 
 /// Two conditions, text and picture (Brooks et al. 2023, eq. 3): neither + image_scale * (picture - neither)
@@ -108,5 +114,9 @@ class ImageTextGuidance final : public Guider {
 /// What most models are steered by: their own embedding where the denoiser reads one, else classifier-free
 /// guidance where `guidance` is on.
 std::shared_ptr<const Guider> standard_guider(const Guidance& guidance, const DenoiserInfo& denoiser);
+
+/// The same for models of which the guidance was distilled away: classifier-free guidance is what
+/// `true_cfg_scale` says (diffusers' `true_cfg_scale`).
+std::shared_ptr<const Guider> distilled_guider(const Guidance& guidance, const DenoiserInfo& denoiser);
 
 }  // namespace daguerre

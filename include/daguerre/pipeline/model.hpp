@@ -28,6 +28,8 @@ class Model {
   /// ArgumentError for a task that this model cannot do.
   std::vector<Conditions> condition(const ops::Context& context, const Task& task,
                                     const Guider& guider) const;
+  /// Of T5's window in that task; 0: the tokenizer's.
+  Index sequence_length(const Task& task) const noexcept;
   /// How the task's predictions are combined.
   std::shared_ptr<const Guider> guider(const Task& task) const;
 
@@ -42,13 +44,16 @@ class Model {
   /// The second and third stage: the latents that conditions made before lead to.
   Tensor<float> denoise(const ops::Context& context, const Task& task, std::vector<Conditions> conditions,
                         NoiseStreams& noise, const StepObserver& on_step = {}) const;
-  /// The last stage: pictures from scaled latents, one at a time. Throws NumericError.
-  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const;
+  /// The last stage: pictures from scaled latents, as `task` left them, one at a time. Throws NumericError.
+  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents,
+                       const Task& task = {}) const;
 
   const Family& family() const noexcept { return family_; }
   const Components& components() const noexcept { return components_; }
   const DenoiserInfo& denoiser() const noexcept { return components_.denoiser->info(); }
   const LatentFormat& format() const noexcept { return components_.autoencoder->info(); }
+  /// How latents relate to what the autoencoder decodes at the end of `task`.
+  LatentFormat format_of(const Task& task) const;
   /// Height and width in pixels that it was trained at.
   Extent default_size() const noexcept;
   /// The same without its text encoders, for a host that has encoded all it wants to.

@@ -96,6 +96,8 @@ class ModelSource {
 
   /// The same with `part` in the place of the one of its name, or beside the others.
   ModelSource with(ComponentSource part) const;
+  /// The same without that part: Stable Diffusion 3 makes pictures without its "text_encoder_3", too.
+  ModelSource without(std::string_view part) const;
   /// Nothing where the index leaves it out or says null, which means that the model goes without.
   std::optional<ComponentSource> find(std::string_view name) const;
   /// The part must be there, and of one of `class_names`, where any are given. Throws ConfigError.

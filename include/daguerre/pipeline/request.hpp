@@ -58,6 +58,9 @@ struct Request {
     std::optional<float> scale{};
     std::optional<float> rescale{};      ///< 0..1, by default 0; 0.7 for models with zero terminal SNR
     std::optional<float> image_scale{};  ///< InstructPix2Pix: how strongly the picture steers; by default 1.5
+    /// FLUX, whose guidance is distilled into the model: above 1, together with a negative prompt, guides in
+    /// a second pass of each step, which takes twice the time. By default 1.
+    std::optional<float> true_cfg_scale{};
     /// Combines predictions in the place of the family's own; see pipeline/guider.hpp.
     std::shared_ptr<const Guider> guider{};
   };
@@ -85,8 +88,13 @@ struct Request {
   /// What the picture should not show. Not given is not the same as empty: some models (SDXL) know what it
   /// means that there is none.
   std::optional<std::string> negative_prompt{};
-  // For the second text encoder of models that have two (SDXL); by default as for the first.
-  std::optional<std::string> prompt_2{}, negative_prompt_2{};
+  // For the second text encoder of models that have two (SDXL, FLUX) and the third (Stable Diffusion 3); by
+  // default as for the first.
+  std::optional<std::string> prompt_2{}, negative_prompt_2{}, prompt_3{}, negative_prompt_3{};
+  /// Tokens that T5 reads of a prompt, its end included, up to 512; what is longer is lost, what is shorter
+  /// is padded. By default what the model was trained with: 256 for Stable Diffusion 3 and FLUX.1-schnell,
+  /// 512 for FLUX.1-dev …
+  std::optional<int> max_sequence_length{};
   /// Ids of what to show, for class-conditional models: one for all pictures, or one for each.
   std::vector<std::int32_t> class_labels{};
   std::optional<std::string> class_name{};  ///< instead: the name of one class in the model's `id2label`

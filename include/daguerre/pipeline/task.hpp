@@ -16,10 +16,12 @@ struct Prompt {
   std::string text{};
   /// For the second text encoder of models that have two; otherwise the same.
   std::optional<std::string> text_2{};
+  std::optional<std::string> text_3{};  ///< for the third; otherwise as the first
   /// What it should not show. Not given is not the same as empty: some models were trained with zeros there.
   std::optional<std::string> negative{};
   std::optional<std::string> negative_2{};  ///< for the second text encoder; otherwise the same
-  std::optional<std::int32_t> label{};      ///< a class
+  std::optional<std::string> negative_3{};
+  std::optional<std::int32_t> label{};  ///< a class
 
   bool operator==(const Prompt&) const = default;
 };
@@ -36,10 +38,12 @@ struct Task {
   double eta = 0.0;
   bool use_clipped_model_output = false;  ///< see samplers::RunOptions
   int clip_skip = 0;                      ///< for the prompts only, as the reference has it
+  Index sequence_length = 0;              ///< of T5's window; 0: the family's
   MicroConditioning micro{};
   Tensor<float> latents{};        ///< initial noise `[N, h, w, C]` of unit variance; empty: drawn
   Tensor<float> image{};          ///< `[1 or N, H, W, 3]` in [-1, 1] to start from; empty: none
   Tensor<float> image_latents{};  ///< instead: `[1 or N, h, w, C]`, scaled as the denoiser sees them
+  Tensor<float> reference{};      ///< `[1 or N, H', W', 3]` in [-1, 1], of any size: a picture to look at
   Tensor<float> mask{};           ///< `[1 or N, H, W, 1]`, at least 0.5 where to paint; empty: everywhere
   double strength = 1.0;          ///< how much of the run is done over the image: 1 ignores it, 0 keeps it
   /// Parts of the whole schedule, 0 to 1, for runs that several models share (ensembles of experts; Balaji et

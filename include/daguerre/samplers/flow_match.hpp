@@ -38,6 +38,8 @@ struct FlowMatchEulerConfig : FlowMatchConfig {
   /// The model gets RunOptions::timesteps as they are, not shifted like the levels, as in diffusers before
   /// 0.40.
   bool keep_given_timesteps = false;
+  /// RunOptions::sigmas are rounded to float32 before the shift, as in diffusers since 0.32.
+  bool round_given_levels = true;
 
   /// Reads a `FlowMatchEulerDiscreteScheduler` configuration. Throws ConfigError.
   static FlowMatchEulerConfig from(const daguerre::Config& config);
@@ -55,6 +57,10 @@ class FlowMatchEulerSampler final : public Sampler {
   /// Throws ConfigError for combinations that do not exist.
   explicit FlowMatchEulerSampler(const FlowMatchEulerConfig& config);
   std::unique_ptr<SamplerRun> start(const RunOptions& options) const override;
+  std::optional<double> mu(Index image_seq_len) const override {
+    return config_.use_dynamic_shifting ? std::optional(config_.mu(image_seq_len)) : std::nullopt;
+  }
+  bool follows_flow_sigmas() const override { return true; }
 
  private:
   FlowMatchEulerConfig config_;

@@ -36,11 +36,15 @@ class SamplerRegistry {
   /// The sampler called `name`, configured as diffusers' `from_config` does when the class is changed: keys
   /// of `base` that the class knows are kept, the others dropped, missing ones take the class's defaults;
   /// then the keys that the name fixes are set. A name of a class with several spacings of noise levels fixes
-  /// the spacing: Karras' where it says so, otherwise that of the timesteps. Throws ConfigError.
+  /// the spacing: Karras' where it says so, otherwise that of the timesteps. For a model of flow matching
+  /// (`FlowMatch…`, `use_flow_sigmas`, `flow_prediction`) a name means that method over its levels: "euler"
+  /// is FlowMatchEulerDiscreteScheduler. Throws ConfigError, also for methods that are for noise alone.
   std::shared_ptr<const Sampler> make(std::string_view name, const daguerre::Config& base) const;
 
   /// The short names, sorted.
   std::vector<std::string> names() const;
+  /// Those that a model with that configuration can be sampled with.
+  std::vector<std::string> names_for(const daguerre::Config& base) const;
   /// The class names, sorted.
   std::vector<std::string> class_names() const;
   /// Classes are also known by their names for JAX ("FlaxDDIMScheduler").

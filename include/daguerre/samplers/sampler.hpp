@@ -124,6 +124,13 @@ class Sampler {
   virtual std::unique_ptr<SamplerRun> start(const RunOptions& options) const = 0;
   /// The cumulative product of alphas, one for every training timestep; empty for methods that have none.
   virtual std::span<const float> alphas_cumprod() const { return {}; }
+  /// RunOptions::mu for a picture of as many tokens, where the noise levels depend on that; else nullopt.
+  virtual std::optional<double> mu(Index image_seq_len) const {
+    (void)image_seq_len;
+    return std::nullopt;
+  }
+  /// Whether it follows RunOptions::sigmas from 1 down, as flow matching's first method does.
+  virtual bool follows_flow_sigmas() const { return false; }
   /// Model calls a step takes, as diffusers counts them for image to image (2 for second-order single-step
   /// methods). A run of such a method begins at a multiple of it.
   virtual int order() const { return 1; }

@@ -34,6 +34,9 @@ bool is_number(char32_t code) noexcept;
 /// The property White_Space, which is `\s` of regular expressions.
 bool is_space(char32_t code) noexcept;
 
+/// What Python's `str.strip` leaves: without white space and the four separators of ASCII at both ends.
+std::span<const Char> strip(std::span<const Char> text);
+
 /// How a capital sigma becomes small.
 enum class FinalSigma {
   ignore,  ///< always U+03C3, as Rust's `char::to_lowercase`

@@ -81,7 +81,10 @@ Opened<TextEncoder> open_clip_text_encoder(const ComponentSource& network, const
   if (const auto warning = rows.warning()) context.tell(LogLevel::warning, *warning);
   const TextEncoderInfo info{.width = config.hidden_size,
                              .width_key = "hidden_size in " + network.config_path(),
-                             .most_tokens = words.length() - 2};
+                             .most_tokens = words.length() - 2,
+                             .pooled_width = network.class_name == "CLIPTextModelWithProjection"
+                                                 ? config.projection_dim
+                                                 : config.hidden_size};
   return {
       info, [=] {
         return with_precision(

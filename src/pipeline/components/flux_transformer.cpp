@@ -94,7 +94,9 @@ Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const Load
                     .sample_width = flux_sample_size,
                     .side_multiple = flux_patch,
                     .context_width = config.joint_attention_dim,
+                    .context_key = "joint_attention_dim",
                     .reads_pooled = true,
+                    .pooled_width = config.pooled_projection_dim,
                     .embeds_guidance = config.guidance_embeds,
                     .extras = {flux_reference},
                     .config = source.config_path()};

@@ -49,6 +49,7 @@ Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const Lo
                     .sample_width = config.sample_size,
                     .side_multiple = config.patch_size,
                     .context_width = config.caption_channels,
+                    .context_key = "caption_channels",
                     .config = source.config_path()};
   if (config.use_additional_conditions) info.extras = {pixart_resolution, pixart_aspect_ratio};
   return {info, [=] {

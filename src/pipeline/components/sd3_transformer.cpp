@@ -30,13 +30,19 @@ class SD3Denoiser final : public Denoiser {
 
 Opened<Denoiser> open_sd3_transformer(const ComponentSource& source, const LoadContext& context) {
   const auto config = models::SD3TransformerConfig::from(source.config());
+  const bool is_first = !config.has_qk_norm && config.dual_attention_layers.empty();
   const DenoiserInfo info{.in_channels = config.in_channels,
                           .out_channels = config.out_channels,
                           .sample_height = config.sample_size,
                           .sample_width = config.sample_size,
                           .side_multiple = config.patch_size,
                           .context_width = config.joint_attention_dim,
+                          .context_key = "joint_attention_dim",
                           .reads_pooled = true,
+                          .pooled_width = config.pooled_projection_dim,
+                          .kind = is_first                               ? "sd3"
+                                  : config.dual_attention_layers.empty() ? "sd3.5-large"
+                                                                         : "sd3.5-medium",
                           .config = source.config_path()};
   return {info, [=] {
             return with_precision(context, Role::denoiser,

@@ -70,7 +70,8 @@ Opened<TextEncoder> open_t5_text_encoder(const ComponentSource& network, const C
   if (const auto warning = rows.warning()) context.tell(LogLevel::warning, *warning);
   const TextEncoderInfo info{.width = config.d_model,
                              .width_key = "d_model in " + network.config_path(),
-                             .most_tokens = words.length() - 1};
+                             .most_tokens = words.length() - 1,
+                             .takes_length = true};
   return {info, [=] {
             return with_precision(context, Role::other,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const TextEncoder> {

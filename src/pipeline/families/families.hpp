@@ -13,6 +13,20 @@ Family stable_diffusion_xl();
 Family latent_consistency();
 /// Pictures changed as a prompt says (Brooks et al. 2023, InstructPix2Pix).
 Family instruct_pix2pix();
+/// Stable Diffusion 3 and 3.5 (Esser et al. 2024), with T5 or without.
+Family stable_diffusion_3();
+/// FLUX.1-dev and -schnell (Black Forest Labs 2024): the first reads the guidance scale, the second none.
+Family flux();
+/// FLUX.1-Fill: paints what a mask says, the picture and the mask's pixels joining the channels.
+Family flux_fill();
+/// FLUX.1-Depth and -Canny: a picture of depths or edges joins the channels.
+Family flux_control();
+/// FLUX.1-Kontext (Labs et al. 2025): looks at a picture while it makes another one.
+Family flux_kontext();
+/// PixArt-alpha (Chen et al. 2023) and PixArt-Sigma (Chen et al. 2024), which reads longer prompts. Prompts
+/// are lowered and stripped, as diffusers has them with `clean_caption=False`.
+Family pixart_alpha();
+Family pixart_sigma();
 /// Classes in latents with a transformer (Peebles & Xie 2023).
 Family dit();
 /// Pixels without an autoencoder (Ho et al. 2020), also with the samplers of DDIM and PNDM.

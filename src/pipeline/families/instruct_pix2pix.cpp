@@ -7,7 +7,7 @@ Family instruct_pix2pix() {
   family.name = "instruct-pix2pix";
   family.title = "InstructPix2Pix";
   family.classes = {{"StableDiffusionInstructPix2PixPipeline"}};
-  family.tasks = {.prompt = true, .image = true, .needs_image = true};
+  family.tasks = {.prompt = true, .image = true, .joins = Joins::edited};
   family.defaults = {.steps = 100};
   family.guider = [](const Guidance& guidance, const DenoiserInfo&) -> std::shared_ptr<const Guider> {
     // The reference guides where both scales ask for it.

@@ -35,8 +35,8 @@ Tensor<float> time_ids(const Task& task, bool has_score, Side side) {
   return Tensor<float>::copy_of({1, static_cast<Index>(ids.size())}, ids);
 }
 
-Conditioning condition(const ops::Context& context, const Components& components, const Task& task,
-                       const Prompt& prompt, Side side) {
+Conditioning sdxl_condition(const ops::Context& context, const Components& components, const Task& task,
+                            const Prompt& prompt, Side side) {
   const bool positive = side == Side::positive;
   const bool refines = components.index.get("requires_aesthetics_score", false);
   if (refines && !task.has_image())
@@ -79,7 +79,7 @@ Family stable_diffusion_xl() {
                   {Part::Kind::autoencoder, "vae", {"AutoencoderKL"}}};
   family.tasks = {.prompt = true, .image = true};
   family.defaults = {.guidance_scale = 5.0f, .strength = 0.3, .mask_strength = 0.9999};
-  family.condition = condition;
+  family.condition = sdxl_condition;
   return family;
 }
 
