@@ -94,8 +94,11 @@ constexpr std::array<std::string_view, 15> only_for_noise{"DDPMScheduler",
                                                           "EDMSampler",
                                                           "DDPMParallelScheduler"};
 
-bool is_only_for_noise(std::string_view class_name) {
-  return std::find(only_for_noise.begin(), only_for_noise.end(), class_name) != only_for_noise.end();
+/// Whether a name means something for noise alone: a class that knows no flow levels, or Karras' levels,
+/// whose ends no model of flow matching says.
+bool is_only_for_noise(std::string_view class_name, std::string_view overrides) {
+  return std::find(only_for_noise.begin(), only_for_noise.end(), class_name) != only_for_noise.end() ||
+         nlohmann::json::parse(overrides).value("use_karras_sigmas", false);
 }
 
 const FlowMethod* flow_method(std::string_view class_name) {
@@ -234,7 +237,7 @@ std::shared_ptr<const Sampler> SamplerRegistry::make(std::string_view name,
   const auto& [class_name, overrides] = found->second;
   const auto plain = without_default_values(base).without({"_use_default_values"}).with(overrides);
   if (is_flow(base)) {
-    if (is_only_for_noise(class_name))
+    if (is_only_for_noise(class_name, overrides))
       throw ConfigError("samplers",
                         base.source() + ": the model was trained for flow matching, for which \"" +
                             std::string(name) + "\" is no sampler; there are " + joined(names_for(base)));
@@ -258,7 +261,7 @@ std::vector<std::string> SamplerRegistry::names_for(const daguerre::Config& base
   const bool flow = is_flow(base);
   std::vector<std::string> result;
   for (const auto& [name, named] : names_)
-    if (!flow || !is_only_for_noise(named.class_name)) result.push_back(name);
+    if (!flow || !is_only_for_noise(named.class_name, named.overrides)) result.push_back(name);
   return result;
 }
 

@@ -32,7 +32,7 @@ using Side = std::optional<Index>;
 /// Width and height.
 Size size_with(Request options, Side width, Side height) {
   options.size = {width, height};
-  const auto size = size_of(options, 8, {64, 64});
+  const auto size = size_of(options, 8, 8, {64, 64});
   return {size[1], size[0]};
 }
 
