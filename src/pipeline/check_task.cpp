@@ -85,6 +85,11 @@ void check_task(const Task& task, const Family& family, const Components& compon
   const Index multiple = format.space_ratio * denoiser.side_multiple;
   check_side("width", task.width, multiple);
   check_side("height", task.height, multiple);
+  if (const Index largest = denoiser.largest_side * format.space_ratio;
+      largest > 0 && std::max(task.width, task.height) > largest)
+    throw ArgumentError(pipeline_name, "a side of " + std::to_string(std::max(task.width, task.height)) +
+                                           " is longer than the " + std::to_string(largest) +
+                                           " pixels that this model has positions for");
   if (task.prompts.empty()) throw ArgumentError(pipeline_name, "there is no prompt");
   check_numbers(task);
   check_sequence_length(task);

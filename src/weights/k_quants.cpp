@@ -50,8 +50,10 @@ ScaleAndMinimum search(std::span<const float, 32> x, float most, float first, in
     sum_wx += weights[i] * x[i];
   }
   const auto [least_at, greatest_at] = std::minmax_element(x.begin(), x.end());
-  const float least = std::min(*least_at, 0.0f), span = *greatest_at - least;
-  if (!(span > 0.0f)) return {0.0f, -least};
+  // The best minimum so far: what is tried next is counted from there, as in ggml.
+  float least = std::min(*least_at, 0.0f);
+  const auto span = [&] { return *greatest_at - least; };
+  if (!(span() > 0.0f)) return {0.0f, -least};
 
   const auto encode = [&](float inverse) {
     for (std::size_t i = 0; i < 32; ++i) codes[i] = nearest(inverse * (x[i] - least), 0.0f, most);
@@ -64,11 +66,11 @@ ScaleAndMinimum search(std::span<const float, 32> x, float most, float first, in
     }
     return error;
   };
-  ScaleAndMinimum best{span / most, -least};
-  encode(most / span);
-  float best_error = error_of(best.scale, least);
+  float best_scale = 1.0f / (most / span());
+  encode(most / span());
+  float best_error = error_of(best_scale, least);
   for (int step = 0; step <= tries; ++step) {
-    encode((first + 0.1f * static_cast<float>(step) + most) / span);
+    encode((first + 0.1f * static_cast<float>(step) + most) / span());
     float sum_l = 0.0f, sum_l2 = 0.0f, sum_xl = 0.0f;
     for (std::size_t i = 0; i < 32; ++i) {
       sum_l += weights[i] * codes[i];
@@ -85,10 +87,11 @@ ScaleAndMinimum search(std::span<const float, 32> x, float most, float first, in
     }
     if (const float error = error_of(scale, offset); error < best_error) {
       best_error = error;
-      best = {scale, -offset};
+      best_scale = scale;
+      least = offset;
     }
   }
-  return best;
+  return {best_scale, -least};
 }
 
 /// Writes the scales and minima of eight parts, and the parts' codes with what these became.

@@ -172,6 +172,7 @@ TEST_CASE("what these models do not read is refused", "[pipeline][flow]") {
   refused(flux, {"max_sequence_length is 513", "1 to 512"}, [](Request& r) { r.max_sequence_length = 513; });
   refused(flux, {"width 18 is not a multiple of 4"}, [](Request& r) { r.size.width = 18; });
   refused(schnell, {"takes no guidance"}, [](Request& r) { r.guidance.scale = 3.5f; });
+  refused(sd3, {"a side of 1024", "longer than the", "positions"}, [](Request& r) { r.size.width = 1024; });
   refused(sd3, {"true_cfg_scale"}, [](Request& r) { r.guidance.true_cfg_scale = 2.0f; });
   refused(load_tiny("sd1"), {"max_sequence_length"}, [](Request& r) { r.max_sequence_length = 77; });
   refused(load_tiny("flux_fill"), {"inpainting model", "image and a mask"},

@@ -159,6 +159,24 @@ TEST_CASE("rows of blocks may begin anywhere", "[weights][gguf]") {
   }
 }
 
+TEST_CASE("K blocks are rounded byte for byte as ggml rounds them", "[gguf]") {
+  Tensor<float> values({8, 256});
+  for (std::uint32_t i = 0; i < 2048; ++i) {
+    const auto number = static_cast<float>((i * 2654435761u) >> 8) / 16777216.0f;
+    values.data()[i] = (number - 0.375f) * static_cast<float>(i / 256 % 7 + 1);
+  }
+  // FNV-1a of what quantize_row_q4_K_ref and its kin of llama.cpp write for these.
+  for (const auto& [type, expected] : {std::pair{DType::q4_k, 0xfe50b988d8bb881eull},
+                                       {DType::q5_k, 0xc41d75c11524ed54ull},
+                                       {DType::q6_k, 0xd695f8c9cb29baf1ull}}) {
+    std::uint64_t hash = 0xcbf29ce484222325ull;
+    for (const auto byte : weights::quantised(type, values))
+      hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3ull;
+    INFO(name(type));
+    CHECK(hash == expected);
+  }
+}
+
 TEST_CASE("what is written is read", "[weights][gguf]") {
   for (const std::size_t alignment : {std::size_t{1}, std::size_t{32}, std::size_t{256}}) {
     GgufWriter writer(alignment);

@@ -77,10 +77,11 @@ class TextEncoder {
 
 struct DenoiserInfo {
   Index in_channels = 4;
-  Index out_channels = 4;                           ///< twice the latents' where a variance is predicted
-  Index sample_height = 64, sample_width = 64;      ///< of the latents that it was trained at
-  Index side_multiple = 1;                          ///< latents' sides must be multiples of it
-  Index context_width = 0;                          ///< D of the context; 0: it reads none
+  Index out_channels = 4;                       ///< twice the latents' where a variance is predicted
+  Index sample_height = 64, sample_width = 64;  ///< of the latents that it was trained at
+  Index side_multiple = 1;                      ///< latents' sides must be multiples of it
+  Index largest_side = 0;                       ///< of latents, where there is a table of positions; 0: any
+  Index context_width = 0;                      ///< D of the context; 0: it reads none
   std::string context_key = "cross_attention_dim";  ///< what says so
   int classes = 0;                                  ///< labels are below; 0: it takes none
   std::optional<std::int32_t> null_class{};         ///< the label that stands for none

@@ -36,6 +36,7 @@ Opened<Denoiser> open_sd3_transformer(const ComponentSource& source, const LoadC
                           .sample_height = config.sample_size,
                           .sample_width = config.sample_size,
                           .side_multiple = config.patch_size,
+                          .largest_side = config.pos_embed_max_size * config.patch_size,
                           .context_width = config.joint_attention_dim,
                           .context_key = "joint_attention_dim",
                           .reads_pooled = true,
