@@ -307,10 +307,10 @@ void add_inspect(CLI::App& parent) {
       "  daguerre inspect sd_xl_base_1.0.safetensors\n"
       "  daguerre inspect lighthouse.png");
   const auto request = std::make_shared<InspectRequest>();
-  app->add_option(
-         "path", request->path,
-         "Model folder, component folder, .safetensors or .gguf file, .safetensors.index.json, or a PNG file with "
-         "\"parameters\" text")
+  app->add_option("path", request->path,
+                  "Model folder, component folder, .safetensors or .gguf file, .safetensors.index.json, or a "
+                  "PNG file with "
+                  "\"parameters\" text")
       ->check(file_name())
       ->type_name("PATH")
       ->required();

@@ -193,7 +193,9 @@ void add_step_options(CLI::App& app, Order& order, int steps) {
       ->type_name("N")
       ->group(groups::how);
   add_number(app, "--guidance", request.guidance.scale, {.least = 0.0f},
-             "How strongly the prompt or the class steers, by default 7.5 (SDXL: 5, DiT: 4); 1 turns it off "
+             "How strongly the prompt or the class steers, by default the model's (SD 7.5, SDXL 5, FLUX "
+             "3.5); 1 turns it "
+             "off "
              "and halves the time")
       ->type_name("W")
       ->group(groups::how);

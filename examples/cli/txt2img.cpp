@@ -1,4 +1,6 @@
 #include <memory>
+#include <optional>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
@@ -16,15 +18,30 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->type_name("TEXT")
       ->required()
       ->group(groups::what);
-  app.add_option("--negative", request.negative_prompt, "What it should not show; needs --guidance above 1")
-      ->type_name("TEXT")
-      ->group(groups::what);
+  const auto text = [&](const char* name, std::optional<std::string>& target, const std::string& what) {
+    app.add_option(name, target, what)->type_name("TEXT")->group(groups::what);
+  };
+  text("--negative", request.negative_prompt,
+       "What it should not show; needs --guidance above 1 (FLUX: --true-cfg-scale)");
+  text("--prompt-2", request.prompt_2, "For the second text encoder (SDXL, SD 3, FLUX); by default the same");
+  text("--prompt-3", request.prompt_3, "For the third (SD 3's T5)");
+  text("--negative-2", request.negative_prompt_2, "As --prompt-2");
+  text("--negative-3", request.negative_prompt_3, "As --prompt-3");
   add_output_options(app, order);
   add_sampling_options(app, order);
   add_number(app, "--clip-skip", request.clip_skip, {.least = 0},
              "Layers left out at the end of the text encoder")
       ->type_name("N")
       ->default_str("0")
+      ->group(groups::how);
+  add_number(app, "--true-cfg-scale", request.guidance.true_cfg_scale, {.least = 0.0f},
+             "FLUX: above 1, with --negative, guides in a second pass of each step")
+      ->type_name("W")
+      ->default_str("1")
+      ->group(groups::how);
+  add_number(app, "--max-sequence-length", request.max_sequence_length, {1, 512},
+             "Tokens that T5 reads of a prompt (SD 3, FLUX, PixArt), by default as the model was trained")
+      ->type_name("N")
       ->group(groups::how);
   auto* init =
       app.add_option("--init-image", order.init_image,
@@ -33,8 +50,10 @@ void add_prompt_options(CLI::App& app, Order& order) {
           ->check(file_name())
           ->type_name("FILE")
           ->group(groups::from);
-  add_number(app, "--strength", request.input.strength, {0.0, 1.0},
-             "0 to 1, how far to go from --init-image; 0.8 by default, 1 with --mask")
+  add_number(
+      app, "--strength", request.input.strength, {0.0, 1.0},
+      "0 to 1, how far to go from --init-image; by default 0.8, 1 with --mask (SDXL 0.3, SD 3 and FLUX "
+      "0.6)")
       ->needs(init)
       ->type_name("S")
       ->group(groups::from);

@@ -154,14 +154,12 @@ struct Preparation {
 /// The whole run is made, from noise, beside a picture that joins the channels.
 void prepare_beside_picture(const Preparation& of, Joins joins, Start& start) {
   const auto& task = of.task;
-  const auto mean = [&] {
-    return task.image.empty() ? repeated(task.image_latents, of.batch())
-                              : encoded(of.context, of.autoencoder, task.image, of.batch()).mean;
-  };
-  if (joins == Joins::control)
-    start.concat = task.image.empty() ? repeated(task.image_latents, of.batch()) : of.encode(task.image);
+  if (!task.image_latents.empty())
+    start.concat = repeated(task.image_latents, of.batch());
+  else if (joins == Joins::control)
+    start.concat = of.encode(task.image);  // draws before the noise does
   start.latents = affine(of.start_noise(), start.run->init_noise_sigma(), 0.0f);
-  if (joins == Joins::edited) start.concat = mean();
+  if (start.concat.empty()) start.concat = encoded(of.context, of.autoencoder, task.image, of.batch()).mean;
   ops::check_finite(start.concat, "vae");
 }
 
