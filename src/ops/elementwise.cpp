@@ -135,6 +135,17 @@ Tensor<float> Operations::exponential(const Context& context, const Tensor<float
   return mapped(context, x, [=](float value) { return std::exp(scale * value); });
 }
 
+Tensor<float> hyperbolic_tangent(const Context& context, const Tensor<float>& x, float scale) {
+  const Profile::Scope scope(context, OpKind::add);
+  return with_operations(
+      context, [&](const Operations& engine) { return engine.hyperbolic_tangent(context, x, scale); });
+}
+
+Tensor<float> Operations::hyperbolic_tangent(const Context& context, const Tensor<float>& x,
+                                             float scale) const {
+  return mapped(context, x, [=](float value) { return std::tanh(scale * value); });
+}
+
 Tensor<float> full(const Context& context, const Shape& shape, float value) {
   return with_operations(context,
                          [&](const Operations& engine) { return engine.full(context, shape, value); });

@@ -56,6 +56,7 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("PixArtTransformer2DModel", open_pixart_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
+  registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
   return registry;
 }
 

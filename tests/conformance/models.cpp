@@ -2,6 +2,7 @@
 
 #include "conformance/case.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
+#include "daguerre/models/autoencoders/autoencoder_tiny.hpp"
 #include "daguerre/models/autoencoders/vq_model.hpp"
 #include "daguerre/models/denoisers/dit.hpp"
 #include "daguerre/models/denoisers/flux_transformer.hpp"
@@ -139,6 +140,21 @@ void run_autoencoder(const fs::path& folder, const Config& config, const ops::Co
       if (run.has("out.tiled"))
         compare<T>(result, run, "tiled", vae.decode_tiled(context, latents, tiling), bounds::autoencoder);
     }
+  }
+}
+
+template <class T>
+void run_tiny_autoencoder(const fs::path& folder, const Config& config, const ops::Context& context,
+                          Result& result) {
+  const models::AutoencoderTiny<T> vae(models::AutoencoderTinyConfig::from(config),
+                                       loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    compare<T>(result, run, "latents", vae.encode(context, run.tensor("in.sample")), bounds::autoencoder);
+    const auto latents = run.tensor("in.latents");
+    compare<T>(result, run, "decoded", vae.decode(context, latents), bounds::autoencoder);
+    const auto scaled = vae.scale_latents(context, latents);
+    compare<T>(result, run, "scaled", scaled, bounds::autoencoder);
+    compare<T>(result, run, "unscaled", vae.unscale_latents(context, scaled), bounds::autoencoder);
   }
 }
 
@@ -291,6 +307,8 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_pixel_unet<T>(folder, config, context, result);
   else if (name == "AutoencoderKL")
     run_autoencoder<T>(folder, config, context, result);
+  else if (name == "AutoencoderTiny")
+    run_tiny_autoencoder<T>(folder, config, context, result);
   else if (name == "VQModel")
     run_vq_model<T>(folder, config, context, result);
   else if (name == "DiTTransformer2DModel" || models::DiTConfig::is_original(config))

@@ -336,7 +336,12 @@ ModelSource source_of(const fs::path& folder) {
     if (!value.is_array()) continue;
     auto part = base.find(name);
     if (!part) continue;
-    if (fs::exists(folder / name)) part->folder = folder / name;
+    if (fs::exists(folder / name)) {
+      part->folder = folder / name;
+      // It may be of another class than the one that it replaces.
+      const auto own = Config::load(folder / name / "config.json").class_name();
+      if (!own.empty()) part->class_name = own;
+    }
     result = result.with(*part);
   }
   return result;

@@ -8,10 +8,11 @@
 namespace daguerre::nn {
 
 template <class T>
-Conv2d<T>::Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry)
+Conv2d<T>::Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry,
+                  bool has_bias)
     : packed_(loader.context.engine->as<T>().pack_conv2d(
           loader.context, loader.to_be_packed("weight", {out, in, kernel, kernel}),
-          loader.tensor("bias", {out}), geometry)),
+          has_bias ? loader.tensor("bias", {out}) : Tensor<float>(), geometry)),
       window_(in * kernel * kernel) {}
 
 template <class T>

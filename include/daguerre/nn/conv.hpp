@@ -10,8 +10,9 @@ namespace daguerre::nn {
 template <class T>
 class Conv2d {
  public:
-  /// Reads `weight[out, in, kernel, kernel]` and `bias[out]`. Throws WeightError.
-  Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry);
+  /// Reads `weight[out, in, kernel, kernel]` and, unless there is none, `bias[out]`. Throws WeightError.
+  Conv2d(const Loader& loader, Index in, Index out, Index kernel, const ops::ConvGeometry& geometry,
+         bool has_bias = true);
 
   /// `residual`, of the result's shape or empty, is added last; one that is given away becomes the result.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,

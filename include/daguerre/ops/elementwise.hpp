@@ -33,6 +33,9 @@ Tensor<float> clamp(const Context& context, const Tensor<float>& x, float low, f
 /// e to the power of x * scale; with 0.5 the standard deviation of a logarithm of the variance.
 Tensor<float> exponential(const Context& context, const Tensor<float>& x, float scale = 1.0f);
 
+/// tanh(x * scale).
+Tensor<float> hyperbolic_tangent(const Context& context, const Tensor<float>& x, float scale = 1.0f);
+
 /// A tensor of `value`s.
 Tensor<float> full(const Context& context, const Shape& shape, float value);
 

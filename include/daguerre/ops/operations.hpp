@@ -40,6 +40,7 @@ class Operations {
                                float shift) const;
   virtual Tensor<float> clamp(const Context& context, const Tensor<float>& x, float low, float high) const;
   virtual Tensor<float> exponential(const Context& context, const Tensor<float>& x, float scale) const;
+  virtual Tensor<float> hyperbolic_tangent(const Context& context, const Tensor<float>& x, float scale) const;
   virtual Tensor<float> full(const Context& context, const Shape& shape, float value) const;
 
   virtual Tensor<float> mean(const Context& context, const Tensor<float>& x, int axis) const;

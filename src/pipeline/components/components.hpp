@@ -38,5 +38,7 @@ Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const Lo
 Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKl.
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderTiny.
+Opened<Autoencoder> open_autoencoder_tiny(const ComponentSource& source, const LoadContext& context);
 
 }  // namespace daguerre

@@ -9,7 +9,7 @@ Family dit() {
   family.title = "DiT";
   family.classes = {{"DiTPipeline"}};
   family.parts = {{Part::Kind::denoiser, "transformer", {"DiTTransformer2DModel", "Transformer2DModel"}},
-                  {Part::Kind::autoencoder, "vae", {"AutoencoderKL"}}};
+                  {Part::Kind::autoencoder, "vae", {"AutoencoderKL", "AutoencoderTiny"}}};
   family.tasks = {.classes = true};
   family.defaults = {.guidance_scale = 4.0f};
   family.condition = [](const ops::Context&, const Components& components, const Task&, const Prompt& prompt,

@@ -41,7 +41,7 @@ Family flux() {
        true,
        Part::Text::behind},
       {Part::Kind::denoiser, "transformer", {"FluxTransformer2DModel"}},
-      {Part::Kind::autoencoder, "vae", {"AutoencoderKL"}}};
+      {Part::Kind::autoencoder, "vae", {"AutoencoderKL", "AutoencoderTiny"}}};
   family.tasks = {.prompt = true, .true_cfg = true, .image = true};
   family.defaults = {
       .steps = 50, .guidance_scale = 3.5f, .strength = 0.6, .mask_strength = 0.6, .sequence_length = 512};

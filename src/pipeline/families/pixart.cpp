@@ -40,7 +40,7 @@ Family pixart_alpha() {
   family.parts = {
       {Part::Kind::text_encoder, "text_encoder", {"T5EncoderModel"}, "tokenizer", true, Part::Text::behind},
       {Part::Kind::denoiser, "transformer", {"PixArtTransformer2DModel", "Transformer2DModel"}},
-      {Part::Kind::autoencoder, "vae", {"AutoencoderKL"}}};
+      {Part::Kind::autoencoder, "vae", {"AutoencoderKL", "AutoencoderTiny"}}};
   family.tasks = {.prompt = true};
   family.defaults = {.steps = 20, .guidance_scale = 4.5f, .sequence_length = 120};
   family.clean = lowered;

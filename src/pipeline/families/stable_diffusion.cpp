@@ -31,7 +31,7 @@ Family stable_diffusion() {
        {"CLIPTextModel", "CLIPTextModelWithProjection"},
        "tokenizer"},
       {Part::Kind::denoiser, "unet", {"UNet2DConditionModel"}},
-      {Part::Kind::autoencoder, "vae", {"AutoencoderKL"}},
+      {Part::Kind::autoencoder, "vae", {"AutoencoderKL", "AutoencoderTiny"}},
   };
   family.tasks = {.prompt = true, .image = true};
   family.condition = clip_condition;

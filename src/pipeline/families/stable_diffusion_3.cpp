@@ -68,7 +68,7 @@ Family stable_diffusion_3() {
                    false,
                    Part::Text::behind},
                   {Part::Kind::denoiser, "transformer", {"SD3Transformer2DModel"}},
-                  {Part::Kind::autoencoder, "vae", {"AutoencoderKL"}}};
+                  {Part::Kind::autoencoder, "vae", {"AutoencoderKL", "AutoencoderTiny"}}};
   family.tasks = {.prompt = true, .image = true, .inpaints_unshifted = true};
   family.defaults = {
       .steps = 28, .guidance_scale = 7.0f, .strength = 0.6, .mask_strength = 0.6, .sequence_length = 256};

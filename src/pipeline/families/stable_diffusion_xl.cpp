@@ -76,7 +76,7 @@ Family stable_diffusion_xl() {
   family.parts = {{Part::Kind::text_encoder, "text_encoder", clip, "tokenizer", false},
                   {Part::Kind::text_encoder, "text_encoder_2", clip, "tokenizer_2"},
                   {Part::Kind::denoiser, "unet", {"UNet2DConditionModel"}},
-                  {Part::Kind::autoencoder, "vae", {"AutoencoderKL"}}};
+                  {Part::Kind::autoencoder, "vae", {"AutoencoderKL", "AutoencoderTiny"}}};
   family.tasks = {.prompt = true, .image = true};
   family.defaults = {.guidance_scale = 5.0f, .strength = 0.3, .mask_strength = 0.9999};
   family.condition = sdxl_condition;
