@@ -69,7 +69,7 @@ daguerre::Opened<daguerre::Denoiser> open_disc_model(const daguerre::ComponentSo
                                     .classes = static_cast<int>(colours.size()),
                                     .null_class = static_cast<std::int32_t>(colours.size()),
                                     .config = source.config_path()};
-  return {info, [info] { return std::make_shared<const DiscDenoiser>(info); }};
+  return {info, [info](const daguerre::LoadContext&) { return std::make_shared<const DiscDenoiser>(info); }};
 }
 
 /// Classifier-free guidance in the second half of the run only.

@@ -86,6 +86,7 @@ std::shared_ptr<ops::Profile> run(const Order& order, const Interrupt& interrupt
 
   report.engine = pipeline.info().engine;
   report.precision = short_name(pipeline.info().precision);
+  report.weights = kept_weights(pipeline.info());
   report.threads = pipeline.info().threads;
   report.height = made.images.front().height();
   report.width = made.images.front().width();
@@ -101,8 +102,7 @@ void carry_out(BenchRequest request) {
   const Interrupt interrupt;
   auto& order = request.order;
   Progress progress(order.quiet);
-  order.load.precision = precision_called(order.precision);
-  order.load.weights = weight_storage_called(order.weights);
+  settle_machine(order);
   if (!request.json.empty()) check_writable("--json", request.json);
 
   BenchReport report;

@@ -138,7 +138,7 @@ std::string to_text(const BenchReport& report, bool with_profile) {
   text += printable(report.processor) + ", " + std::to_string(report.threads) +
           (report.threads == 1 ? " thread, " : " threads, ") + report.instruction_set +
           (report.native_bfloat16 ? " with bf16" : "") + ", " + report.engine + " " + report.engine_version +
-          ", " + report.precision + "\n\n";
+          ", " + report.precision + "\n" + report.weights + "\n\n";
   std::vector<std::vector<std::string>> rows{{"seconds", "median", "min", "max"}};
   for (const auto& timing : timings(report)) {
     if (timing.seconds.empty()) continue;

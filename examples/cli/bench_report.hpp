@@ -33,7 +33,7 @@ struct BenchProfile {
 /// What `bench` measured. Durations are in seconds, one number for each time it was measured; empty where the
 /// model has no such part.
 struct BenchReport {
-  std::string model, processor, instruction_set, engine, engine_version, precision, version;
+  std::string model, processor, instruction_set, engine, engine_version, precision, weights, version;
   bool native_bfloat16 = false;
   int threads = 0, runs = 0, steps = 0;
   std::int64_t width = 0, height = 0;

@@ -25,6 +25,7 @@
 #include "interrupt.hpp"
 #include "numbers.hpp"
 #include "progress.hpp"
+#include "text.hpp"
 
 namespace daguerre::cli {
 namespace {
@@ -61,6 +62,7 @@ void introduce(const Order& order, const Pipeline& pipeline, Progress& progress)
                 std::string(short_name(pipeline.info().precision)) + ", " +
                 std::to_string(pipeline.info().threads) +
                 (pipeline.info().threads == 1 ? " thread" : " threads"));
+  progress.note(kept_weights(pipeline.info()));
   if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
 }
 
@@ -77,6 +79,23 @@ CLI::Validator png_name() {
 }
 
 }  // namespace
+
+void settle_machine(Order& order) {
+  order.load.precision = precision_called(order.precision);
+  order.load.weights = weight_storage_called(order.weights);
+  order.load.residency = residency_called(order.residency);
+  order.load.memory_limit = static_cast<std::uint64_t>(order.memory_limit.value_or(0.0) * 1e9);
+}
+
+std::string kept_weights(const PipelineInfo& info) {
+  std::string text;
+  for (const auto& part : info.parts) {
+    text += (text.empty() ? "weights: " : "; ") + part.name + " " + byte_count(part.weight_bytes) + " " +
+            std::string(short_name(part.weights));
+    if (part.residency == Residency::when_needed) text += ", when needed";
+  }
+  return text;
+}
 
 Pipeline load(const Order& order, const Interrupt& interrupt) {
   return load(order, order.model, interrupt);
@@ -247,10 +266,24 @@ void add_machine_options(CLI::App& app, Order& order) {
       ->group(groups::machine);
   app.add_option(
          "--weights", order.weights,
-         "packed: laid out once, fastest; mapped: left in the file and unpacked at each use, least memory")
+         "packed: laid out once, fastest; mapped: left in the file and unpacked at each use, least memory; "
+         "auto packs what fits --memory-limit, the denoiser first")
       ->check(CLI::IsMember({"auto", "packed", "mapped"}))
       ->type_name("NAME")
       ->capture_default_str()
+      ->group(groups::machine);
+  app.add_option(
+         "--residency", order.residency,
+         "Of text encoders and autoencoder. kept: loaded once; when-needed: for each picture's stage, and "
+         "dropped behind it; auto keeps what fits --memory-limit")
+      ->check(CLI::IsMember({"auto", "kept", "when-needed"}))
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(groups::machine);
+  add_number(app, "--memory-limit", order.memory_limit, {.least = 0.001, .most = 1e6},
+             "What the weights may take at once, in GB (1e9 bytes); by default what is free, less a quarter "
+             "or 4 GB")
+      ->type_name("GB")
       ->group(groups::machine);
   app.add_option("--engine", order.load.engine, "What does the heavy arithmetic")
       ->check(CLI::IsMember(engines))
@@ -291,8 +324,7 @@ void add_other_outputs(CLI::App& app, Order& order) {
 void carry_out(Order order) {
   const Interrupt interrupt;
   Progress progress(order.quiet);
-  order.load.precision = precision_called(order.precision);
-  order.load.weights = weight_storage_called(order.weights);
+  settle_machine(order);
   order.load.log = progress.warnings();
   read_inputs(order);
   check_outputs(order);

@@ -27,7 +27,8 @@ struct Order {
   std::string tokenizer, configs, variant;
   LoadOptions load;
   Request request;
-  std::string precision = "auto", weights = "auto";
+  std::string precision = "auto", weights = "auto", residency = "auto";
+  std::optional<double> memory_limit;  ///< in GB
   std::optional<int> count;
   std::optional<std::uint64_t> seed;
   std::vector<std::string> classes;  ///< ids or names
@@ -65,6 +66,10 @@ CLI::Validator file_name();
 
 /// The id that `text` is, or that the class of that name has. Throws ArgumentError.
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
+/// Puts what the options of the machine say into `order.load`.
+void settle_machine(Order& order);
+/// "weights: text_encoder 246 MB packed, when needed; unet 1.7 GB mapped"
+std::string kept_weights(const PipelineInfo& info);
 /// Loads the order's model, which is one or lies in parts; an interrupt stops it (Cancelled).
 Pipeline load(const Order& order, const Interrupt& interrupt);
 /// Another model as that order asks for.

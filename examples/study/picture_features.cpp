@@ -26,9 +26,10 @@ double squared_distance(std::span<const float> a, std::span<const float> b) {
 PictureFeatures::PictureFeatures(const std::filesystem::path& folder, int threads) {
   context_.engine = ops::make_engine();
   context_.threads = threads > 0 ? threads : available_threads();
+  const LoadContext load{.compute = context_};
   autoencoder_ = ComponentRegistry::standard()
-                     .open_autoencoder(ModelSource::open_folder(folder).part("vae"), {.compute = context_})
-                     .load();
+                     .open_autoencoder(ModelSource::open_folder(folder).part("vae"), load)
+                     .load(load);
 }
 
 Tensor<float> PictureFeatures::of(std::span<const Image> pictures) const {

@@ -5,11 +5,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 #include <thread>
 
+#include "core/control_groups.hpp"
 #include "daguerre/core/processors.hpp"
 
 #if __has_include(<sched.h>)
@@ -20,24 +19,6 @@ namespace daguerre {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string text_of(const fs::path& file) {
-  std::ifstream stream(file);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
-std::optional<double> number_in(std::string_view text) {
-  const auto first = text.find_first_not_of(' ');
-  if (first == std::string_view::npos) return std::nullopt;
-  text.remove_prefix(first);
-  // Digits only: from_chars for double came late to some standard libraries.
-  long long value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end == text.data()) return std::nullopt;
-  return static_cast<double>(value);
-}
 
 std::optional<double> share(std::optional<double> quota, std::optional<double> period) {
   if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;
@@ -59,27 +40,6 @@ std::optional<double> quota_v1(const fs::path& group) {
                number_in(text_of(group / "cpu.cfs_period_us")));
 }
 
-/// The least of what `quota` says of `group`, a path below `mount`, and of all groups above it.
-template <class Quota>
-std::optional<double> least_quota(const fs::path& mount, const std::string& group, const Quota& quota) {
-  std::optional<double> least;
-  fs::path path = fs::path(group).lexically_normal().relative_path();
-  for (;;) {
-    if (const auto found = quota(mount / path)) least = least ? std::min(*least, *found) : found;
-    if (path.empty()) return least;
-    path = path.parent_path();
-  }
-}
-
-bool lists_cpu(std::string_view controllers) {
-  while (!controllers.empty()) {
-    const auto comma = std::min(controllers.find(','), controllers.size());
-    if (controllers.substr(0, comma) == "cpu") return true;
-    controllers.remove_prefix(std::min(comma + 1, controllers.size()));
-  }
-  return false;
-}
-
 int affinity_processors() noexcept {
 #if defined(CPU_COUNT) && defined(__linux__)
   // Machines with more processors than cpu_set_t holds refuse it: larger sets are tried.
@@ -99,25 +59,7 @@ int affinity_processors() noexcept {
 }  // namespace
 
 std::optional<int> quota_processors(const std::string& membership, const fs::path& mount) {
-  std::optional<double> least;
-  const auto take = [&](std::optional<double> found) {
-    if (found) least = least ? std::min(*least, *found) : found;
-  };
-  std::istringstream lines(membership);
-  for (std::string line; std::getline(lines, line);) {  // "hierarchy:controllers:path"
-    const auto first = line.find(':');
-    const auto second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1),
-                      group = line.substr(second + 1);
-    if (controllers.empty()) {
-      take(least_quota(mount, group, quota_v2));
-      take(least_quota(mount / "unified", group, quota_v2));  // beside hierarchies of v1
-    } else if (lists_cpu(controllers)) {
-      take(least_quota(mount / controllers, group, quota_v1));
-      take(least_quota(mount / "cpu", group, quota_v1));
-    }
-  }
+  const auto least = least_group_limit(membership, mount, "cpu", quota_v2, quota_v1);
   if (!least) return std::nullopt;
   constexpr double many = 1 << 20;
   return static_cast<int>(std::ceil(std::clamp(*least, 1.0, many)));
@@ -138,7 +80,7 @@ int available_threads() noexcept {
       return std::min(*requested, requested_threads(std::getenv("OMP_THREAD_LIMIT")).value_or(*requested));
     const int processors = affinity_processors();
     return std::min(processors,
-                    quota_processors(text_of("/proc/self/cgroup"), "/sys/fs/cgroup").value_or(processors));
+                    quota_processors(text_of(group_membership), group_mount).value_or(processors));
   } catch (...) {  // no memory for a few paths
     return affinity_processors();
   }

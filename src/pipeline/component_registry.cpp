@@ -17,7 +17,9 @@ auto opened(const std::map<std::string, Open, std::less<>>& openers, const Compo
   if (found != openers.end()) {
     const auto file = source.config_file();
     auto result = naming(file, [&] { return found->second(source, arguments...); });
-    result.load = [file, load = std::move(result.load)] { return naming(file, load); };
+    result.load = [file, load = std::move(result.load)](const LoadContext& context) {
+      return naming(file, [&] { return load(context); });
+    };
     return result;
   }
   std::string known;

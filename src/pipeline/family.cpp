@@ -37,6 +37,12 @@ Index joined_channels(Joins joins, const LatentFormat& format) {
   return 0;
 }
 
+std::vector<Lease> Components::lease_text_encoders() const {
+  std::vector<Lease> leases;
+  for (const auto& [name, encoder] : text_encoders) leases.push_back(encoder->lease());
+  return leases;
+}
+
 const Part* Family::part(Part::Kind kind) const noexcept {
   const auto found =
       std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.kind == kind; });

@@ -2,15 +2,15 @@
 
 #include <algorithm>
 
+#include "pipeline/memory_plan.hpp"
+
 namespace daguerre {
 namespace {
 
 /// What the weights that were asked for take in memory, or in the file where they are left there.
 std::uint64_t bytes_taken(const weights::StateDict& state, const LoadContext& context) {
-  const bool mapped = context.compute.placement == ops::WeightPlacement::mapped;
-  const std::uint64_t width = context.precision == Precision::float32 ? sizeof(float)
-                              : context.precision == Precision::int8  ? 1
-                                                                      : sizeof(bfloat16);
+  const bool mapped = context.keeping.placement == ops::WeightPlacement::mapped;
+  const std::uint64_t width = packed_size(context.precision);
   const auto unused = state.unused();  // sorted
   std::uint64_t total = 0;
   for (const auto& name : state.names()) {
@@ -32,10 +32,15 @@ void report_leftovers(const Config& config, const LoadContext& context) {
 }
 
 void report(const weights::StateDict& state, const LoadContext& context) {
-  if (context.on_weights) context.on_weights(state.source(), bytes_taken(state, context));
+  if (!context.on_weights && !context.log) return;
+  const auto bytes = bytes_taken(state, context);
+  if (context.on_weights) context.on_weights(state.source(), bytes);
   if (!context.log) return;
+  const bool mapped = context.keeping.placement == ops::WeightPlacement::mapped;
   const std::string tensors = std::to_string(state.names().size()) + " tensors";
-  context.log(LogLevel::info, "[weights] " + state.source() + ": " + tensors);
+  context.log(LogLevel::info, "[weights] " + state.source() + ": " + tensors + ", " + megabytes(bytes) +
+                                  (mapped ? " mapped" : " packed") +
+                                  (context.keeping.when_needed ? ", loaded when needed" : ""));
   std::string names;
   int count = 0;
   for (const auto& name : state.unused()) {
@@ -52,6 +57,16 @@ Precision resolved(Precision precision, const ops::Engine& engine) {
   if (precision != Precision::automatic) return precision;
   // The native engine widens bfloat16 to multiply it: nothing is gained there.
   return ops::has_native_bfloat16() && engine.name() == "onednn" ? Precision::bfloat16 : Precision::float32;
+}
+
+Precision precision_of(const LoadContext& context, Role role) {
+  if (context.precision != Precision::int8 || role == Role::denoiser) return context.precision;
+  return resolved(Precision::automatic, *context.compute.engine);
+}
+
+std::uint64_t packed_size(Precision precision) {
+  if (precision == Precision::int8) return 1;
+  return precision == Precision::float32 ? sizeof(float) : sizeof(bfloat16);
 }
 
 }  // namespace daguerre

@@ -1,14 +1,19 @@
 #include "daguerre/pipeline/model.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include <nlohmann/json.hpp>
 
+#include "core/attempt.hpp"
+#include "daguerre/core/memory.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
 #include "pipeline/latents.hpp"
+#include "pipeline/memory_plan.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/on_demand.hpp"
 #include "pipeline/prepare.hpp"
 
 namespace daguerre {
@@ -42,6 +47,39 @@ Config overridden(const Config& config, const std::string& overrides) {
   return config.with(changes.dump());
 }
 
+/// A part that was opened, and its number among the model's.
+template <class Component>
+struct Found {
+  std::size_t place;
+  Opened<Component> opened;
+};
+
+/// A part's size; nothing where there are no weights: a host's part may have none, and loading tells of the
+/// others.
+PartSize size_of_part(Part::Kind kind, const ComponentSource& source, const LoadContext& context) {
+  const auto role = kind == Part::Kind::denoiser ? Role::denoiser : Role::other;
+  try {
+    const auto weights = source.weights(
+        {.allow_trailing_bytes = context.allow_trailing_bytes, .threads = context.compute.threads});
+    return size_of(kind, weights, precision_of(context, role));
+  } catch (const FileError&) {
+    return {.kind = kind};
+  }
+}
+
+/// The part, or one that is loaded when it is needed, whose weights have been checked.
+template <class Component>
+std::shared_ptr<const Component> loaded(const Opened<Component>& opened, const LoadContext& context) {
+  if constexpr (!std::is_same_v<Component, Denoiser>)
+    if (context.keeping.when_needed) {
+      auto check = context;
+      check.compute.placement = ops::WeightPlacement::mapped;  // looks at names and shapes, packs nothing
+      (void)opened.load(check);
+      return on_demand(opened, context);
+    }
+  return opened.load(context);
+}
+
 }  // namespace
 
 Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline) {
@@ -64,48 +102,58 @@ Model::Model(Family family, Components components)
 
 Model Model::load(const Family& family, const ModelSource& source, const ComponentRegistry& registry,
                   const LoadContext& context) {
-  std::vector<std::pair<std::string, Opened<TextEncoder>>> text_encoders;
-  std::optional<Opened<Denoiser>> denoiser;
-  std::optional<Opened<Autoencoder>> autoencoder;
+  std::vector<const Part*> parts;
+  std::vector<ComponentSource> sources;
+  std::vector<Found<TextEncoder>> text_encoders;
+  std::optional<Found<Denoiser>> denoiser;
+  std::optional<Found<Autoencoder>> autoencoder;
   for (const auto& part : family.parts) {
     if (!part.required && !source.find(part.name)) continue;
-    const auto component = source.part(part.name, part.class_names);
+    const auto place = parts.size();
+    parts.push_back(&part);
+    const auto& component = sources.emplace_back(source.part(part.name, part.class_names));
     switch (part.kind) {
       case Part::Kind::text_encoder:
-        text_encoders.emplace_back(
-            part.name, registry.open_text_encoder(component, source.part(part.tokenizer), context));
+        text_encoders.push_back(
+            {place, registry.open_text_encoder(component, source.part(part.tokenizer), context)});
         break;
       case Part::Kind::denoiser:
-        denoiser = registry.open_denoiser(component, context);
+        denoiser = {place, registry.open_denoiser(component, context)};
         break;
       case Part::Kind::autoencoder:
-        autoencoder = registry.open_autoencoder(component, context);
+        autoencoder = {place, registry.open_autoencoder(component, context)};
         break;
     }
   }
   if (!denoiser) throw ArgumentError(pipeline_name, "the family " + family.name + " names no denoiser");
-  std::map<std::string, TextEncoderInfo, std::less<>> texts;
-  for (const auto& [name, text] : text_encoders) texts.emplace(name, text.info);
-  check_fit(family, texts, denoiser->info, autoencoder ? &autoencoder->info : nullptr);
+  TextEncoderInfos texts;
+  for (const auto& text : text_encoders) texts.emplace(parts[text.place]->name, text.opened.info);
+  check_fit(family, texts, denoiser->opened.info, autoencoder ? &autoencoder->opened.info : nullptr);
+
+  std::vector<PartSize> sizes;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    sizes.push_back(
+        naming(sources[i].config_file(), [&] { return size_of_part(parts[i]->kind, sources[i], context); }));
+  if (autoencoder) sizes[autoencoder->place].droppable = true;
+  for (const auto& text : text_encoders) sizes[text.place].droppable = text.opened.prompts != nullptr;
+  const auto kept = plan_memory(sizes, context.memory, available_memory());
 
   Components components{.text_encoders = {}, .denoiser = {}, .autoencoder = {}, .index = source.index()};
-  const int total = static_cast<int>(text_encoders.size()) + (autoencoder ? 2 : 1);
   int index = 0;
-  const auto begin = [&](const std::string& name) {
+  const auto load = [&](const auto& found) {
     context.compute.check_stop();
-    if (context.on_part) context.on_part(name, index, total);
+    const auto& name = parts[found.place]->name;
+    auto own = context;
+    own.keeping = kept[found.place];
+    own.compute.placement = own.keeping.placement;
+    if (context.on_part) context.on_part(name, index, static_cast<int>(parts.size()), own.keeping);
     ++index;
+    return loaded(found.opened, own);
   };
-  for (auto& [name, text] : text_encoders) {
-    begin(name);
-    components.text_encoders.emplace(name, text.load());
-  }
-  if (autoencoder) {
-    begin(family.part(Part::Kind::autoencoder)->name);
-    components.autoencoder = autoencoder->load();
-  }
-  begin(family.part(Part::Kind::denoiser)->name);
-  components.denoiser = denoiser->load();
+  for (const auto& text : text_encoders)
+    components.text_encoders.emplace(parts[text.place]->name, load(text));
+  if (autoencoder) components.autoencoder = load(*autoencoder);
+  components.denoiser = load(*denoiser);
   return Model(family, std::move(components));
 }
 
@@ -144,6 +192,7 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
   auto task = given;
   task.sequence_length = sequence_length(given);
   for (auto& prompt : task.prompts) prompt = family_.cleaned(std::move(prompt));
+  const auto leases = components_.lease_text_encoders();
   std::vector<Conditions> result;
   for (std::size_t i = 0; i < task.prompts.size(); ++i) {
     const auto& prompt = task.prompts[i];
@@ -170,7 +219,10 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
   if (conditions.size() != task.prompts.size())
     throw ArgumentError(pipeline_name, std::to_string(conditions.size()) + " conditions for " +
                                            std::to_string(task.prompts.size()) + " pictures");
-  const auto start = prepare(context, task, family_, components_, noise);
+  const auto start = [&] {
+    const auto lease = components_.autoencoder->lease();
+    return prepare(context, task, family_, components_, noise);
+  }();
   const auto how = guider(task);
   std::vector<std::unique_ptr<GuiderRun>> guided;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
@@ -216,6 +268,7 @@ Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& la
   if (part == nullptr) return latents;  // they are the pictures
   const ops::Profile::Span span(context, ops::Stage::decoder);
   const auto& autoencoder = *components_.autoencoder;
+  const auto lease = autoencoder.lease();
   auto decoded = image_by_image(format_of(task).from_model(latents), [&](const Tensor<float>& x, Index) {
     return autoencoder.decode(context, x);
   });

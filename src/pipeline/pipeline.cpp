@@ -37,25 +37,6 @@ std::string size_text(const Task& task) {
   return std::to_string(task.width) + "x" + std::to_string(task.height);
 }
 
-/// What the weights take when they are packed.
-std::uint64_t packed_bytes(const ModelSource& source, const Family& family, Precision precision) {
-  std::uint64_t elements = 0;
-  for (const auto& part : family.parts) {
-    if (!source.find(part.name)) continue;
-    const auto state = source.part(part.name).weights({.allow_trailing_bytes = true});
-    for (const auto& name : state.names()) elements += static_cast<std::uint64_t>(state.shape(name).size());
-  }
-  return elements * (precision == Precision::float32 ? sizeof(float) : sizeof(bfloat16));
-}
-
-WeightStorage storage_of(const LoadOptions& options, const ModelSource& source, const Family& family,
-                         Precision precision) {
-  if (options.weights != WeightStorage::automatic) return options.weights;
-  const bool fits =
-      options.memory_limit == 0 || packed_bytes(source, family, precision) <= options.memory_limit;
-  return fits ? WeightStorage::packed : WeightStorage::mapped;
-}
-
 /// What the model says of itself.
 void describe(const Model& model, PipelineInfo& info) {
   const auto& family = model.family();
@@ -139,22 +120,23 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
   info.samplers = registry.names_for(scheduler);
   info.engine = engine->name();
   info.precision = resolved(options.precision, *engine);
-  info.weights = storage_of(options, source, family, info.precision);
   info.threads = threads.count();
-  const bool mapped = info.weights == WeightStorage::mapped;
   const LoadContext context{
-      .compute = {.engine = engine,
-                  .threads = threads,
-                  .pool = {},
-                  .stop = options.stop,
-                  .profile = {},
-                  .placement = mapped ? ops::WeightPlacement::mapped : ops::WeightPlacement::packed},
+      .compute = {.engine = engine, .threads = threads, .pool = {}, .stop = options.stop, .profile = {}},
       .precision = info.precision,
       .allow_trailing_bytes = options.allow_trailing_bytes,
+      .memory = {.weights = options.weights, .residency = options.residency, .limit = options.memory_limit},
       .log = options.log,
       .on_part =
-          [&](std::string_view part, int index, int total) {
-            info.parts.push_back({std::string(part), source.part(part).class_name, {}, 0});
+          [&](std::string_view part, int index, int total, const Keeping& keeping) {
+            const bool mapped = keeping.placement == ops::WeightPlacement::mapped;
+            info.weights = mapped ? WeightStorage::mapped : WeightStorage::packed;  // the denoiser is last
+            info.parts.push_back(
+                {.name = std::string(part),
+                 .class_name = source.part(part).class_name,
+                 .source = {},
+                 .weights = info.weights,
+                 .residency = keeping.when_needed ? Residency::when_needed : Residency::kept});
             if (options.on_part) options.on_part(part, index, total);
           },
       .on_weights =
@@ -167,8 +149,7 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
   context.tell(LogLevel::info,
                "[pipeline] " + source.index().source() + ": " + info.class_name + ", engine " + info.engine +
                    " " + engine->version() + ", " + std::string(ops::instruction_set()) + ", precision " +
-                   std::string(short_name(info.precision)) + (mapped ? ", weights mapped" : "") +
-                   ", threads " + std::to_string(info.threads));
+                   std::string(short_name(info.precision)) + ", threads " + std::to_string(info.threads));
   if (source.find("safety_checker"))
     context.tell(LogLevel::info, "[pipeline] the model's safety_checker is not run");
   const auto labels = source.index().json("id2label");
@@ -261,6 +242,7 @@ Result Pipeline::generate(const Request& request) const {
     auto latents =
         model.denoise(context, task, std::move(conditions), noise, request.on_step ? report : StepObserver());
     std::vector<Tensor<float>> decoded;
+    const auto lease = model.components().autoencoder->lease();
     for (Index n = 0; n < latents.dim(0); ++n) {
       auto picture = model.decode(context, latents.slice(n, n + 1), task);
       result.images.push_back(to_image(picture));

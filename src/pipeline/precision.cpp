@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> names{"auto", "f32", "bf16", "int8"};
 constexpr std::array<std::string_view, 3> storages{"auto", "packed", "mapped"};
+constexpr std::array<std::string_view, 3> residencies{"auto", "kept", "when-needed"};
 
 /// The place of `name` among `known`.
 std::size_t index_of(std::string_view name, std::span<const std::string_view> known, const char* what) {
@@ -33,8 +34,20 @@ Precision precision_called(std::string_view short_name) {
   return static_cast<Precision>(index_of(short_name, names, "precision"));
 }
 
-WeightStorage weight_storage_called(std::string_view name) {
-  return static_cast<WeightStorage>(index_of(name, storages, "weights"));
+std::string_view short_name(WeightStorage weights) noexcept {
+  return storages[static_cast<std::size_t>(weights)];
+}
+
+WeightStorage weight_storage_called(std::string_view short_name) {
+  return static_cast<WeightStorage>(index_of(short_name, storages, "weights"));
+}
+
+std::string_view short_name(Residency residency) noexcept {
+  return residencies[static_cast<std::size_t>(residency)];
+}
+
+Residency residency_called(std::string_view short_name) {
+  return static_cast<Residency>(index_of(short_name, residencies, "residency"));
 }
 
 }  // namespace daguerre

@@ -66,6 +66,10 @@ section_txt2img() {
   same e.png f.png
   txt2img 0 --seed 7 --engine native --precision f32 --out g.png
   err_has ': native, f32, 1 thread$'
+  err_has '^weights: text_encoder .* packed; vae .* packed; unet .* packed$'
+  txt2img 0 --seed 7 --weights mapped --residency when-needed --memory-limit 0.5 --out i.png
+  err_has '^weights: text_encoder .* mapped, when needed; vae .* mapped, when needed; unet .* mapped$'
+  same a.png i.png
   txt2img 0 --seed 7 --generator cuda-philox --out h.png
   differ a.png h.png
 }
@@ -311,6 +315,7 @@ section_bench() {
   bench 0 --model "$sd1" --width 24 --height 16 --engine native --precision f32 --guidance 1
   out_has ', 1 thread, '
   out_has ', f32'
+  out_has 'weights: text_encoder'
   ! grep -q conv2d out || fail "the profile is printed on demand only"
   bench 0 --model "$models/dit" --json dit.json
   run 0 json_has dit.json /seconds/step/median /seconds/decoder/median
@@ -397,6 +402,10 @@ section_wrong_use() {
   one_error '--engine.*steam'
   txt2img 2 --out a.png --precision f8
   one_error '--precision'
+  txt2img 2 --out a.png --residency never
+  one_error '--residency'
+  txt2img 2 --out a.png --memory-limit 0
+  one_error '--memory-limit'
   txt2img 2 --out a.png --generator dice
   one_error '--generator'
   txt2img 2 --out a.png --guidance much

@@ -32,10 +32,12 @@ ComponentSource tokenizer(const std::string& name = "t5_unigram_identity",
   return part;
 }
 
-Opened<TextEncoder> open(const ComponentSource& network, const ComponentSource& tokenizer,
-                         Precision precision = Precision::float32) {
-  return ComponentRegistry::standard().open_text_encoder(
-      network, tokenizer, {.compute = test::context_for("native"), .precision = precision});
+LoadContext load_context(Precision precision = Precision::float32) {
+  return {.compute = test::context_for("native"), .precision = precision};
+}
+
+Opened<TextEncoder> open(const ComponentSource& network, const ComponentSource& tokenizer) {
+  return ComponentRegistry::standard().open_text_encoder(network, tokenizer, load_context());
 }
 
 }  // namespace
@@ -45,7 +47,7 @@ TEST_CASE("a T5 encoder is a text encoder", "[pipeline][t5]") {
   CHECK(opened.info.width == 32);
   CHECK(opened.info.width_key.starts_with("d_model in "));
   CHECK(opened.info.most_tokens == 511);
-  const auto encoder = opened.load();
+  const auto encoder = opened.load(load_context());
   const auto context = test::context_for("native");
   const std::string prompt = "a small cat, by night";
   const auto words = text::T5Tokenizer::load(golden("text/t5_unigram_identity"));
@@ -68,12 +70,13 @@ TEST_CASE("a T5 encoder is a text encoder", "[pipeline][t5]") {
   CHECK(encoder->encode(context, "a", {}).states.shape() == Shape{1, 512, 32});
   CHECK(encoder->lost(prompt).empty());
   CHECK(encoder->lost(prompt, 5) == words.window(prompt, 5).lost);
+  CHECK(opened.prompts->lost(prompt, 5) == words.window(prompt, 5).lost);
   CHECK_FALSE(encoder->lost(prompt, 5).empty());
   encoder->check(prompt, "prompt");
   expect_error<ArgumentError>([&] { encoder->encode(context, prompt, {.skip = 1}); }, {"text_encoder_2"});
   expect_error<ArgumentError>([&] { encoder->encode(context, prompt, {.max_sequence_length = -1}); }, {"-1"});
 
-  const auto rounded = open(network(), tokenizer(), Precision::bfloat16).load();
+  const auto rounded = opened.load(load_context(Precision::bfloat16));
   CHECK(test::difference(rounded->encode(context, prompt, {.max_sequence_length = 24}).states,
                          encoder->encode(context, prompt, {.max_sequence_length = 24}).states)
             .rel_l2 < 2e-2);
@@ -83,7 +86,7 @@ TEST_CASE("UMT5 is a text encoder, too", "[pipeline][t5]") {
   auto words = tokenizer();
   words.given_tokenizer = text::T5Tokenizer::load(words.folder);
   words.folder.clear();
-  const auto encoder = open(network("umt5", "UMT5EncoderModel"), words).load();
+  const auto encoder = open(network("umt5", "UMT5EncoderModel"), words).load(load_context());
   CHECK(encoder->encode(test::context_for("native"), "a cat", {.max_sequence_length = 8}).states.shape() ==
         Shape{1, 8, 24});
 }
@@ -94,9 +97,10 @@ TEST_CASE("a tokenizer that a T5 encoder does not take is refused", "[pipeline][
   auto words = tokenizer();
   words.given_tokenizer = text::ClipTokenizer::load(golden("text/tiny_clip_tokenizer"));
   expect_error<ConfigError>([&] { open(network(), words); }, {"tokenizer_2", "another kind"});
-  // 560 pieces for 300 rows: prompts are refused where one of them is met.
-  const auto encoder = open(network(), tokenizer("t5_unigram_byte_fallback")).load();
-  encoder->check("", "prompt");
-  expect_error<ArgumentError>([&] { encoder->check("literal", "negative prompt"); },
+  // 560 pieces for 300 rows: prompts are refused where one of them is met; the network is not asked.
+  const auto prompts = open(network(), tokenizer("t5_unigram_byte_fallback")).prompts;
+  REQUIRE(prompts != nullptr);
+  prompts->check("", "prompt");
+  expect_error<ArgumentError>([&] { prompts->check("literal", "negative prompt"); },
                               {"negative prompt", "number ", "560 tokens", "300 rows"});
 }

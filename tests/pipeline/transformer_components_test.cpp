@@ -30,10 +30,10 @@ conformance::Recorded recorded(const std::string& name) {
 
 struct Parts {
   ops::Context context = test::context_for("native");
+  LoadContext load{.compute = context, .precision = Precision::float32};
   Opened<Denoiser> opened;
   explicit Parts(const ComponentSource& source)
-      : opened(ComponentRegistry::standard().open_denoiser(
-            source, LoadContext{.compute = context, .precision = Precision::float32})) {}
+      : opened(ComponentRegistry::standard().open_denoiser(source, load)) {}
 };
 
 }  // namespace
@@ -56,7 +56,7 @@ TEST_CASE("a FLUX denoiser packs latents and reads time and guidance as the pipe
   conditioning.pooled = run.tensor("in.pooled_projections");
   conditioning.extras.emplace("guidance", run.tensor("in.guidance"));
   const float timestep = run.tensor("in.timestep").data()[0] * 1000.0f;
-  const auto denoiser = parts.opened.load();
+  const auto denoiser = parts.opened.load(parts.load);
   const auto x = unpacked(run.tensor("in.hidden_states"));
   const auto made = (*denoiser)(parts.context, x, timestep, conditioning);
   CHECK(test::difference(made, unpacked(run.tensor("out.sample"))).rel_l2 < conformance::bounds::network);
@@ -83,8 +83,8 @@ TEST_CASE("a denoiser of SD3 reads prompt and vector", "[pipeline][sd3]") {
   Conditioning conditioning;
   conditioning.context = run.tensor("in.encoder_hidden_states");
   conditioning.pooled = run.tensor("in.pooled_projections");
-  const auto made = (*parts.opened.load())(parts.context, run.tensor("in.hidden_states"),
-                                           run.tensor("in.timestep").data()[0], conditioning);
+  const auto made = (*parts.opened.load(parts.load))(parts.context, run.tensor("in.hidden_states"),
+                                                     run.tensor("in.timestep").data()[0], conditioning);
   CHECK(test::difference(made, run.tensor("out.sample")).rel_l2 < conformance::bounds::network);
 }
 
@@ -103,8 +103,8 @@ TEST_CASE("a denoiser of PixArt reads sizes and drops the variance, also under i
   conditioning.context = run.tensor("in.encoder_hidden_states");
   conditioning.extras.emplace("resolution", run.tensor("in.added.resolution"));
   conditioning.extras.emplace("aspect_ratio", run.tensor("in.added.aspect_ratio"));
-  const auto made = (*parts.opened.load())(parts.context, run.tensor("in.hidden_states"),
-                                           run.tensor("in.timestep").data()[0], conditioning);
+  const auto made = (*parts.opened.load(parts.load))(parts.context, run.tensor("in.hidden_states"),
+                                                     run.tensor("in.timestep").data()[0], conditioning);
   const auto expected = ops::narrow(parts.context, run.tensor("out.sample"), -1, 0, 4);
   CHECK(test::difference(made, expected).rel_l2 < conformance::bounds::network);
 }

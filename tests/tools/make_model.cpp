@@ -70,7 +70,8 @@ LoadContext asking() {
                       .pool = {},
                       .stop = {},
                       .profile = {},
-                      .placement = ops::WeightPlacement::mapped}};
+                      .placement = {}},
+          .memory = {.weights = WeightStorage::mapped, .residency = Residency::kept}};
 }
 
 void write_weights(const ComponentSource& part, const fs::path& out, DType type) {

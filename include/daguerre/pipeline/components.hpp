@@ -15,12 +15,21 @@
 /// with a context of its own.
 namespace daguerre {
 
+struct LoadContext;
+
+/// Reads a part's weights, as often as it is called; everything else was read when the part was opened.
+template <class Component>
+using LoadPart = std::function<std::shared_ptr<const Component>(const LoadContext& context)>;
+
 /// A part that is known by its configuration, and read when it is asked for.
 template <class Component>
 struct Opened {
   typename Component::Info info;
-  std::function<std::shared_ptr<const Component>()> load;
+  LoadPart<Component> load;
 };
+
+/// Keeps what a part loads when it is used, until the last of these goes. Empty for parts that are there.
+using Lease = std::shared_ptr<const void>;
 
 /// How a denoiser's latents relate to pictures and to what the autoencoder gives.
 struct LatentFormat {
@@ -45,8 +54,19 @@ struct TextEncoderInfo {
   bool takes_length = false;  ///< its window is what Options::max_sequence_length says
 };
 
+/// Looks at prompts before a network does: a tokenizer, and what it must know of the network.
+class PromptReader {
+ public:
+  virtual ~PromptReader() = default;
+  /// What of `prompt` does not fit into a window of that length, see TextEncoder::Options; empty when all
+  /// does.
+  virtual std::string lost(std::string_view prompt, Index max_sequence_length = 0) const = 0;
+  /// Throws ArgumentError for a prompt that cannot be encoded; `what` is "prompt" or the like.
+  virtual void check(std::string_view prompt, const char* what) const = 0;
+};
+
 /// A prompt to numbers: a tokenizer and the network behind it.
-class TextEncoder {
+class TextEncoder : public PromptReader {
  public:
   using Info = TextEncoderInfo;
   struct Options {
@@ -64,15 +84,20 @@ class TextEncoder {
     Tensor<float> mask;    ///< `[1, L]`: 1 for tokens of the prompt and its end, 0 for padding; empty: CLIP's
   };
 
-  virtual ~TextEncoder() = default;
   virtual const TextEncoderInfo& info() const noexcept = 0;
   /// Throws ArgumentError for more layers to skip than there are, and for a window that is not possible.
   virtual Output encode(const ops::Context& context, std::string_view prompt,
                         const Options& options) const = 0;
-  /// What of `prompt` does not fit into a window of that length, see Options; empty when all does.
-  virtual std::string lost(std::string_view prompt, Index max_sequence_length = 0) const = 0;
-  /// Throws ArgumentError for a prompt that cannot be encoded; `what` is "prompt" or the like.
-  virtual void check(std::string_view prompt, const char* what) const = 0;
+  virtual Lease lease() const { return {}; }
+};
+
+/// A text encoder's prompts can be looked at before its network is there. `prompts` may be nullptr: the
+/// encoder is then always kept.
+template <>
+struct Opened<TextEncoder> {
+  TextEncoderInfo info;
+  LoadPart<TextEncoder> load;
+  std::shared_ptr<const PromptReader> prompts{};
 };
 
 struct DenoiserInfo {
@@ -121,6 +146,7 @@ class Autoencoder {
   virtual Distribution encode(const ops::Context& context, const Tensor<float>& pictures) const = 0;
   /// Pictures, about [-1, 1], from such latents `[N, h, w, C]`.
   virtual Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const = 0;
+  virtual Lease lease() const { return {}; }
 };
 
 }  // namespace daguerre

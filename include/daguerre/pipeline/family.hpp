@@ -13,7 +13,8 @@
 
 namespace daguerre {
 
-/// The parts of a loaded model. Copies share them.
+/// The parts of a loaded model. Copies share them. Some may be loaded when they are used: what uses them more
+/// than once holds a lease meanwhile.
 struct Components {
   std::map<std::string, std::shared_ptr<const TextEncoder>, std::less<>> text_encoders;
   std::shared_ptr<const Denoiser> denoiser;
@@ -22,6 +23,8 @@ struct Components {
 
   /// The text encoder of that name. Throws ArgumentError where it is not there (any more).
   const TextEncoder& text_encoder(std::string_view name) const;
+  /// One of each text encoder's.
+  std::vector<Lease> lease_text_encoders() const;
 };
 
 /// What may stand in a model folder, and what it is for.

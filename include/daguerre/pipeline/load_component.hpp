@@ -13,15 +13,32 @@
 
 namespace daguerre {
 
+/// What decides how the parts of a model are kept, see LoadOptions.
+struct MemoryOptions {
+  WeightStorage weights = WeightStorage::automatic;
+  Residency residency = Residency::automatic;
+  std::uint64_t limit = 0;  ///< in bytes; 0: what the machine has free
+};
+
+/// How one part is kept.
+struct Keeping {
+  ops::WeightPlacement placement = ops::WeightPlacement::packed;
+  bool when_needed = false;  ///< loaded in each run, and dropped
+};
+
 /// What every part of a model is loaded with.
 struct LoadContext {
-  ops::Context compute;                      ///< packs the weights
+  /// Packs the weights; Model::load sets its placement for each part.
+  ops::Context compute;
   Precision precision = Precision::float32;  ///< not automatic
   bool allow_trailing_bytes = false;
   text::ClipDialect dialect = text::ClipDialect::huggingface;
+  MemoryOptions memory{};
+  Keeping keeping{};  ///< of the part that is loaded; Model::load sets it
   LogSink log{};
-  /// Told of each part before it is loaded: its name, its number from 0, how many there are.
-  std::function<void(std::string_view name, int index, int total)> on_part{};
+  /// Told of each part before it is loaded: its name, its number from 0, how many there are, and how it is
+  /// kept.
+  std::function<void(std::string_view name, int index, int total, const Keeping& keeping)> on_part{};
   /// Told of each part's weights once they are read: where from, and about what they take.
   std::function<void(const std::string& source, std::uint64_t bytes)> on_weights{};
 
@@ -42,17 +59,18 @@ Precision resolved(Precision precision, const ops::Engine& engine);
 /// Which part of a model is loaded: denoisers are the ones that 8 bits are for.
 enum class Role { denoiser, other };
 
+/// What a part of that role multiplies in.
+Precision precision_of(const LoadContext& context, Role role);
+/// What an element takes once it is packed.
+std::uint64_t packed_size(Precision precision);
+
 /// Calls load<T>(context), T being the type that a part of that role multiplies in `context.precision`, with
 /// the engine for it. Throws ArgumentError where that engine cannot do it.
 template <class Load>
 auto with_precision(const LoadContext& context, Role role, const Load& load) {
   auto own = context;
-  if (context.precision == Precision::int8) {
-    if (role == Role::denoiser)
-      own.compute.engine = ops::make_int8_engine(context.compute.engine);
-    else
-      own.precision = resolved(Precision::automatic, *context.compute.engine);
-  }
+  own.precision = precision_of(context, role);
+  if (own.precision == Precision::int8) own.compute.engine = ops::make_int8_engine(context.compute.engine);
   return own.precision == Precision::float32 ? load.template operator()<float>(own)
                                              : load.template operator()<bfloat16>(own);
 }

@@ -33,8 +33,13 @@ struct LoadOptions {
   Precision precision = Precision::automatic;
   std::string engine = "auto";  ///< "onednn", "native", one of `engines`, or the best there is
   WeightStorage weights = WeightStorage::automatic;
-  std::uint64_t memory_limit = 0;  ///< bytes that packed weights may take; 0: no limit
-  int threads = 0;                 ///< for every run of this pipeline; 0: `available_threads()`
+  Residency residency = Residency::automatic;
+  /// Bytes that the weights may take at once, in memory: those that are kept and, of the others, those of one
+  /// stage; files that are mapped do not count. What `weights` and `residency` leave open is decided so that
+  /// it fits. 0: what the machine and the process's control groups have free, less a quarter of it (4 GB at
+  /// most) for everything else.
+  std::uint64_t memory_limit = 0;
+  int threads = 0;  ///< for every run of this pipeline; 0: `available_threads()`
   /// Accept weight files with bytes behind their last tensor; see weights::SafetensorsOptions.
   bool allow_trailing_bytes = false;
   /// Where the tokenizer of a single file lies, which variant of a folder's files is read …; see
@@ -71,7 +76,8 @@ class Pipeline {
   /// beside the index): Stable Diffusion 1.x, 2.x and XL, latent consistency models,
   /// InstructPix2Pix, DiTPipeline, DDPMPipeline, DDIMPipeline and PNDMPipeline.
   /// What diffusers' loaders and pipeline classes correct in a folder's files is corrected. Throws FileError,
-  /// FormatError, ConfigError or WeightError, naming the file and what is wrong with it.
+  /// FormatError, ConfigError or WeightError, naming the file and what is wrong with it; ArgumentError where
+  /// the model does not fit LoadOptions::memory_limit, saying by how much and which options would fit.
   static Pipeline load(const std::filesystem::path& path, const LoadOptions& options = {});
   static Expected<Pipeline> try_load(const std::filesystem::path& path,
                                      const LoadOptions& options = {}) noexcept;

@@ -15,7 +15,10 @@ struct PartInfo {
   std::string name;        ///< "unet"
   std::string class_name;  ///< "UNet2DConditionModel"
   std::string source;      ///< the file or folder that its weights come from; empty where they are not known
-  std::uint64_t weight_bytes = 0;  ///< about what its weights take in memory, or in the file where mapped
+  WeightStorage weights = WeightStorage::packed;  ///< never automatic
+  Residency residency = Residency::kept;          ///< likewise
+  /// About what its weights take, in memory while they are there, or in the file where mapped.
+  std::uint64_t weight_bytes = 0;
 };
 
 /// What a loaded model is and can do, and what was decided when it was loaded.
@@ -39,10 +42,10 @@ struct PipelineInfo {
 
   std::string engine;
   Precision precision = Precision::float32;       ///< never automatic
-  WeightStorage weights = WeightStorage::packed;  ///< likewise
+  WeightStorage weights = WeightStorage::packed;  ///< likewise; the denoiser's
   int threads = 1;
   std::vector<PartInfo> parts;     ///< in the order in which they were read
-  std::uint64_t weight_bytes = 0;  ///< of all parts
+  std::uint64_t weight_bytes = 0;  ///< of all parts together, also of those that are not there at once
 };
 
 }  // namespace daguerre

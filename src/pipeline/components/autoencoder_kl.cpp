@@ -28,7 +28,7 @@ class KlAutoencoder final : public Autoencoder {
 
 }  // namespace
 
-Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context) {
+Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext&) {
   const auto config = models::AutoencoderKlConfig::from(source.config());
   const LatentFormat format{.channels = config.latent_channels,
                             .space_ratio = config.downscale(),
@@ -37,7 +37,7 @@ Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const Loa
                             .mean = config.latents_mean,
                             .std = config.latents_std,
                             .config = source.config_path()};
-  return {format, [=] {
+  return {format, [=](const LoadContext& context) {
             return with_precision(context, Role::other,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
                                     return std::make_shared<const KlAutoencoder<T>>(

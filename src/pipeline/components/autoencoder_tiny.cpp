@@ -26,7 +26,7 @@ class TinyAutoencoder final : public Autoencoder {
 
 }  // namespace
 
-Opened<Autoencoder> open_autoencoder_tiny(const ComponentSource& source, const LoadContext& context) {
+Opened<Autoencoder> open_autoencoder_tiny(const ComponentSource& source, const LoadContext&) {
   const auto config = models::AutoencoderTinyConfig::from(source.config());
   const LatentFormat format{.channels = config.latent_channels,
                             .space_ratio = config.downscale(),
@@ -35,7 +35,7 @@ Opened<Autoencoder> open_autoencoder_tiny(const ComponentSource& source, const L
                             .mean = {},
                             .std = {},
                             .config = source.config_path()};
-  return {format, [=] {
+  return {format, [=](const LoadContext& context) {
             return with_precision(context, Role::other,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
                                     return std::make_shared<const TinyAutoencoder<T>>(

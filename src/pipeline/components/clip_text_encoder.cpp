@@ -13,27 +13,43 @@
 namespace daguerre {
 namespace {
 
+class ClipPrompts final : public PromptReader {
+ public:
+  ClipPrompts(text::ClipTokenizer tokenizer, TokenRows rows)
+      : tokenizer_(std::move(tokenizer)), rows_(std::move(rows)) {}
+
+  const text::ClipTokenizer& tokenizer() const noexcept { return tokenizer_; }
+  std::string lost(std::string_view prompt, Index) const override { return tokenizer_.window(prompt).lost; }
+  void check(std::string_view prompt, const char* what) const override {
+    rows_.check(tokenizer_, prompt, what);
+  }
+
+ private:
+  text::ClipTokenizer tokenizer_;
+  TokenRows rows_;
+};
+
 template <class T>
 class ClipTextEncoder final : public TextEncoder {
  public:
   ClipTextEncoder(TextEncoderInfo info, std::string name, models::ClipText<T> network,
-                  text::ClipTokenizer tokenizer, TokenRows rows)
+                  std::shared_ptr<const ClipPrompts> prompts)
       : info_(std::move(info)),
         name_(std::move(name)),
         network_(std::move(network)),
-        tokenizer_(std::move(tokenizer)),
-        rows_(std::move(rows)) {}
+        prompts_(std::move(prompts)) {}
 
   const TextEncoderInfo& info() const noexcept override { return info_; }
 
   Output encode(const ops::Context& context, std::string_view prompt, const Options& options) const override {
     const ops::Profile::Span span(context, ops::Stage::text_encoder);
-    Tensor<std::int32_t> ids({1, tokenizer_.length()});
-    const auto window = tokenizer_.window(prompt);
+    const auto& tokenizer = prompts_->tokenizer();
+    Tensor<std::int32_t> ids({1, tokenizer.length()});
+    const auto window = tokenizer.window(prompt);
     std::copy(window.ids.begin(), window.ids.end(), ids.data());
     Tensor<float> mask;
     if (network_.config().use_attention_mask) {
-      mask = Tensor<float>::full({1, tokenizer_.length()}, 1.0f);
+      mask = Tensor<float>::full({1, tokenizer.length()}, 1.0f);
       std::fill(mask.span().end() - window.padding, mask.span().end(), 0.0f);
     }
     auto output = network_(context, ids, mask.empty() ? nullptr : &mask);
@@ -54,17 +70,16 @@ class ClipTextEncoder final : public TextEncoder {
     return result;
   }
 
-  std::string lost(std::string_view prompt, Index) const override { return tokenizer_.window(prompt).lost; }
-  void check(std::string_view prompt, const char* what) const override {
-    rows_.check(tokenizer_, prompt, what);
+  std::string lost(std::string_view prompt, Index max_sequence_length) const override {
+    return prompts_->lost(prompt, max_sequence_length);
   }
+  void check(std::string_view prompt, const char* what) const override { prompts_->check(prompt, what); }
 
  private:
   TextEncoderInfo info_;
   std::string name_;
   models::ClipText<T> network_;
-  text::ClipTokenizer tokenizer_;
-  TokenRows rows_;
+  std::shared_ptr<const ClipPrompts> prompts_;
 };
 
 }  // namespace
@@ -85,14 +100,16 @@ Opened<TextEncoder> open_clip_text_encoder(const ComponentSource& network, const
                              .pooled_width = network.class_name == "CLIPTextModelWithProjection"
                                                  ? config.projection_dim
                                                  : config.hidden_size};
-  return {
-      info, [=] {
-        return with_precision(
-            context, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const TextEncoder> {
-              return std::make_shared<const ClipTextEncoder<T>>(
-                  info, network.name, load_component<models::ClipText<T>>(network, config, own), words, rows);
-            });
-      }};
+  const auto prompts = std::make_shared<const ClipPrompts>(words, rows);
+  return {info,
+          [=](const LoadContext& now) {
+            return with_precision(
+                now, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const TextEncoder> {
+                  return std::make_shared<const ClipTextEncoder<T>>(
+                      info, network.name, load_component<models::ClipText<T>>(network, config, own), prompts);
+                });
+          },
+          prompts};
 }
 
 }  // namespace daguerre

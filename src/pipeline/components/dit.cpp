@@ -37,7 +37,7 @@ models::DiTConfig config_of(const ComponentSource& source) {
 
 }  // namespace
 
-Opened<Denoiser> open_dit(const ComponentSource& source, const LoadContext& context) {
+Opened<Denoiser> open_dit(const ComponentSource& source, const LoadContext&) {
   const auto config = config_of(source);
   DenoiserInfo info{.in_channels = config.in_channels,
                     .out_channels = config.out_channels == 2 * config.in_channels ? config.in_channels
@@ -49,7 +49,7 @@ Opened<Denoiser> open_dit(const ComponentSource& source, const LoadContext& cont
                     .guided_channels = config.guided_channels,
                     .config = source.config_path()};
   if (config.has_null_class) info.null_class = config.null_class();
-  return {info, [=] {
+  return {info, [=](const LoadContext& context) {
             return with_precision(context, Role::denoiser,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Denoiser> {
                                     return std::make_shared<const DiTDenoiser<T>>(

@@ -80,7 +80,7 @@ class FluxDenoiser final : public Denoiser {
 
 }  // namespace
 
-Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const LoadContext& context) {
+Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const LoadContext&) {
   const auto config = models::FluxTransformerConfig::from(source.config());
   if (config.in_channels % flux_patch_area != 0 || config.out_channels % flux_patch_area != 0 ||
       config.axes_dims_rope.size() != 3)
@@ -101,7 +101,7 @@ Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const Load
                     .extras = {flux_reference},
                     .config = source.config_path()};
   if (config.guidance_embeds) info.extras.emplace_back(flux_guidance);
-  return {info, [=] {
+  return {info, [=](const LoadContext& context) {
             return with_precision(context, Role::denoiser,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Denoiser> {
                                     return std::make_shared<const FluxDenoiser<T>>(

@@ -40,7 +40,7 @@ class PixArtDenoiser final : public Denoiser {
 
 }  // namespace
 
-Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const LoadContext& context) {
+Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const LoadContext&) {
   const auto config = models::PixArtTransformerConfig::from(source.config());
   DenoiserInfo info{.in_channels = config.in_channels,
                     .out_channels = config.out_channels == 2 * config.in_channels ? config.in_channels
@@ -52,7 +52,7 @@ Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const Lo
                     .context_key = "caption_channels",
                     .config = source.config_path()};
   if (config.use_additional_conditions) info.extras = {pixart_resolution, pixart_aspect_ratio};
-  return {info, [=] {
+  return {info, [=](const LoadContext& context) {
             return with_precision(context, Role::denoiser,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Denoiser> {
                                     return std::make_shared<const PixArtDenoiser<T>>(

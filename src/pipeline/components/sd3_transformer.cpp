@@ -28,7 +28,7 @@ class SD3Denoiser final : public Denoiser {
 
 }  // namespace
 
-Opened<Denoiser> open_sd3_transformer(const ComponentSource& source, const LoadContext& context) {
+Opened<Denoiser> open_sd3_transformer(const ComponentSource& source, const LoadContext&) {
   const auto config = models::SD3TransformerConfig::from(source.config());
   const bool is_first = !config.has_qk_norm && config.dual_attention_layers.empty();
   const DenoiserInfo info{.in_channels = config.in_channels,
@@ -45,7 +45,7 @@ Opened<Denoiser> open_sd3_transformer(const ComponentSource& source, const LoadC
                                   : config.dual_attention_layers.empty() ? "sd3.5-large"
                                                                          : "sd3.5-medium",
                           .config = source.config_path()};
-  return {info, [=] {
+  return {info, [=](const LoadContext& context) {
             return with_precision(context, Role::denoiser,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Denoiser> {
                                     return std::make_shared<const SD3Denoiser<T>>(

@@ -12,16 +12,35 @@
 namespace daguerre {
 namespace {
 
+class T5Prompts final : public PromptReader {
+ public:
+  T5Prompts(text::T5Tokenizer tokenizer, TokenRows rows)
+      : tokenizer_(std::move(tokenizer)), rows_(std::move(rows)) {}
+
+  auto window(std::string_view prompt, Index max_sequence_length) const {
+    return tokenizer_.window(prompt, max_sequence_length == 0 ? tokenizer_.length() : max_sequence_length);
+  }
+  std::string lost(std::string_view prompt, Index max_sequence_length) const override {
+    return window(prompt, max_sequence_length).lost;
+  }
+  void check(std::string_view prompt, const char* what) const override {
+    rows_.check(tokenizer_, prompt, what);
+  }
+
+ private:
+  text::T5Tokenizer tokenizer_;
+  TokenRows rows_;
+};
+
 template <class T>
 class T5TextEncoder final : public TextEncoder {
  public:
   T5TextEncoder(TextEncoderInfo info, std::string name, models::T5Encoder<T> network,
-                text::T5Tokenizer tokenizer, TokenRows rows)
+                std::shared_ptr<const T5Prompts> prompts)
       : info_(std::move(info)),
         name_(std::move(name)),
         network_(std::move(network)),
-        tokenizer_(std::move(tokenizer)),
-        rows_(std::move(rows)) {}
+        prompts_(std::move(prompts)) {}
 
   const TextEncoderInfo& info() const noexcept override { return info_; }
 
@@ -29,7 +48,7 @@ class T5TextEncoder final : public TextEncoder {
     const ops::Profile::Span span(context, ops::Stage::text_encoder);
     if (options.skip != 0 || !options.final_norm)
       throw ArgumentError(pipeline_name, "no layers of " + name_ + ", a T5 encoder, can be left out");
-    const auto window = tokenizer_.window(prompt, length(options.max_sequence_length));
+    const auto window = prompts_->window(prompt, options.max_sequence_length);
     const auto ids = Tensor<std::int32_t>::copy_of({1, static_cast<Index>(window.ids.size())}, window.ids);
     Output result{.states = {}, .pooled = {}, .mask = Tensor<float>::full(ids.shape(), 1.0f)};
     std::fill(result.mask.span().end() - window.padding, result.mask.span().end(), 0.0f);
@@ -39,20 +58,15 @@ class T5TextEncoder final : public TextEncoder {
   }
 
   std::string lost(std::string_view prompt, Index max_sequence_length) const override {
-    return tokenizer_.window(prompt, length(max_sequence_length)).lost;
+    return prompts_->lost(prompt, max_sequence_length);
   }
-  void check(std::string_view prompt, const char* what) const override {
-    rows_.check(tokenizer_, prompt, what);
-  }
+  void check(std::string_view prompt, const char* what) const override { prompts_->check(prompt, what); }
 
  private:
-  Index length(Index asked) const { return asked == 0 ? tokenizer_.length() : asked; }
-
   TextEncoderInfo info_;
   std::string name_;
   models::T5Encoder<T> network_;
-  text::T5Tokenizer tokenizer_;
-  TokenRows rows_;
+  std::shared_ptr<const T5Prompts> prompts_;
 };
 
 }  // namespace
@@ -72,15 +86,17 @@ Opened<TextEncoder> open_t5_text_encoder(const ComponentSource& network, const C
                              .width_key = "d_model in " + network.config_path(),
                              .most_tokens = words.length() - 1,
                              .takes_length = true};
-  return {info, [=] {
-            return with_precision(context, Role::other,
+  const auto prompts = std::make_shared<const T5Prompts>(words, rows);
+  return {info,
+          [=](const LoadContext& now) {
+            return with_precision(now, Role::other,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const TextEncoder> {
                                     return std::make_shared<const T5TextEncoder<T>>(
                                         info, network.name,
-                                        load_component<models::T5Encoder<T>>(network, config, own), words,
-                                        rows);
+                                        load_component<models::T5Encoder<T>>(network, config, own), prompts);
                                   });
-          }};
+          },
+          prompts};
 }
 
 }  // namespace daguerre

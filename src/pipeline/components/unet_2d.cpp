@@ -26,7 +26,7 @@ class PixelDenoiser final : public Denoiser {
 
 }  // namespace
 
-Opened<Denoiser> open_unet_2d(const ComponentSource& source, const LoadContext& context) {
+Opened<Denoiser> open_unet_2d(const ComponentSource& source, const LoadContext&) {
   const auto config = models::UNet2DConfig::from(source.config());
   const Index in = config.shape.in_channels, out = config.shape.out_channels;
   if ((in != 1 && in != 3 && in != 4) || (out != in && out != 2 * in))
@@ -41,7 +41,7 @@ Opened<Denoiser> open_unet_2d(const ComponentSource& source, const LoadContext& 
                           .side_multiple = Index{1} << (config.shape.levels.size() - 1),
                           .classes = config.num_class_embeds(),
                           .config = source.config_path()};
-  return {info, [=] {
+  return {info, [=](const LoadContext& context) {
             return with_precision(context, Role::denoiser,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Denoiser> {
                                     return std::make_shared<const PixelDenoiser<T>>(

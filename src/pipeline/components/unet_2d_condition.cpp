@@ -102,10 +102,10 @@ DenoiserInfo info_of(const models::UNet2DConditionConfig& config, std::string so
 
 }  // namespace
 
-Opened<Denoiser> open_unet_2d_condition(const ComponentSource& source, const LoadContext& context) {
+Opened<Denoiser> open_unet_2d_condition(const ComponentSource& source, const LoadContext&) {
   const auto config = models::UNet2DConditionConfig::from(corrected(source.config()));
   const auto info = info_of(config, source.config_path());
-  return {info, [=] {
+  return {info, [=](const LoadContext& context) {
             return with_precision(context, Role::denoiser,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Denoiser> {
                                     return std::make_shared<const ConditionDenoiser<T>>(
