@@ -339,7 +339,8 @@ ModelSource source_of(const fs::path& folder) {
     if (fs::exists(folder / name)) {
       part->folder = folder / name;
       // It may be of another class than the one that it replaces.
-      const auto own = Config::load(folder / name / "config.json").class_name();
+      const auto config = folder / name / "config.json";
+      const auto own = fs::exists(config) ? Config::load(config).class_name() : "";
       if (!own.empty()) part->class_name = own;
     }
     result = result.with(*part);
