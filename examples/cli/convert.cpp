@@ -64,7 +64,9 @@ void add_tokenizers(const ConvertRequest& request, const weights::Checkpoint& mo
     try {
       const auto padding =
           tokenizer.pads_with_id_0 ? text::ClipPadding::id_0 : text::ClipPadding::end_of_text;
-      for (auto& [name, content] : text::find_clip_tokenizer_files(folders, padding))
+      for (auto& [name, content] : tokenizer.class_name.starts_with("T5")
+                                       ? text::find_t5_tokenizer_files(folders)
+                                       : text::find_clip_tokenizer_files(folders, padding))
         options.files[tokenizer.name + "/" + name] = content;
     } catch (const FileError&) {
       if (!request.tokenizer.empty()) throw;
@@ -103,9 +105,10 @@ void add_convert(CLI::App& parent) {
       "  daguerre convert models/stable-diffusion-v1-5 sd15_q8.gguf --type q8_0\n"
       "The result appears when it is whole; stopped by Ctrl-C or a failure, nothing of it is left.");
   const auto request = std::make_shared<ConvertRequest>();
-  app->add_option(
-         "from", request->from,
-         "Model folder in diffusers' layout, or a checkpoint file in the layout of CompVis or Stability")
+  app->add_option("from", request->from,
+                  "Model folder in diffusers' layout, or a checkpoint file in the layout of CompVis, "
+                  "Stability or Black "
+                  "Forest Labs")
       ->check(file_name())
       ->type_name("IN")
       ->required();
@@ -122,15 +125,16 @@ void add_convert(CLI::App& parent) {
   app->add_flag("--force", request->force, "Replace what is there");
   app->add_option(
          "--tokenizer", request->tokenizer,
-         "Folder with vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz, for a file's model; by "
-         "default what lies beside the file, or in the folder that DAGUERRE_TOKENIZERS names")
+         "Folder with vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz, and spiece.model for T5, "
+         "for a file's model; by default what lies beside the file, or in the folder that "
+         "DAGUERRE_TOKENIZERS names")
       ->check(file_name())
       ->type_name("DIR");
   app->add_option("--family", request->open.family, "What a file is, in place of what its tensors say")
       ->check(CLI::IsMember(weights::checkpoint_families()))
       ->type_name("NAME");
   app->add_option("--configs", request->open.configs,
-                  "Folder with unet/config.json and so on, in place of the family's")
+                  "Folder with unet/config.json, transformer/config.json and so on, in place of the family's")
       ->type_name("DIR");
   app->add_option("--prediction", request->open.prediction_type,
                   "What the model predicts, in place of its family's")

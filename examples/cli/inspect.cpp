@@ -171,13 +171,19 @@ std::optional<weights::Checkpoint> recognised(const InspectRequest& request, std
 std::string what_is_missing(const weights::Checkpoint& model) {
   if (model.pipeline_class.empty()) return "it is no model that makes pictures";
   std::string parts;
-  for (const auto& part : model.missing) parts += (parts.empty() ? "" : ", ") + part;
+  for (const auto& part : weights::missing_in_words(model)) parts += (parts.empty() ? "" : "; ") + part;
   std::string text = parts.empty() ? "" : "to make a picture it lacks: " + parts;
   if (!model.folder.empty()) return text;
+  const auto needs = [&](bool t5) {
+    return std::any_of(model.tokenizers.begin(), model.tokenizers.end(), [&](const auto& tokenizer) {
+      return tokenizer.class_name.starts_with("T5") == t5 && tokenizer.vocabulary.empty();
+    });
+  };
+  std::string files = needs(false) ? "vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz" : "";
+  if (needs(true)) files += std::string(files.empty() ? "" : ", and ") + "spiece.model";
+  if (files.empty()) return text;
   text += text.empty() ? "to make a picture it needs" : "; it needs";
-  return text +
-         " a tokenizer: vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz, beside it or in a "
-         "folder \"tokenizer\" there";
+  return text + " a tokenizer: " + files + ", beside it or in a folder \"tokenizer\" there";
 }
 
 void print_recognised(const weights::Checkpoint& model) {

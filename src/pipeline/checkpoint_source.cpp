@@ -6,6 +6,7 @@
 #include "daguerre/text/tokenizer_folders.hpp"
 #include "daguerre/weights/checkpoint.hpp"
 #include "daguerre/weights/gguf.hpp"
+#include "pipeline/gguf_tokenizer.hpp"
 #include "pipeline/name.hpp"
 
 namespace daguerre {
@@ -25,12 +26,23 @@ weights::CheckpointOptions checkpoint_options(const SourceOptions& options) {
 /// Why `checkpoint` makes no pictures, and what to do.
 std::string not_a_model(const weights::Checkpoint& checkpoint) {
   std::string missing;
-  for (const auto& name : checkpoint.missing) missing += (missing.empty() ? "" : ", ") + name;
+  for (const auto& part : weights::missing_in_words(checkpoint))
+    missing += (missing.empty() ? "" : ", and ") + part;
   const std::string what = checkpoint.source + " is " + checkpoint.title;
   if (checkpoint.pipeline_class.empty())
     return what + "; it makes no pictures by itself: give a model, a folder or a file that holds one";
   return what + " without " + missing +
          ": give the files that hold these, too, or a file or folder with the whole model";
+}
+
+/// T5's: the one that is given, else the one that came with the encoder, else any that lies where tokenizers
+/// are looked for.
+text::T5Tokenizer t5_tokenizer(const weights::CheckpointTokenizer& tokenizer,
+                               std::span<const fs::path> folders, const SourceOptions& options) {
+  if (!tokenizer.vocabulary.empty() &&
+      (options.tokenizer.empty() || !text::has_t5_tokenizer(options.tokenizer)))
+    return gguf_t5_tokenizer(tokenizer.vocabulary);
+  return text::find_t5_tokenizer(folders);
 }
 
 /// The tokenizer that a checkpoint's text encoder needs, as a part.
@@ -39,7 +51,7 @@ ComponentSource tokenizer_part(const weights::CheckpointTokenizer& tokenizer, co
   const auto folders = text::tokenizer_folders(options.tokenizer, path, options.tokenizer_fallback);
   ComponentSource part{tokenizer.name, "transformers", tokenizer.class_name};
   if (tokenizer.class_name.starts_with("T5"))
-    part.given_tokenizer = text::find_t5_tokenizer(folders);
+    part.given_tokenizer = t5_tokenizer(tokenizer, folders, options);
   else
     part.given_tokenizer = text::find_clip_tokenizer(
         folders, tokenizer.pads_with_id_0 ? text::ClipPadding::id_0 : text::ClipPadding::end_of_text);

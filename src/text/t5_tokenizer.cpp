@@ -77,6 +77,10 @@ struct T5Tokenizer::State {
   std::int32_t end = 0, pad = 0;
   Index length = default_window, size = 0;
 
+  void sort_added() {
+    std::stable_sort(added.begin(), added.end(),
+                     [](const auto& a, const auto& b) { return a.content.size() > b.content.size(); });
+  }
   /// The added token that begins at `at`, if any.
   const AddedToken* added_at(std::string_view text, std::size_t at) const noexcept {
     for (const auto& token : added)
@@ -134,8 +138,32 @@ T5Tokenizer T5Tokenizer::load(const fs::path& folder, T5Dialect dialect) {
   state->length = read_length(config, config_path.string(), default_window);
   state->size = static_cast<Index>(state->model.pieces().size());
   for (const auto& token : state->added) state->size = std::max<Index>(state->size, Index{token.id} + 1);
-  std::stable_sort(state->added.begin(), state->added.end(),
-                   [](const auto& a, const auto& b) { return a.content.size() > b.content.size(); });
+  state->sort_added();
+  return T5Tokenizer(std::move(state));
+}
+
+T5Tokenizer T5Tokenizer::from(const T5Vocabulary& vocabulary, T5Dialect dialect) {
+  const auto& source = vocabulary.source;
+  UnigramFile file;
+  for (const auto& piece : vocabulary.pieces)
+    file.pieces.push_back(
+        {piece.text, piece.score, piece_kind(static_cast<std::uint64_t>(piece.kind), piece.text, source)});
+  file.byte_fallback = std::any_of(file.pieces.begin(), file.pieces.end(),
+                                   [](const auto& piece) { return piece.kind == PieceKind::byte; });
+  file.normalizer.charsmap = Charsmap(vocabulary.charsmap, source);
+  file.normalizer.add_prefix = vocabulary.adds_prefix;
+  file.normalizer.remove_extra_whitespace = vocabulary.removes_extra_whitespace;
+  auto state = std::make_shared<State>(State{UnigramModel(std::move(file), source), source, dialect});
+  state->size = static_cast<Index>(state->model.pieces().size());
+  for (const auto& [what, id] : {std::pair{"end", vocabulary.end_id}, {"padding", vocabulary.pad_id}})
+    if (id < 0 || id >= state->size)
+      throw FormatError("tokenizer", source + ": the " + what + " is token " + std::to_string(id) + ", of " +
+                                         std::to_string(state->size));
+  state->end = vocabulary.end_id;
+  state->pad = vocabulary.pad_id;
+  // Such a vocabulary has its extra ids among its pieces, or none.
+  state->added = added_tokens_of(state->model, nlohmann::json{{"extra_ids", 0u}}, source);
+  state->sort_added();
   return T5Tokenizer(std::move(state));
 }
 

@@ -1,5 +1,6 @@
 #include "text/unigram_files.hpp"
 
+#include <array>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -29,29 +30,7 @@ UnigramPiece read_piece(ProtobufReader message, const std::string& source) {
     if (message.field() == 1) piece.text = message.bytes();
     if (message.field() == 2) piece.score = message.real();
     if (message.field() != 3) continue;
-    switch (message.number()) {
-      case 1:
-        piece.kind = PieceKind::normal;
-        break;
-      case 2:
-        piece.kind = PieceKind::unknown;
-        break;
-      case 3:
-        piece.kind = PieceKind::control;
-        break;
-      case 4:
-        piece.kind = PieceKind::user_defined;
-        break;
-      case 5:
-        piece.kind = PieceKind::unused;
-        break;
-      case 6:
-        piece.kind = PieceKind::byte;
-        break;
-      default:
-        malformed(source, "the piece " + in_quotes(piece.text) + " is of the unknown type " +
-                              std::to_string(message.number()));
-    }
+    piece.kind = piece_kind(message.number(), piece.text, source);
   }
   return piece;
 }
@@ -181,6 +160,14 @@ void read_json_added(const json& root, const std::string& source, UnigramJson& r
 }
 
 }  // namespace
+
+PieceKind piece_kind(std::uint64_t number, const std::string& piece, const std::string& source) {
+  constexpr std::array kinds{PieceKind::normal,       PieceKind::unknown, PieceKind::control,
+                             PieceKind::user_defined, PieceKind::unused,  PieceKind::byte};
+  if (number < 1 || number > kinds.size())
+    malformed(source, "the piece " + in_quotes(piece) + " is of the unknown type " + std::to_string(number));
+  return kinds[static_cast<std::size_t>(number) - 1];
+}
 
 UnigramFile parse_sentencepiece_model(std::string_view bytes, const std::string& source) {
   UnigramFile file;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -8,6 +9,9 @@
 #include "text/vocabulary_files.hpp"
 
 namespace daguerre::text {
+
+/// The kind that sentencepiece's number means. Throws FormatError for a number that is none.
+PieceKind piece_kind(std::uint64_t number, const std::string& piece, const std::string& source);
 
 /// From a sentencepiece model, `spiece.model` (the message ModelProto of sentencepiece_model.proto). Throws
 /// FileError; FormatError naming the file and the byte; ConfigError for a model other than a unigram one.

@@ -9,6 +9,7 @@
 #include "daguerre/core/error.hpp"
 #include "weights/checkpoint_builder.hpp"
 #include "weights/checkpoint_folder.hpp"
+#include "weights/transformer_configs.hpp"
 
 namespace daguerre::weights {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 /// Whether a Stable Diffusion 2 predicts v: one that notes 875,000 steps of training is the base model, which
 /// is the reference's rule; others note nothing. Of those the base models' last norm has biases of a smaller
 /// spread, which is the rule of ComfyUI.
-bool predicts_v(const StateDict& weights, const PartPlace& unet) {
+bool predicts_v(const StateDict& weights, const DenoiserPlace& unet) {
   constexpr float base_steps = 875000, largest_base_spread = 0.09f;
   constexpr std::string_view steps = "global_step";
   if (const auto* info = weights.find(steps); info != nullptr && info->shape.size() == 1)
@@ -48,50 +49,60 @@ void check_text_layout(const StateDict& weights, const FamilyRow& family) {
       const auto place = find_text(weights, slot);
       if (place && !belongs(place->prefix))
         throw WeightError(checkpoint_name,
-                          weights.source() + ": its U-Net is of family " + std::string(family.name) +
-                              ", but its text encoder, below " + in_quotes(place->prefix) +
-                              ", is laid out as that of " + std::string(other.name) +
+                          weights.source() + ": its " + std::string(family.denoiser->title) +
+                              " is of family " + std::string(family.name) + ", but its text encoder, below " +
+                              in_quotes(place->prefix) + ", is laid out as that of " +
+                              std::string(other.name) +
                               "; the option family overrides the one, separate files the other");
     }
 }
 
-const FamilyRow& family_of(const StateDict& weights, const PartPlace& unet,
+const FamilyRow& family_of(const StateDict& weights, const DenoiserPlace& denoiser,
                            const CheckpointOptions& options) {
-  if (!options.family.empty()) return family_called(options.family);
+  const std::string title(denoiser.kind->title);
+  if (!options.family.empty()) {
+    const auto& row = family_called(options.family);
+    if (row.denoiser != denoiser.kind)
+      throw ArgumentError(checkpoint_name, weights.source() + ": family " + options.family + " needs a " +
+                                               std::string(row.denoiser->class_name) + ", the file holds a " +
+                                               std::string(denoiser.kind->class_name));
+    return row;
+  }
   // Some have all the marks of a family that they descend from.
   const auto model = unsupported_model(weights);
-  const auto* row = model.empty() ? recognised_family(weights, unet.prefix, unet.layout) : nullptr;
-  if (row != nullptr && row->name == "sd2" && predicts_v(weights, unet)) return family_called("sd2-v");
+  const auto* row = model.empty() ? recognised_family(weights, denoiser) : nullptr;
+  if (row != nullptr && row->name == "sd2" && predicts_v(weights, denoiser)) return family_called("sd2-v");
   if (row != nullptr) return *row;
   throw ConfigError(
       checkpoint_name,
       weights.source() + ": " +
-          (model.empty() ? "its U-Net is of no family that is known here"
+          (model.empty() ? "its " + title + " is of no family that is known here"
                          : "this is " + std::string(model) + ", which is not supported as a file") +
-          "; nearest are " + nearest_families(weights, unet.prefix, unet.layout) +
-          "; the option family overrides");
+          "; nearest are " + nearest_families(weights, denoiser) + "; the option family overrides");
 }
 
-Checkpoint whole_model(const StateDict& weights, const PartPlace& unet, const CheckpointOptions& options) {
-  const auto& family = family_of(weights, unet, options);
+Checkpoint whole_model(const StateDict& weights, const DenoiserPlace& denoiser,
+                       const CheckpointOptions& options) {
+  const auto& family = family_of(weights, denoiser, options);
   if (options.family.empty()) check_text_layout(weights, family);
   CheckpointBuilder builder(family, options, weights.source());
-  std::vector<PartPlace> places{unet};
+  std::vector<PartPlace> places{{denoiser.prefix, denoiser.layout}};
   for (const auto& slot : family.text)
     if (const auto place = find_text(weights, slot)) {
-      builder.add_text(slot, text_weights(weights, *place, slot.most_layers));
+      builder.add_text(slot, slot.kind == TextKind::t5 ? t5_weights(weights, *place)
+                                                       : clip_weights(weights, *place, slot.most_layers));
       places.push_back(*place);
     }
-  // Without a prefix the file is a U-Net's alone.
+  // Without a prefix the file is a denoiser's alone.
   if (const auto place = find_autoencoder(weights); place && !place->prefix.empty()) {
     builder.add_autoencoder(autoencoder_weights(weights, *place));
     places.push_back(*place);
   }
-  builder.add_unet(unet_weights(weights, unet, options.ema));
+  builder.add_denoiser(denoiser_weights(weights, denoiser, options.ema));
   if (weights.contains("v_pred")) builder.predict_v(weights.contains("ztsnr"));
   auto result = builder.finish();
-  if (!unet.prefix.empty()) result.unknown = unknown_names(weights, places);
-  result.file = options.ema ? with_averages(weights, unet) : weights;
+  if (!denoiser.prefix.empty()) result.unknown = unknown_names(weights, places);
+  result.file = options.ema ? with_averages(weights, denoiser) : weights;
   return result;
 }
 
@@ -104,10 +115,11 @@ std::optional<Checkpoint> lone_part(const StateDict& weights, const CheckpointOp
     result.parts.push_back(lone_autoencoder(autoencoder_weights(weights, *place), options, weights.source()));
     result.unknown = unknown_names(weights, {*place});
   } else if (const auto text = find_lone_text(weights)) {
-    const auto own = text_weights(weights, *text, 0);
-    result.family = text_family(own, text->layout == Layout::original);
+    const auto own = text->is_t5 ? t5_weights(weights, text->place) : clip_weights(weights, text->place, 0);
+    result.family =
+        text->is_t5 ? is_umt5(own) ? "umt5" : "t5" : clip_family(own, text->place.layout == Layout::original);
     result.parts.push_back(lone_text(own, result.family, options, weights.source()));
-    result.unknown = unknown_names(weights, {*text});
+    result.unknown = unknown_names(weights, {text->place});
   } else {
     return std::nullopt;
   }
@@ -126,8 +138,9 @@ const CheckpointPart* Checkpoint::find(std::string_view name) const {
 
 Checkpoint open_checkpoint(const StateDict& weights, const CheckpointOptions& options) {
   if (!options.family.empty()) family_called(options.family);
+  const auto denoiser = find_denoiser(weights);
   if (options.family.empty())
-    if (const auto kind = other_kind(weights); !kind.empty() && !find_unet(weights)) {
+    if (const auto kind = other_kind(weights); !kind.empty() && !denoiser) {
       Checkpoint result;
       result.family = kind;
       result.title = kind_in_words(kind);
@@ -135,7 +148,7 @@ Checkpoint open_checkpoint(const StateDict& weights, const CheckpointOptions& op
       result.file = weights;
       return result;
     }
-  if (const auto unet = find_unet(weights)) return whole_model(weights, *unet, options);
+  if (denoiser) return whole_model(weights, *denoiser, options);
   if (auto part = lone_part(weights, options)) return std::move(*part);
   // llama.cpp's names; what it is, a GGUF file says itself.
   if (weights.contains("token_embd.weight") || weights.contains("blk.0.attn_norm.weight")) {
@@ -155,8 +168,10 @@ Checkpoint open_checkpoint(const StateDict& weights, const CheckpointOptions& op
       checkpoint_name,
       weights.source() + ": not recognised: there is no U-Net (\"input_blocks.0.0.weight\", with " +
           "or without \"model.diffusion_model.\" before it, or diffusers' \"conv_in.weight\"), no " +
+          "transformer (\"joint_blocks.0\", \"double_blocks.0\" or \"transformer_blocks.0\"), no " +
           "autoencoder (\"decoder.conv_in.weight\") and no text encoder " +
-          "(\"text_model.embeddings.token_embedding.weight\"); its first tensor is " +
+          "(\"text_model.embeddings.token_embedding.weight\", T5's \"encoder.block.0\"); its first tensor "
+          "is " +
           in_quotes(weights.names().empty() ? "" : weights.names().front()));
 }
 
@@ -169,15 +184,25 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOp
 Checkpoint join_checkpoints(std::span<const Checkpoint> parts) {
   const Checkpoint* base = nullptr;
   for (const auto& part : parts) {
-    if (part.find("unet") == nullptr) continue;
+    if (find_denoiser_part(part) == nullptr) continue;
     if (base != nullptr)
-      throw ArgumentError(checkpoint_name, base->source + " and " + part.source + " both hold a U-Net");
+      throw ArgumentError(checkpoint_name, base->source + " and " + part.source +
+                                               " both hold a denoiser, a " +
+                                               find_denoiser_part(*base)->class_name + " and a " +
+                                               find_denoiser_part(part)->class_name);
     base = &part;
   }
   if (base == nullptr)
-    throw ArgumentError(checkpoint_name, "none of the files holds a U-Net" +
+    throw ArgumentError(checkpoint_name, "none of the files holds a denoiser, a U-Net or a transformer" +
                                              (parts.empty() ? std::string() : ": " + parts.front().source));
   return join_to(*base, parts);
+}
+
+std::vector<std::string> missing_in_words(const Checkpoint& checkpoint) {
+  std::vector<std::string> result;
+  for (const auto& part : checkpoint.missing)
+    result.push_back(part_in_words(family_called(checkpoint.family), part));
+  return result;
 }
 
 std::vector<std::string> checkpoint_families() {

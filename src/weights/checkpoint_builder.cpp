@@ -10,6 +10,7 @@
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "weights/shape_configs.hpp"
+#include "weights/transformer_configs.hpp"
 
 namespace daguerre::weights {
 namespace {
@@ -17,9 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr const char* unet_class = "UNet2DConditionModel";
 constexpr const char* autoencoder_class = "AutoencoderKL";
 constexpr const char* projection = "text_projection.weight";
+constexpr const char* clip_table = "text_model.embeddings.token_embedding.weight";
 
 std::optional<Config> given_config(const CheckpointOptions& options, const std::string& folder,
                                    const std::string& file) {
@@ -30,8 +31,61 @@ std::optional<Config> given_config(const CheckpointOptions& options, const std::
   return Config::load(path);
 }
 
-std::string text_class(const StateDict& weights) {
-  return weights.contains(projection) ? "CLIPTextModelWithProjection" : "CLIPTextModel";
+std::string clip_class(bool projects) {
+  return projects ? "CLIPTextModelWithProjection" : "CLIPTextModel";
+}
+std::string t5_class(const StateDict& weights) {
+  return is_umt5(weights) ? "UMT5EncoderModel" : "T5EncoderModel";
+}
+
+std::string slot_class(const TextSlot& slot) {
+  return slot.kind == TextKind::t5 ? "T5EncoderModel"
+                                   : clip_class(slot.projection != TextSlot::Projection::none);
+}
+
+/// A file's text as one vector that stays what it is.
+StateDict with_unit_projection(const StateDict& weights) {
+  const Index width = weights.shape(clip_table)[-1];
+  Tensor<half> unit = Tensor<half>::full({width, width}, half(0.0f));
+  for (Index i = 0; i < width; ++i) unit.data()[i * width + i] = half(1.0f);
+  SafetensorsWriter writer;
+  writer.add(projection, unit);
+  auto bytes = std::make_shared<const std::vector<std::byte>>(writer.to_bytes());
+  return weights.joined(StateDict({SafetensorsFile::from_memory(std::move(bytes), weights.source())}));
+}
+
+/// The kind of encoder that a lone file is, by what its checkpoint calls it.
+std::optional<TextKind> text_kind(std::string_view family) {
+  if (family == "clip-l") return TextKind::clip_l;
+  if (family == "clip-h" || family == "clip-g") return TextKind::open_clip;
+  if (family == "t5") return TextKind::t5;
+  return std::nullopt;
+}
+
+/// The parts beside the denoiser: "a CLIP-L text encoder (text_encoder), … and an autoencoder (vae)".
+std::string what_it_takes(const FamilyRow& family) {
+  std::string text;
+  for (const auto& slot : family.text) text += part_in_words(family, slot.name) + ", ";
+  text.resize(text.size() - 2);
+  return text + " and " + part_in_words(family, "vae");
+}
+
+/// The file that an encoder comes from, where it brings its vocabulary as llama.cpp's do.
+fs::path vocabulary_in(const StateDict& weights) {
+  const auto metadata = weights.metadata();
+  const auto model = metadata.find("tokenizer.ggml.model");
+  return model != metadata.end() && model->second == "t5" ? weights.path() : fs::path();
+}
+
+/// The width of what an encoder says of each token, or of the whole text.
+Extent text_extent(const StateDict& weights, const TextSlot& slot, bool pooled) {
+  if (slot.kind == TextKind::t5) {
+    const char* const table =
+        weights.contains("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
+    return {table, weights.shape(table)[-1]};
+  }
+  if (pooled && weights.contains(projection)) return {projection, weights.shape(projection)[0]};
+  return {clip_table, weights.shape(clip_table)[-1]};
 }
 
 /// The tensor as the file calls it, with its shape.
@@ -57,64 +111,87 @@ Config CheckpointBuilder::config_of(const std::string& part, const Make& make) c
 }
 
 void CheckpointBuilder::add_text(const TextSlot& slot, StateDict weights) {
+  if (slot.kind == TextKind::t5) return add_t5(slot, std::move(weights));
+  return add_clip(slot, std::move(weights));
+}
+
+void CheckpointBuilder::add_clip(const TextSlot& slot, StateDict weights) {
+  using enum TextSlot::Projection;
   const std::string name(slot.name);
-  if (!slot.projects) weights = without_projection(weights);
-  if (slot.projects && !weights.contains(projection))
-    throw WeightError(checkpoint_name, result_.source + ": " + name + " of family " + result_.family +
-                                           " needs its text_projection, which is missing");
+  const bool projects = slot.projection != none;
+  if (!projects) weights = without_projection(weights);
+  if (projects && !weights.contains(projection)) {
+    if (slot.projection == own)
+      throw WeightError(checkpoint_name, result_.source + ": " + name + " of family " + result_.family +
+                                             " needs its text_projection, which is missing");
+    weights = with_unit_projection(weights);
+  }
   auto config = config_of(name, [&](const std::string& source) {
-    return clip_text_config(weights, slot.open_clip, slot.projects, source);
+    return clip_text_config(weights, slot.kind == TextKind::open_clip, projects, source);
   });
   // Which of a file's layers are used is a matter of the configuration.
   if (slot.most_layers != 0)
     weights = with_layers(weights, config.without({}).get("num_hidden_layers", slot.most_layers));
-  result_.parts.push_back({name, "transformers", text_class(weights), std::move(config), std::move(weights)});
+  result_.parts.push_back(
+      {name, "transformers", clip_class(projects), std::move(config), std::move(weights)});
+}
+
+void CheckpointBuilder::add_t5(const TextSlot& slot, StateDict weights) {
+  const std::string name(slot.name);
+  auto config = config_of(name, [&](const std::string& source) { return t5_config(weights, source); });
+  result_.parts.push_back({name, "transformers", t5_class(weights), std::move(config), std::move(weights)});
 }
 
 void CheckpointBuilder::add_autoencoder(StateDict weights) {
   auto config = config_of("vae", [&](const std::string& source) {
-    return autoencoder_config(weights, family_.vae_scaling, family_.picture_size, source);
+    return autoencoder_config(weights, family_.latents, family_.picture_size, source);
   });
   result_.parts.push_back({"vae", "diffusers", autoencoder_class, std::move(config), std::move(weights)});
 }
 
-void CheckpointBuilder::add_unet(StateDict weights) {
-  UNetExtras extras;
-  const bool scores = std::string_view(family_.index_options).find("\"requires_aesthetics_score\": true") !=
-                      std::string_view::npos;
-  extras.numbers = scores ? 5 : 6;
-  if (const auto* text = result_.find("text_encoder_2");
-      text != nullptr && text->weights.contains(projection))
-    extras.pooled_width = text->weights.shape(projection)[0];
-  auto config = config_of(
-      "unet", [&](const std::string& source) { return unet_config(weights, family_, extras, source); });
+void CheckpointBuilder::add_denoiser(StateDict weights) {
+  const auto& kind = *family_.denoiser;
+  DenoiserFacts facts{
+      .picture_size = family_.picture_size, .heads = family_.heads, .time_numbers = family_.time_numbers};
+  for (const auto& slot : family_.text)
+    if (const auto* text = result_.find(slot.name); text != nullptr && slot.gives_pooled)
+      facts.pooled_width += text_extent(text->weights, slot, true).value;
+  const std::string part(kind.part);
+  auto config =
+      config_of(part, [&](const std::string& source) { return kind.config(weights, facts, source); });
   check_widths(weights);
-  result_.parts.push_back({"unet", "diffusers", unet_class, std::move(config), std::move(weights)});
+  result_.parts.push_back(
+      {part, "diffusers", std::string(kind.class_name), std::move(config), std::move(weights)});
 }
 
-void CheckpointBuilder::check_widths(const StateDict& unet) const {
-  const auto refuse = [&](const std::string& what, const std::string& name, const std::string& other) {
+void CheckpointBuilder::check_widths(const StateDict& denoiser) const {
+  const auto& kind = *family_.denoiser;
+  const auto check = [&](const char* what, const Extent& own, Index other, const std::string& tensors) {
+    if (own.tensor.empty() || own.value == other) return;
     throw WeightError(checkpoint_name, result_.source + ": as family " + result_.family +
                                            " its parts do not fit together: " + what + " " +
-                                           described(unet, name) + " of the U-Net against " + other);
+                                           described(denoiser, own.tensor) + " of the " +
+                                           std::string(kind.title) + " against " + tensors);
   };
-  constexpr const char* embedding = "text_model.embeddings.token_embedding.weight";
-  const auto [attention, width] = context_width(unet);
-  Index total = 0;
-  bool all = true;
-  std::string tables;
-  for (const auto& slot : family_.text) {
-    const auto* text = result_.find(slot.name);
-    all = all && text != nullptr;
-    if (text == nullptr) continue;
-    total += text->weights.shape(embedding)[1];
-    tables += (tables.empty() ? "" : " and ") + described(text->weights, embedding);
-  }
-  if (all && !attention.empty() && width != total) refuse("the text's width,", attention, tables);
-  const auto* vae = result_.find("vae");
-  constexpr const char *latents = "decoder.conv_in.weight", *output = "conv_out.weight";
-  if (vae != nullptr && vae->weights.shape(latents)[1] != unet.shape(output)[0])
-    refuse("the latents' channels,", output, described(vae->weights, latents) + " of the autoencoder");
+  const auto check_text = [&](const char* what, bool pooled, const Extent& own) {
+    Index total = 0;
+    std::string tensors;
+    for (const auto& slot : family_.text) {
+      if (!(pooled ? slot.gives_pooled : slot.gives_states)) continue;
+      const auto* text = result_.find(slot.name);
+      if (text == nullptr) return;
+      const auto width = text_extent(text->weights, slot, pooled);
+      total += width.value;
+      tensors += (tensors.empty() ? "" : " and ") + described(text->weights, width.tensor);
+    }
+    check(what, own, total, tensors);
+  };
+  check_text("the text's width,", false, kind.states(denoiser));
+  check_text("the width of the text in one vector,", true, kind.pooled(denoiser));
+  constexpr const char* latents = "decoder.conv_in.weight";
+  if (const auto* vae = result_.find("vae"))
+    check("the latents' channels,", kind.latents(denoiser), vae->weights.shape(latents)[1],
+          described(vae->weights, latents) + " of the autoencoder");
 }
 
 void CheckpointBuilder::predict_v(bool zero_snr) {
@@ -138,13 +215,19 @@ Checkpoint CheckpointBuilder::finish() {
   OrderedJson index{{"_class_name", family_.pipeline_class}, {"_diffusers_version", "0.31.0"}};
   index["scheduler"] = {"diffusers", scheduler->class_name()};
   for (const auto& slot : family_.text) {
-    index[std::string(slot.name)] = {"transformers",
-                                     slot.projects ? "CLIPTextModelWithProjection" : "CLIPTextModel"};
-    index[std::string(slot.tokenizer)] = {"transformers", "CLIPTokenizer"};
-    result_.tokenizers.push_back({std::string(slot.tokenizer), slot.open_clip});
-    if (result_.find(slot.name) == nullptr) result_.missing.emplace_back(slot.name);
+    const std::string name(slot.name), tokenizer(slot.tokenizer);
+    const auto* part = result_.find(name);
+    if (part == nullptr && slot.required) result_.missing.push_back(name);
+    if (part == nullptr && !slot.required) {
+      index[name] = index[tokenizer] = {nullptr, nullptr};
+      continue;
+    }
+    index[name] = {"transformers", slot_class(slot)};
+    index[tokenizer] = {"transformers", tokenizer_of(slot).class_name};
+    result_.tokenizers.push_back(tokenizer_of(slot));
+    if (part != nullptr) result_.tokenizers.back().vocabulary = vocabulary_in(part->weights);
   }
-  index["unet"] = {"diffusers", unet_class};
+  index[std::string(family_.denoiser->part)] = {"diffusers", family_.denoiser->class_name};
   index["vae"] = {"diffusers", autoencoder_class};
   if (result_.find("vae") == nullptr) result_.missing.emplace_back("vae");
   result_.model_index =
@@ -153,27 +236,44 @@ Checkpoint CheckpointBuilder::finish() {
   return std::move(result_);
 }
 
+CheckpointTokenizer tokenizer_of(const TextSlot& slot) {
+  return {.name = std::string(slot.tokenizer),
+          .pads_with_id_0 = slot.kind == TextKind::open_clip,
+          .class_name = slot.kind == TextKind::t5 ? "T5TokenizerFast" : "CLIPTokenizer",
+          .vocabulary = {}};
+}
+
 CheckpointPart lone_autoencoder(StateDict weights, const CheckpointOptions& options,
                                 const std::string& source) {
-  constexpr double usual_scaling = 0.18215;
   auto config = given_config(options, "vae", "config.json");
-  if (!config) config = autoencoder_config(weights, usual_scaling, 512, source);
+  if (!config) config = autoencoder_config(weights, {}, 512, source);
   return {"vae", "diffusers", autoencoder_class, std::move(*config), std::move(weights)};
 }
 
 CheckpointPart lone_text(StateDict weights, const std::string& family, const CheckpointOptions& options,
                          const std::string& source) {
+  const bool is_t5 = family.ends_with("t5"), projects = weights.contains(projection);
   auto config = given_config(options, "text_encoder", "config.json");
-  if (!config) config = clip_text_config(weights, family != "clip-l", weights.contains(projection), source);
-  return {"text_encoder", "transformers", text_class(weights), std::move(*config), std::move(weights)};
+  if (!config)
+    config =
+        is_t5 ? t5_config(weights, source) : clip_text_config(weights, family != "clip-l", projects, source);
+  return {"text_encoder", "transformers", is_t5 ? t5_class(weights) : clip_class(projects),
+          std::move(*config), std::move(weights)};
 }
 
-std::string text_family(const StateDict& weights, bool open_clip_names) {
+std::string clip_family(const StateDict& weights, bool open_clip_names) {
   constexpr Index h_width = 1024;
-  const Shape table = weights.shape("text_model.embeddings.token_embedding.weight");
+  const Shape table = weights.shape(clip_table);
   const Index width = table.rank() == 0 ? 0 : table[-1];
   if (width < h_width && !open_clip_names) return "clip-l";
   return width == h_width ? "clip-h" : "clip-g";
+}
+
+const CheckpointPart* find_denoiser_part(const Checkpoint& checkpoint) {
+  const auto found =
+      std::find_if(checkpoint.parts.begin(), checkpoint.parts.end(),
+                   [](const CheckpointPart& part) { return denoiser_of_class(part.class_name) != nullptr; });
+  return found == checkpoint.parts.end() ? nullptr : &*found;
 }
 
 Checkpoint join_to(const Checkpoint& base, std::span<const Checkpoint> parts) {
@@ -193,31 +293,38 @@ Checkpoint join_to(const Checkpoint& base, std::span<const Checkpoint> parts) {
       builder.add_autoencoder(part.parts.front().weights);
       continue;
     }
-    const bool is_text = part.family.starts_with("clip-");
-    const auto slot = std::find_if(family.text.begin(), family.text.end(), [&](const TextSlot& candidate) {
-      return candidate.open_clip == (part.family != "clip-l");
-    });
-    if (!is_text || slot == family.text.end())
+    const auto kind = text_kind(part.family);
+    const auto slot = std::find_if(family.text.begin(), family.text.end(),
+                                   [&](const TextSlot& candidate) { return candidate.kind == kind; });
+    if (!kind || slot == family.text.end())
       throw ArgumentError(checkpoint_name, part.source + ": this is " +
                                                (part.title.empty() ? "no part of a model" : part.title) +
                                                ", which a model of family " + base.family +
-                                               " has no place for");
+                                               " has no place for; it takes " + what_it_takes(family));
     take(part, slot->name);
-    builder.add_text(*slot, with_layers(part.parts.front().weights, slot->most_layers));
+    const auto& own = part.parts.front().weights;
+    builder.add_text(*slot, slot->kind == TextKind::t5 ? own : with_layers(own, slot->most_layers));
   }
   for (const auto& slot : family.text)
     if (const auto* own = base.find(slot.name); own != nullptr && !given.contains(slot.name))
       builder.add_text(slot, own->weights);
   if (const auto* own = base.find("vae"); own != nullptr && !given.contains("vae"))
     builder.add_autoencoder(own->weights);
-  builder.add_unet(base.find("unet")->weights);
+  builder.add_denoiser(find_denoiser_part(base)->weights);
   auto result = builder.finish();
   // What the base was opened with counts, its configurations and its scheduler included.
   for (auto& part : result.parts)
     if (const auto* own = base.find(part.name); own != nullptr && !given.contains(part.name))
       part.config = own->config;
+  OrderedJson joined;
+  const auto index = OrderedJson::parse(result.model_index->dump());
+  for (const auto& slot : family.text)
+    if (given.contains(slot.name))
+      for (const auto name : {slot.name, slot.tokenizer})
+        joined[std::string(name)] = index[std::string(name)];
+  result.model_index =
+      given.empty() || joined.is_null() ? base.model_index : base.model_index->with(joined.dump());
   result.scheduler = base.scheduler;
-  result.model_index = base.model_index;
   result.unknown = base.unknown;
   result.folder = base.folder;
   // Several files are one no more.

@@ -63,15 +63,23 @@ std::vector<Entry> read_index(const fs::path& model, const Config& index, const 
   return result;
 }
 
-/// The family whose pipeline's classes these are, by the U-Net's marks.
+/// The family whose pipeline's classes these are, by the denoiser's marks. Of those with the same marks it is
+/// the one of the folder's pipeline.
 const FamilyRow* folder_family(const Checkpoint& model) {
-  const auto* unet = model.find("unet");
-  if (unet == nullptr || unet->class_name != "UNet2DConditionModel") return nullptr;
-  if (!unsupported_model(unet->weights).empty()) return nullptr;
-  const auto* row = recognised_family(unet->weights, "", Layout::diffusers);
-  if (row != nullptr && row->name == "sd2" && model.scheduler &&
+  const auto* denoiser = find_denoiser_part(model);
+  if (denoiser == nullptr) return nullptr;
+  if (!unsupported_model(denoiser->weights).empty()) return nullptr;
+  const auto* row =
+      recognised_family(denoiser->weights, {"", Layout::diffusers, denoiser_of_class(denoiser->class_name)});
+  if (row == nullptr) return nullptr;
+  if (row->name == "sd2" && model.scheduler &&
       model.scheduler->get("prediction_type", "epsilon") == "v_prediction")
     return &family_called("sd2-v");
+  if (row->pipeline_class == model.pipeline_class) return row;
+  for (const auto& other : families())
+    if (other.pipeline_class == model.pipeline_class && other.denoiser == row->denoiser &&
+        other.marks == row->marks)
+      return &other;
   return row;
 }
 
@@ -111,7 +119,7 @@ Checkpoint open_checkpoint_folder(const fs::path& path, const CheckpointOptions&
   result.family = row->name;
   result.title = row->title;
   for (const auto& slot : row->text)
-    result.tokenizers.push_back({std::string(slot.tokenizer), slot.open_clip});
+    if (slot.required || result.find(slot.name) != nullptr) result.tokenizers.push_back(tokenizer_of(slot));
   return result;
 }
 

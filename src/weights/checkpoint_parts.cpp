@@ -10,8 +10,8 @@
 namespace daguerre::weights {
 namespace {
 
-bool has_all(const StateDict& weights, std::string_view prefix,
-             std::initializer_list<std::string_view> names) {
+template <class Names = std::initializer_list<std::string_view>>
+bool has_all(const StateDict& weights, std::string_view prefix, const Names& names) {
   return std::all_of(names.begin(), names.end(), [&](std::string_view name) {
     return weights.contains(std::string(prefix).append(name));
   });
@@ -23,6 +23,15 @@ bool has_transformers_text(const StateDict& weights, std::string_view prefix) {
 }
 bool has_open_clip(const StateDict& weights, std::string_view prefix) {
   return has_all(weights, prefix, {"positional_embedding", "token_embedding.weight"});
+}
+
+constexpr std::string_view t5_query = "encoder.block.0.layer.0.SelfAttention.q.weight";
+
+/// T5 under transformers' names or llama.cpp's.
+std::optional<PartPlace> find_t5(const StateDict& weights, std::string_view prefix) {
+  if (has_all(weights, prefix, {t5_query})) return PartPlace{std::string(prefix), Layout::diffusers};
+  if (prefix.empty() && key_maps::is_llama_t5(weights)) return PartPlace{"", Layout::original};
+  return std::nullopt;
 }
 
 /// Names that were saved with a model and that nothing reads: what training had, tables that follow from the
@@ -90,14 +99,12 @@ std::string average_name(std::string_view name) {
 
 }  // namespace
 
-std::optional<PartPlace> find_unet(const StateDict& weights) {
-  for (const std::string_view prefix : {"model.diffusion_model.", "diffusion_model.", ""})
-    if (has_all(weights, prefix, {"input_blocks.0.0.weight", "time_embed.0.weight", "out.2.weight"}))
-      return PartPlace{std::string(prefix), Layout::original};
-  if (has_all(weights, "",
-              {"conv_in.weight", "conv_out.weight", "time_embedding.linear_1.weight",
-               "down_blocks.0.resnets.0.conv1.weight"}))
-    return PartPlace{"", Layout::diffusers};
+std::optional<DenoiserPlace> find_denoiser(const StateDict& weights) {
+  for (const auto layout : {Layout::original, Layout::diffusers})
+    for (const auto* kind : denoiser_kinds())
+      for (const std::string_view prefix : {"model.diffusion_model.", "diffusion_model.", ""})
+        if (has_all(weights, prefix, kind->names(layout)))
+          return DenoiserPlace{std::string(prefix), layout, kind};
   return std::nullopt;
 }
 
@@ -119,45 +126,51 @@ std::optional<PartPlace> find_autoencoder(const StateDict& weights) {
 std::optional<PartPlace> find_text(const StateDict& weights, const TextSlot& slot) {
   for (const auto prefix : {slot.prefix, slot.other_prefix}) {
     if (prefix.empty()) continue;
-    if (slot.open_clip && has_open_clip(weights, prefix))
-      return PartPlace{std::string(prefix), Layout::original};
-    if (!slot.open_clip && has_transformers_text(weights, prefix))
+    if (slot.kind == TextKind::t5) {
+      if (auto place = find_t5(weights, prefix)) return place;
+    } else if (slot.open_clip_names) {
+      if (has_open_clip(weights, prefix)) return PartPlace{std::string(prefix), Layout::original};
+    } else if (has_transformers_text(weights, prefix)) {
       return PartPlace{std::string(prefix), Layout::diffusers};
+    }
   }
   return std::nullopt;
 }
 
-std::optional<PartPlace> find_lone_text(const StateDict& weights) {
+std::optional<LoneText> find_lone_text(const StateDict& weights) {
   for (const std::string_view prefix :
        {"", "transformer.", "cond_stage_model.transformer.", "conditioner.embedders.0.transformer.",
         "text_encoders.clip_l.transformer.", "text_encoders.clip_g.transformer.", "clip_l.transformer.",
         "clip_g.transformer."})
-    if (has_transformers_text(weights, prefix)) return PartPlace{std::string(prefix), Layout::diffusers};
+    if (has_transformers_text(weights, prefix)) return LoneText{{std::string(prefix), Layout::diffusers}};
   if (weights.contains("clip.text_model.embeddings.token_embedding.weight"))
-    return PartPlace{"", Layout::diffusers};
+    return LoneText{{"", Layout::diffusers}};
   for (const std::string_view prefix : {"", "model.", "cond_stage_model.model.",
                                         "conditioner.embedders.0.model.", "conditioner.embedders.1.model."})
-    if (has_open_clip(weights, prefix)) return PartPlace{std::string(prefix), Layout::original};
+    if (has_open_clip(weights, prefix)) return LoneText{{std::string(prefix), Layout::original}};
+  for (const std::string_view prefix :
+       {"", "transformer.", "text_encoders.t5xxl.transformer.", "t5xxl.transformer."})
+    if (auto place = find_t5(weights, prefix)) return LoneText{std::move(*place), true};
   return std::nullopt;
 }
 
-StateDict unet_weights(const StateDict& weights, const PartPlace& place, bool ema) {
+StateDict denoiser_weights(const StateDict& weights, const DenoiserPlace& place, bool ema) {
   if (place.layout == Layout::diffusers) return part_below(weights, place.prefix);
   std::vector<RenamedTensor> result;
   for (const auto& name : weights.names()) {
     if (!name.starts_with(place.prefix)) continue;
     const auto own = name.substr(place.prefix.size());
-    if (place.prefix.empty() && is_left_over(name)) continue;
+    if (is_left_over(place.prefix.empty() ? name : own)) continue;
     auto average = ema ? average_name(own) : std::string();
     result.push_back({own, weights.contains(average) ? std::move(average) : name});
   }
-  return key_maps::from_ldm_unet(weights.renamed(result));
+  return place.kind->from_original(weights.renamed(result));
 }
 
-StateDict with_averages(const StateDict& weights, const PartPlace& unet) {
+StateDict with_averages(const StateDict& weights, const DenoiserPlace& denoiser) {
   std::vector<RenamedTensor> result;
   for (const auto& name : weights.names()) {
-    auto average = name.starts_with(unet.prefix) ? average_name(name.substr(unet.prefix.size())) : "";
+    auto average = name.starts_with(denoiser.prefix) ? average_name(name.substr(denoiser.prefix.size())) : "";
     result.push_back({name, weights.contains(average) ? std::move(average) : name});
   }
   return weights.renamed(result);
@@ -168,10 +181,17 @@ StateDict autoencoder_weights(const StateDict& weights, const PartPlace& place) 
   return place.layout == Layout::original ? key_maps::from_ldm_autoencoder(own) : own;
 }
 
-StateDict text_weights(const StateDict& weights, const PartPlace& place, int most_layers) {
+StateDict clip_weights(const StateDict& weights, const PartPlace& place, int most_layers) {
   const auto own = part_below(weights, place.prefix);
   if (place.layout == Layout::original) return with_layers(key_maps::from_open_clip(own), most_layers);
   return with_layers(key_maps::is_renamed_clip(own) ? key_maps::from_renamed_clip(own) : own, most_layers);
+}
+
+StateDict t5_weights(const StateDict& weights, const PartPlace& place) {
+  const auto own = key_maps::below(weights, place.prefix);
+  return filtered(
+      place.layout == Layout::original ? key_maps::from_llama_t5(own) : own,
+      [](const std::string& name) { return name.starts_with("encoder.") || name == "shared.weight"; });
 }
 
 StateDict without_projection(const StateDict& text) {
@@ -215,8 +235,6 @@ std::string_view other_kind(const StateDict& weights) {
   for (const std::string_view prefix :
        {"controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_blocks."})
     if (weights.contains_below(prefix)) return "controlnet";
-  if (weights.contains("encoder.block.0.layer.0.SelfAttention.q.weight") || key_maps::is_llama_t5(weights))
-    return "t5";
   // A few vectors, named after their word or encoder, or as wide as the states of text encoders that there
   // are.
   constexpr std::array<Index, 3> widths{768, 1024, 1280};
@@ -234,11 +252,12 @@ std::string_view other_kind(const StateDict& weights) {
 }
 
 std::string_view kind_in_words(std::string_view kind) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 8> words{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 9> words{
       {{"lora", "a LoRA, which changes a model and is none itself"},
        {"controlnet", "a ControlNet, which steers a model and is none itself"},
        {"textual-inversion", "a textual inversion, words for a model's text encoder"},
        {"t5", "a T5 text encoder alone"},
+       {"umt5", "a umT5 text encoder alone"},
        {"vae", "an autoencoder alone"},
        {"clip-l", "a CLIP text encoder alone"},
        {"clip-h", "an OpenCLIP H text encoder alone"},

@@ -9,6 +9,7 @@
 #include "core/files.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "weights/families.hpp"
 #include "weights/gguf_convert.hpp"
 #include "weights/quantise.hpp"
 #include "weights/single_file_names.hpp"
@@ -234,6 +235,11 @@ void write_part(const CheckpointPart& part, std::vector<StreamedTensor> tensors,
       std::move(tensors), torch_metadata(), [&](std::uint64_t bytes) { progress.tell(bytes); });
 }
 
+/// What a tokenizer's folder has to hold.
+std::string vocabulary_files(const CheckpointTokenizer& tokenizer) {
+  return tokenizer.class_name.starts_with("T5") ? "spiece.model" : "vocab.json and merges.txt";
+}
+
 Converted write_folder(const Checkpoint& source, const fs::path& target, const ConvertOptions& options) {
   if (source.parts.empty())
     throw ConfigError(convert_name,
@@ -267,23 +273,27 @@ Converted write_folder(const Checkpoint& source, const fs::path& target, const C
     make_folder(path.parent_path());
     write_text(path, text);
   }
-  for (const auto& missing : source.missing)
-    result.notes.push_back("the " + missing + " is missing: " + source.source + " does not hold it");
+  for (const auto& missing : missing_in_words(source))
+    result.notes.push_back("the " + missing + ", is missing: " + source.source + " does not hold it");
   for (const auto& tokenizer : source.tokenizers)
     if (!is_present(place.path() / tokenizer.name))
-      result.notes.push_back("the " + tokenizer.name +
-                             " is missing: put vocab.json and merges.txt into its folder " + tokenizer.name);
+      result.notes.push_back("the " + tokenizer.name + " is missing: put " + vocabulary_files(tokenizer) +
+                             " into its folder " + tokenizer.name);
   progress.check();
   place.put_in_place();
   return result;
 }
 
-/// What ComfyUI-GGUF calls the network of a file that holds a U-Net alone, under names without a prefix.
+/// Whether a denoiser is all there is.
+bool is_denoiser_alone(const Checkpoint& source) {
+  return source.parts.size() == 1 && denoiser_of_class(source.parts.front().class_name) != nullptr;
+}
+
+/// What ComfyUI-GGUF calls the network of a file that holds a denoiser alone.
 std::string architecture_of(const Checkpoint& source) {
-  if (source.parts.size() != 1 || source.parts.front().name != "unet" || !source.file ||
-      source.file->contains_below("model.diffusion_model."))
-    return {};
-  return source.family.starts_with("sdxl") ? "sdxl" : source.family.starts_with("sd") ? "sd1" : "";
+  return is_denoiser_alone(source) && !source.family.empty()
+             ? std::string(family_called(source.family).architecture)
+             : std::string();
 }
 
 }  // namespace
@@ -304,8 +314,8 @@ Converted convert_checkpoint(const Checkpoint& source, const fs::path& target,
                         options);
   }
   std::vector<std::string> left_out;
-  auto tensors =
-      source.model_index ? single_file_tensors(source, left_out) : single_part_tensors(source.parts.front());
+  auto tensors = source.model_index && !is_denoiser_alone(source) ? single_file_tensors(source, left_out)
+                                                                  : single_part_tensors(source.parts.front());
   auto result = write_single(std::move(tensors), torch_metadata(), architecture_of(source), target, options);
   for (const auto& part : left_out)
     result.notes.push_back("the " + part + " was left out: the layout has no place for it");

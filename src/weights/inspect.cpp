@@ -11,6 +11,7 @@
 #include "daguerre/config/config.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/weights/gguf.hpp"
+#include "weights/denoiser_kinds.hpp"
 #include "weights/weight_files.hpp"
 
 namespace daguerre::weights {
@@ -46,6 +47,15 @@ std::string guess_class(const std::vector<TensorInfo>& tensors) {
     return "LoRA";
   if (any([](std::string_view name) { return name.starts_with("model.diffusion_model.input_blocks."); }))
     return "CompVis checkpoint";
+  const auto has_all = [&](std::string_view prefix, const std::vector<std::string_view>& names) {
+    return std::all_of(names.begin(), names.end(),
+                       [&](std::string_view name) { return has(std::string(prefix).append(name)); });
+  };
+  for (const auto* kind : {&sd3_kind(), &flux_kind(), &pixart_kind()}) {
+    if (has_all("", kind->diffusers)) return std::string(kind->class_name);
+    for (const std::string_view prefix : {"", "model.diffusion_model."})
+      if (has_all(prefix, kind->original)) return std::string(kind->class_name) + " in the original layout";
+  }
   // Cross-attention tells the conditional UNet from UNet2DModel.
   if (has("conv_in.weight") && has("time_embedding.linear_1.weight") && contains(".attn2.to_k."))
     return "UNet2DConditionModel";
@@ -60,6 +70,8 @@ std::string guess_class(const std::vector<TensorInfo>& tensors) {
   if ((has("text_model.embeddings.token_embedding.weight") || has("embeddings.token_embedding.weight")) &&
       !contains("vision_model."))
     return "CLIPTextModel";
+  if (has("encoder.block.0.layer.0.SelfAttention.q.weight")) return "T5EncoderModel";
+  if (has("enc.blk.0.attn_q.weight")) return "T5EncoderModel under llama.cpp's names";
   return "unknown";
 }
 

@@ -10,6 +10,7 @@ StateDict with_diffusers_names(const StateDict& weights) {
   for (const auto& network : {below(weights, "model.diffusion_model."), weights}) {
     if (is_original_sd3(network)) return from_original_sd3(network);
     if (is_original_flux(network)) return from_original_flux(network);
+    if (is_original_pixart(network)) return from_original_pixart(network);
   }
   if (is_original_dit(weights)) return from_original_dit(weights);
   if (is_renamed_clip(weights)) return from_renamed_clip(weights);

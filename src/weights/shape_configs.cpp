@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "weights/extents.hpp"
 #include "weights/key_maps/names.hpp"
 #include "weights/names.hpp"
 
@@ -15,15 +15,6 @@ namespace daguerre::weights {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
-
-/// Extent `axis` of a tensor that must be there.
-Index extent(const StateDict& weights, const std::string& name, int axis) {
-  const Shape shape = weights.shape(name);
-  if (axis >= shape.rank())
-    throw WeightError(weights_name, weights.source() + ": tensor " + in_quotes(weights.source_name(name)) +
-                                        " has shape " + to_string(shape) + ", expected more axes");
-  return shape[axis];
-}
 
 std::string list_item(const std::string& list, int number, const std::string& rest) {
   return key_maps::joined_name(list + ".", number, rest);
@@ -65,14 +56,13 @@ OrderedJson one_or_all(const std::vector<T>& values) {
 
 }  // namespace
 
-std::pair<std::string, Index> context_width(const StateDict& unet) {
+Extent context_width(const StateDict& unet) {
   for (const auto& name : unet.names())
     if (name.ends_with(".attn2.to_k.weight")) return {name, extent(unet, name, 1)};
-  return {"", 0};
+  return {};
 }
 
-Config unet_config(const StateDict& weights, const FamilyRow& family, const UNetExtras& extras,
-                   const std::string& source) {
+Config unet_config(const StateDict& weights, const DenoiserFacts& facts, const std::string& source) {
   const auto levels = unet_levels(weights);
   const int middle = key_maps::count_numbered(weights, "mid_block.attentions.0.transformer_blocks.");
   std::vector<Index> widths, heads;
@@ -80,7 +70,7 @@ Config unet_config(const StateDict& weights, const FamilyRow& family, const UNet
   std::vector<std::string> down, up;
   for (const auto& level : levels) {
     widths.push_back(level.channels);
-    heads.push_back(family.heads != 0 ? family.heads : std::max<Index>(level.channels / 64, 1));
+    heads.push_back(facts.heads != 0 ? facts.heads : std::max<Index>(level.channels / 64, 1));
     down.emplace_back(level.transformers > 0 ? "CrossAttnDownBlock2D" : "DownBlock2D");
     // What the last level says holds for the middle as well, whether or not the level attends.
     const bool last = &level == &levels.back();
@@ -92,7 +82,7 @@ Config unet_config(const StateDict& weights, const FamilyRow& family, const UNet
                                                                                      : "UpBlock2D");
   OrderedJson json{{"_class_name", "UNet2DConditionModel"},
                    {"_diffusers_version", "0.31.0"},
-                   {"sample_size", family.picture_size / 8},
+                   {"sample_size", facts.picture_size / 8},
                    {"in_channels", extent(weights, "conv_in.weight", 1)},
                    {"out_channels", extent(weights, "conv_out.weight", 0)},
                    {"center_input_sample", false},
@@ -108,7 +98,7 @@ Config unet_config(const StateDict& weights, const FamilyRow& family, const UNet
                    {"act_fn", "silu"},
                    {"norm_num_groups", 32},
                    {"norm_eps", 1e-5},
-                   {"cross_attention_dim", context_width(weights).second},
+                   {"cross_attention_dim", context_width(weights).value},
                    {"transformer_layers_per_block", one_or_all(transformers)},
                    {"attention_head_dim", one_or_all(heads)}};
   if (!weights.contains_below("mid_block.")) json["mid_block_type"] = nullptr;
@@ -119,10 +109,10 @@ Config unet_config(const StateDict& weights, const FamilyRow& family, const UNet
   constexpr const char* added = "add_embedding.linear_1.weight";
   if (weights.contains(added)) {
     const Index width = extent(weights, added, 1);
-    const Index rest = width - extras.pooled_width;
-    const bool known = extras.pooled_width > 0 && rest > 0 && rest % extras.numbers == 0;
+    const Index rest = width - facts.pooled_width;
+    const bool known = facts.pooled_width > 0 && rest > 0 && rest % facts.time_numbers == 0;
     json["addition_embed_type"] = "text_time";
-    json["addition_time_embed_dim"] = known ? rest / extras.numbers : 256;
+    json["addition_time_embed_dim"] = known ? rest / facts.time_numbers : 256;
     json["projection_class_embeddings_input_dim"] = width;
   }
   constexpr const char* guidance = "time_embedding.cond_proj.weight";
@@ -130,7 +120,7 @@ Config unet_config(const StateDict& weights, const FamilyRow& family, const UNet
   return Config::parse(json.dump(), source);
 }
 
-Config autoencoder_config(const StateDict& weights, double scaling, int picture_size,
+Config autoencoder_config(const StateDict& weights, const LatentScale& scale, int picture_size,
                           const std::string& source) {
   std::vector<Index> widths;
   const int levels = count_levels(weights, "encoder.down_blocks.");
@@ -139,24 +129,24 @@ Config autoencoder_config(const StateDict& weights, double scaling, int picture_
   const auto count = static_cast<std::size_t>(levels);
   const bool encodes = weights.contains("quant_conv.weight"),
              decodes = weights.contains("post_quant_conv.weight");
-  const OrderedJson json{
-      {"_class_name", "AutoencoderKL"},
-      {"_diffusers_version", "0.31.0"},
-      {"in_channels", extent(weights, "encoder.conv_in.weight", 1)},
-      {"out_channels", extent(weights, "decoder.conv_out.weight", 0)},
-      {"down_block_types", std::vector<std::string>(count, "DownEncoderBlock2D")},
-      {"up_block_types", std::vector<std::string>(count, "UpDecoderBlock2D")},
-      {"block_out_channels", widths},
-      {"layers_per_block", key_maps::count_numbered(weights, "encoder.down_blocks.0.resnets.")},
-      {"act_fn", "silu"},
-      {"latent_channels", extent(weights, "decoder.conv_in.weight", 1)},
-      {"norm_num_groups", 32},
-      {"sample_size", picture_size},
-      {"scaling_factor", scaling},
-      {"force_upcast", true},
-      {"use_quant_conv", encodes},
-      {"use_post_quant_conv", decodes},
-      {"mid_block_add_attention", weights.contains_below("decoder.mid_block.attentions.")}};
+  OrderedJson json{{"_class_name", "AutoencoderKL"},
+                   {"_diffusers_version", "0.31.0"},
+                   {"in_channels", extent(weights, "encoder.conv_in.weight", 1)},
+                   {"out_channels", extent(weights, "decoder.conv_out.weight", 0)},
+                   {"down_block_types", std::vector<std::string>(count, "DownEncoderBlock2D")},
+                   {"up_block_types", std::vector<std::string>(count, "UpDecoderBlock2D")},
+                   {"block_out_channels", widths},
+                   {"layers_per_block", key_maps::count_numbered(weights, "encoder.down_blocks.0.resnets.")},
+                   {"act_fn", "silu"},
+                   {"latent_channels", extent(weights, "decoder.conv_in.weight", 1)},
+                   {"norm_num_groups", 32},
+                   {"sample_size", picture_size},
+                   {"scaling_factor", scale.factor},
+                   {"force_upcast", true},
+                   {"use_quant_conv", encodes},
+                   {"use_post_quant_conv", decodes},
+                   {"mid_block_add_attention", weights.contains_below("decoder.mid_block.attentions.")}};
+  if (scale.shift != 0.0) json["shift_factor"] = scale.shift;
   return Config::parse(json.dump(), source);
 }
 

@@ -16,8 +16,12 @@ void append(const StateDict& weights, const std::string& prefix, key_maps::Joine
   StreamedTensor streamed{
       prefix + tensor.name, element_type(weights.find(tensor.sources.front())->dtype), tensor.shape, {}};
   for (auto& source : tensor.sources) {
-    if (tensor.transposed)
-      streamed.sources.emplace_back(weights.renamed({{source, source, 0, -1, std::nullopt, true}}), source);
+    if (tensor.transposed || tensor.halves_swapped)
+      streamed.sources.emplace_back(weights.renamed({{.name = source,
+                                                      .source = source,
+                                                      .transposed = tensor.transposed,
+                                                      .halves_swapped = tensor.halves_swapped}}),
+                                    source);
     else
       streamed.sources.emplace_back(weights, std::move(source));
   }
@@ -38,9 +42,10 @@ std::vector<key_maps::JoinedTensor> unchanged(const StateDict& weights) {
 
 std::vector<StreamedTensor> single_part_tensors(const CheckpointPart& part) {
   std::vector<StreamedTensor> result;
-  auto tensors = part.class_name == "UNet2DConditionModel" ? key_maps::to_ldm_unet(part.weights)
-                 : part.class_name == "AutoencoderKL"      ? key_maps::to_ldm_autoencoder(part.weights)
-                                                           : unchanged(part.weights);
+  const auto* denoiser = denoiser_of_class(part.class_name);
+  auto tensors = denoiser != nullptr                  ? denoiser->to_original(part.weights)
+                 : part.class_name == "AutoencoderKL" ? key_maps::to_ldm_autoencoder(part.weights)
+                                                      : unchanged(part.weights);
   for (auto& tensor : tensors) append(part.weights, "", std::move(tensor), result);
   return result;
 }
@@ -56,15 +61,15 @@ std::vector<StreamedTensor> single_file_tensors(const Checkpoint& model, std::ve
                                    [&](const TextSlot& text) { return text.name == part.name; });
     std::string prefix;
     std::vector<key_maps::JoinedTensor> tensors;
-    if (part.name == "unet") {
+    if (part.name == family.denoiser->part) {
       prefix = "model.diffusion_model.";
-      tensors = key_maps::to_ldm_unet(part.weights);
+      tensors = family.denoiser->to_original(part.weights);
     } else if (part.name == "vae" && part.class_name == "AutoencoderKL") {
       prefix = "first_stage_model.";
       tensors = key_maps::to_ldm_autoencoder(part.weights);
     } else if (slot != family.text.end()) {
       prefix = slot->prefix;
-      tensors = slot->open_clip ? key_maps::to_open_clip(part.weights) : unchanged(part.weights);
+      tensors = slot->open_clip_names ? key_maps::to_open_clip(part.weights) : unchanged(part.weights);
     } else {
       left_out.push_back(part.name);
       continue;

@@ -142,6 +142,20 @@ struct StateDict::State {
     }
   }
 
+  State(const State& first, const State& second)
+      : source(first.source), path(first.path), files(first.files) {
+    files.insert(files.end(), second.files.begin(), second.files.end());
+    for (const auto* part : {&first, &second}) {
+      const std::lock_guard lock(part->mutex);
+      for (const auto& [name, entry] : part->entries) {
+        auto copy = entry;
+        copy.info = &own.emplace_back(*entry.info);
+        if (!entries.try_emplace(copy.info->name, copy).second)
+          throw FormatError(weights_name, source + ": tensor " + in_quotes(name) + " is in both files", path);
+      }
+    }
+  }
+
   template <class Refuse>
   static void take_rows(TensorInfo& info, Index first, Index rows, const Refuse& refuse) {
     const Index total = info.shape.rank() == 0 ? 0 : info.shape[0];
@@ -254,6 +268,10 @@ StateDict::StateDict(std::vector<std::shared_ptr<const TensorFile>> files, std::
 
 StateDict StateDict::renamed(const std::vector<RenamedTensor>& tensors) const {
   return StateDict(std::make_shared<State>(*state_, tensors));
+}
+
+StateDict StateDict::joined(const StateDict& other) const {
+  return StateDict(std::make_shared<State>(*state_, *other.state_));
 }
 
 bool StateDict::contains(std::string_view name) const {

@@ -1,13 +1,12 @@
 #include <map>
 
 #include "conformance/case.hpp"
+#include "conformance/transformers.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
 #include "daguerre/models/autoencoders/autoencoder_tiny.hpp"
 #include "daguerre/models/autoencoders/vq_model.hpp"
 #include "daguerre/models/denoisers/dit.hpp"
-#include "daguerre/models/denoisers/flux_transformer.hpp"
 #include "daguerre/models/denoisers/pixart_transformer.hpp"
-#include "daguerre/models/denoisers/sd3_transformer.hpp"
 #include "daguerre/models/denoisers/unet_2d.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/models/text_encoders/clip_text.hpp"
@@ -235,44 +234,22 @@ void run_dit(const fs::path& folder, const Config& config, const ops::Context& c
   }
 }
 
-/// Either layout; the original's inputs are called x, t, context and y.
 template <class T>
 void run_sd3(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
   expect_network_alone(folder);
   const models::SD3Transformer<T> network(models::SD3TransformerConfig::from(config),
                                           loader_for(folder / "weights.safetensors", context));
-  for (const auto& run : recorded_runs(folder)) {
-    const bool original = run.has("in.x");
-    const auto timesteps = run.tensor(original ? "in.t" : "in.timestep");
-    compare<T>(result, run, "sample",
-               network(context, run.tensor(original ? "in.x" : "in.hidden_states"), timesteps.span(),
-                       run.tensor(original ? "in.context" : "in.encoder_hidden_states"),
-                       run.tensor(original ? "in.y" : "in.pooled_projections")),
-               bounds::network);
-  }
+  for (const auto& run : recorded_runs(folder))
+    compare<T>(result, run, "sample", output_of(network, context, run), bounds::network);
 }
 
-/// Either layout; the original's inputs are called img, txt, timesteps and y.
 template <class T>
 void run_flux(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
   expect_network_alone(folder);
   const models::FluxTransformer<T> network(models::FluxTransformerConfig::from(config),
                                            loader_for(folder / "weights.safetensors", context));
-  for (const auto& run : recorded_runs(folder)) {
-    const bool original = run.has("in.img");
-    const auto timesteps = run.tensor(original ? "in.timesteps" : "in.timestep");
-    const auto guidance = run.has("in.guidance") ? run.tensor("in.guidance") : Tensor<float>();
-    compare<T>(result, run, "sample",
-               network(context,
-                       {.hidden_states = run.tensor(original ? "in.img" : "in.hidden_states"),
-                        .encoder_hidden_states = run.tensor(original ? "in.txt" : "in.encoder_hidden_states"),
-                        .pooled = run.tensor(original ? "in.y" : "in.pooled_projections"),
-                        .timesteps = timesteps.span(),
-                        .guidance = guidance.span(),
-                        .img_ids = run.tensor("in.img_ids"),
-                        .txt_ids = run.tensor("in.txt_ids")}),
-               bounds::network);
-  }
+  for (const auto& run : recorded_runs(folder))
+    compare<T>(result, run, "sample", output_of(network, context, run), bounds::network);
 }
 
 template <class T>

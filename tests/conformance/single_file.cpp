@@ -1,7 +1,9 @@
 #include "conformance/case.hpp"
+#include "conformance/transformers.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/models/text_encoders/clip_text.hpp"
+#include "daguerre/models/text_encoders/t5_encoder.hpp"
 #include "daguerre/weights/checkpoint.hpp"
 
 namespace daguerre::conformance {
@@ -25,6 +27,7 @@ class SingleFile {
   void text(const std::string& name) {
     const auto* part = checkpoint_.find(name);
     if (part == nullptr) return;
+    if (part->class_name == "T5EncoderModel") return t5<T>(*part);
     const models::ClipText<T> clip(models::ClipTextConfig::from(part->config), loader(*part));
     const std::string ids = "in." + name + "_ids";
     const auto output = clip(context_, run_.file().read<std::int32_t>(run_.has(ids) ? ids : "in.input_ids"));
@@ -36,6 +39,25 @@ class SingleFile {
     compare(name + ".penultimate_normed", clip.final_layer_norm(context_, penultimate), bounds::text_encoder);
     compare(name + ".pooled", output.pooled, bounds::text_encoder);
     compare(name + ".text_embeds", output.text_embeds, bounds::text_encoder);
+    all_used(*part);
+  }
+
+  template <class T>
+  void transformer() {
+    const auto* part = checkpoint_.find("transformer");
+    if (part == nullptr) return;
+    if (part->class_name == "SD3Transformer2DModel")
+      compare("sample",
+              output_of(
+                  models::SD3Transformer<T>(models::SD3TransformerConfig::from(part->config), loader(*part)),
+                  context_, run_),
+              bounds::network);
+    else
+      compare("sample",
+              output_of(models::FluxTransformer<T>(models::FluxTransformerConfig::from(part->config),
+                                                   loader(*part)),
+                        context_, run_),
+              bounds::network);
     all_used(*part);
   }
 
@@ -64,6 +86,13 @@ class SingleFile {
   }
 
  private:
+  template <class T>
+  void t5(const weights::CheckpointPart& part) {
+    const models::T5Encoder<T> network(models::T5EncoderConfig::from(part.config), loader(part));
+    compare("last_hidden_state", network(context_, run_.file().read<std::int32_t>("in.input_ids")),
+            bounds::text_encoder);
+    all_used(part);
+  }
   nn::Loader loader(const weights::CheckpointPart& part) const {
     return {weights::Scope(part.weights), context_};
   }
@@ -100,6 +129,7 @@ Result run_checkpoint(const fs::path& folder, const char* name, bool lone, const
       file.text<T>("text_encoder");
       file.text<T>("text_encoder_2");
       file.unet<T>();
+      file.transformer<T>();
       file.autoencoder<T>();
     });
     const auto left = static_cast<double>(checkpoint.unknown.size() + (lone ? 0 : checkpoint.missing.size()));

@@ -289,10 +289,6 @@ TEST_CASE("GGUF files of other things are told", "[weights][gguf]") {
                                   {"chat.gguf", "language model (\"llama\")", "makes no pictures"});
   test::expect_error<ConfigError>([&] { ModelSource::open(folder / "chat.gguf"); }, {"language model"});
   CHECK(weights::open_checkpoint(test::golden("gguf/t5_encoder/model.gguf")).family == "t5");
-  test::expect_error<ConfigError>(
-      [] { weights::open_checkpoint(test::golden("gguf/flux_comfyui/model.gguf")); }, {"FLUX"});
-  test::expect_error<ConfigError>(
-      [] { weights::open_checkpoint(test::golden("gguf/sd3_comfyui/model.gguf")); }, {"Stable Diffusion 3"});
 }
 
 TEST_CASE("llama.cpp's names of T5 become transformers'", "[weights][gguf]") {

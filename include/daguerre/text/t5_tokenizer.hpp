@@ -21,6 +21,21 @@ enum class T5Dialect {
   sentencepiece
 };
 
+/// A unigram model's vocabulary that lies elsewhere than in a tokenizer's folder, as in a GGUF file.
+struct T5Vocabulary {
+  struct Piece {
+    std::string text;
+    float score = 0.0f;
+    int kind = 1;  ///< sentencepiece's: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
+  };
+  std::vector<Piece> pieces;  ///< by id
+  std::string charsmap;       ///< sentencepiece's precompiled one; empty: nothing is replaced
+  bool adds_prefix = true;    ///< a space before the text
+  bool removes_extra_whitespace = true;
+  std::int32_t end_id = 1, pad_id = 0;
+  std::string source;  ///< what to call it in messages
+};
+
 /// T5's tokenizer and umT5's: a sentencepiece unigram model (Kudo 2018), read from the `tokenizer/` folder of
 /// a model: spiece.model or, where there is none, tokenizer.json; tokenizer_config.json and
 /// special_tokens_map.json where they are.
@@ -32,6 +47,9 @@ class T5Tokenizer {
   /// Throws FileError, FormatError (naming the file, and the byte or piece) or ConfigError (a special token
   /// that the vocabulary lacks, another class of tokenizer, a model that is no unigram model).
   static T5Tokenizer load(const std::filesystem::path& folder, T5Dialect dialect = T5Dialect::huggingface);
+  /// Throws FormatError, in the name of `vocabulary.source`, for pieces that are no unigram model's and for
+  /// an end or padding that is none of them.
+  static T5Tokenizer from(const T5Vocabulary& vocabulary, T5Dialect dialect = T5Dialect::huggingface);
   /// Whether the folder has a vocabulary in one of the forms that are read.
   static bool is_there(const std::filesystem::path& folder);
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "daguerre/text/t5_tokenizer.hpp"
@@ -23,5 +25,13 @@ std::vector<std::filesystem::path> tokenizer_folders(const std::filesystem::path
 /// T5Tokenizer::load throws for the one that is found.
 T5Tokenizer find_t5_tokenizer(std::span<const std::filesystem::path> folders,
                               T5Dialect dialect = T5Dialect::huggingface);
+
+/// Whether the folder has T5's vocabulary, in itself or in one of those.
+bool has_t5_tokenizer(const std::filesystem::path& folder);
+
+/// The same as find_t5_tokenizer as the files of a model's folder "tokenizer_2", by name: spiece.model or
+/// tokenizer.json, and what lies beside it of tokenizer_config.json and special_tokens_map.json. They are
+/// what they were. Throws FileError where there is none.
+std::map<std::string, std::string> find_t5_tokenizer_files(std::span<const std::filesystem::path> folders);
 
 }  // namespace daguerre::text

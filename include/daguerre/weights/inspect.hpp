@@ -16,7 +16,9 @@ struct ComponentDescription {
   std::filesystem::path path;  ///< the file or folder
   /// `_class_name` or `architectures` of its config.json, or the class in model_index.json. Without either, a
   /// guess from the tensors' names: "UNet2DConditionModel", "UNet2DModel", "DiTTransformer2DModel", "DiT in
-  /// the original layout", "AutoencoderKL", "CLIPTextModel", "CompVis checkpoint", "LoRA" or "unknown".
+  /// the original layout", "SD3Transformer2DModel", "FluxTransformer2DModel", "PixArtTransformer2DModel",
+  /// these with " in the original layout" behind them, "AutoencoderKL", "CLIPTextModel", "T5EncoderModel" or
+  /// that "under llama.cpp's names", "CompVis checkpoint", "LoRA" or "unknown".
   std::string class_name;
   bool class_guessed = false;
   std::vector<std::string> files;   ///< the files of weights, by path; none for schedulers and tokenizers

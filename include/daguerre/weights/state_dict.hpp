@@ -66,6 +66,10 @@ class StateDict {
   /// axes or two halves, FormatError for a name used twice.
   StateDict renamed(const std::vector<RenamedTensor>& tensors) const;
 
+  /// These tensors and those of `other`, whose files are kept, too; messages name this one. What was asked
+  /// for is counted anew. Throws FormatError for a name that both have.
+  StateDict joined(const StateDict& other) const;
+
   bool contains(std::string_view name) const;
   /// nullptr when there is no such tensor. Does not count as asking for it.
   const TensorInfo* find(std::string_view name) const;
@@ -101,7 +105,8 @@ class StateDict {
   std::map<std::string, std::string> metadata() const;
   /// What to call the whole in messages: the path it was loaded from.
   const std::string& source() const;
-  /// The file that holds it; of several, the folder or index they were loaded by. Empty for what is in memory.
+  /// The file that holds it; of several, the folder or index they were loaded by. Empty for what is in
+  /// memory.
   const std::filesystem::path& path() const noexcept;
 
  private:

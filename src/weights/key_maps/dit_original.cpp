@@ -29,7 +29,7 @@ void add_block_part(const StateDict& weights, const std::string& source, const s
   constexpr std::string_view qkv = "attn.qkv.";
   constexpr std::array<std::string_view, 3> names{"to_q.", "to_k.", "to_v."};
   if (part.starts_with(qkv))
-    split_in_three(weights, source, block + "attn1.", names, part.substr(qkv.size()), result);
+    split_evenly(weights, source, block + "attn1.", names, part.substr(qkv.size()), result);
   else if (const auto name = to_diffusers(part, dit_block_rules))
     result.push_back({block + *name, source});
   else

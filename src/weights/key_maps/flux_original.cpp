@@ -2,14 +2,16 @@
 
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
-#include "weights/key_maps/layouts.hpp"
-#include "weights/key_maps/names.hpp"
+#include "weights/key_maps/original_layout.hpp"
 #include "weights/names.hpp"
 
 namespace daguerre::weights::key_maps {
 namespace {
 
-constexpr std::array<Rule, 9> flux_rules{
+constexpr std::string_view double_blocks = "double_blocks.", single_blocks = "single_blocks.";
+constexpr std::string_view flux_final_modulation = "final_layer.adaLN_modulation.1";
+
+constexpr std::array<Rule, 10> flux_rules{
     {{"img_in", "x_embedder"},
      {"txt_in", "context_embedder"},
      {"time_in.in_layer", "time_text_embed.timestep_embedder.linear_1"},
@@ -18,7 +20,8 @@ constexpr std::array<Rule, 9> flux_rules{
      {"vector_in.out_layer", "time_text_embed.text_embedder.linear_2"},
      {"guidance_in.in_layer", "time_text_embed.guidance_embedder.linear_1"},
      {"guidance_in.out_layer", "time_text_embed.guidance_embedder.linear_2"},
-     {"final_layer.linear", "proj_out"}}};
+     {"final_layer.linear", "proj_out"},
+     {flux_final_modulation, "norm_out.linear"}}};
 /// Below `double_blocks.N` and `transformer_blocks.N`.
 constexpr std::array<Rule, 12> flux_double_rules{
     {{"img_mod.lin", "norm1.linear"},
@@ -41,16 +44,30 @@ constexpr std::array<Rule, 4> flux_single_rules{{{"modulation.lin", "norm.linear
 constexpr std::array<std::string_view, 3> flux_qkv{"to_q.", "to_k.", "to_v."};
 constexpr std::array<std::string_view, 3> flux_added_qkv{"add_q_proj.", "add_k_proj.", "add_v_proj."};
 
-constexpr std::string_view double_blocks = "double_blocks.", single_blocks = "single_blocks.";
-constexpr std::string_view flux_final_modulation = "final_layer.adaLN_modulation.1";
+constexpr std::array<std::string_view, 4> flux_single_product{"attn.to_q.", "attn.to_k.", "attn.to_v.",
+                                                              "proj_mlp."};
+constexpr std::array<SplitRule, 2> flux_double_splits{
+    {{"img_attn.qkv.", "attn.", flux_qkv}, {"txt_attn.qkv.", "attn.", flux_added_qkv}}};
+constexpr std::array<SplitRule, 1> flux_single_splits{{{"linear1.", "", flux_single_product}}};
+constexpr std::array<BlockList, 2> flux_lists{
+    {{double_blocks, "transformer_blocks.", flux_double_rules, flux_double_splits},
+     {single_blocks, "single_transformer_blocks.", flux_single_rules, flux_single_splits}}};
+
+/// (shift, scale) there, (scale, shift) in diffusers.
+bool swaps_flux_halves(const StateDict&, std::string_view name) {
+  return name.starts_with("norm_out.linear.");
+}
+
+constexpr OriginalLayout flux_layout{"Black Forest Labs' layout of FLUX", flux_rules, flux_lists,
+                                     swaps_flux_halves};
 
 void add_double_part(const StateDict& weights, const std::string& source, const std::string& block,
                      std::string_view part, std::vector<RenamedTensor>& result) {
   constexpr std::string_view picture = "img_attn.qkv.", prompt = "txt_attn.qkv.";
   if (part.starts_with(picture))
-    split_in_three(weights, source, block + "attn.", flux_qkv, part.substr(picture.size()), result);
+    split_evenly(weights, source, block + "attn.", flux_qkv, part.substr(picture.size()), result);
   else if (part.starts_with(prompt))
-    split_in_three(weights, source, block + "attn.", flux_added_qkv, part.substr(prompt.size()), result);
+    split_evenly(weights, source, block + "attn.", flux_added_qkv, part.substr(prompt.size()), result);
   else if (const auto name = to_diffusers(part, flux_double_rules))
     result.push_back({block + *name, source});
   else
@@ -112,6 +129,10 @@ StateDict from_original_flux(const StateDict& weights) {
     }
   }
   return weights.renamed(result);
+}
+
+std::vector<JoinedTensor> to_original_flux(const StateDict& weights) {
+  return to_original(weights, flux_layout);
 }
 
 }  // namespace daguerre::weights::key_maps

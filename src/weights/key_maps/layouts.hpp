@@ -15,8 +15,9 @@ namespace daguerre::weights::key_maps {
 struct JoinedTensor {
   std::string name;
   std::vector<std::string> sources;
-  Shape shape;              ///< of the whole, as it is written
-  bool transposed = false;  ///< of the one source
+  Shape shape;                  ///< of the whole, as it is written
+  bool transposed = false;      ///< of the one source
+  bool halves_swapped = false;  ///< likewise: its second half comes first
 };
 
 /// facebookresearch/DiT: queries, keys and values in one `qkv`, the timestep's embedder shared by all blocks.
@@ -27,11 +28,19 @@ StateDict from_original_dit(const StateDict& weights);
 /// before scale in the last norms.
 bool is_original_sd3(const StateDict& weights);
 StateDict from_original_sd3(const StateDict& weights);
+std::vector<JoinedTensor> to_original_sd3(const StateDict& weights);
 
 /// Black Forest Labs' FLUX (`double_blocks.N`, `single_blocks.N`): queries, keys and values in one `qkv`, and
 /// in `linear1` with the feed-forward's first layer; shift before scale in the last norm.
 bool is_original_flux(const StateDict& weights);
 StateDict from_original_flux(const StateDict& weights);
+std::vector<JoinedTensor> to_original_flux(const StateDict& weights);
+
+/// PixArt's own (`blocks.N.cross_attn.kv_linear`): queries, keys and values in one `qkv`, keys and values of
+/// the prompt in one. Its table of positions and what stands for no prompt are left out.
+bool is_original_pixart(const StateDict& weights);
+StateDict from_original_pixart(const StateDict& weights);
+std::vector<JoinedTensor> to_original_pixart(const StateDict& weights);
 
 /// transformers' CLIP text model without `text_model.` (version 5.6 and later), with `clip.` before it, or
 /// with norms of `gamma` and `beta` (converted from TensorFlow's). The inverse of nothing: all of these are

@@ -64,14 +64,16 @@ StateDict below(const StateDict& weights, std::string_view prefix) {
   return weights.renamed(result);
 }
 
-void split_in_three(const StateDict& weights, const std::string& source, const std::string& prefix,
-                    std::span<const std::string_view, 3> names, std::string_view suffix,
-                    std::vector<RenamedTensor>& result) {
+void split_evenly(const StateDict& weights, const std::string& source, const std::string& prefix,
+                  std::span<const std::string_view> names, std::string_view suffix,
+                  std::vector<RenamedTensor>& result) {
   const Shape shape = weights.shape(source);
-  if (shape.rank() == 0 || shape[0] % 3 != 0)
+  const auto parts = static_cast<Index>(names.size());
+  if (shape.rank() == 0 || shape[0] % parts != 0)
     throw WeightError(weights_name, weights.source() + ": tensor " + in_quotes(source) + " has shape " +
-                                        to_string(shape) + ", which does not split into three");
-  const Index rows = shape[0] / 3;
+                                        to_string(shape) + ", which does not split into " +
+                                        (parts == 3 ? "three" : "two"));
+  const Index rows = shape[0] / parts;
   Index first = 0;
   for (const auto name : names) {
     result.push_back({std::string(prefix).append(name).append(suffix), source, first, rows});

@@ -32,10 +32,10 @@ std::string joined_name(std::string_view prefix, int number, std::string_view re
 /// The names below `prefix`, without it.
 StateDict below(const StateDict& weights, std::string_view prefix);
 
-/// Appends queries, keys and values of `source`, which has them as rows one behind the other, as
-/// `PREFIX{names[0..2]}SUFFIX`. Throws WeightError where the rows do not split into three.
-void split_in_three(const StateDict& weights, const std::string& source, const std::string& prefix,
-                    std::span<const std::string_view, 3> names, std::string_view suffix,
-                    std::vector<RenamedTensor>& result);
+/// Appends the equal parts of `source`, which has them as rows one behind the other, as
+/// `PREFIX{names[i]}SUFFIX`: queries, keys and values. Throws WeightError where the rows do not split.
+void split_evenly(const StateDict& weights, const std::string& source, const std::string& prefix,
+                  std::span<const std::string_view> names, std::string_view suffix,
+                  std::vector<RenamedTensor>& result);
 
 }  // namespace daguerre::weights::key_maps

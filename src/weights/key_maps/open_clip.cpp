@@ -53,8 +53,8 @@ StateDict from_open_clip(const StateDict& weights) {
     } else if (!layer) {
       result.push_back({to_diffusers(name, open_clip_rules).value_or(name), name});
     } else if (const auto joint = to_diffusers(layer->second, in_proj)) {
-      split_in_three(weights, name, joined_name(transformers_layers, layer->first, "self_attn."),
-                     in_proj_parts, *joint, result);
+      split_evenly(weights, name, joined_name(transformers_layers, layer->first, "self_attn."), in_proj_parts,
+                   *joint, result);
     } else {
       const auto part = to_diffusers(layer->second, open_clip_layer_rules);
       result.push_back({part ? joined_name(transformers_layers, layer->first, *part) : name, name});

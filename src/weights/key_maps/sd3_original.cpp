@@ -1,19 +1,23 @@
 #include <algorithm>
 #include <array>
 
-#include "weights/key_maps/layouts.hpp"
-#include "weights/key_maps/names.hpp"
+#include "weights/key_maps/original_layout.hpp"
 
 namespace daguerre::weights::key_maps {
 namespace {
 
-constexpr std::array<Rule, 7> sd3_rules{{{"x_embedder.proj", "pos_embed.proj"},
+constexpr std::string_view sd3_blocks = "joint_blocks.", sd3_diffusers_blocks = "transformer_blocks.";
+constexpr std::string_view sd3_final_modulation = "final_layer.adaLN_modulation.1",
+                           sd3_prompt_modulation = "context_block.adaLN_modulation.1";
+
+constexpr std::array<Rule, 8> sd3_rules{{{"x_embedder.proj", "pos_embed.proj"},
                                          {"pos_embed", "pos_embed.pos_embed"},
                                          {"t_embedder.mlp.0", "time_text_embed.timestep_embedder.linear_1"},
                                          {"t_embedder.mlp.2", "time_text_embed.timestep_embedder.linear_2"},
                                          {"y_embedder.mlp.0", "time_text_embed.text_embedder.linear_1"},
                                          {"y_embedder.mlp.2", "time_text_embed.text_embedder.linear_2"},
-                                         {"final_layer.linear", "proj_out"}}};
+                                         {"final_layer.linear", "proj_out"},
+                                         {sd3_final_modulation, "norm_out.linear"}}};
 /// Below `joint_blocks.N` and `transformer_blocks.N`.
 constexpr std::array<Rule, 15> sd3_block_rules{{{"x_block.adaLN_modulation.1", "norm1.linear"},
                                                 {"x_block.attn.proj", "attn.to_out.0"},
@@ -33,25 +37,32 @@ constexpr std::array<Rule, 15> sd3_block_rules{{{"x_block.adaLN_modulation.1", "
 
 constexpr std::array<std::string_view, 3> own_qkv{"to_q.", "to_k.", "to_v."};
 constexpr std::array<std::string_view, 3> added_qkv{"add_q_proj.", "add_k_proj.", "add_v_proj."};
-struct SplitRule {
-  std::string_view from, to;
-  std::span<const std::string_view, 3> names;
-};
 constexpr std::array<SplitRule, 3> sd3_qkv_rules{{{"x_block.attn.qkv.", "attn.", own_qkv},
                                                   {"x_block.attn2.qkv.", "attn2.", own_qkv},
                                                   {"context_block.attn.qkv.", "attn.", added_qkv}}};
 
-constexpr std::string_view sd3_blocks = "joint_blocks.", sd3_diffusers_blocks = "transformer_blocks.";
-constexpr std::string_view sd3_final_modulation = "final_layer.adaLN_modulation.1",
-                           sd3_prompt_modulation = "context_block.adaLN_modulation.1";
+constexpr std::array<BlockList, 1> sd3_lists{
+    {{sd3_blocks, sd3_diffusers_blocks, sd3_block_rules, sd3_qkv_rules}}};
+
+/// Shift before scale there, in diffusers after it: in the last norm, and in a block that only looks at the
+/// prompt.
+bool swaps_sd3_halves(const StateDict& weights, std::string_view name) {
+  if (name.starts_with("norm_out.linear.")) return true;
+  const auto block = numbered(name, sd3_diffusers_blocks);
+  return block && block->second.starts_with("norm1_context.linear.") &&
+         !weights.contains(joined_name(sd3_diffusers_blocks, block->first, "attn.to_add_out.weight"));
+}
+
+constexpr OriginalLayout sd3_layout{"Stability's layout of Stable Diffusion 3", sd3_rules, sd3_lists,
+                                    swaps_sd3_halves};
 
 void add_sd3_block_part(const StateDict& weights, const std::string& source, int number,
                         std::string_view part, std::vector<RenamedTensor>& result) {
   const auto block = joined_name(sd3_diffusers_blocks, number, "");
   for (const auto& rule : sd3_qkv_rules)
     if (part.starts_with(rule.from))
-      return split_in_three(weights, source, block + std::string(rule.to), rule.names,
-                            part.substr(rule.from.size()), result);
+      return split_evenly(weights, source, block + std::string(rule.to), rule.names,
+                          part.substr(rule.from.size()), result);
   const auto name = to_diffusers(part, sd3_block_rules);
   RenamedTensor tensor{name ? block + *name : source, source};
   // A block that only looks at the prompt has (shift, scale) there, (scale, shift) in diffusers.
@@ -82,6 +93,10 @@ StateDict from_original_sd3(const StateDict& weights) {
     }
   }
   return weights.renamed(result);
+}
+
+std::vector<JoinedTensor> to_original_sd3(const StateDict& weights) {
+  return to_original(weights, sd3_layout);
 }
 
 }  // namespace daguerre::weights::key_maps

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "weights/key_maps/layouts.hpp"
+#include "weights/key_maps/names.hpp"
+
+/// Original layouts of transformers as tables: blocks in lists, some of whose tensors are several of
+/// diffusers', row behind row.
+namespace daguerre::weights::key_maps {
+
+/// Of a block: `from` with "weight" behind it holds the rows of all `to` + `names`, in that order.
+struct SplitRule {
+  std::string_view from, to;
+  std::span<const std::string_view> names;
+};
+
+struct BlockList {
+  std::string_view original, diffusers;  ///< "joint_blocks.", "transformer_blocks."
+  std::span<const Rule> rules;
+  std::span<const SplitRule> splits;
+};
+
+struct OriginalLayout {
+  std::string_view title;       ///< for messages: "Stability's layout of SD3"
+  std::span<const Rule> rules;  ///< outside the blocks
+  std::span<const BlockList> blocks;
+  /// Whether diffusers' tensor has its halves the other way round; nullptr: none has.
+  bool (*swaps_halves)(const StateDict& weights, std::string_view name) = nullptr;
+};
+
+/// Diffusers' names of a layout whose splits are all into equal parts.
+StateDict from_original(const StateDict& weights, const OriginalLayout& layout);
+/// The original tensors of weights under diffusers' names. Throws WeightError for a tensor without a place,
+/// and for parts of one that are missing or have other rows.
+std::vector<JoinedTensor> to_original(const StateDict& weights, const OriginalLayout& layout);
+
+}  // namespace daguerre::weights::key_maps
