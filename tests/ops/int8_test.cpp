@@ -248,6 +248,27 @@ TEST_CASE("8-bit linear layers are as exact as their rounding", "[ops][int8]") {
     }
 }
 
+TEST_CASE("mapped 8-bit linear layers give what packed ones give, bit for bit", "[ops][int8]") {
+  if (!has_int8()) return;
+  const auto engine = int8_engine();
+  const auto same = [](const auto& a, const auto& b) {
+    return a.shape() == b.shape() && std::equal(a.span().begin(), a.span().end(), b.span().begin());
+  };
+  auto mapped = context_for("onednn", 2);
+  mapped.placement = WeightPlacement::mapped;
+  for (const auto& [rows, in, out] : {std::array<Index, 3>{1, 64, 96}, {65, 37, 50}, {1100, 320, 700}}) {
+    INFO(rows << " rows, " << in << " to " << out);
+    const auto x = random_tensor({rows, in}, 9).to<bfloat16>();
+    const auto weight = random_tensor({out, in}, 10), bias = random_tensor({out}, 11),
+               residual = random_tensor({rows, out}, 12);
+    const auto& layers = engine->as<bfloat16>();
+    const auto a = layers.pack_linear(context_for("onednn", 2), weight, bias, Activation::silu);
+    const auto b = layers.pack_linear(mapped, weight, bias, Activation::silu);
+    CHECK(same((*a)(mapped, x), (*b)(mapped, x)));
+    CHECK(same(a->accumulate(mapped, x, &residual), b->accumulate(mapped, x, &residual)));
+  }
+}
+
 TEST_CASE("8-bit convolutions are as exact as their rounding", "[ops][int8]") {
   if (!has_int8()) return;
   const auto engine = int8_engine();

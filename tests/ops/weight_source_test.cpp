@@ -179,6 +179,18 @@ struct ConvCase {
   int kernel, stride;
 };
 
+/// Q8_0 blocks of any numbers, of which `lead` come before the weight's.
+WeightSource blocks(const Shape& shape, Index lead) {
+  const auto count = static_cast<std::size_t>((lead + shape.size() + 31) / 32);
+  const auto bytes = std::make_shared<std::vector<std::byte>>(34 * count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::byte* const block = bytes->data() + 34 * i;
+    block[1] = static_cast<std::byte>(0x20 + i % 3);  // scales of 2^-7 and more
+    for (std::size_t j = 0; j < 32; ++j) block[2 + j] = static_cast<std::byte>(37 * i + 11 * j * j);
+  }
+  return block_source(DType::q8_0, shape, *bytes, bytes, lead);
+}
+
 /// `weight` as several types, and as sources that lie one behind the other.
 std::vector<Weight> forms_of(const Tensor<float>& weight) {
   const Index half_rows = weight.dim(0) / 2;
@@ -187,6 +199,7 @@ std::vector<Weight> forms_of(const Tensor<float>& weight) {
   if (half_rows > 0)
     forms.push_back(Weight({stored(weight.slice(0, half_rows).to<half>()),
                             stored(weight.slice(half_rows, weight.dim(0)).to<half>())}));
+  for (const Index lead : {0, 5}) forms.push_back(blocks(weight.shape(), lead));
   return forms;
 }
 
@@ -195,8 +208,15 @@ void check_placements(const std::string& engine) {
   auto packed = context_for(engine), mapped = packed;
   mapped.placement = WeightPlacement::mapped;
   unsigned seed = 1;
-  // The larger ones are divided when they are written, in blocks that are whole and in such that are not.
-  for (const auto& c : {LinearCase{1, 1, 1}, {5, 17, 33}, {2, 320, 1280}, {200, 96, 2600}, {65, 1100, 640}}) {
+  // The larger ones are divided when they are written, in blocks that are whole and in such that are not;
+  // what is unpacked in the cache, by columns and by rows.
+  for (const auto& c : {LinearCase{1, 1, 1},
+                        {5, 17, 33},
+                        {2, 320, 1280},
+                        {200, 96, 2600},
+                        {65, 1100, 640},
+                        {1, 512, 700},
+                        {1100, 64, 700}}) {
     INFO(engine << " rows " << c.rows << " in " << c.in << " out " << c.out);
     const auto x = random_tensor({c.rows, c.in}, seed++).template to<T>();
     const auto bias = random_tensor({c.out}, seed++), residual = random_tensor({c.rows, c.out}, seed++);

@@ -78,3 +78,22 @@ TEST_CASE("a random weight depends on seed, name and place alone", "[weights][ra
 TEST_CASE("random weights are of a type that can be multiplied", "[weights][random]") {
   test::expect_error<ArgumentError>([] { RandomTensors(0, DType::i8); }, {"[weights]", "I8", "F16"});
 }
+
+TEST_CASE("random blocks are matrices whose rows hold whole ones", "[weights][random]") {
+  const auto state = made_up(3, DType::q4_k);
+  const auto source = state.weight("a.weight", {20, 512});
+  CHECK(source.dtype == DType::q4_k);
+  CHECK(source.bytes.size() == 20 * 2 * 144);
+  const auto again = made_up(3, DType::q4_k).weight("a.weight", {20, 512});
+  CHECK(std::equal(source.bytes.begin(), source.bytes.end(), again.bytes.begin()));
+  double sum = 0.0, squares = 0.0;
+  for (const float value : state.tensor("a.weight", {20, 512}).span()) {
+    sum += static_cast<double>(value);
+    squares += static_cast<double>(value) * static_cast<double>(value);
+  }
+  CHECK(std::abs(sum / 10240) < 0.005);
+  CHECK(squares / 10240 == Approx(1.0 / 512).epsilon(0.1));
+  CHECK(state.weight("b.weight", {20, 320}).dtype == DType::f16);
+  CHECK(state.weight("norm.weight", {512}).dtype == DType::f16);
+  test::expect_error<ArgumentError>([] { RandomTensors(0, DType::iq2_s); }, {"IQ2_S"});
+}

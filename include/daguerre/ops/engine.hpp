@@ -165,8 +165,8 @@ std::string_view instruction_set() noexcept;
 /// `engine` with 8-bit layers in the place of those for bfloat16: weights of 8 bits with a scale for each
 /// output channel; what they are multiplied with is rounded to 8 bits at each call, rows of linear layers and
 /// whole images of convolutions having a scale and a zero point of their own. Attention and the float layers
-/// stay as they are. 8-bit layers are always packed: a context's placement is for the others. Throws
-/// ArgumentError unless `engine` is "onednn".
+/// stay as they are. Convolutions of 8 bits are always packed; mapped linear layers are rounded at each
+/// product, which gives the same. Throws ArgumentError unless `engine` is "onednn".
 std::shared_ptr<const Engine> make_int8_engine(std::shared_ptr<const Engine> engine);
 
 /// True where the processor multiplies bfloat16 natively (AVX512-BF16 or AMX), so that it is faster than

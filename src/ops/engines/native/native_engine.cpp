@@ -22,49 +22,107 @@ constexpr Index task_panels = 16;
 /// cache.
 constexpr Index depth_block = 256;
 
-/// Columns of out[m, n] = finish(sum over taps of rows(tap) * panels(tap)). `row_of(i, tap)` points to the
-/// `depth` inputs of row i.
-template <class T, class Out, class RowOf>
-void multiply_group(const Context& context, Index m, Index n, int taps, Index depth, const RowOf& row_of,
-                    const PanelGroup& weights, const Epilogue& epilogue, Out* out) {
-  const auto& kernel = kernels::active();
-  const auto& rows_kernel = kernel.of<T>();
-  const Index task_rows = task_row_blocks * kernel.row_block;
-  const Index task_columns = task_panels * kernel.panel_width;
-  const Index row_tasks = (m + task_rows - 1) / task_rows;
-  const Index column_tasks = (weights.columns + task_columns - 1) / task_columns;
+/// Of mapped weights, groups of columns are divided among threads while there are as many, else rows, too.
+constexpr Index enough_groups = 32;
 
+/// out[m, n] = finish(sum over taps of rows(tap) * panels(tap)). `row_of(i, tap)` points to the `depth`
+/// inputs of row i.
+template <class T, class Out, class RowOf>
+struct Product {
+  Index m, n;
+  int taps;
+  Index depth;
+  const RowOf& row_of;
+  const Epilogue& epilogue;
+  Out* out;
+};
+
+/// What a thread needs for its tasks.
+template <class T>
+class Worker {
+ public:
+  explicit Worker(const Context& context)
+      : accumulators_(context.empty<float>({task_rows(), task_columns()})),
+        rows_(static_cast<std::size_t>(task_rows())) {}
+
+  static Index task_rows() noexcept { return task_row_blocks * kernels::active().row_block; }
+  static Index task_columns() noexcept { return task_panels * kernels::active().panel_width; }
+
+  /// The task at `row` of the product and `column` of the group.
+  template <class Out, class RowOf>
+  void run(const Product<T, Out, RowOf>& product, const PanelGroup& weights, Index row, Index column) {
+    const auto& kernel = kernels::active();
+    const Index row_count = std::min(task_rows(), product.m - row);
+    const Index column_count = std::min(task_columns(), weights.columns - column);
+    std::fill_n(accumulators_.data(), row_count * task_columns(), 0.0f);
+    for (int tap = 0; tap < product.taps; ++tap)
+      for (Index d = 0; d < product.depth; d += depth_block) {
+        for (Index i = 0; i < row_count; ++i)
+          rows_[static_cast<std::size_t>(i)] = product.row_of(row + i, tap) + d;
+        kernel.of<T>().multiply(rows_.data(), row_count, std::min(depth_block, product.depth - d),
+                                weights.at(column, tap * product.depth + d), weights.panel_size(),
+                                column_count, accumulators_.data(), task_columns());
+      }
+    const Index at = row * product.n + weights.first + column;
+    Epilogue local = product.epilogue;
+    if (local.bias != nullptr) local.bias += weights.first + column;
+    if (local.residual != nullptr) local.residual += at;
+    kernel.of<Out>().finish(accumulators_.data(), task_columns(), row_count, column_count, local,
+                            product.out + at, product.n);
+  }
+
+ private:
+  Tensor<float> accumulators_;
+  std::vector<const T*> rows_;
+};
+
+template <class T, class Out, class RowOf>
+void multiply_packed(const Context& context, const Product<T, Out, RowOf>& product,
+                     const PanelGroup& weights) {
+  const Index rows = Worker<T>::task_rows(), columns = Worker<T>::task_columns();
+  const Index row_tasks = (product.m + rows - 1) / rows;
+  const Index column_tasks = (weights.columns + columns - 1) / columns;
   parallel_for(context.threads, row_tasks * column_tasks, 1, [&](Index begin, Index end) {
-    auto accumulators = context.empty<float>({task_rows, task_columns});
-    std::vector<const T*> rows(static_cast<std::size_t>(task_rows));
-    for (Index task = begin; task < end; ++task) {
-      const Index row = task / column_tasks * task_rows, column = task % column_tasks * task_columns;
-      const Index row_count = std::min(task_rows, m - row);
-      const Index column_count = std::min(task_columns, weights.columns - column);
-      std::fill_n(accumulators.data(), row_count * task_columns, 0.0f);
-      for (int tap = 0; tap < taps; ++tap)
-        for (Index d = 0; d < depth; d += depth_block) {
-          for (Index i = 0; i < row_count; ++i) rows[static_cast<std::size_t>(i)] = row_of(row + i, tap) + d;
-          rows_kernel.multiply(rows.data(), row_count, std::min(depth_block, depth - d),
-                               weights.at(column, tap * depth + d), weights.panel_size(), column_count,
-                               accumulators.data(), task_columns);
-        }
-      const Index at = row * n + weights.first + column;
-      Epilogue local = epilogue;
-      if (local.bias != nullptr) local.bias += weights.first + column;
-      if (local.residual != nullptr) local.residual += at;
-      kernel.of<Out>().finish(accumulators.data(), task_columns, row_count, column_count, local, out + at, n);
-    }
+    Worker<T> worker(context);
+    for (Index task = begin; task < end; ++task)
+      worker.run(product, weights, task / column_tasks * rows, task % column_tasks * columns);
   });
 }
 
-/// The same for all columns.
+/// Each group of columns is made by the thread that multiplies it.
+template <class T, class Out, class RowOf>
+void multiply_mapped(const Context& context, const Product<T, Out, RowOf>& product,
+                     const Panels<T>& weights) {
+  const Index width = weights.group_width(), groups = (product.n + width - 1) / width;
+  const Index row_tasks = (product.m + Worker<T>::task_rows() - 1) / Worker<T>::task_rows();
+  const Index parts =
+      std::clamp<Index>(enough_groups / std::max<Index>(groups, 1), 1, std::max<Index>(row_tasks, 1));
+  const Index rows = (row_tasks + parts - 1) / parts * Worker<T>::task_rows();
+  parallel_for(context.threads, groups * parts, 1, [&](Index begin, Index end) {
+    Worker<T> worker(context);
+    typename Panels<T>::Maker make(context, weights);
+    PanelGroup group;
+    for (Index task = begin; task < end; ++task) {
+      context.check_stop();
+      const Index first = task / parts * width, part = task % parts;
+      if (task == begin || part == 0) group = make(first, std::min(width, product.n - first));
+      for (Index row = part * rows; row < std::min(product.m, (part + 1) * rows);
+           row += Worker<T>::task_rows())
+        for (Index column = 0; column < group.columns; column += Worker<T>::task_columns())
+          worker.run(product, group, row, column);
+    }
+  });
+  weights.release();
+}
+
 template <class T, class Out, class RowOf>
 void multiply_taps(const Context& context, Index m, int taps, Index depth, const RowOf& row_of,
                    const Panels<T>& weights, const Epilogue& epilogue, Out* out) {
-  weights.for_each_group(context, [&](const PanelGroup& group) {
-    multiply_group<T>(context, m, weights.n(), taps, depth, row_of, group, epilogue, out);
-  });
+  const Product<T, Out, RowOf> product{m, weights.n(), taps, depth, row_of, epilogue, out};
+  if (weights.is_mapped())
+    multiply_mapped(context, product, weights);
+  else
+    multiply_packed(context, product, weights.packed());
 }
 
 template <class T>

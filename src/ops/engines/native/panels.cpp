@@ -5,8 +5,8 @@
 namespace daguerre::ops {
 namespace {
 
-/// Floats of a group of panels: it stays in the last-level cache between being made and being multiplied.
-constexpr Index group_size = Index{4} << 20;
+/// Floats of a group of panels: it stays in a core's cache between being made and being multiplied.
+constexpr Index group_size = Index{1} << 18;
 
 Index divided_up(Index value, Index by) {
   return (value + by - 1) / by;
@@ -22,7 +22,12 @@ Panels<T>::Panels(const Context& context, const Weight& weight, Index taps)
     return;
   }
   packed_ = Tensor<float>(panels_shape(n_));
-  make(context, weight, 0, n_, packed_.data());
+  const Index width = kernels::active().panel_width;
+  float* const to = packed_.data();
+  parallel_for(context.threads, divided_up(n_, width), 1, [&](Index begin, Index end) {
+    const Index first = begin * width;
+    Maker(context, *this, weight).write(first, std::min(n_, end * width) - first, to + first * k_);
+  });
   weight.release();
 }
 
@@ -39,31 +44,44 @@ Index Panels<T>::group_width() const {
 }
 
 template <class T>
-void Panels<T>::make(const Context& context, const Weight& source, Index first, Index columns,
-                     float* panels) const {
-  const auto& kernel = kernels::active();
-  const Index width = kernel.panel_width, depth = k_ / taps_;
+Panels<T>::Maker::Maker(const Context& context, const Panels& panels, const Weight& source)
+    : panels_(panels), source_(source) {
+  const Shape shape{kernels::active().panel_width, panels.k_};
   // What is stored as it is multiplied needs no copy in between.
-  const float* const stored = std::is_same_v<T, float> ? source.template elements<float>() : nullptr;
-  parallel_for(context.threads, divided_up(columns, width), 1, [&](Index begin, Index end) {
-    Tensor<float> rows;
-    Tensor<T> rounded;
-    if (stored == nullptr) rows = context.empty<float>({width, k_});
-    if constexpr (!std::is_same_v<T, float>) rounded = context.empty<T>({width, k_});
-    for (Index panel = begin; panel < end; ++panel) {
-      const Index row = first + panel * width, count = std::min(width, first + columns - row);
-      if constexpr (!std::is_same_v<T, float>) {
-        source.read(row, row + count, rounded.data());
-        kernel.of<T>().to_float(rounded.data(), rows.data(), count * k_);
-      } else if (stored == nullptr) {
-        source.read(row, row + count, rows.data());
-      }
-      const float* const from = stored == nullptr ? rows.data() : stored + row * k_;
-      float* to = panels + panel * k_ * width;
-      for (Index tap = 0; tap < taps_; ++tap, to += depth * width)
-        kernel.pack_panels(from + tap, depth, count, taps_, k_, to);
+  if (!std::is_same_v<T, float> || source.template elements<float>() == nullptr)
+    rows_ = context.empty<float>(shape);
+  if constexpr (!std::is_same_v<T, float>) rounded_ = context.empty<T>(shape);
+}
+
+template <class T>
+Panels<T>::Maker::Maker(const Context& context, const Panels& panels)
+    : Maker(context, panels, *panels.source_) {
+  group_ = context.empty<float>(panels.panels_shape(std::min(panels.group_width(), panels.n_)));
+}
+
+template <class T>
+PanelGroup Panels<T>::Maker::operator()(Index first, Index columns) {
+  write(first, columns, group_.data());
+  return {std::as_const(group_).data(), panels_.k_, first, columns};
+}
+
+template <class T>
+void Panels<T>::Maker::write(Index first, Index columns, float* to) {
+  const auto& kernel = kernels::active();
+  const Index k = panels_.k_, width = kernel.panel_width, depth = k / panels_.taps_;
+  const float* const stored = std::is_same_v<T, float> ? source_.template elements<float>() : nullptr;
+  for (Index column = 0; column < columns; column += width) {
+    const Index row = first + column, count = std::min(width, columns - column);
+    if constexpr (!std::is_same_v<T, float>) {
+      source_.read(row, row + count, rounded_.data());
+      kernel.of<T>().to_float(rounded_.data(), rows_.data(), count * k);
+    } else if (stored == nullptr) {
+      source_.read(row, row + count, rows_.data());
     }
-  });
+    const float* const from = stored == nullptr ? std::as_const(rows_).data() : stored + row * k;
+    for (Index tap = 0; tap < panels_.taps_; ++tap, to += depth * width)
+      kernel.pack_panels(from + tap, depth, count, panels_.taps_, k, to);
+  }
 }
 
 template class Panels<float>;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "daguerre/ops/context.hpp"
 #include "daguerre/ops/weight_source.hpp"
@@ -36,26 +37,36 @@ class Panels {
   Index k() const noexcept { return k_; }
   Index n() const noexcept { return n_; }
 
-  /// Calls use(PanelGroup) for groups that together are the matrix: one, where it is packed.
-  template <class Use>
-  void for_each_group(const Context& context, const Use& use) const {
-    if (!source_) return use(PanelGroup{packed_.data(), k_, 0, n_});
-    const Index width = std::min(group_width(), n_);
-    auto panels = context.empty<float>(panels_shape(width));
-    for (Index first = 0; first < n_; first += width) {
-      context.check_stop();
-      const Index columns = std::min(width, n_ - first);
-      make(context, *source_, first, columns, panels.data());
-      use(PanelGroup{panels.data(), k_, first, columns});
-    }
-    source_->release();
+  bool is_mapped() const noexcept { return source_.has_value(); }
+  /// All of them, where they are packed.
+  PanelGroup packed() const noexcept { return {packed_.data(), k_, 0, n_}; }
+  /// Columns that a thread makes at once and multiplies while they are in its cache: whole panels.
+  Index group_width() const;
+  /// Tells a mapped source that it is not needed soon.
+  void release() const noexcept {
+    if (source_) source_->release();
   }
+
+  /// Makes groups of panels in one thread, one after the other in the same memory.
+  class Maker {
+   public:
+    Maker(const Context& context, const Panels& panels);
+    /// Up to `group_width()` columns. The group before is overwritten.
+    PanelGroup operator()(Index first, Index columns);
+
+   private:
+    friend class Panels;
+    Maker(const Context& context, const Panels& panels, const Weight& source);
+    void write(Index first, Index columns, float* to);
+
+    const Panels& panels_;
+    const Weight& source_;
+    Tensor<float> rows_, group_;
+    Tensor<T> rounded_;
+  };
 
  private:
   Shape panels_shape(Index columns) const;
-  /// Columns that are worked on at once where weights are mapped; whole panels.
-  Index group_width() const;
-  void make(const Context& context, const Weight& source, Index first, Index columns, float* panels) const;
 
   Index k_, n_, taps_;
   Tensor<float> packed_;

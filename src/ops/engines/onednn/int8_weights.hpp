@@ -20,6 +20,9 @@ struct Int8Weights {
   std::vector<float> scaled_sums;  ///< scale times the sum of the channel's values
 
   Int8Weights(const Threads& threads, const Weight& weights);
+  /// The same of channels [begin, end) only, written to where each of the three points.
+  static void round(const Weight& weights, Index begin, Index end, std::int8_t* values, float* scales,
+                    float* scaled_sums);
 };
 
 }  // namespace daguerre::ops

@@ -216,6 +216,9 @@ class LayerWeights {
       written_.emplace_back(std::move(bytes), prepared.weights);
     }
 
+    /// Rows of them, as `Weight::read` gives them.
+    void read(Index begin, Index end, T* out) const { weights_.mapped_->weight().read(begin, end, out); }
+
    private:
     const Context& context_;
     const LayerWeights& weights_;

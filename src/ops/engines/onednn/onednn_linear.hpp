@@ -1,0 +1,266 @@
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "ops/engines/engines.hpp"
+#include "ops/engines/native/kernels.hpp"
+#include "ops/engines/native/work_tiles.hpp"
+#include "ops/engines/onednn/onednn_weights.hpp"
+
+/// Linear layers on oneDNN's matrix products.
+namespace daguerre::ops::onednn {
+
+inline void append_activation(dnnl::post_ops& operations, Activation activation) {
+  using dnnl::algorithm;
+  switch (activation) {
+    case Activation::none:
+      return;
+    case Activation::silu:
+      return append_eltwise(operations, algorithm::eltwise_swish, 1.0f);
+    case Activation::quick_gelu:
+      return append_eltwise(operations, algorithm::eltwise_swish, 1.702f);
+    case Activation::gelu:
+      return append_eltwise(operations, algorithm::eltwise_gelu_erf, 0.0f);
+    case Activation::gelu_tanh:
+      return append_eltwise(operations, algorithm::eltwise_gelu_tanh, 0.0f);
+    case Activation::relu:
+      return append_eltwise(operations, algorithm::eltwise_relu, 0.0f);
+    case Activation::mish:
+      return append_eltwise(operations, algorithm::eltwise_mish, 0.0f);
+  }
+}
+
+/// Where oneDNN asks for a plain matrix, the weights stay as files have them, `[out, in]`: its kernels copy
+/// that at least as fast, and some of the columns are a matrix, too, so that they can be divided.
+template <class T>
+class OneDnnLinear final : public PackedLinear<T> {
+ public:
+  OneDnnLinear(const Context& context, const Weight& weight, const Tensor<float>& bias, Activation activation)
+      : engine_(cpu()),
+        in_(weight.dim(1)),
+        out_(weight.dim(0)),
+        bias_(bias),
+        activation_(activation),
+        is_plain_(desc(typical(), any()).weights_desc() == memory::desc({in_, out_}, type_of<T>, Tag::ab)),
+        is_unpacked_(unpacks(context, weight)),
+        weights_(context, WeightWriter<T>(engine_, weight, {in_, out_}, Tag::ba, 1),
+                 is_plain_ ? columns(out_) : desc(typical(), any()).weights_desc()) {}
+
+  Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
+    return multiply<T>(context, x, nullptr);
+  }
+  Tensor<float> accumulate(const Context& context, const Tensor<T>& x,
+                           const Tensor<float>* residual) const override {
+    return multiply<float>(context, x, residual);
+  }
+
+ private:
+  /// Of a tile.
+  struct Key {
+    Index rows, columns;
+    bool residual;
+    bool rounded;        ///< to T, else float32
+    bool alone = false;  ///< unpacked, with a result of its own; else columns of the whole result
+    auto operator<=>(const Key&) const = default;
+  };
+  template <class Out>
+  struct Operands {
+    const T* x;
+    const float* residual;
+    Out* y;
+  };
+
+  template <class Out>
+  Tensor<Out> multiply(const Context& context, const Tensor<T>& x, const Tensor<float>* residual) const {
+    auto y = context.empty<Out>(linear_output_shape(x.shape(), in_, out_));
+    check_residual(y.shape(), residual, "linear");
+    if (y.empty()) return y;
+    const Operands<Out> operands{x.data(), residual == nullptr ? nullptr : residual->data(), y.data()};
+    translated("linear", [&] {
+      const Index rows = y.size() / out_;
+      if (is_unpacked_) return multiply_unpacked(context, rows, operands);
+      auto tiles = ProductTiles::of(rows, in_, out_, is_plain_);
+      auto prepared = prepared_tiles<Out>(rows, tiles, residual != nullptr);
+      if (!prepared.are_fast) {
+        tiles = ProductTiles::of(rows, in_, out_, false);
+        prepared = prepared_tiles<Out>(rows, tiles, residual != nullptr);
+      }
+      typename LayerWeights<T>::Call weights(context, weights_);
+      for (auto& row : prepared.of)
+        for (auto& each : row) weights.provide(each, layout_of(each));
+      parallel_for(context.threads, tiles.row_tiles * tiles.column_tiles, 1, [&](Index begin, Index end) {
+        const OneThread one;
+        for (Index tile = begin; tile < end; ++tile)
+          run_tile(context, prepared, tiles, tile / tiles.column_tiles, tile % tiles.column_tiles, operands);
+      });
+    });
+    return y;
+  }
+
+  /// Primitives for the tiles in the middle, and for those at the ends, which may be smaller.
+  struct PreparedTiles {
+    Prepared of[2][2];  ///< [last row][last column]
+    bool are_fast = true;
+  };
+  template <class Out>
+  PreparedTiles prepared_tiles(Index rows, const ProductTiles& tiles, bool residual,
+                               bool alone = false) const {
+    PreparedTiles result;
+    const Index heights[] = {tiles.rows, rows - (tiles.row_tiles - 1) * tiles.rows};
+    const Index widths[] = {tiles.columns, out_ - (tiles.column_tiles - 1) * tiles.columns};
+    for (int i = 0; i < 2; ++i)
+      for (int j = 0; j < 2; ++j) {
+        const Key key{heights[i], widths[j], residual, std::is_same_v<Out, T>, alone};
+        auto& prepared = result.of[i][j] = cache_.get(key, [&] { return prepare(key); });
+        result.are_fast &= prepared.is_fast;
+      }
+    return result;
+  }
+  Prepared prepare(const Key& key) const {
+    const auto d = desc(key, is_plain_ || key.alone ? columns(key.columns) : any());
+    auto prepared = Prepared::from(d, dnnl::matmul(d));
+    if (!key.alone) prepared.weights = weights_.kept(layout_of(prepared));
+    prepared.is_fast = std::string_view(d.impl_info_str()).find("ref") == std::string_view::npos;
+    return prepared;
+  }
+
+  /// Of the whole layer's weights, for that tile.
+  memory::desc layout_of(const Prepared& prepared) const {
+    return is_plain_ ? columns(out_) : prepared.weights_layout;
+  }
+
+  template <class Out>
+  void run_tile(const Context& context, const PreparedTiles& all, const ProductTiles& tiles, Index row_tile,
+                Index column_tile, const Operands<Out>& operands) const {
+    const auto& prepared = all.of[row_tile + 1 == tiles.row_tiles][column_tile + 1 == tiles.column_tiles];
+    const Index row = row_tile * tiles.rows, column = column_tile * tiles.columns;
+    const Index at = row * out_ + column;
+    Arguments arguments{{DNNL_ARG_SRC, borrow(prepared.source, engine_, operands.x + row * in_)},
+                        {DNNL_ARG_DST, borrow(prepared.destination, engine_, operands.y + at)}};
+    if (tiles.column_tiles == 1)
+      arguments.emplace(DNNL_ARG_WEIGHTS, prepared.weights);
+    else
+      arguments.emplace(DNNL_ARG_WEIGHTS,
+                        borrow(prepared.weights_layout, engine_,
+                               static_cast<const T*>(prepared.weights.get_data_handle()) + column * in_));
+    if (!bias_.empty())
+      arguments.emplace(DNNL_ARG_BIAS,
+                        borrow(bias_desc(prepared.destination.dims()[1]), engine_, bias_.data() + column));
+    if (operands.residual != nullptr)
+      arguments.emplace(
+          DNNL_ARG_ATTR_MULTIPLE_POST_OP(activation_ == Activation::none ? 0 : 1) | DNNL_ARG_SRC_1,
+          borrow(prepared.destination, engine_, operands.residual + at));
+    execute(context, prepared, engine_, std::move(arguments));
+  }
+
+  // ---- weights that are unpacked a tile of columns at a time, in the cache
+
+  /// Enough rows that oneDNN's own copy of the tile's weights costs nothing, and few enough that their
+  /// results stay in the cache.
+  static constexpr Index unpacked_rows = 512;
+  static constexpr Index unpacked_bytes = 768 * 1024;  ///< of a tile's weights
+  static constexpr Index column_multiple = 64;         ///< oneDNN's
+  /// Columns are divided among threads while there are as many tiles of them, else rows, too.
+  static constexpr Index enough_tiles = 32;
+
+  Index unpacked_columns() const {
+    const Index fitting = unpacked_bytes / (in_ * static_cast<Index>(sizeof(T)));
+    return std::clamp<Index>(fitting / column_multiple, 1, 4) * column_multiple;
+  }
+  /// Mapped weights that are not stored as they are multiplied, where oneDNN's kernels give the same bits for
+  /// a tile as for the whole: those that it calls brg, which add up in one order whatever the extents are.
+  bool unpacks(const Context& context, const Weight& weight) const {
+    if (context.placement != WeightPlacement::mapped || is_plain_ || weight.elements<T>() != nullptr ||
+        out_ <= unpacked_columns())
+      return false;
+    const Key tile{std::min(typical().rows, unpacked_rows), unpacked_columns(), false, true, true};
+    const auto is_known = [](const auto& d) {
+      return std::string_view(d.impl_info_str()).starts_with("brg");
+    };
+    return is_known(desc(typical(), any())) && is_known(desc(tile, columns(tile.columns)));
+  }
+
+  template <class Out>
+  void multiply_unpacked(const Context& context, Index rows, const Operands<Out>& operands) const {
+    ProductTiles tiles{std::min(rows, unpacked_rows), unpacked_columns()};
+    tiles.row_tiles = (rows + tiles.rows - 1) / tiles.rows;
+    tiles.column_tiles = (out_ + tiles.columns - 1) / tiles.columns;
+    const auto prepared = prepared_tiles<Out>(rows, tiles, false, true);
+    const Index grain = tiles.column_tiles >= enough_tiles ? tiles.row_tiles : 1;
+    typename LayerWeights<T>::Call weights(context, weights_);
+    parallel_for(context.threads, tiles.row_tiles * tiles.column_tiles, grain, [&](Index begin, Index end) {
+      const OneThread one;
+      auto unpacked = context.empty<T>({tiles.columns, in_});
+      auto result = context.empty<Out>({tiles.rows, tiles.columns});
+      for (Index tile = begin; tile < end; ++tile) {
+        const Index row_tile = tile % tiles.row_tiles, column_tile = tile / tiles.row_tiles;
+        const Index first = column_tile * tiles.columns;
+        if (tile == begin || row_tile == 0)
+          weights.read(first, std::min(out_, first + tiles.columns), unpacked.data());
+        context.check_stop();
+        run_unpacked(context, prepared, tiles, row_tile, column_tile, unpacked.data(), operands,
+                     result.data());
+      }
+    });
+  }
+
+  template <class Out>
+  void run_unpacked(const Context& context, const PreparedTiles& all, const ProductTiles& tiles,
+                    Index row_tile, Index column_tile, const T* weights, const Operands<Out>& operands,
+                    Out* result) const {
+    const auto& prepared = all.of[row_tile + 1 == tiles.row_tiles][column_tile + 1 == tiles.column_tiles];
+    const Index row = row_tile * tiles.rows, column = column_tile * tiles.columns;
+    const Index rows = prepared.destination.dims()[0], columns = prepared.destination.dims()[1];
+    Arguments arguments{{DNNL_ARG_SRC, borrow(prepared.source, engine_, operands.x + row * in_)},
+                        {DNNL_ARG_WEIGHTS, borrow(prepared.weights_layout, engine_, weights)},
+                        {DNNL_ARG_DST, borrow(prepared.destination, engine_, result)}};
+    if (!bias_.empty())
+      arguments.emplace(DNNL_ARG_BIAS, borrow(bias_desc(columns), engine_, bias_.data() + column));
+    execute(context, prepared, engine_, std::move(arguments));
+    for (Index i = 0; i < rows; ++i, result += columns) {
+      const Index at = (row + i) * out_ + column;
+      if constexpr (std::is_same_v<Out, float>)
+        if (operands.residual != nullptr) {
+          kernels::active().add(result, operands.residual + at, operands.y + at, columns, 1.0f);
+          continue;
+        }
+      std::copy_n(result, columns, operands.y + at);
+    }
+  }
+
+  memory::desc bias_desc(Index columns) const {
+    return bias_.empty() ? memory::desc() : memory::desc({1, columns}, Type::f32, Tag::ab);
+  }
+  /// Some neighbouring columns of a result that has as many as the layer.
+  memory::desc within(Index rows, Index columns, Type type) const {
+    return {{rows, columns}, type, memory::dims{out_, 1}};
+  }
+  /// As many columns of the plain weights.
+  memory::desc columns(Index count) const { return {{in_, count}, type_of<T>, memory::dims{1, in_}}; }
+  memory::desc any() const { return {{in_, out_}, type_of<T>, Tag::any}; }
+  Key typical() const { return {1024, out_, false, true}; }
+  dnnl::matmul::primitive_desc desc(const Key& key, const memory::desc& weights) const {
+    const Type type = key.rounded ? type_of<T> : Type::f32;
+    const auto result = key.alone ? memory::desc({key.rows, key.columns}, type, Tag::ab)
+                                  : within(key.rows, key.columns, type);
+    dnnl::post_ops operations;
+    append_activation(operations, activation_);
+    if (key.residual) operations.append_binary(dnnl::algorithm::binary_add, result);
+    return matmul_desc(engine_, {{key.rows, in_}, type_of<T>, Tag::ab}, weights, bias_desc(key.columns),
+                       result, attributes_with(operations));
+  }
+
+  dnnl::engine engine_;
+  Index in_, out_;
+  Tensor<float> bias_;
+  Activation activation_;
+  bool is_plain_;
+  bool is_unpacked_;
+  mutable LayerWeights<T> weights_;
+  mutable PrimitiveCache<Key> cache_;
+};
+
+}  // namespace daguerre::ops::onednn
