@@ -204,3 +204,39 @@ TEST_CASE("relatives of FLUX and Stable Diffusion 3 are not taken for them", "[w
       },
       {"FLUX.1 Redux"});
 }
+
+TEST_CASE("published shapes of text encoders give their configurations", "[weights][checkpoint]") {
+  ShapesAlone t5;
+  t5.add("shared.weight", {32128, 4096});
+  for (int i = 0; i < 24; ++i) {
+    const std::string layer = "encoder.block." + std::to_string(i) + ".layer.";
+    t5.add(layer + "0.SelfAttention.q.weight", {4096, 4096});
+    if (i == 0) t5.add(layer + "0.SelfAttention.relative_attention_bias.weight", {32, 64});
+    t5.add(layer + "1.DenseReluDense.wi_0.weight", {10240, 4096});
+    t5.add(layer + "1.DenseReluDense.wo.weight", {4096, 10240});
+  }
+  const auto xxl = open_shapes(t5);
+  CHECK(xxl.family == "t5");
+  auto config = config_of(xxl, "text_encoder");
+  CHECK(config["d_model"] == 4096);
+  CHECK(config["d_kv"] == 64);
+  CHECK(config["d_ff"] == 10240);
+  CHECK(config["num_heads"] == 64);
+  CHECK(config["num_layers"] == 24);
+  CHECK(config["vocab_size"] == 32128);
+  CHECK(config["feed_forward_proj"] == "gated-gelu");
+
+  ShapesAlone clip;
+  clip.add("text_model.embeddings.token_embedding.weight", {49408, 1280});
+  clip.add("text_model.embeddings.position_embedding.weight", {77, 1280});
+  clip.add("text_projection.weight", {1280, 1280});
+  for (int i = 0; i < 32; ++i)
+    clip.add("text_model.encoder.layers." + std::to_string(i) + ".mlp.fc1.weight", {5120, 1280});
+  const auto big = open_shapes(clip);
+  CHECK(big.family == "clip-g");
+  config = config_of(big, "text_encoder");
+  CHECK(config["num_attention_heads"] == 20);
+  CHECK(config["num_hidden_layers"] == 32);
+  CHECK(config["hidden_act"] == "gelu");
+  CHECK(config["projection_dim"] == 1280);
+}
