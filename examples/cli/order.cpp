@@ -20,6 +20,7 @@
 #include <daguerre/ops/engine.hpp>
 #include <daguerre/pipeline/model_source.hpp>
 #include <daguerre/samplers/registry.hpp>
+#include <daguerre/weights/checkpoint.hpp>
 
 #include "files.hpp"
 #include "interrupt.hpp"
@@ -109,6 +110,7 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
       SourceOptions{.tokenizer = order.tokenizer,
                     .tokenizer_fallback = fallback != nullptr ? fallback : "",
                     .configs = order.configs,
+                    .family = order.family,
                     .variant = order.variant,
                     .allow_trailing_bytes = order.load.allow_trailing_bytes});
   options.source = source;
@@ -131,17 +133,19 @@ void add_source_options(CLI::App& app, Order& order) {
   file("--autoencoder", order.autoencoder, "FILE", "The file that holds the autoencoder")
       ->check(file_name())
       ->needs(denoiser);
-  file("--text-encoder", order.text_encoders, "FILE", "A file that holds a text encoder; may be given twice")
+  file("--text-encoder", order.text_encoders, "FILE",
+       "A file that holds a text encoder; may be given once for each")
       ->check(file_name())
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->needs(denoiser);
   file("--tokenizer", order.tokenizer, "DIR",
-       "Where vocab.json and merges.txt lie, for models that bring none; otherwise looked for beside the "
-       "file and "
-       "in the folder that DAGUERRE_TOKENIZERS names")
+       "Where vocab.json and merges.txt lie, and spiece.model for T5, for models that bring none; otherwise "
+       "looked for beside the file and in the folder that DAGUERRE_TOKENIZERS names")
       ->check(file_name());
   file("--configs", order.configs, "DIR", "Configurations in the place of those that a file's family has")
       ->check(file_name());
+  file("--family", order.family, "NAME", "What a file is, in place of what its tensors say")
+      ->check(CLI::IsMember(weights::checkpoint_families()));
   file("--variant", order.variant, "NAME", "Of a folder's weight files: fp16 reads model.fp16.safetensors");
 }
 

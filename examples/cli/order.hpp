@@ -24,7 +24,7 @@ struct Order {
   std::vector<std::string> text_encoders;
   std::string refiner;         ///< a second model, which goes on with the first one's latents
   double refiner_start = 0.8;  ///< the part of the schedule that the first one does
-  std::string tokenizer, configs, variant;
+  std::string tokenizer, configs, family, variant;
   LoadOptions load;
   Request request;
   std::string precision = "auto", weights = "auto", residency = "auto";

@@ -9,6 +9,7 @@
 #include "daguerre/core/error.hpp"
 #include "weights/checkpoint_builder.hpp"
 #include "weights/checkpoint_folder.hpp"
+#include "weights/scaled_tensors.hpp"
 #include "weights/transformer_configs.hpp"
 
 namespace daguerre::weights {
@@ -136,7 +137,8 @@ const CheckpointPart* Checkpoint::find(std::string_view name) const {
   return found == parts.end() ? nullptr : &*found;
 }
 
-Checkpoint open_checkpoint(const StateDict& weights, const CheckpointOptions& options) {
+Checkpoint open_checkpoint(const StateDict& stored, const CheckpointOptions& options) {
+  const auto weights = with_scales(stored);
   if (!options.family.empty()) family_called(options.family);
   const auto denoiser = find_denoiser(weights);
   if (options.family.empty())

@@ -9,6 +9,7 @@
 
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "weights/extents.hpp"
 #include "weights/shape_configs.hpp"
 #include "weights/transformer_configs.hpp"
 
@@ -43,9 +44,18 @@ std::string slot_class(const TextSlot& slot) {
                                    : clip_class(slot.projection != TextSlot::Projection::none);
 }
 
+/// The tensor as the file calls it, with its shape.
+std::string described(const StateDict& weights, const std::string& name) {
+  return in_quotes(weights.source_name(name)) + " " + to_string(weights.shape(name));
+}
+
 /// A file's text as one vector that stays what it is.
 StateDict with_unit_projection(const StateDict& weights) {
-  const Index width = weights.shape(clip_table)[-1];
+  constexpr Index widest = 8192;
+  const Index width = extent(weights, clip_table, 1);
+  if (width > widest)
+    throw WeightError(checkpoint_name, weights.source() + ": " + described(weights, clip_table) +
+                                           " is of an encoder wider than " + std::to_string(widest));
   Tensor<half> unit = Tensor<half>::full({width, width}, half(0.0f));
   for (Index i = 0; i < width; ++i) unit.data()[i * width + i] = half(1.0f);
   SafetensorsWriter writer;
@@ -82,15 +92,10 @@ Extent text_extent(const StateDict& weights, const TextSlot& slot, bool pooled) 
   if (slot.kind == TextKind::t5) {
     const char* const table =
         weights.contains("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
-    return {table, weights.shape(table)[-1]};
+    return {table, extent(weights, table, 1)};
   }
-  if (pooled && weights.contains(projection)) return {projection, weights.shape(projection)[0]};
-  return {clip_table, weights.shape(clip_table)[-1]};
-}
-
-/// The tensor as the file calls it, with its shape.
-std::string described(const StateDict& weights, const std::string& name) {
-  return in_quotes(weights.source_name(name)) + " " + to_string(weights.shape(name));
+  if (pooled && weights.contains(projection)) return {projection, extent(weights, projection, 0)};
+  return {clip_table, extent(weights, clip_table, 1)};
 }
 
 }  // namespace
@@ -190,7 +195,7 @@ void CheckpointBuilder::check_widths(const StateDict& denoiser) const {
   check_text("the width of the text in one vector,", true, kind.pooled(denoiser));
   constexpr const char* latents = "decoder.conv_in.weight";
   if (const auto* vae = result_.find("vae"))
-    check("the latents' channels,", kind.latents(denoiser), vae->weights.shape(latents)[1],
+    check("the latents' channels,", kind.latents(denoiser), extent(vae->weights, latents, 1),
           described(vae->weights, latents) + " of the autoencoder");
 }
 

@@ -63,8 +63,8 @@ bool is_left_over(std::string_view name) {
                                                           "model.betas",
                                                           "text_projection",
                                                           "text_projection.weight"};
-  static constexpr std::array<std::string_view, 4> ends{".position_ids", ".logit_scale", ".attn_mask",
-                                                        ".num_batches_tracked"};
+  static constexpr std::array<std::string_view, 5> ends{".position_ids", ".logit_scale", ".y_embedding",
+                                                        ".attn_mask", ".num_batches_tracked"};
   static constexpr std::array<std::string_view, 7> begins{
       "model_ema.", "embedding_manager.", "first_stage_model.loss.",
       "loss.",      "vision_model.",      "visual_projection.",

@@ -21,7 +21,7 @@ bool is_sensitive(std::string_view name) {
       "position_embedding", "img_in.",         "txt_in.",     "time_in.",         "vector_in.",
       "guidance_in.",       "final_layer.",    "x_embedder.", "t_embedder.",      "y_embedder.",
       "context_embedder.",  "pos_embed",       "norm_out.",   "time_text_embed.", "class_embedding.",
-      "csize_embedder.",    "ar_embedder.",    "t_block.",    "adaln_single.",    "caption_projection."};
+      "csize_embedder.",    "ar_embedder.",    "t_block.1.",  "adaln_single.",    "caption_projection."};
   // The last layer of a transformer under diffusers' names; those inside blocks are called so, too.
   return name == "proj_out.weight" || !name.ends_with("weight") ||
          std::any_of(parts.begin(), parts.end(),

@@ -216,7 +216,9 @@ void check_placements(const std::string& engine) {
                         {200, 96, 2600},
                         {65, 1100, 640},
                         {1, 512, 700},
-                        {1100, 64, 700}}) {
+                        {1100, 64, 700},
+                        {40, 1100, 2000},
+                        {40, 1100, 2112}}) {
     INFO(engine << " rows " << c.rows << " in " << c.in << " out " << c.out);
     const auto x = random_tensor({c.rows, c.in}, seed++).template to<T>();
     const auto bias = random_tensor({c.out}, seed++), residual = random_tensor({c.rows, c.out}, seed++);

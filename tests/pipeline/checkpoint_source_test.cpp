@@ -5,6 +5,7 @@
 #include "daguerre/daguerre.hpp"
 #include "daguerre/pipeline/model_source.hpp"
 #include "daguerre/text/clip_tokenizer_files.hpp"
+#include "daguerre/text/t5_tokenizer.hpp"
 #include "daguerre/weights/convert.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
@@ -97,4 +98,44 @@ TEST_CASE("files that make no pictures are told apart", "[pipeline][checkpoint]"
   // A model without its vocabulary says which files are needed.
   const auto file = folder.write("alone/model.safetensors", TinyCheckpoint("sd1").whole().bytes());
   expect_error<FileError>([&] { Pipeline::load(file, options_with({})); }, {"vocab.json", "merges.txt"});
+}
+
+TEST_CASE("a FLUX model without its T5 says which file to give", "[pipeline][checkpoint]") {
+  const TempFolder folder;
+  const auto flux = folder.write("flux.safetensors", TinyCheckpoint("flux-dev").transformer("").bytes());
+  const auto vae = folder.write("ae.safetensors", TinyCheckpoint("flux-dev").autoencoder("").bytes());
+  const auto clip = folder.write("clip_l.safetensors", TinyCheckpoint("").clip("").bytes());
+  const SourceOptions options{.tokenizer = tokenizer_folder};
+  expect_error<ConfigError>(
+      [&] {
+        ModelSource::join(std::array<fs::path, 3>{flux, vae, clip}, options);
+      },
+      {"flux.safetensors is FLUX.1 dev without text_encoder_2, a T5 text encoder (as t5xxl_fp16.safetensors)",
+       "give the files"});
+
+  // llama.cpp's files bring their vocabulary.
+  const auto t5 = golden("gguf/t5_encoder/model.gguf");
+  const auto model = ModelSource::join(std::array<fs::path, 4>{flux, vae, clip, t5}, options);
+  CHECK(model.class_name() == "FluxPipeline");
+  const auto part = model.part("tokenizer_2", {"T5TokenizerFast"});
+  const auto tokenizer = part.tokenizer<text::T5Tokenizer>();
+  CHECK(tokenizer.source() == t5.string());
+  CHECK(tokenizer.vocabulary_size() == 48);
+  CHECK(model.part("text_encoder_2", {"T5EncoderModel"}).config().get("d_model", 0) == 64);
+  // Without any of either, what is needed is told.
+  const auto plain = folder.write("t5.safetensors", TinyCheckpoint("").t5("").bytes());
+  expect_error<FileError>(
+      [&] {
+        ModelSource::join(std::array<fs::path, 4>{flux, vae, clip, plain}, options);
+      },
+      {"spiece.model"});
+  // One that is given counts more.
+  SourceOptions given = options;
+  given.tokenizer = folder.path();
+  for (const auto* file : {"vocab.json", "merges.txt"})
+    fs::copy_file(tokenizer_folder / file, folder.path() / file);
+  fs::copy_file(golden("text/t5_unigram/spiece.model"), folder.path() / "spiece.model");
+  const auto other = ModelSource::join(std::array<fs::path, 4>{flux, vae, clip, t5}, given);
+  CHECK(other.part("tokenizer_2").tokenizer<text::T5Tokenizer>().source() ==
+        (folder.path() / "spiece.model").string());
 }

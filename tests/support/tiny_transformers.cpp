@@ -135,9 +135,11 @@ TinyCheckpoint& TinyCheckpoint::transformer(const std::string& prefix) {
 
 TinyCheckpoint& TinyCheckpoint::transformer_texts() {
   if (!is("pixart")) clip("text_encoders.clip_l.transformer.");
-  if (is("sd3"))
-    clip("text_encoders.clip_g.transformer.")
-        .add("text_encoders.clip_g.transformer.text_projection.weight", {text_width, text_width});
+  if (is("sd3")) {
+    clip("text_encoders.clip_g.transformer.");
+    for (const std::string encoder : {"clip_l", "clip_g"})
+      add("text_encoders." + encoder + ".transformer.text_projection.weight", {text_width, text_width});
+  }
   return t5("text_encoders.t5xxl.transformer.");
 }
 

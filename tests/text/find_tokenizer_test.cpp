@@ -127,3 +127,17 @@ TEST_CASE("a tokenizer's files are written as they were read", "[text][tokenizer
   for (const std::string prompt : {"a photo of a cat", "hello, world!", "It's 2026."})
     CHECK(written.window(prompt).ids == original.with_pad(original.end_id()).window(prompt).ids);
 }
+
+TEST_CASE("the files of T5's tokenizer are found as they are", "[text][tokenizer]") {
+  const test::TempFolder folder;
+  const auto source = test::golden("text/t5_unigram");
+  fs::create_directories(folder / "tokenizer_2");
+  for (const auto* file : {"spiece.model", "tokenizer_config.json"})
+    fs::copy_file(source / file, folder / "tokenizer_2" / file);
+  CHECK(text::has_t5_tokenizer(folder.path()));
+  CHECK_FALSE(text::has_t5_tokenizer(tiny()));
+  const auto files = text::find_t5_tokenizer_files(std::vector{folder.path()});
+  CHECK(files.size() == 2);
+  CHECK((files.at("spiece.model") == test::read_file(source / "spiece.model")));
+  test::expect_error<FileError>([] { text::find_t5_tokenizer_files(std::vector{tiny()}); }, {"spiece.model"});
+}

@@ -271,3 +271,39 @@ TEST_CASE("a T5 tokenizer is found among others", "[text][t5]") {
   folder.write("tokenizer_3/spiece.model", small().bytes());
   CHECK(text::find_t5_tokenizer(folders).encode("a") == Ids{6});
 }
+
+TEST_CASE("a vocabulary from elsewhere makes the tokenizer of its folder", "[text][tokenizer]") {
+  const test::TempFolder folder;
+  test::SentencePieceFile file;
+  text::T5Vocabulary vocabulary;
+  vocabulary.source = "here";
+  const auto add = [&](std::string_view piece, float score, test::SentencePieceFile::Type type) {
+    file.add(piece, score, type);
+    vocabulary.pieces.push_back({std::string(piece), score, static_cast<int>(type)});
+  };
+  using enum test::SentencePieceFile::Type;
+  add("<pad>", 0.0f, control);
+  add("</s>", 0.0f, control);
+  add("<unk>", 0.0f, unknown);
+  for (const auto* piece : {"\xE2\x96\x81", "a", "b",
+                            "\xE2\x96\x81"
+                            "ab",
+                            "ba"})
+    add(piece, -1.5f, normal);
+  add("<extra_id_0>", 0.0f, user_defined);
+  folder.write("spiece.model", file.bytes());
+  const auto loaded = text::T5Tokenizer::load(folder.path()), made = text::T5Tokenizer::from(vocabulary);
+  for (const auto* text : {"ab ba", "  abba  c", "a <extra_id_0> b", "</s>ab"}) {
+    INFO(text);
+    CHECK(made.encode(text) == loaded.encode(text));
+    CHECK(made.window(text, 6).ids == loaded.window(text, 6).ids);
+  }
+  CHECK(made.source() == "here");
+  auto wrong = vocabulary;
+  wrong.end_id = 9;
+  test::expect_error<FormatError>([&] { text::T5Tokenizer::from(wrong); },
+                                  {"here", "the end is token 9, of 9"});
+  wrong = vocabulary;
+  wrong.pieces.back().kind = 7;
+  test::expect_error<FormatError>([&] { text::T5Tokenizer::from(wrong); }, {"here", "unknown type 7"});
+}

@@ -108,7 +108,9 @@ void make_seeds(const fs::path& folder) {
 
   Corpus checkpoints(folder / "checkpoint_fuzz");
   for (auto tiny :
-       {TinyCheckpoint("sd1").texts(), TinyCheckpoint("sdxl").texts(), TinyCheckpoint("").autoencoder("")}) {
+       {TinyCheckpoint("sd1").texts(), TinyCheckpoint("sdxl").texts(), TinyCheckpoint("").autoencoder(""),
+        TinyCheckpoint("sd3").transformer().transformer_texts(), TinyCheckpoint("flux-dev").transformer(""),
+        TinyCheckpoint("pixart-alpha").transformer("")}) {
     std::string lines;
     const auto weights = tiny.weights();
     for (const auto& name : weights.names()) {

@@ -8,11 +8,14 @@
 #include <nlohmann/json.hpp>
 
 #include "daguerre/core/error.hpp"
+#include "daguerre/weights/gguf.hpp"
+#include "daguerre/weights/key_map.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
 #include "support/golden.hpp"
 #include "support/tiny_checkpoint.hpp"
+#include "weights/key_maps/layouts.hpp"
 
 using namespace daguerre;
 namespace fs = std::filesystem;
@@ -53,7 +56,8 @@ std::string slurp(const fs::path& path) {
 }  // namespace
 
 TEST_CASE("a single file becomes a folder and the same file again", "[weights][convert]") {
-  for (const std::string family : {"sd1", "sd1-inpaint", "sd2", "sdxl", "sdxl-refiner"}) {
+  for (const std::string family : {"sd1", "sd1-inpaint", "sd2", "sdxl", "sdxl-refiner", "sd3", "sd35-medium",
+                                   "flux-dev", "pixart-alpha"}) {
     INFO(family);
     const test::TempFolder folder;
     const auto file = folder.write("model.safetensors", TinyCheckpoint(family).whole().bytes());
@@ -84,8 +88,9 @@ TEST_CASE("a single file becomes a folder and the same file again", "[weights][c
       CHECK((before.at(name) == tensor));
     }
     CHECK(convert_checkpoint(again, folder / "once more").bytes == converted.bytes);
-    CHECK((slurp(folder / "once more/unet/diffusion_pytorch_model.safetensors") ==
-           slurp(folder / "model/unet/diffusion_pytorch_model.safetensors")));
+    const fs::path denoiser = original.find("unet") != nullptr ? "unet" : "transformer";
+    CHECK((slurp(folder / "once more" / denoiser / "diffusion_pytorch_model.safetensors") ==
+           slurp(folder / "model" / denoiser / "diffusion_pytorch_model.safetensors")));
     CHECK(folder.names() ==
           std::vector<std::string>{"again.safetensors", "model", "model.safetensors", "once more"});
   }
@@ -244,4 +249,84 @@ TEST_CASE("parts alone and other pipelines are converted as far as they go", "[w
       },
       {"\"../x\""});
   CHECK_FALSE(fs::exists(folder / "bad"));
+}
+
+TEST_CASE("a transformer alone gets its original names back, bit by bit", "[weights][convert][key_map]") {
+  for (const std::string family :
+       {"sd3", "sd35-medium", "sd35-large", "flux-dev", "flux-schnell", "pixart-alpha"}) {
+    INFO(family);
+    const test::TempFolder folder;
+    const auto file =
+        open_checkpoint(folder.write("original.safetensors", TinyCheckpoint(family).transformer("").bytes()));
+    convert_checkpoint(file, folder / "model");
+    const auto part = open_checkpoint(folder / "model/transformer");
+    CHECK(part.family == family);
+    convert_checkpoint(part, folder / "again.safetensors");
+    auto wanted = contents(*file.file);
+    // PixArt's table of positions follows from its configuration.
+    std::erase_if(wanted, [&](const auto& item) {
+      return family.starts_with("pixart") &&
+             (item.first.starts_with("pos_embed[") || item.first.starts_with("y_embedder.y_embedding"));
+    });
+    CHECK((contents(StateDict::load(folder / "again.safetensors")) == wanted));
+  }
+  const auto own = weights::with_diffusers_names(TinyCheckpoint("flux-dev").transformer("").weights());
+  test::expect_error<WeightError>(
+      [&] {
+        weights::key_maps::to_original_flux(
+            own.renamed({{"transformer_blocks.0.odd.weight", "x_embedder.weight"}}));
+      },
+      {"\"transformer_blocks.0.odd.weight\"", "no place", "FLUX"});
+  test::expect_error<WeightError>(
+      [&] {
+        weights::key_maps::to_original_flux(own.renamed(
+            {{"transformer_blocks.0.attn.to_q.weight", "transformer_blocks.0.attn.to_q.weight"}}));
+      },
+      {"transformer_blocks.0.attn.to_k.weight", "missing"});
+}
+
+TEST_CASE("GGUF files of transformers say what they are and keep what is sensitive",
+          "[weights][convert][gguf]") {
+  for (const auto& [family, architecture] :
+       std::map<std::string, std::string>{{"flux-dev", "flux"}, {"sd3", "sd3"}, {"sd35-medium", "sd3"}}) {
+    INFO(family);
+    const test::TempFolder folder;
+    const auto file =
+        open_checkpoint(folder.write("x.safetensors", TinyCheckpoint(family).transformer("").bytes()));
+    convert_checkpoint(file, folder / "model");
+    // From the file, and from a folder in diffusers' layout.
+    for (const auto& source : {file, open_checkpoint(folder / "model/transformer")}) {
+      const auto path = folder / "x.gguf";
+      convert_checkpoint(source, path, {.type = DType::q8_0, .force = true});
+      const auto gguf = weights::GgufFile::open(path);
+      CHECK(gguf.values().at("general.architecture").text() == architecture);
+      std::size_t blocks = 0;
+      for (const auto& info : gguf.tensors()) {
+        INFO(info.name);
+        blocks += is_block(info.dtype);
+        for (const auto* part :
+             {"img_in.", "txt_in.", "time_in.", "vector_in.", "guidance_in.", "final_layer.", "x_embedder.",
+              "t_embedder.", "y_embedder.", "context_embedder.", "pos_embed"})
+          if (info.name.starts_with(part)) CHECK_FALSE(is_block(info.dtype));
+        if (info.name.ends_with("qkv.weight")) CHECK(info.dtype == DType::q8_0);
+      }
+      CHECK(blocks >= 12);
+      CHECK(open_checkpoint(path).family == family);
+    }
+  }
+}
+
+TEST_CASE("a folder says which vocabulary its T5 lacks", "[weights][convert]") {
+  const test::TempFolder folder;
+  const auto flux =
+      open_checkpoint(folder.write("x.safetensors", TinyCheckpoint("flux-dev")
+                                                        .transformer()
+                                                        .clip("text_encoders.clip_l.transformer.")
+                                                        .t5("text_encoders.t5xxl.transformer.")
+                                                        .bytes()));
+  const auto notes = convert_checkpoint(flux, folder / "model").notes;
+  REQUIRE(notes.size() == 3);
+  CHECK(notes[0].starts_with("the vae, an autoencoder, is missing"));
+  CHECK(notes[1] == "the tokenizer is missing: put vocab.json and merges.txt into its folder tokenizer");
+  CHECK(notes[2] == "the tokenizer_2 is missing: put spiece.model into its folder tokenizer_2");
 }

@@ -97,6 +97,33 @@ TEST_CASE("a valid GGUF file cut anywhere is refused", "[weights][gguf]") {
   }
 }
 
+TEST_CASE("a GGUF file cut at the end of a section is refused in one line", "[weights][gguf]") {
+  auto text = GgufText(1, 1).value("general.name", 8, test::bytes_of_number(std::uint64_t{4}) + "name");
+  const std::size_t value_end = text.text().size();
+  text.tensor("w", {2}, 0, 0);
+  const std::size_t info_end = text.text().size();
+  const auto whole = text.with("12345678");
+  CHECK(parse(whole).tensors().size() == 1);
+  // Magic, version, both counts, the key's length and letters, the value's type and length; the value, the
+  // tensor's description, the padding, half of the data.
+  const std::size_t key = 24 + 8 + 12;
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{4}, std::size_t{8}, std::size_t{16}, std::size_t{24}, std::size_t{32},
+        key, key + 4, key + 12, value_end, info_end, whole.size() - 8, whole.size() - 4}) {
+    INFO("cut to " << size << " of " << whole.size());
+    std::string message;
+    try {
+      parse(std::string_view(whole).substr(0, size));
+    } catch (const FormatError& error) {
+      message = error.what();
+    }
+    const bool says_so =
+        message.find("cut short") != message.npos || message.find(" bytes follow") != message.npos;
+    CHECK(says_so);
+    CHECK(message.find('\n') == message.npos);
+  }
+}
+
 TEST_CASE("metadata of every type are read", "[weights][gguf]") {
   const auto file = GgufFile::open(test::golden("gguf/container/all_metadata_types.gguf"));
   const auto json = [&](const char* key) { return file.values().find(key)->second.to_json(); };

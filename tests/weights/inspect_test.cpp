@@ -65,13 +65,21 @@ TEST_CASE("the class of a lone file is guessed from its names", "[weights][inspe
     CHECK(file.components[0].class_guessed);
     CHECK(file.components[0].parameters == folder.components[0].parameters);
   }
-  for (const auto& [file, expected] :
-       std::vector<std::pair<std::string, std::string>>{{"unet/ddpm_uncond", "UNet2DModel"},
-                                                        {"dit/dit", "DiTTransformer2DModel"},
-                                                        {"dit/dit_original", "DiT in the original layout"}}) {
+  for (const auto& [file, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"unet/ddpm_uncond", "UNet2DModel"},
+           {"dit/dit", "DiTTransformer2DModel"},
+           {"dit/dit_original", "DiT in the original layout"},
+           {"dit/flux_dev", "FluxTransformer2DModel"},
+           {"dit/sd3", "SD3Transformer2DModel"},
+           {"dit/pixart_sigma", "PixArtTransformer2DModel"},
+           {"text/t5_v1_1", "T5EncoderModel"},
+           {"dit/flux_schnell_original", "FluxTransformer2DModel in the original layout"},
+           {"dit/sd35_large_original", "SD3Transformer2DModel in the original layout"}}) {
     const auto model = weights::inspect(test::golden(file) / "weights.safetensors");
     CHECK(model.components.at(0).class_name == expected);
   }
+  CHECK(weights::inspect(test::golden("gguf/t5_encoder/model.gguf")).components.at(0).class_name ==
+        "T5EncoderModel under llama.cpp's names");
   const test::TempFolder folder;
   const auto guess = [&](const std::string& name) {
     return weights::inspect(folder.write("x.safetensors", file_with({name}))).components.at(0).class_name;

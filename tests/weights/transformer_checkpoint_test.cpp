@@ -61,61 +61,6 @@ Checkpoint lone(TinyCheckpoint tiny, const std::string& name) {
   return open_checkpoint(tiny.weights(name));
 }
 
-/// What a file's header says and nothing behind it: published shapes, which would take gigabytes.
-class ShapesAlone final : public weights::TensorFile {
- public:
-  ShapesAlone& add(const std::string& name, const Shape& shape) {
-    infos_.push_back({name, DType::bf16, shape, 0, 0, 0});
-    return *this;
-  }
-  const std::string& name() const noexcept override { return name_; }
-  std::span<const weights::TensorInfo> tensors() const noexcept override { return infos_; }
-  const std::map<std::string, std::string>& metadata() const noexcept override { return metadata_; }
-  ops::WeightSource weight(const weights::TensorInfo& info) const override {
-    throw WeightError("shapes", info.name + " has no numbers");
-  }
-
- private:
-  std::string name_ = "shapes";
-  std::vector<weights::TensorInfo> infos_;
-  std::map<std::string, std::string> metadata_;
-};
-
-Checkpoint open_shapes(const ShapesAlone& shapes) {
-  return open_checkpoint(weights::StateDict({std::make_shared<const ShapesAlone>(shapes)}, "shapes"));
-}
-
-ShapesAlone flux_shapes(Index in, bool guided) {
-  ShapesAlone shapes;
-  shapes.add("img_in.weight", {3072, in}).add("txt_in.weight", {3072, 4096});
-  shapes.add("vector_in.in_layer.weight", {3072, 768});
-  if (guided) shapes.add("guidance_in.in_layer.weight", {3072, 256});
-  for (int i = 0; i < 19; ++i) {
-    const std::string block = "double_blocks." + std::to_string(i) + ".";
-    shapes.add(block + "img_attn.qkv.weight", {9216, 3072}).add(block + "txt_attn.qkv.weight", {9216, 3072});
-    shapes.add(block + "img_attn.norm.query_norm.scale", {128});
-  }
-  for (int i = 0; i < 38; ++i) {
-    const std::string block = "single_blocks." + std::to_string(i) + ".";
-    shapes.add(block + "linear1.weight", {21504, 3072}).add(block + "linear2.weight", {3072, 15360});
-  }
-  return shapes.add("final_layer.linear.weight", {64, 3072});
-}
-
-ShapesAlone sd3_shapes(Index width, int layers, Index positions, int dual, bool normed) {
-  ShapesAlone shapes;
-  shapes.add("x_embedder.proj.weight", {width, 16, 2, 2}).add("pos_embed", {1, positions, width});
-  shapes.add("context_embedder.weight", {width, 4096}).add("y_embedder.mlp.0.weight", {width, 2048});
-  for (int i = 0; i < layers; ++i) {
-    const std::string block = "joint_blocks." + std::to_string(i) + ".";
-    shapes.add(block + "context_block.attn.qkv.weight", {3 * width, width});
-    shapes.add(block + "x_block.attn.qkv.weight", {3 * width, width});
-    if (i < dual) shapes.add(block + "x_block.attn2.qkv.weight", {3 * width, width});
-    if (normed) shapes.add(block + "x_block.attn.ln_q.weight", {64});
-  }
-  return shapes.add("final_layer.linear.weight", {64, width});
-}
-
 }  // namespace
 
 TEST_CASE("whole transformer checkpoints are recognised and complete", "[weights][checkpoint]") {
@@ -168,100 +113,6 @@ TEST_CASE("what shapes do not tell apart, the option says", "[weights][checkpoin
   CHECK(config_of(small, "transformer")["interpolation_scale"] == 1);
   test::expect_error<ArgumentError>([&] { open_checkpoint(flux, {.family = "sd3"}); },
                                     {"family sd3 needs a SD3Transformer2DModel", "FluxTransformer2DModel"});
-}
-
-TEST_CASE("settings are the published ones", "[weights][checkpoint]") {
-  const auto sd3 = open_checkpoint(TinyCheckpoint("sd3").whole().weights());
-  CHECK(json_of(*sd3.scheduler)["shift"] == 3.0);
-  CHECK_FALSE(json_of(*sd3.scheduler).contains("use_dynamic_shifting"));
-  CHECK(config_of(sd3, "vae")["scaling_factor"] == 1.5305);
-  CHECK(config_of(sd3, "vae")["shift_factor"] == 0.0609);
-  CHECK(config_of(sd3, "vae")["latent_channels"] == 16);
-  CHECK(config_of(sd3, "vae")["use_quant_conv"] == false);
-  CHECK(config_of(sd3, "text_encoder")["hidden_act"] == "quick_gelu");
-  CHECK(config_of(sd3, "text_encoder_2")["hidden_act"] == "gelu");
-  CHECK(sd3.tokenizers.at(1).pads_with_id_0);
-  CHECK(sd3.tokenizers.at(2).class_name == "T5TokenizerFast");
-
-  const auto dev = open_checkpoint(TinyCheckpoint("flux-dev").whole().weights());
-  const auto shift = json_of(*dev.scheduler);
-  CHECK(shift["use_dynamic_shifting"] == true);
-  CHECK(shift["base_shift"] == 0.5);
-  CHECK(shift["max_shift"] == 1.15);
-  CHECK(config_of(dev, "vae")["scaling_factor"] == 0.3611);
-  CHECK(config_of(dev, "vae")["shift_factor"] == 0.1159);
-  CHECK(dev.find("text_encoder")->class_name == "CLIPTextModel");
-  CHECK(config_of(dev, "text_encoder_2")["feed_forward_proj"] == "gated-gelu");
-  CHECK(config_of(dev, "text_encoder_2")["d_kv"] == 16);
-  CHECK(config_of(dev, "text_encoder_2")["num_heads"] == 2);
-  const auto schnell = open_checkpoint(TinyCheckpoint("flux-schnell").whole().weights());
-  CHECK(json_of(*schnell.scheduler)["use_dynamic_shifting"] == false);
-  CHECK(json_of(*schnell.scheduler)["shift"] == 1.0);
-  CHECK(config_of(schnell, "transformer")["guidance_embeds"] == false);
-
-  const auto alpha = open_checkpoint(TinyCheckpoint("pixart-alpha").whole().weights());
-  CHECK(config_of(alpha, "transformer")["use_additional_conditions"] == true);
-  CHECK(config_of(alpha, "transformer")["interpolation_scale"] == 2);
-  CHECK(config_of(alpha, "vae")["scaling_factor"] == 0.18215);
-}
-
-TEST_CASE("published shapes give published configurations", "[weights][checkpoint]") {
-  const std::map<std::string, ShapesAlone> fluxes{{"flux-dev", flux_shapes(64, true)},
-                                                  {"flux-schnell", flux_shapes(64, false)},
-                                                  {"flux-fill", flux_shapes(384, true)},
-                                                  {"flux-control", flux_shapes(128, true)}};
-  for (const auto& [family, shapes] : fluxes) {
-    INFO(family);
-    const auto checkpoint = open_shapes(shapes);
-    CHECK(checkpoint.family == family);
-    const auto config = config_of(checkpoint, "transformer");
-    CHECK(config["num_layers"] == 19);
-    CHECK(config["num_single_layers"] == 38);
-    CHECK(config["attention_head_dim"] == 128);
-    CHECK(config["num_attention_heads"] == 24);
-    CHECK(config["joint_attention_dim"] == 4096);
-    CHECK(config["pooled_projection_dim"] == 768);
-    CHECK(config["axes_dims_rope"] == json{16, 56, 56});
-    CHECK(config["out_channels"] == 64);
-  }
-  const auto check_sd3 = [](const ShapesAlone& shapes, const std::string& family, int heads, int positions) {
-    INFO(family);
-    const auto checkpoint = open_shapes(shapes);
-    CHECK(checkpoint.family == family);
-    auto config = config_of(checkpoint, "transformer");
-    CHECK(config["num_attention_heads"] == heads);
-    CHECK(config["attention_head_dim"] == 64);
-    CHECK(config["num_layers"] == heads);
-    CHECK(config["pos_embed_max_size"] == positions);
-    CHECK(config["caption_projection_dim"] == 64 * heads);
-    CHECK(config["joint_attention_dim"] == 4096);
-    CHECK(config["pooled_projection_dim"] == 2048);
-    CHECK(config["out_channels"] == 16);
-    CHECK(config["sample_size"] == 128);
-    return config;
-  };
-  CHECK(check_sd3(sd3_shapes(1536, 24, 36864, 0, false), "sd3", 24, 192)["qk_norm"].is_null());
-  const auto medium = check_sd3(sd3_shapes(1536, 24, 147456, 13, true), "sd35-medium", 24, 384);
-  CHECK(medium["qk_norm"] == "rms_norm");
-  CHECK(medium["dual_attention_layers"] == json{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
-  const auto large = check_sd3(sd3_shapes(2432, 38, 36864, 0, true), "sd35-large", 38, 192);
-  CHECK(large["dual_attention_layers"] == json::array());
-}
-
-TEST_CASE("recorded transformers have the configurations of their shapes", "[weights][checkpoint][golden]") {
-  for (const auto* name : {"flux_dev", "flux_schnell_original", "sd35_large_original", "sd35_medium_dual"}) {
-    INFO(name);
-    const auto folder = test::golden("dit/") / name;
-    const auto found = config_of(open_checkpoint(folder / "weights.safetensors"), "transformer");
-    const auto recorded = json::parse(test::read_file(folder / "config.json"));
-    for (const auto& [key, value] : recorded.items()) {
-      if (key == "_diffusers_version" || key == "sample_size" || key == "axes_dims_rope") continue;
-      INFO(key);
-      CHECK(found.value(key, json()) == value);
-    }
-  }
-  CHECK(open_checkpoint(test::golden("dit/pixart_alpha_size_cond")).family == "pixart-alpha");
-  CHECK(open_checkpoint(test::golden("dit/pixart_sigma")).family == "pixart-sigma");
 }
 
 TEST_CASE("a transformer, an autoencoder and encoders in files of their own make a model",
@@ -405,27 +256,6 @@ TEST_CASE("what is missing is told with the file to give", "[weights][checkpoint
         std::vector<std::string>{"text_encoder_2, a T5 text encoder (as t5xxl_fp16.safetensors)"});
 }
 
-TEST_CASE("relatives of FLUX and Stable Diffusion 3 are not taken for them", "[weights][checkpoint]") {
-  test::expect_error<ConfigError>(
-      [] {
-        open_checkpoint(TinyCheckpoint("flux-dev")
-                            .transformer("")
-                            .add("distilled_guidance_layer.in_proj.bias", {2})
-                            .weights());
-      },
-      {"this is Chroma", "nearest are flux-dev"});
-  // Tokens that are neither the latents' nor what joins them in a published model.
-  const auto odd = flux_shapes(196, true);
-  test::expect_error<ConfigError>([&] { open_shapes(odd); },
-                                  {"its transformer is of no family",
-                                   "img_in.weight [3072, 196] beside final_layer.linear.weight [64, 3072]"});
-  test::expect_error<ConfigError>(
-      [] {
-        open_checkpoint(TinyCheckpoint("").add("redux_up.weight", {2, 2}).weights());
-      },
-      {"FLUX.1 Redux"});
-}
-
 TEST_CASE("the recorded GGUF transformers are opened", "[weights][checkpoint][gguf]") {
   const auto flux = test::golden("gguf/flux_comfyui"), sd3 = test::golden("gguf/sd3_comfyui");
   const auto flux_file = open_checkpoint(flux / "model.gguf", {.configs = flux});
@@ -444,4 +274,42 @@ TEST_CASE("the recorded GGUF transformers are opened", "[weights][checkpoint][gg
                           "feed_forward_proj", "relative_attention_num_buckets"})
     CHECK(found[key] == recorded[key]);
   test::build_all(encoder);
+}
+
+TEST_CASE("weights of 8 bits are multiplied by the scales beside them", "[weights][checkpoint]") {
+  const std::string query = "encoder.block.1.layer.0.SelfAttention.q";
+  auto tiny = TinyCheckpoint("").t5("").add(query + ".scale_weight", {}).add("scaled_fp8", {0});
+  tiny.add(query + ".scale_input", {1});
+  const auto stored = tiny.weights("t5_scaled");
+  const auto check = [](const Tensor<float>& found, const Tensor<float>& stored, Index first, float scale) {
+    REQUIRE(found.size() > 0);
+    for (Index i = 0; i < found.size(); ++i) CHECK(found.data()[i] == stored.data()[first + i] * scale);
+  };
+  const auto t5 = open_checkpoint(stored);
+  CHECK(t5.family == "t5");
+  CHECK(t5.unknown.empty());
+  const auto& own = t5.parts.front().weights;
+  CHECK(own.source() == "t5_scaled");
+  const float scale = stored.tensor(query + ".scale_weight", {}).data()[0];
+  CHECK(scale != 1.0f);
+  check(own.tensor(query + ".weight", {32, 64}), stored.tensor(query + ".weight", {32, 64}), 0, scale);
+  const std::string key = "encoder.block.1.layer.0.SelfAttention.k.weight";
+  check(own.tensor(key, {32, 64}), stored.tensor(key, {32, 64}), 0, 1.0f);
+  std::vector<std::byte> scratch;
+  CHECK(own.bytes(query + ".weight", scratch).size() == 32 * 64 * sizeof(float));
+  test::build_all(t5);
+
+  // Keys are rows of a product that is scaled as a whole; others are rows of one that is not.
+  auto flux =
+      TinyCheckpoint("flux-dev").transformer("").add("double_blocks.0.img_attn.qkv.weight_scale", {1});
+  const auto file = flux.weights("flux");
+  const auto transformer = open_checkpoint(file).find("transformer")->weights;
+  const float factor = file.tensor("double_blocks.0.img_attn.qkv.weight_scale", {1}).data()[0];
+  check(transformer.tensor("transformer_blocks.0.attn.to_k.weight", {64, 64}),
+        file.tensor("double_blocks.0.img_attn.qkv.weight", {192, 64}), 64 * 64, factor);
+  check(transformer.tensor("transformer_blocks.1.attn.to_v.weight", {64, 64}),
+        file.tensor("double_blocks.1.img_attn.qkv.weight", {192, 64}), 2 * 64 * 64, 1.0f);
+  auto wrong = TinyCheckpoint("").t5("").add(query + ".scale_weight", {2});
+  test::expect_error<WeightError>([&] { open_checkpoint(wrong.weights()); },
+                                  {"scale_weight", "[2]", "expected one number"});
 }

@@ -60,7 +60,7 @@ struct SourceOptions {
   /// Where the vocabularies of a model lie that brings none, as single files do: a folder with vocab.json and
   /// merges.txt, or bpe_simple_vocab_16e6.txt(.gz), for CLIP; with spiece.model for T5; or tokenizer.json;
   /// or with folders "tokenizer", "tokenizer_2", "tokenizer_3" of these. Looked for here, beside the file,
-  /// and in the fallback.
+  /// and in the fallback; T5's also where llama.cpp's GGUF of the encoder brings it.
   std::filesystem::path tokenizer{}, tokenizer_fallback{};
   std::filesystem::path configs{};  ///< a folder whose configurations replace those of a file's family
   std::string family{};             ///< in the place of what a file's tensors say
@@ -76,8 +76,8 @@ class ModelSource {
   /// A folder in diffusers' layout. Throws FileError for anything else, saying what it is and what to do;
   /// FormatError; ConfigError when the index names no class.
   static ModelSource open_folder(const std::filesystem::path& path);
-  /// Such a folder, or one file that holds a whole model in the layout of CompVis or Stability; see
-  /// weights::open_checkpoint. Throws what that throws, and ConfigError for a file that makes no pictures.
+  /// Such a folder, or one file that holds a whole model, as CompVis, Stability and Black Forest
+  /// Labs lay it out; see weights::open_checkpoint. Throws what that throws, and ConfigError for a file that makes no pictures.
   static ModelSource open(const std::filesystem::path& path, const SourceOptions& options = {});
   /// A model of separate files: one with a denoiser, others with an autoencoder and text encoders; see
   /// weights::join_checkpoints.

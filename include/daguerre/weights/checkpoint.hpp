@@ -83,7 +83,7 @@ struct CheckpointOptions {
 /// in diffusers' layout. It is recognised by the names and shapes of its tensors, never by the file's name;
 /// only headers are read, and one small tensor to tell the two kinds of Stable Diffusion 2 apart. What shapes
 /// cannot tell apart (FLUX.1 Kontext from dev, PixArt-alpha at 512 pixels from Sigma) is what `family` is
-/// for.
+/// for. Weights of 8 bits with a scale of their own (ComfyUI's `scaled_fp8`) are multiplied by it.
 ///
 /// Configurations are those that the family's models are published with, with widths, levels, layers,
 /// channels and vocabularies as the tensors have them. Heads show where they are normed: Stable Diffusion 1
@@ -94,7 +94,7 @@ struct CheckpointOptions {
 /// a family that is none.
 Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOptions& options = {});
 /// The same for weights that are open already, of one file.
-Checkpoint open_checkpoint(const StateDict& weights, const CheckpointOptions& options = {});
+Checkpoint open_checkpoint(const StateDict& stored, const CheckpointOptions& options = {});
 
 /// One model of separate files: a denoiser (alone or in a whole model), and an autoencoder and text encoders,
 /// of which each takes the place that it is missing or replaces the one that is there. Their configurations

@@ -39,7 +39,7 @@ struct Converted {
 
 /// Writes a checkpoint in another form, tensor by tensor, so that memory holds little of it. `target` ending
 /// in ".safetensors" or ".gguf" becomes one file in the original layout of its family (CompVis',
-/// Stability's), any other a folder in diffusers' layout. A checkpoint that came from a single file and
+/// Stability's, Black Forest Labs'), a denoiser alone without a prefix; any other a folder in diffusers' layout. A checkpoint that came from a single file and
 /// becomes one keeps its tensors' names, those that no network reads included, but for the averaged weights
 /// (`model_ema.`); with `ema` among the options it was opened with, these take the others' place.
 ///

@@ -36,7 +36,7 @@ constexpr int small_block = 32;
 
 struct Q4_0 {
   static constexpr int elements = small_block, bytes = 18;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const Byte* const q = in + 2;
     for (int j = 0; j < 16; ++j) {
@@ -48,7 +48,7 @@ struct Q4_0 {
 
 struct Q4_1 {
   static constexpr int elements = small_block, bytes = 20;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in), m = load_half(in + 2);
     const Byte* const q = in + 4;
     for (int j = 0; j < 16; ++j) {
@@ -60,7 +60,7 @@ struct Q4_1 {
 
 struct Q5_0 {
   static constexpr int elements = small_block, bytes = 22;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const auto high = load<std::uint32_t>(in + 2);
     const Byte* const q = in + 6;
@@ -75,7 +75,7 @@ struct Q5_0 {
 
 struct Q5_1 {
   static constexpr int elements = small_block, bytes = 24;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in), m = load_half(in + 2);
     const auto high = load<std::uint32_t>(in + 4);
     const Byte* const q = in + 8;
@@ -90,7 +90,7 @@ struct Q5_1 {
 
 struct Q8_0 {
   static constexpr int elements = small_block, bytes = 34;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     for (int j = 0; j < elements; ++j) out[j] = d * static_cast<float>(static_cast<std::int8_t>(in[2 + j]));
   }
@@ -109,7 +109,9 @@ void decode_iq4(const Byte* q, float d, float* out) {
 
 struct Iq4Nl {
   static constexpr int elements = small_block, bytes = 18;
-  static void decode(const Byte* in, float* out) { decode_iq4(in + 2, load_half(in), out); }
+  static void decode(const Byte* __restrict in, float* __restrict out) {
+    decode_iq4(in + 2, load_half(in), out);
+  }
 };
 
 // ---- blocks of 256, whose parts of 16 or 32 have scales of their own
@@ -118,7 +120,7 @@ constexpr int large_block = 256;
 
 struct Iq4Xs {
   static constexpr int elements = large_block, bytes = 136;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const auto high = load<std::uint16_t>(in + 2);
     const Byte *const low = in + 4, *const q = in + 8;
@@ -131,7 +133,7 @@ struct Iq4Xs {
 
 struct Q2K {
   static constexpr int elements = large_block, bytes = 84;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const Byte *const scales = in, *const q = in + 16;
     const float d = load_half(in + 80), dmin = load_half(in + 82);
     for (int part = 0; part < 16; ++part) {
@@ -147,7 +149,7 @@ struct Q2K {
 
 struct Q3K {
   static constexpr int elements = large_block, bytes = 110;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const Byte *const high = in, *const q = in + 32, *const scales = in + 96;
     const float d = load_half(in + 108);
     for (int part = 0; part < 16; ++part) {
@@ -178,7 +180,7 @@ struct ScalesAndMinima {
 
 struct Q4K {
   static constexpr int elements = large_block, bytes = 144;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const ScalesAndMinima of(in + 4, load_half(in), load_half(in + 2));
     const Byte* const q = in + 16;
     for (int part = 0; part < 8; ++part) {
@@ -193,7 +195,7 @@ struct Q4K {
 
 struct Q5K {
   static constexpr int elements = large_block, bytes = 176;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const ScalesAndMinima of(in + 4, load_half(in), load_half(in + 2));
     const Byte *const high = in + 16, *const q = in + 48;
     for (int part = 0; part < 8; ++part) {
@@ -209,7 +211,7 @@ struct Q5K {
 
 struct Q6K {
   static constexpr int elements = large_block, bytes = 210;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const Byte *const low = in, *const high = in + 128, *const scales = in + 192;
     const float d = load_half(in + 208);
     for (int part = 0; part < 16; ++part) {
@@ -229,7 +231,7 @@ struct Q6K {
 
 struct Tq1_0 {
   static constexpr int elements = large_block, bytes = 54;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     constexpr std::array<int, 5> powers{1, 3, 9, 27, 81};
     const float d = load_half(in + 52);
     // Five digits of base 3 are a byte, read as a fraction of 256: a digit is carried out by multiplying.
@@ -247,7 +249,7 @@ struct Tq1_0 {
 
 struct Tq2_0 {
   static constexpr int elements = large_block, bytes = 66;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in + 64);
     for (int part = 0; part < 8; ++part)
       for (int j = 0; j < 32; ++j)

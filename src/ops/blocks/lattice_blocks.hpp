@@ -43,7 +43,7 @@ void decode_point(const std::array<std::int8_t, Width>& point, float scale, unsi
 
 struct Iq2Xxs {
   static constexpr int elements = large_block, bytes = 66;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const Byte* q = in + 2;
     for (int part = 0; part < 8; ++part, q += 8) {
@@ -57,7 +57,7 @@ struct Iq2Xxs {
 
 struct Iq2Xs {
   static constexpr int elements = large_block, bytes = 74;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const Byte* const scales = in + 66;
     for (int i = 0; i < 32; ++i) {
@@ -70,7 +70,7 @@ struct Iq2Xs {
 
 struct Iq2S {
   static constexpr int elements = large_block, bytes = 82;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const Byte *const q = in + 2, *const signs = in + 34, *const high = in + 66, *const scales = in + 74;
     for (int i = 0; i < 32; ++i) {
@@ -83,7 +83,7 @@ struct Iq2S {
 
 struct Iq3Xxs {
   static constexpr int elements = large_block, bytes = 98;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const Byte *q = in + 2, *rest_of = in + 66;
     for (int part = 0; part < 8; ++part, q += 8, rest_of += 4) {
@@ -100,7 +100,7 @@ struct Iq3Xxs {
 
 struct Iq3S {
   static constexpr int elements = large_block, bytes = 110;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const Byte *const q = in + 2, *const high = in + 66, *const signs = in + 74, *const scales = in + 106;
     for (int i = 0; i < 64; ++i) {
@@ -120,7 +120,7 @@ void decode_iq1_point(unsigned point, float scale, bool below, float* out) {
 
 struct Iq1S {
   static constexpr int elements = large_block, bytes = 50;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const float d = load_half(in);
     const Byte *q = in + 2, *const high = in + 34;
     for (int part = 0; part < 8; ++part, q += 4) {
@@ -134,7 +134,7 @@ struct Iq1S {
 
 struct Iq1M {
   static constexpr int elements = large_block, bytes = 56;
-  static void decode(const Byte* in, float* out) {
+  static void decode(const Byte* __restrict in, float* __restrict out) {
     const Byte *const q = in, *const high = in + 32;
     std::array<unsigned, 4> words{};
     unsigned whole = 0;

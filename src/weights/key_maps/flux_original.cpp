@@ -1,15 +1,11 @@
 #include <array>
 
-#include "core/text.hpp"
-#include "daguerre/core/error.hpp"
 #include "weights/key_maps/original_layout.hpp"
-#include "weights/names.hpp"
 
 namespace daguerre::weights::key_maps {
 namespace {
 
 constexpr std::string_view double_blocks = "double_blocks.", single_blocks = "single_blocks.";
-constexpr std::string_view flux_final_modulation = "final_layer.adaLN_modulation.1";
 
 constexpr std::array<Rule, 10> flux_rules{
     {{"img_in", "x_embedder"},
@@ -21,7 +17,7 @@ constexpr std::array<Rule, 10> flux_rules{
      {"guidance_in.in_layer", "time_text_embed.guidance_embedder.linear_1"},
      {"guidance_in.out_layer", "time_text_embed.guidance_embedder.linear_2"},
      {"final_layer.linear", "proj_out"},
-     {flux_final_modulation, "norm_out.linear"}}};
+     {"final_layer.adaLN_modulation.1", "norm_out.linear"}}};
 /// Below `double_blocks.N` and `transformer_blocks.N`.
 constexpr std::array<Rule, 12> flux_double_rules{
     {{"img_mod.lin", "norm1.linear"},
@@ -48,7 +44,8 @@ constexpr std::array<std::string_view, 4> flux_single_product{"attn.to_q.", "att
                                                               "proj_mlp."};
 constexpr std::array<SplitRule, 2> flux_double_splits{
     {{"img_attn.qkv.", "attn.", flux_qkv}, {"txt_attn.qkv.", "attn.", flux_added_qkv}}};
-constexpr std::array<SplitRule, 1> flux_single_splits{{{"linear1.", "", flux_single_product}}};
+constexpr std::array<SplitRule, 1> flux_single_splits{
+    {{"linear1.", "", flux_single_product, "linear2.weight"}}};
 constexpr std::array<BlockList, 2> flux_lists{
     {{double_blocks, "transformer_blocks.", flux_double_rules, flux_double_splits},
      {single_blocks, "single_transformer_blocks.", flux_single_rules, flux_single_splits}}};
@@ -61,49 +58,6 @@ bool swaps_flux_halves(const StateDict&, std::string_view name) {
 constexpr OriginalLayout flux_layout{"Black Forest Labs' layout of FLUX", flux_rules, flux_lists,
                                      swaps_flux_halves};
 
-void add_double_part(const StateDict& weights, const std::string& source, const std::string& block,
-                     std::string_view part, std::vector<RenamedTensor>& result) {
-  constexpr std::string_view picture = "img_attn.qkv.", prompt = "txt_attn.qkv.";
-  if (part.starts_with(picture))
-    split_evenly(weights, source, block + "attn.", flux_qkv, part.substr(picture.size()), result);
-  else if (part.starts_with(prompt))
-    split_evenly(weights, source, block + "attn.", flux_added_qkv, part.substr(prompt.size()), result);
-  else if (const auto name = to_diffusers(part, flux_double_rules))
-    result.push_back({block + *name, source});
-  else
-    result.push_back({source, source});
-}
-
-/// Queries, keys, values and the feed-forward's first layer, one behind the other in `linear1`.
-void split_single_product(const StateDict& weights, const std::string& source, const std::string& block,
-                          std::string_view suffix, Index dim, std::vector<RenamedTensor>& result) {
-  const Shape shape = weights.shape(source);
-  if (shape.rank() == 0 || shape[0] < 3 * dim)
-    throw WeightError(weights_name, weights.source() + ": tensor " + in_quotes(source) + " has shape " +
-                                        to_string(shape) + ", expected at least " + std::to_string(3 * dim) +
-                                        " rows");
-  Index first = 0;
-  for (const auto name : flux_qkv) {
-    result.push_back({block + "attn." + std::string(name).append(suffix), source, first, dim});
-    first += dim;
-  }
-  result.push_back({block + "proj_mlp." + std::string(suffix), source, first, shape[0] - first});
-}
-
-void add_single_part(const StateDict& weights, const std::string& source, int number, std::string_view part,
-                     std::vector<RenamedTensor>& result) {
-  constexpr std::string_view product = "linear1.";
-  const auto block = joined_name("single_transformer_blocks.", number, "");
-  if (part.starts_with(product)) {
-    const Index dim = weights.shape(joined_name(single_blocks, number, "linear2.weight"))[0];
-    split_single_product(weights, source, block, part.substr(product.size()), dim, result);
-  } else if (const auto name = to_diffusers(part, flux_single_rules)) {
-    result.push_back({block + *name, source});
-  } else {
-    result.push_back({source, source});
-  }
-}
-
 }  // namespace
 
 bool is_original_flux(const StateDict& weights) {
@@ -112,23 +66,7 @@ bool is_original_flux(const StateDict& weights) {
 }
 
 StateDict from_original_flux(const StateDict& weights) {
-  std::vector<RenamedTensor> result;
-  for (const auto& name : weights.names()) {
-    if (const auto in_double = numbered(name, double_blocks)) {
-      add_double_part(weights, name, joined_name("transformer_blocks.", in_double->first, ""),
-                      in_double->second, result);
-    } else if (const auto in_single = numbered(name, single_blocks)) {
-      add_single_part(weights, name, in_single->first, in_single->second, result);
-    } else if (name.starts_with(flux_final_modulation)) {
-      // (shift, scale) there, (scale, shift) in diffusers.
-      result.push_back({.name = "norm_out.linear" + name.substr(flux_final_modulation.size()),
-                        .source = name,
-                        .halves_swapped = true});
-    } else {
-      result.push_back({to_diffusers(name, flux_rules).value_or(name), name});
-    }
-  }
-  return weights.renamed(result);
+  return from_original(weights, flux_layout);
 }
 
 std::vector<JoinedTensor> to_original_flux(const StateDict& weights) {

@@ -66,6 +66,32 @@ std::optional<JoinedTensor> block_part(const StateDict& weights, const BlockList
   return JoinedTensor{joined_name(list.original, number, *other), {source}, weights.shape(source)};
 }
 
+/// The parts of `source`, all but the last as many rows as the tensor `rows_of` has.
+void split_by_rows(const StateDict& weights, const std::string& source, const std::string& prefix,
+                   const SplitRule& rule, const std::string& rows_of, std::string_view suffix,
+                   std::vector<RenamedTensor>& result) {
+  const Shape shape = weights.shape(source), other = weights.shape(rows_of);
+  const Index rows = other.rank() == 0 ? 0 : other[0];
+  const auto last = static_cast<Index>(rule.names.size()) - 1;
+  if (shape.rank() == 0 || rows == 0 || shape[0] / rows < last)
+    throw WeightError(weights_name, weights.source() + ": tensor " + in_quotes(source) + " has shape " +
+                                        to_string(shape) + ", expected at least " + std::to_string(last) +
+                                        " times the " + std::to_string(rows) + " rows of " +
+                                        in_quotes(rows_of));
+  for (Index i = 0; i <= last; ++i)
+    result.push_back({prefix + std::string(rule.names[static_cast<std::size_t>(i)]).append(suffix), source,
+                      i * rows, i == last ? shape[0] - i * rows : rows});
+}
+
+/// The other way round, which is what the layout says of diffusers' names.
+StateDict with_halves_swapped(const StateDict& weights, const OriginalLayout& layout) {
+  if (layout.swaps_halves == nullptr) return weights;
+  std::vector<RenamedTensor> result;
+  for (const auto& name : weights.names())
+    result.push_back({.name = name, .source = name, .halves_swapped = layout.swaps_halves(weights, name)});
+  return weights.renamed(result);
+}
+
 }  // namespace
 
 StateDict from_original(const StateDict& weights, const OriginalLayout& layout) {
@@ -83,7 +109,11 @@ StateDict from_original(const StateDict& weights, const OriginalLayout& layout) 
     const SplitRule* split = nullptr;
     for (const auto& rule : list->splits)
       if (rest.starts_with(rule.from)) split = &rule;
-    if (split != nullptr) {
+    if (split != nullptr && !split->rows_of.empty()) {
+      split_by_rows(weights, name, block + std::string(split->to), *split,
+                    joined_name(list->original, number, split->rows_of), rest.substr(split->from.size()),
+                    result);
+    } else if (split != nullptr) {
       split_evenly(weights, name, block + std::string(split->to), split->names,
                    rest.substr(split->from.size()), result);
     } else {
@@ -91,7 +121,7 @@ StateDict from_original(const StateDict& weights, const OriginalLayout& layout) 
       result.push_back({part ? block + *part : name, name});
     }
   }
-  return weights.renamed(result);
+  return with_halves_swapped(weights.renamed(result), layout);
 }
 
 std::vector<JoinedTensor> to_original(const StateDict& weights, const OriginalLayout& layout) {

@@ -11,10 +11,13 @@
 /// diffusers', row behind row.
 namespace daguerre::weights::key_maps {
 
-/// Of a block: `from` with "weight" behind it holds the rows of all `to` + `names`, in that order.
+/// Of a block: `from` with "weight" behind it holds the rows of all `to` + `names`, in that order. They are
+/// as many for each or, where `rows_of` names an original tensor of the block, as many as that has for each
+/// but the last, which has what is left.
 struct SplitRule {
   std::string_view from, to;
   std::span<const std::string_view> names;
+  std::string_view rows_of = {};
 };
 
 struct BlockList {
@@ -31,7 +34,7 @@ struct OriginalLayout {
   bool (*swaps_halves)(const StateDict& weights, std::string_view name) = nullptr;
 };
 
-/// Diffusers' names of a layout whose splits are all into equal parts.
+/// Diffusers' names. Throws WeightError for rows that do not split.
 StateDict from_original(const StateDict& weights, const OriginalLayout& layout);
 /// The original tensors of weights under diffusers' names. Throws WeightError for a tensor without a place,
 /// and for parts of one that are missing or have other rows.

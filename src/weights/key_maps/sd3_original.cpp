@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <array>
 
 #include "weights/key_maps/original_layout.hpp"
@@ -7,17 +6,16 @@ namespace daguerre::weights::key_maps {
 namespace {
 
 constexpr std::string_view sd3_blocks = "joint_blocks.", sd3_diffusers_blocks = "transformer_blocks.";
-constexpr std::string_view sd3_final_modulation = "final_layer.adaLN_modulation.1",
-                           sd3_prompt_modulation = "context_block.adaLN_modulation.1";
 
-constexpr std::array<Rule, 8> sd3_rules{{{"x_embedder.proj", "pos_embed.proj"},
+constexpr std::array<Rule, 9> sd3_rules{{{"x_embedder.proj", "pos_embed.proj"},
                                          {"pos_embed", "pos_embed.pos_embed"},
                                          {"t_embedder.mlp.0", "time_text_embed.timestep_embedder.linear_1"},
                                          {"t_embedder.mlp.2", "time_text_embed.timestep_embedder.linear_2"},
                                          {"y_embedder.mlp.0", "time_text_embed.text_embedder.linear_1"},
                                          {"y_embedder.mlp.2", "time_text_embed.text_embedder.linear_2"},
+                                         {"context_embedder", "context_embedder"},
                                          {"final_layer.linear", "proj_out"},
-                                         {sd3_final_modulation, "norm_out.linear"}}};
+                                         {"final_layer.adaLN_modulation.1", "norm_out.linear"}}};
 /// Below `joint_blocks.N` and `transformer_blocks.N`.
 constexpr std::array<Rule, 15> sd3_block_rules{{{"x_block.adaLN_modulation.1", "norm1.linear"},
                                                 {"x_block.attn.proj", "attn.to_out.0"},
@@ -56,22 +54,6 @@ bool swaps_sd3_halves(const StateDict& weights, std::string_view name) {
 constexpr OriginalLayout sd3_layout{"Stability's layout of Stable Diffusion 3", sd3_rules, sd3_lists,
                                     swaps_sd3_halves};
 
-void add_sd3_block_part(const StateDict& weights, const std::string& source, int number,
-                        std::string_view part, std::vector<RenamedTensor>& result) {
-  const auto block = joined_name(sd3_diffusers_blocks, number, "");
-  for (const auto& rule : sd3_qkv_rules)
-    if (part.starts_with(rule.from))
-      return split_evenly(weights, source, block + std::string(rule.to), rule.names,
-                          part.substr(rule.from.size()), result);
-  const auto name = to_diffusers(part, sd3_block_rules);
-  RenamedTensor tensor{name ? block + *name : source, source};
-  // A block that only looks at the prompt has (shift, scale) there, (scale, shift) in diffusers.
-  tensor.halves_swapped =
-      part.starts_with(sd3_prompt_modulation) &&
-      !weights.contains(joined_name(sd3_blocks, number, "context_block.attn.proj.weight"));
-  result.push_back(std::move(tensor));
-}
-
 }  // namespace
 
 bool is_original_sd3(const StateDict& weights) {
@@ -80,19 +62,7 @@ bool is_original_sd3(const StateDict& weights) {
 }
 
 StateDict from_original_sd3(const StateDict& weights) {
-  std::vector<RenamedTensor> result;
-  for (const auto& name : weights.names()) {
-    if (const auto found = numbered(name, sd3_blocks)) {
-      add_sd3_block_part(weights, name, found->first, found->second, result);
-    } else if (name.starts_with(sd3_final_modulation)) {
-      result.push_back({.name = "norm_out.linear" + name.substr(sd3_final_modulation.size()),
-                        .source = name,
-                        .halves_swapped = true});
-    } else {
-      result.push_back({to_diffusers(name, sd3_rules).value_or(name), name});
-    }
-  }
-  return weights.renamed(result);
+  return from_original(weights, sd3_layout);
 }
 
 std::vector<JoinedTensor> to_original_sd3(const StateDict& weights) {

@@ -44,10 +44,12 @@ class OneDnnLinear final : public PackedLinear<T> {
         out_(weight.dim(0)),
         bias_(bias),
         activation_(activation),
-        is_plain_(desc(typical(), any()).weights_desc() == memory::desc({in_, out_}, type_of<T>, Tag::ab)),
+        layout_(desc(typical(), any()).weights_desc()),
+        is_plain_(layout_ == memory::desc({in_, out_}, type_of<T>, Tag::ab)),
         is_unpacked_(unpacks(context, weight)),
+        parts_(parts_of_packed(context)),
         weights_(context, WeightWriter<T>(engine_, weight, {in_, out_}, Tag::ba, 1),
-                 is_plain_ ? columns(out_) : desc(typical(), any()).weights_desc()) {}
+                 is_plain_ ? columns(out_) : layout_) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
     return multiply<T>(context, x, nullptr);
@@ -63,7 +65,7 @@ class OneDnnLinear final : public PackedLinear<T> {
     Index rows, columns;
     bool residual;
     bool rounded;        ///< to T, else float32
-    bool alone = false;  ///< unpacked, with a result of its own; else columns of the whole result
+    bool alone = false;  ///< some columns with a result of their own; else columns of the whole result
     auto operator<=>(const Key&) const = default;
   };
   template <class Out>
@@ -81,8 +83,9 @@ class OneDnnLinear final : public PackedLinear<T> {
     const Operands<Out> operands{x.data(), residual == nullptr ? nullptr : residual->data(), y.data()};
     translated("linear", [&] {
       const Index rows = y.size() / out_;
-      if (is_unpacked_) return multiply_unpacked(context, rows, operands);
       auto tiles = ProductTiles::of(rows, in_, out_, is_plain_);
+      if (is_unpacked_ || (!parts_.empty() && tiles.rows < enough_rows))
+        return multiply_apart(context, rows, operands);
       auto prepared = prepared_tiles<Out>(rows, tiles, residual != nullptr);
       if (!prepared.are_fast) {
         tiles = ProductTiles::of(rows, in_, out_, false);
@@ -120,9 +123,9 @@ class OneDnnLinear final : public PackedLinear<T> {
     return result;
   }
   Prepared prepare(const Key& key) const {
-    const auto d = desc(key, is_plain_ || key.alone ? columns(key.columns) : any());
+    const auto d = desc(key, key.alone ? part_layout(key.columns) : is_plain_ ? columns(key.columns) : any());
     auto prepared = Prepared::from(d, dnnl::matmul(d));
-    if (!key.alone) prepared.weights = weights_.kept(layout_of(prepared));
+    if (!is_unpacked_) prepared.weights = weights_.kept(key.alone ? layout_ : layout_of(prepared));
     prepared.is_fast = std::string_view(d.impl_info_str()).find("ref") == std::string_view::npos;
     return prepared;
   }
@@ -156,36 +159,57 @@ class OneDnnLinear final : public PackedLinear<T> {
     execute(context, prepared, engine_, std::move(arguments));
   }
 
-  // ---- weights that are unpacked a tile of columns at a time, in the cache
+  // ---- a tile of columns at a time, in the cache
+
+  // oneDNN's kernels that it calls brg add up in one order whatever the extents are, so that some columns
+  // alone have the bits that they have among all. Of mapped weights that are not stored as they are
+  // multiplied, each thread unpacks a tile for itself. Large packed ones are read once instead of once for
+  // each tile of few rows.
 
   /// Enough rows that oneDNN's own copy of the tile's weights costs nothing, and few enough that their
   /// results stay in the cache.
-  static constexpr Index unpacked_rows = 512;
-  static constexpr Index unpacked_bytes = 768 * 1024;  ///< of a tile's weights
-  static constexpr Index column_multiple = 64;         ///< oneDNN's
+  static constexpr Index apart_rows = 512;
+  static constexpr Index apart_bytes = 768 * 1024;  ///< of a tile's weights
+  static constexpr Index column_multiple = 64;      ///< oneDNN's
   /// Columns are divided among threads while there are as many tiles of them, else rows, too.
   static constexpr Index enough_tiles = 32;
+  static constexpr Index large_bytes = Index{4} << 20;
+  /// Rows for which all weights are worth reading.
+  static constexpr Index enough_rows = 256;
 
-  Index unpacked_columns() const {
-    const Index fitting = unpacked_bytes / (in_ * static_cast<Index>(sizeof(T)));
+  Index apart_columns() const {
+    const Index fitting = apart_bytes / std::max<Index>(1, in_ * static_cast<Index>(sizeof(T)));
     return std::clamp<Index>(fitting / column_multiple, 1, 4) * column_multiple;
   }
-  /// Mapped weights that are not stored as they are multiplied, where oneDNN's kernels give the same bits for
-  /// a tile as for the whole: those that it calls brg, which add up in one order whatever the extents are.
-  bool unpacks(const Context& context, const Weight& weight) const {
-    if (context.placement != WeightPlacement::mapped || is_plain_ || weight.elements<T>() != nullptr ||
-        out_ <= unpacked_columns())
-      return false;
-    const Key tile{std::min(typical().rows, unpacked_rows), unpacked_columns(), false, true, true};
-    const auto is_known = [](const auto& d) {
-      return std::string_view(d.impl_info_str()).starts_with("brg");
-    };
-    return is_known(desc(typical(), any())) && is_known(desc(tile, columns(tile.columns)));
+  static bool is_known(const dnnl::matmul::primitive_desc& d) {
+    return std::string_view(d.impl_info_str()).starts_with("brg");
   }
+  /// Whether both, some columns with weights in that layout and all of them, are multiplied by such kernels.
+  bool is_same_apart(const memory::desc& layout) const {
+    const Key tile{apart_rows, layout.dims()[1], false, true, true};
+    return is_known(desc(typical(), any())) && is_known(desc(tile, layout));
+  }
+  bool unpacks(const Context& context, const Weight& weight) const {
+    return context.placement == WeightPlacement::mapped && !is_plain_ && weight.elements<T>() == nullptr &&
+           out_ > apart_columns() && is_same_apart(columns(apart_columns()));
+  }
+  /// The tiles of packed weights, all alike: oneDNN 2.6's kernels do not heed where a layout says that it
+  /// begins. None where the weights are small.
+  ChannelParts parts_of_packed(const Context& context) const {
+    const ChannelParts none(layout_, 1, out_);
+    const bool is_large = in_ * out_ * static_cast<Index>(sizeof(T)) > large_bytes;
+    if (context.placement != WeightPlacement::packed || is_plain_ || !is_large) return none;
+    Index width = apart_columns();
+    while (width > 0 && out_ % width != 0) width -= column_multiple;
+    if (width == 0) return none;
+    ChannelParts parts(layout_, 1, width);
+    return !parts.empty() && is_same_apart(parts[0].layout) ? parts : none;
+  }
+  memory::desc part_layout(Index count) const { return is_unpacked_ ? columns(count) : parts_[0].layout; }
 
   template <class Out>
-  void multiply_unpacked(const Context& context, Index rows, const Operands<Out>& operands) const {
-    ProductTiles tiles{std::min(rows, unpacked_rows), unpacked_columns()};
+  void multiply_apart(const Context& context, Index rows, const Operands<Out>& operands) const {
+    ProductTiles tiles{std::min(rows, apart_rows), is_unpacked_ ? apart_columns() : parts_[0].channels};
     tiles.row_tiles = (rows + tiles.rows - 1) / tiles.rows;
     tiles.column_tiles = (out_ + tiles.columns - 1) / tiles.columns;
     const auto prepared = prepared_tiles<Out>(rows, tiles, false, true);
@@ -193,26 +217,31 @@ class OneDnnLinear final : public PackedLinear<T> {
     typename LayerWeights<T>::Call weights(context, weights_);
     parallel_for(context.threads, tiles.row_tiles * tiles.column_tiles, grain, [&](Index begin, Index end) {
       const OneThread one;
-      auto unpacked = context.empty<T>({tiles.columns, in_});
+      Tensor<T> unpacked;
+      if (is_unpacked_) unpacked = context.empty<T>({tiles.columns, in_});
       auto result = context.empty<Out>({tiles.rows, tiles.columns});
       for (Index tile = begin; tile < end; ++tile) {
         const Index row_tile = tile % tiles.row_tiles, column_tile = tile / tiles.row_tiles;
         const Index first = column_tile * tiles.columns;
-        if (tile == begin || row_tile == 0)
+        if (is_unpacked_ && (tile == begin || row_tile == 0))
           weights.read(first, std::min(out_, first + tiles.columns), unpacked.data());
         context.check_stop();
-        run_unpacked(context, prepared, tiles, row_tile, column_tile, unpacked.data(), operands,
-                     result.data());
+        const auto& primitive =
+            prepared.of[row_tile + 1 == tiles.row_tiles][column_tile + 1 == tiles.column_tiles];
+        const T* const from =
+            is_unpacked_ ? std::as_const(unpacked).data() : packed_part(primitive, column_tile);
+        run_apart(context, primitive, row_tile * tiles.rows, first, from, operands, result.data());
       }
     });
   }
 
+  const T* packed_part(const Prepared& prepared, Index part) const {
+    return static_cast<const T*>(prepared.weights.get_data_handle()) + parts_[part].offset;
+  }
+
   template <class Out>
-  void run_unpacked(const Context& context, const PreparedTiles& all, const ProductTiles& tiles,
-                    Index row_tile, Index column_tile, const T* weights, const Operands<Out>& operands,
-                    Out* result) const {
-    const auto& prepared = all.of[row_tile + 1 == tiles.row_tiles][column_tile + 1 == tiles.column_tiles];
-    const Index row = row_tile * tiles.rows, column = column_tile * tiles.columns;
+  void run_apart(const Context& context, const Prepared& prepared, Index row, Index column, const T* weights,
+                 const Operands<Out>& operands, Out* result) const {
     const Index rows = prepared.destination.dims()[0], columns = prepared.destination.dims()[1];
     Arguments arguments{{DNNL_ARG_SRC, borrow(prepared.source, engine_, operands.x + row * in_)},
                         {DNNL_ARG_WEIGHTS, borrow(prepared.weights_layout, engine_, weights)},
@@ -257,8 +286,9 @@ class OneDnnLinear final : public PackedLinear<T> {
   Index in_, out_;
   Tensor<float> bias_;
   Activation activation_;
-  bool is_plain_;
-  bool is_unpacked_;
+  memory::desc layout_;  ///< of packed weights
+  bool is_plain_, is_unpacked_;
+  ChannelParts parts_;
   mutable LayerWeights<T> weights_;
   mutable PrimitiveCache<Key> cache_;
 };
