@@ -82,8 +82,7 @@ LoadContext asking() {
                       .pool = {},
                       .stop = {},
                       .profile = {},
-                      .placement = {}},
-          .memory = {.weights = WeightStorage::mapped, .residency = Residency::kept}};
+                      .placement = ops::WeightPlacement::mapped}};
 }
 
 bool is_text_encoder(std::string_view part) {
@@ -98,11 +97,11 @@ std::string tokenizer_of(std::string_view part) {
 void ask(const ModelSource& source, const ComponentSource& part) {
   const auto registry = ComponentRegistry::standard();
   if (is_text_encoder(part.name))
-    (void)registry.open_text_encoder(part, source.part(tokenizer_of(part.name)), asking()).load();
+    (void)registry.open_text_encoder(part, source.part(tokenizer_of(part.name)), asking()).load(asking());
   else if (part.name == "vae")
-    (void)registry.open_autoencoder(part, asking()).load();
+    (void)registry.open_autoencoder(part, asking()).load(asking());
   else
-    (void)registry.open_denoiser(part, asking()).load();
+    (void)registry.open_denoiser(part, asking()).load(asking());
 }
 
 /// What FLUX's authors call a tensor; several of diffusers' may be rows of one.
