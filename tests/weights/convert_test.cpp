@@ -316,6 +316,16 @@ TEST_CASE("GGUF files of transformers say what they are and keep what is sensiti
   }
 }
 
+TEST_CASE("a T5's table of relative positions stays precise in blocks", "[weights][convert][gguf]") {
+  const test::TempFolder folder;
+  const std::string bias = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+  const auto t5 = TinyCheckpoint("").add(bias, {64, 32}).add("shared.weight", {64, 32}).weights();
+  weights::convert_file(t5, folder / "t5.gguf", {.type = DType::q8_0});
+  const auto gguf = weights::GgufFile::open(folder / "t5.gguf");
+  CHECK(gguf.find(bias)->dtype == DType::f16);
+  CHECK(gguf.find("shared.weight")->dtype == DType::q8_0);
+}
+
 TEST_CASE("a folder says which vocabulary its T5 lacks", "[weights][convert]") {
   const test::TempFolder folder;
   const auto flux =
