@@ -16,12 +16,33 @@ constexpr Index few_numbers = 1024;
 constexpr std::uint32_t quantization_version = 2;
 
 bool is_sensitive(std::string_view name) {
-  static constexpr std::array<std::string_view, 25> parts{
-      "time_embed.",        "time_embedding.", "label_emb.",  "add_embedding.",   "token_embedding.",
-      "position_embedding", "img_in.",         "txt_in.",     "time_in.",         "vector_in.",
-      "guidance_in.",       "final_layer.",    "x_embedder.", "t_embedder.",      "y_embedder.",
-      "context_embedder.",  "pos_embed",       "norm_out.",   "time_text_embed.", "class_embedding.",
-      "csize_embedder.",    "ar_embedder.",    "t_block.1.",  "adaln_single.",    "caption_projection."};
+  static constexpr std::array<std::string_view, 27> parts{"time_embed.",
+                                                          "time_embedding.",
+                                                          "label_emb.",
+                                                          "add_embedding.",
+                                                          "token_embedding.",
+                                                          "position_embedding",
+                                                          "img_in.",
+                                                          "txt_in.",
+                                                          "time_in.",
+                                                          "vector_in.",
+                                                          "guidance_in.",
+                                                          "final_layer.",
+                                                          "x_embedder.",
+                                                          "t_embedder.",
+                                                          "y_embedder.",
+                                                          "context_embedder.",
+                                                          "pos_embed",
+                                                          "norm_out.",
+                                                          "time_text_embed.",
+                                                          "class_embedding.",
+                                                          "csize_embedder.",
+                                                          "ar_embedder.",
+                                                          "t_block.1.",
+                                                          "adaln_single.",
+                                                          "caption_projection.",
+                                                          "relative_attention_bias.",
+                                                          "attn_rel_b."};
   // The last layer of a transformer under diffusers' names; those inside blocks are called so, too.
   return name == "proj_out.weight" || !name.ends_with("weight") ||
          std::any_of(parts.begin(), parts.end(),

@@ -283,6 +283,12 @@ TEST_CASE("a transformer alone gets its original names back, bit by bit", "[weig
             {{"transformer_blocks.0.attn.to_q.weight", "transformer_blocks.0.attn.to_q.weight"}}));
       },
       {"transformer_blocks.0.attn.to_k.weight", "missing"});
+  // What is left behind queries, keys and values is the feed-forward's: there must be as many as these take.
+  auto narrow =
+      TinyCheckpoint("").add("img_in.weight", {4, 4}).add("double_blocks.0.img_attn.qkv.weight", {12, 4});
+  narrow.add("single_blocks.0.linear1.weight", {11, 4}).add("single_blocks.0.linear2.weight", {4, 4});
+  test::expect_error<WeightError>([&] { weights::with_diffusers_names(narrow.weights()); },
+                                  {"single_blocks.0.linear1.weight", "[11, 4]", "3 times the 4 rows"});
 }
 
 TEST_CASE("GGUF files of transformers say what they are and keep what is sensitive",
@@ -314,6 +320,16 @@ TEST_CASE("GGUF files of transformers say what they are and keep what is sensiti
       CHECK(open_checkpoint(path).family == family);
     }
   }
+}
+
+TEST_CASE("a T5's table of relative positions stays precise in blocks", "[weights][convert][gguf]") {
+  const test::TempFolder folder;
+  const std::string bias = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+  const auto t5 = TinyCheckpoint("").add(bias, {64, 32}).add("shared.weight", {64, 32}).weights();
+  weights::convert_file(t5, folder / "t5.gguf", {.type = DType::q8_0});
+  const auto gguf = weights::GgufFile::open(folder / "t5.gguf");
+  CHECK(gguf.find(bias)->dtype == DType::f16);
+  CHECK(gguf.find("shared.weight")->dtype == DType::q8_0);
 }
 
 TEST_CASE("a folder says which vocabulary its T5 lacks", "[weights][convert]") {

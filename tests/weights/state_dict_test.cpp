@@ -345,3 +345,19 @@ TEST_CASE("rows of a renamed tensor are handed out as weights, too", "[weights][
   ops::Weight(parts.weight("k", {1, 2})).read(0, 1, row.data());
   CHECK(row == std::array{3.0f, 4.0f});
 }
+
+TEST_CASE("the tensors of two sets of files are joined", "[weights][state_dict]") {
+  const auto one = [](const std::string& name, float value) {
+    weights::SafetensorsWriter writer;
+    writer.add(name, Tensor<float>::full({2}, value));
+    auto bytes = std::make_shared<const std::vector<std::byte>>(writer.to_bytes());
+    return StateDict({weights::SafetensorsFile::from_memory(std::move(bytes), "file of " + name)});
+  };
+  const auto both = one("a", 1.0f).renamed({{"first", "a"}}).joined(one("b", 2.0f));
+  CHECK(both.names() == std::vector<std::string>{"b", "first"});
+  CHECK(both.tensor("first", {2}).data()[1] == 1.0f);
+  CHECK(both.tensor("b", {2}).data()[1] == 2.0f);
+  CHECK(both.source() == "file of a");
+  CHECK(both.source_name("first") == "a");
+  test::expect_error<FormatError>([&] { both.joined(one("b", 3.0f)); }, {"\"b\"", "in both files"});
+}
