@@ -70,8 +70,8 @@ class Uniform final : public ops::RowDecoder {
 ops::WeightSource drawn_blocks(std::uint64_t seed, DType dtype, const Shape& shape) {
   constexpr Index different = 512;
   const auto block = block_of(dtype);
-  const ops::WeightSource few{.dtype = DType::f32,
-                              .shape = {different * block.elements / shape[1] + 1, shape[1]}};
+  const ops::WeightSource few{
+      .dtype = DType::f32, .shape = {different * block.elements / shape[1] + 1, shape[1]}, .bytes = {}};
   Tensor<float> values(few.shape);
   Uniform(seed, DType::f32).decode(few, 0, few.shape[0], values.data());
   const auto rounded = quantised(dtype, values);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/weights/gguf_writer.hpp"
 #include "ops/engines/onednn/int8_kernels.hpp"
 #include "ops/engines/onednn/int8_weights.hpp"
 #include "support/catch.hpp"
@@ -267,6 +268,28 @@ TEST_CASE("mapped 8-bit linear layers give what packed ones give, bit for bit", 
     CHECK(same((*a)(mapped, x), (*b)(mapped, x)));
     CHECK(same(a->accumulate(mapped, x, &residual), b->accumulate(mapped, x, &residual)));
   }
+}
+
+TEST_CASE("8-bit layers add less to the error of 4-bit blocks than it is", "[ops][int8]") {
+  if (!has_int8()) return;
+  const auto x = random_tensor({32, 1024}, 9).to<bfloat16>();
+  const auto weight = random_tensor({64, 1024}, 10);
+  auto context = context_for("onednn", 2);
+  const auto exact = [&](const Weight& of) {
+    return context.engine->as<float>()
+        .pack_linear(context, of, {}, Activation::none)
+        ->accumulate(context, x.to<float>());
+  };
+  const auto bytes = std::make_shared<const std::vector<std::byte>>(weights::quantised(DType::q4_k, weight));
+  const auto blocks = block_source(DType::q4_k, weight.shape(), *bytes, bytes);
+  const auto with_blocks = exact(blocks);
+  const double own = difference(with_blocks, exact(weight)).rel_l2;
+  context.placement = WeightPlacement::mapped;
+  const auto layer = int8_engine()->as<bfloat16>().pack_linear(context, blocks, {}, Activation::none);
+  const double added = difference(layer->accumulate(context, x, nullptr), with_blocks).rel_l2;
+  CHECK(added > 0.0);
+  CHECK(added < 0.02);
+  CHECK(own > 3 * added);
 }
 
 TEST_CASE("8-bit convolutions are as exact as their rounding", "[ops][int8]") {

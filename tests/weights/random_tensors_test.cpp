@@ -86,8 +86,9 @@ TEST_CASE("random blocks are matrices whose rows hold whole ones", "[weights][ra
   CHECK(source.bytes.size() == 20 * 2 * 144);
   const auto again = made_up(3, DType::q4_k).weight("a.weight", {20, 512});
   CHECK(std::equal(source.bytes.begin(), source.bytes.end(), again.bytes.begin()));
+  const auto tensor = state.tensor("a.weight", {20, 512});
   double sum = 0.0, squares = 0.0;
-  for (const float value : state.tensor("a.weight", {20, 512}).span()) {
+  for (const float value : tensor.span()) {
     sum += static_cast<double>(value);
     squares += static_cast<double>(value) * static_cast<double>(value);
   }
