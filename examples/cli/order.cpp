@@ -262,7 +262,7 @@ void add_machine_options(CLI::App& app, Order& order) {
   auto engines = ops::engine_names();
   engines.insert(engines.begin(), "auto");
   app.add_option("--precision", order.precision,
-                 "auto is bf16 where the processor multiplies it natively, else f32; int8 is the fastest, a "
+                 "auto is bf16 where the processor multiplies that faster, else f32; int8 is the fastest, a "
                  "little less exact, and needs --engine onednn")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
       ->type_name("NAME")

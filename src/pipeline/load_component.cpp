@@ -56,7 +56,7 @@ void report(const weights::StateDict& state, const LoadContext& context) {
 Precision resolved(Precision precision, const ops::Engine& engine) {
   if (precision != Precision::automatic) return precision;
   // The native engine widens bfloat16 to multiply it: nothing is gained there.
-  return ops::has_native_bfloat16() && engine.name() == "onednn" ? Precision::bfloat16 : Precision::float32;
+  return ops::has_fast_bfloat16() && engine.name() == "onednn" ? Precision::bfloat16 : Precision::float32;
 }
 
 Precision precision_of(const LoadContext& context, Role role) {

@@ -25,6 +25,9 @@ std::vector<Keeping> choices(const PartSize& part, const MemoryOptions& options)
     result.push_back({.placement = WeightPlacement::packed});
   if (may_keep && options.weights != WeightStorage::packed)
     result.push_back({.placement = WeightPlacement::mapped});
+  // What is used once a picture is not worth several times its memory.
+  const bool swells = part.packed / 2 > part.stored && part.stored > 0;
+  if (swells && part.kind != Part::Kind::denoiser && result.size() == 2) std::swap(result[0], result[1]);
   if (may_drop)
     result.push_back({.placement = options.weights == WeightStorage::packed ? WeightPlacement::packed
                                                                             : WeightPlacement::mapped,

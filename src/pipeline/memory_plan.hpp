@@ -30,11 +30,12 @@ PartSize size_of(Part::Kind kind, const weights::StateDict& weights, Precision p
 std::uint64_t peak(std::span<const PartSize> parts, std::span<const Keeping> kept);
 
 /// How each part is kept: the first of what `options` allow it that fits, in the order packed and kept,
-/// mapped and kept, dropped. The denoiser chooses first, then the others from the smallest on. Without a
-/// limit the weights may take what is `available`, less a quarter of it (4 GB at most) for activations, and
-/// less the file of a denoiser that is mapped: it is read again in each step, and fast as long as the system
-/// can keep its pages. Throws ArgumentError where nothing that `options` allow fits the limit that they set,
-/// saying by how much and what would.
+/// mapped and kept, dropped; text encoders and autoencoders that would take more than twice their file's size
+/// (weights in blocks) are rather mapped. The denoiser chooses first, then the others from the smallest on.
+/// Without a limit the weights may take what is `available`, less a quarter of it (4 GB at most) for
+/// activations, and less the file of a denoiser that is mapped: it is read again in each step, and fast as
+/// long as the system can keep its pages. Throws ArgumentError where nothing that `options` allow fits the
+/// limit that they set, saying by how much and what would.
 std::vector<Keeping> plan_memory(std::span<const PartSize> parts, const MemoryOptions& options,
                                  std::optional<std::uint64_t> available);
 

@@ -65,6 +65,16 @@ TEST_CASE("without a limit the machine's memory is shared with pages and activat
   CHECK(plan(1 * mega) == "mapped-needed mapped-needed mapped mapped-needed");
 }
 
+TEST_CASE("what is used once a picture is not packed to several times its size", "[pipeline][plan]") {
+  auto parts = flux(7 * giga);
+  parts[1].stored = 2680 * mega;  // T5 in blocks of 4 bits
+  CHECK(words(parts, {.limit = 60 * giga}) == "packed mapped packed packed");
+  CHECK(words(parts, {.weights = WeightStorage::packed, .limit = 60 * giga}) ==
+        "packed packed packed packed");
+  parts[1].stored = 5060 * mega;  // of 8
+  CHECK(words(parts, {.limit = 60 * giga}) == "packed packed packed packed");
+}
+
 TEST_CASE("what the caller chose is not decided on", "[pipeline][plan]") {
   using enum WeightStorage;
   CHECK(words(flux(), {packed, Residency::automatic, 33'800 * mega}) ==

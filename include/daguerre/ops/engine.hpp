@@ -169,8 +169,9 @@ std::string_view instruction_set() noexcept;
 /// product, which gives the same. Throws ArgumentError unless `engine` is "onednn".
 std::shared_ptr<const Engine> make_int8_engine(std::shared_ptr<const Engine> engine);
 
-/// True where the processor multiplies bfloat16 natively (AVX512-BF16 or AMX), so that it is faster than
-/// float32.
+/// True where the processor multiplies bfloat16 itself (AVX512-BF16 or AMX).
 bool has_native_bfloat16() noexcept;
+/// True where it does so faster than float32: by AMX, or on AMD's.
+bool has_fast_bfloat16() noexcept;
 
 }  // namespace daguerre::ops
