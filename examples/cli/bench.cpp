@@ -122,7 +122,7 @@ void carry_out(BenchRequest request) {
   }
 
   report.version = version();
-  report.model = order.model;
+  report.model = model_name(order);
   report.processor = processor_name();
   report.instruction_set = ops::instruction_set();
   report.native_bfloat16 = ops::has_native_bfloat16();
@@ -165,6 +165,7 @@ void add_bench(CLI::App& parent) {
       ->type_name("N")
       ->capture_default_str()
       ->group(groups::how);
+  add_source_options(*app, order);
   add_machine_options(*app, order);
   app->add_flag("--profile", request->profile, "Tell what kind of operation the time goes to")
       ->group(groups::besides);
@@ -173,7 +174,10 @@ void add_bench(CLI::App& parent) {
       ->type_name("FILE")
       ->group(groups::besides);
   app->add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(groups::besides);
-  app->callback([request] { carry_out(*request); });
+  app->callback([request] {
+    require_model(request->order);
+    carry_out(*request);
+  });
 }
 
 }  // namespace daguerre::cli

@@ -59,7 +59,7 @@ void read_inputs(Order& order) {
 }
 
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
-  progress.note(order.model + ": " + pipeline.info().engine + ", " +
+  progress.note(model_name(order) + ": " + pipeline.info().engine + ", " +
                 std::string(short_name(pipeline.info().precision)) + ", " +
                 std::to_string(pipeline.info().threads) +
                 (pipeline.info().threads == 1 ? " thread" : " threads"));
@@ -119,6 +119,14 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
   if (!order.autoencoder.empty()) files.emplace_back(order.autoencoder);
   files.insert(files.end(), order.text_encoders.begin(), order.text_encoders.end());
   return Pipeline::load(ModelSource::join(files, *source), options);
+}
+
+const std::string& model_name(const Order& order) {
+  return order.model.empty() ? order.denoiser : order.model;
+}
+
+void require_model(const Order& order) {
+  if (model_name(order).empty()) throw CLI::RequiredError("--model");
 }
 
 void add_source_options(CLI::App& app, Order& order) {
@@ -335,7 +343,7 @@ void carry_out(Order order) {
 
   auto& request = order.request;
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
-  progress.stage("loading " + (order.model.empty() ? order.denoiser : order.model));
+  progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
   progress.loaded();
   for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, *pipeline));

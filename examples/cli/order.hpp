@@ -48,6 +48,11 @@ inline const std::string machine = "The machine";
 inline const std::string besides = "What to see and keep besides";
 }  // namespace groups
 
+/// The model's path, or that of the file that holds its denoiser.
+const std::string& model_name(const Order& order);
+/// Throws CLI::RequiredError where neither is given, which needs the options of add_source_options.
+void require_model(const Order& order);
+
 // The options that all commands which make pictures share, in the order in which --help shows them; a command
 // adds its own in between.
 void add_model_option(CLI::App& app, Order& order);

@@ -93,7 +93,7 @@ void add_txt2img(CLI::App& parent) {
   const auto order = std::make_shared<Order>();
   add_prompt_options(*app, *order);
   app->callback([order] {
-    if (order->model.empty() && order->denoiser.empty()) throw CLI::RequiredError("--model");
+    require_model(*order);
     carry_out(*order);
   });
 }

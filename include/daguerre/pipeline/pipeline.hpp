@@ -71,10 +71,11 @@ struct LoadOptions {
 /// callback, is in what it returns.
 class Pipeline {
  public:
-  /// Loads a single checkpoint file (Stable Diffusion 1, 2, XL in the layout of CompVis and Stability), or a
-  /// model folder in diffusers' layout (`model_index.json`, and a folder for each part or its files
-  /// beside the index): Stable Diffusion 1.x, 2.x and XL, latent consistency models,
-  /// InstructPix2Pix, DiTPipeline, DDPMPipeline, DDIMPipeline and PNDMPipeline.
+  /// Loads a single checkpoint file, safetensors or GGUF, in the layout of its authors (Stable Diffusion 1,
+  /// 2, XL, 3, 3.5), or a model folder in diffusers' layout (`model_index.json`, and a folder for each part
+  /// or its files beside the index): the same, FLUX.1, PixArt, latent consistency models, InstructPix2Pix,
+  /// DiTPipeline, DDPMPipeline, DDIMPipeline and PNDMPipeline. For a file for each part, as FLUX.1 comes, see
+  /// ModelSource::join.
   /// What diffusers' loaders and pipeline classes correct in a folder's files is corrected. Throws FileError,
   /// FormatError, ConfigError or WeightError, naming the file and what is wrong with it; ArgumentError where
   /// the model does not fit LoadOptions::memory_limit, saying by how much and which options would fit.
