@@ -130,13 +130,14 @@ void check_prompts(const Prompt& prompt, const Model& model, Index sequence_leng
     }
     std::sort(readings.begin(), readings.end(), [](const auto& a, const auto& b) { return a.most > b.most; });
     for (std::size_t i = 0; i < readings.size(); ++i) {
-      const auto& [text, lost, most] = readings[i];
+      const auto& reading = readings[i];
       const bool read_elsewhere = std::any_of(
-          readings.begin(), readings.begin() + static_cast<std::ptrdiff_t>(i),
-          [&](const Reading& other) { return other.text == text && other.lost.size() < lost.size(); });
-      if (lost.empty() || read_elsewhere) continue;
-      auto warning = "[pipeline] the " + std::string(what) + " is longer than " + std::to_string(most) +
-                     " tokens; these words are lost: " + lost;
+          readings.begin(), readings.begin() + static_cast<std::ptrdiff_t>(i), [&](const Reading& other) {
+            return other.text == reading.text && other.lost.size() < reading.lost.size();
+          });
+      if (reading.lost.empty() || read_elsewhere) continue;
+      auto warning = "[pipeline] the " + std::string(what) + " is longer than " +
+                     std::to_string(reading.most) + " tokens; these words are lost: " + reading.lost;
       if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end())
         warnings.push_back(std::move(warning));
     }

@@ -49,10 +49,10 @@ ScaleAndMinimum search(std::span<const float, 32> x, float most, float first, in
     sum_w += weights[i];
     sum_wx += weights[i] * x[i];
   }
-  const auto [least_at, greatest_at] = std::minmax_element(x.begin(), x.end());
+  const float greatest = *std::max_element(x.begin(), x.end());
   // The best minimum so far: what is tried next is counted from there, as in ggml.
-  float least = std::min(*least_at, 0.0f);
-  const auto span = [&] { return *greatest_at - least; };
+  float least = std::min(*std::min_element(x.begin(), x.end()), 0.0f);
+  const auto span = [&] { return greatest - least; };
   if (!(span() > 0.0f)) return {0.0f, -least};
 
   const auto encode = [&](float inverse) {
