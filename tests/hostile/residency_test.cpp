@@ -197,7 +197,8 @@ TEST_CASE("the memory limit decides on what is packed and what is kept", "[guest
   };
   const auto expected = all.generate(small_order());
   const std::uint64_t most = all.info().weight_bytes + 12'000'000;  // with the largest layer of a mapped part
-  for (const auto& part : limited(most).info().parts) CHECK(part.weights == WeightStorage::packed);
+  const auto roomy = limited(most);
+  for (const auto& part : roomy.info().parts) CHECK(part.weights == WeightStorage::packed);
   const auto one = limited(most - smaller);
   int packed = 0;
   for (const auto& part : one.info().parts) packed += part.weights == WeightStorage::packed ? 1 : 0;
