@@ -28,9 +28,10 @@ struct UpscalerOptions {
 struct UpscaleOptions {
   Index tile =
       256;  ///< a tile's side in pixels of the picture that is enlarged; 0: the whole picture at once
-  /// What neighbouring tiles share. A quarter of it on either side is thrown away, for there a tile lacks
-  /// what the network would look at beyond its border; in between one tile fades into the other. A tiled
-  /// result is the whole one where a quarter of the overlap covers the network's receptive field.
+  /// What neighbouring tiles share at least, a quarter of a tile at most. A quarter of it on either side is
+  /// thrown away, for there a tile lacks what the network would look at beyond its border; in between one
+  /// tile fades into the other. A tiled result is the whole one where a quarter of the overlap covers the
+  /// network's receptive field.
   Index overlap = 32;
   std::stop_token stop{};
   /// Told after each tile how many are done, of how many; `false` stops. What it throws reaches the caller.
