@@ -26,8 +26,8 @@ struct UpscalerOptions {
 /// How a picture is enlarged. The network sees it in tiles: memory follows the tile's size, not the
 /// picture's.
 struct UpscaleOptions {
-  Index tile =
-      256;  ///< a tile's side in pixels of the picture that is enlarged; 0: the whole picture at once
+  /// A tile's side in pixels of the picture that is enlarged; 0: the whole picture at once.
+  Index tile = 256;
   /// What neighbouring tiles share at least, a quarter of a tile at most. A quarter of it on either side is
   /// thrown away, for there a tile lacks what the network would look at beyond its border; in between one
   /// tile fades into the other. A tiled result is the whole one where a quarter of the overlap covers the
