@@ -57,6 +57,7 @@ class Operations {
   virtual Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height,
                                         Index width) const;
   virtual Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) const;
+  virtual Tensor<float> global_average_pool(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> fir_downsample(const Context& context, const Tensor<float>& x, Border border) const;
   virtual Tensor<float> fir_upsample(const Context& context, const Tensor<float>& x, Border border) const;
 
