@@ -84,7 +84,6 @@ Config unet_config(const StateDict& weights, const DenoiserFacts& facts, const s
                    {"_diffusers_version", "0.31.0"},
                    {"sample_size", facts.picture_size / 8},
                    {"in_channels", extent(weights, "conv_in.weight", 1)},
-                   {"out_channels", extent(weights, "conv_out.weight", 0)},
                    {"center_input_sample", false},
                    {"flip_sin_to_cos", true},
                    {"freq_shift", 0},
@@ -102,6 +101,8 @@ Config unet_config(const StateDict& weights, const DenoiserFacts& facts, const s
                    {"transformer_layers_per_block", one_or_all(transformers)},
                    {"attention_head_dim", one_or_all(heads)}};
   if (!weights.contains_below("mid_block.")) json["mid_block_type"] = nullptr;
+  // Without a way up it is a ControlNet's.
+  if (ups > 0) json["out_channels"] = extent(weights, "conv_out.weight", 0);
   for (const std::string_view block : {"down_blocks.", "mid_block.", "up_blocks."})
     for (const auto& name : weights.names())
       if (name.starts_with(block) && name.ends_with(".proj_in.weight"))

@@ -2,6 +2,7 @@
 #include <array>
 #include <functional>
 #include <limits>
+#include <map>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -30,7 +31,16 @@ class RecordedNoise final : public NoiseStreams {
     while (index < 1000 && !run_.has("noise." + kind + "." + std::to_string(index))) ++index;
     if (index == 1000)
       throw ArgumentError("conformance", "more noise." + kind + " is drawn than was recorded");
-    auto noise = run_.tensor("noise." + kind + "." + std::to_string(index++));
+    auto noise = run_.tensor("noise." + kind + "." + std::to_string(index));
+    // What the reference draws for both sides of guidance at once is asked for one after the other.
+    auto& row = rows_[static_cast<std::size_t>(use)];
+    const Index rows = noise.dim(0);
+    if (row + shape[0] <= rows) noise = noise.slice(row, row + shape[0]);
+    row += shape[0];
+    if (row >= rows) {
+      row = 0;
+      ++index;
+    }
     if (!(noise.shape() == shape))
       throw ArgumentError("conformance", "noise." + kind + " is " + to_string(noise.shape()) +
                                              ", asked for " + to_string(shape));
@@ -40,6 +50,7 @@ class RecordedNoise final : public NoiseStreams {
  private:
   const Recorded& run_;
   std::array<int, 3> next_{};
+  std::array<Index, 3> rows_{};  // of the one that is next, those that were given out
 };
 
 /// As diffusers treats a tensor: values below zero mean that it is in [-1, 1] already.
@@ -195,11 +206,73 @@ void set_micro_conditioning(const Json& arguments, Task& task) {
       arguments.value("negative_aesthetic_score", micro.negative_aesthetic_score);
 }
 
+/// ControlNets and T2I-Adapters of a folder, by the names of theirs.
+using Controls = std::map<std::string, std::shared_ptr<const Control>>;
+
+Controls controls_in(const fs::path& folder, const Model& model, const LoadContext& context) {
+  Controls result;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const auto config = entry.path() / "config.json";
+    if (!fs::exists(config)) continue;
+    const auto name = Config::load(config).class_name();
+    if (name.find("ControlNet") != name.npos || name == "T2IAdapter")
+      result.emplace(entry.path().filename().string(), load_control(entry.path(), model, context));
+  }
+  return result;
+}
+
+/// The one that the n-th picture of a run goes to: what its note says, the one with modes where one is given,
+/// else "controlnet", "controlnet_1" … or "adapter", "adapter_1" …
+std::shared_ptr<const Control> control_of(const Controls& controls, const Config& config, bool has_mode,
+                                          std::size_t n) {
+  const std::string note = config.optional_string("note").value_or("");
+  const std::string base = controls.contains("adapter") ? "adapter" : "controlnet";
+  for (const auto& [name, control] : controls) {
+    const bool named = note == "run with " + name || note.starts_with("run with " + name + ":");
+    if (named || (has_mode && control->info().modes > 0)) return control;
+  }
+  const bool same = note.starts_with("the same ControlNet twice");
+  return controls.at(n == 0 || same ? base : base + "_" + std::to_string(n));
+}
+
+/// The n-th of a list, a number for all, or `fallback` where nothing is given.
+double number_of(const Json& arguments, const char* key, std::size_t n, double fallback) {
+  const auto value = arguments.value(key, Json());
+  if (value.is_null()) return fallback;
+  return value.is_array() ? value.at(n).get<double>() : value.get<double>();
+}
+
+void set_controls(const Config& config, const Json& arguments, const Recorded& run, const Controls& controls,
+                  Task& task) {
+  if (controls.empty()) return;
+  const std::string key = run.has("in.control_image") ? "control_image" : "image";
+  std::vector<std::string> images{"in." + key};
+  if (arguments.contains(key) && arguments.at(key).is_array())
+    images = arguments.at(key).get<std::vector<std::string>>();
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    ControlTask control;
+    if (!arguments.value("control_mode", Json()).is_null())
+      control.mode = arguments.at("control_mode").get<int>();
+    control.control = control_of(controls, config, control.mode.has_value(), i);
+    control.image = run.tensor(images[i]);
+    const bool adapter = control.control->info().title == "T2I-Adapter";
+    control.scale = static_cast<float>(number_of(
+        arguments, adapter ? "adapter_conditioning_scale" : "controlnet_conditioning_scale", i, 1.0));
+    control.start = number_of(arguments, "control_guidance_start", i, 0.0);
+    control.end =
+        number_of(arguments, adapter ? "adapter_conditioning_factor" : "control_guidance_end", i, 1.0);
+    control.guess_mode = arguments.value("guess_mode", false);
+    task.controls.push_back(std::move(control));
+  }
+}
+
 /// The picture or latents that a run begins with; four channels are latents, for this model.
-void set_inputs(const Recorded& run, const Model& model, Task& task) {
+void set_inputs(const Recorded& run, const Model& model, bool controlled, Task& task) {
   if (run.has("in.latents")) task.latents = run.tensor("in.latents");
   if (run.has("in.mask_image")) task.mask = run.tensor("in.mask_image");
-  if (run.has("in.control_image")) task.image = run.tensor("in.control_image");  // taken as it is
+  if (controlled && !run.has("in.control_image")) return;  // the picture is the control's
+  if (run.has("in.control_image") && !controlled)
+    task.image = run.tensor("in.control_image");  // taken as it is
   if (!run.has("in.image")) return;
   if (model.family().tasks.references) {
     task.reference = normalised(run.tensor("in.image"));
@@ -212,7 +285,7 @@ void set_inputs(const Recorded& run, const Model& model, Task& task) {
   task.width = image.dim(2) * ratio;
 }
 
-Task task_for(const Config& config, const Model& model, const Recorded& run) {
+Task task_for(const Config& config, const Model& model, const Controls& controls, const Recorded& run) {
   static const std::set<std::string> known{"prompt",
                                            "prompt_2",
                                            "prompt_3",
@@ -245,6 +318,15 @@ Task task_for(const Config& config, const Model& model, const Recorded& run) {
                                            "negative_target_size",
                                            "aesthetic_score",
                                            "negative_aesthetic_score",
+                                           "image",
+                                           "control_image",
+                                           "controlnet_conditioning_scale",
+                                           "control_guidance_start",
+                                           "control_guidance_end",
+                                           "guess_mode",
+                                           "control_mode",
+                                           "adapter_conditioning_scale",
+                                           "adapter_conditioning_factor",
                                            "max_area",
                                            "_auto_resize",
                                            "use_resolution_binning",
@@ -262,7 +344,8 @@ Task task_for(const Config& config, const Model& model, const Recorded& run) {
   set_micro_conditioning(arguments, task);
   task.height = model.default_size()[0];
   task.width = model.default_size()[1];
-  set_inputs(run, model, task);
+  set_inputs(run, model, !controls.empty(), task);
+  set_controls(config, arguments, run, controls, task);
   task.height = arguments.value("height", task.height);
   task.width = arguments.value("width", task.width);
   task.steps = arguments.value("num_inference_steps", model.family().name == "ddpm" ? 1000 : defaults.steps);
@@ -292,10 +375,10 @@ void check_class(const Config& config, const Model& model) {
   throw ConfigError("conformance", "pipeline " + name);
 }
 
-Result run_recorded(const ops::Context& context, const Model& model, const Config& config,
-                    const Recorded& run) {
+Result run_recorded(const ops::Context& context, const Model& model, const Controls& controls,
+                    const Config& config, const Recorded& run) {
   check_class(config, model);
-  const auto task = task_for(config, model, run);
+  const auto task = task_for(config, model, controls, run);
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
   const auto conditions = model.condition(context, task, *model.guider(task));
@@ -361,6 +444,7 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
   std::vector<Result> results;
   const auto context = options.context();
   std::optional<Model> model;
+  Controls controls;
   std::string unsupported =
       options.precision == Precision::float32
           ? ""
@@ -377,12 +461,15 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
       const auto config = Config::load(file);
       const Recorded run(fs::path(file).replace_extension(".safetensors"));
       if (const auto other = other_folder(config); !other.empty()) {
-        result = run_recorded(context, load(folder.parent_path() / other), config, run);
+        result = run_recorded(context, load(folder.parent_path() / other), {}, config, run);
       } else if (const auto absent = absent_part(config); !absent.empty()) {
-        result = run_recorded(context, load_source(source_of(folder).without(absent)), config, run);
+        result = run_recorded(context, load_source(source_of(folder).without(absent)), {}, config, run);
       } else {
-        if (!model) model = load(folder);
-        result = run_recorded(context, *model, config, run);
+        if (!model) {
+          model = load(folder);
+          controls = controls_in(folder, *model, {.compute = context});
+        }
+        result = run_recorded(context, *model, controls, config, run);
       }
     } catch (const ConfigError& error) {
       result.unsupported = error.what();

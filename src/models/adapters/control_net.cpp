@@ -58,18 +58,6 @@ ControlNetConfig ControlNetConfig::from(const Config& config) {
   return result;
 }
 
-std::vector<Index> ControlNetConfig::residual_channels() const {
-  const auto& levels = unet.shape.levels;
-  std::vector<Index> result{levels.front().channels};
-  for (std::size_t i = 0; i < levels.size(); ++i) {
-    // Each residual layer leaves a map, and so does what halves the size.
-    const bool halves = i + 1 < levels.size();
-    result.insert(result.end(), static_cast<std::size_t>(levels[i].down.layers + (halves ? 1 : 0)),
-                  levels[i].channels);
-  }
-  return result;
-}
-
 template class ControlNet<float>;
 template class ControlNet<bfloat16>;
 

@@ -28,7 +28,7 @@ ControlNet<T>::ControlNet(const ControlNetConfig& config, const nn::Loader& load
       mid_residual_(loader.sub("controlnet_mid_block"), config.unet.shape.levels.back().channels,
                     config.unet.shape.levels.back().channels, {.stored_as_conv = true}) {
   int index = 0;
-  for (const Index channels : config.residual_channels())
+  for (const Index channels : config.unet.shape.skip_channels())
     residuals_.emplace_back(loader.sub("controlnet_down_blocks", index++), channels, channels,
                             typename nn::Linear<T>::Options{.stored_as_conv = true});
 }

@@ -16,8 +16,6 @@ struct ControlNetConfig {
 
   /// Throws ConfigError for another class, for options it does not know and for values it does not support.
   static ControlNetConfig from(const Config& config);
-  /// Channels of each residual, from the outermost on, without the middle's.
-  std::vector<Index> residual_channels() const;
 };
 
 /// A copy of a U-Net's way down that reads a picture to keep to, edges or depths or poses, and tells the

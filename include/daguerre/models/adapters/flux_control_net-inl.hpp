@@ -58,7 +58,7 @@ TransformerFeatures FluxControlNet<T>::operator()(const ops::Context& context, c
   };
   through(residuals_, kept.residuals);
   through(single_residuals_, kept.single_residuals);
-  kept.repeats = config_.picture.has_value();
+  if (config_.picture) kept.sharing = TransformerFeatures::Sharing::repeated;
   return kept;
 }
 

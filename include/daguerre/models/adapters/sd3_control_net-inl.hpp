@@ -34,6 +34,7 @@ TransformerFeatures SD3ControlNet<T>::operator()(const ops::Context& context, co
   auto [x, embedding, height, width] = embedder_(context, sample, timesteps, encoder_hidden_states, vector);
   x.picture = ops::add(context, x.picture, control_embed_(context, control).reshape(x.picture.shape()));
   TransformerFeatures result;
+  result.sharing = TransformerFeatures::Sharing::rounded_down;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i](context, x, embedding);
     result.residuals.push_back(ops::affine(

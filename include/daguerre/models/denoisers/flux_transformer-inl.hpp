@@ -22,14 +22,6 @@ inline std::vector<float> flux_thousandths(std::span<const float> values) {
   return result;
 }
 
-/// Which of the residuals block `i` of `blocks` is given; nullptr: none.
-inline const Tensor<float>* flux_residual(const std::vector<Tensor<float>>& residuals, std::size_t i,
-                                          std::size_t blocks, bool repeats) {
-  if (residuals.empty()) return nullptr;
-  const auto count = residuals.size();
-  return &residuals[repeats ? i % count : i / ((blocks + count - 1) / count)];
-}
-
 inline void check_flux_features(const TransformerFeatures& features, std::size_t blocks,
                                 std::size_t single_blocks) {
   if (features.residuals.size() > blocks || features.single_residuals.size() > single_blocks)
@@ -136,7 +128,7 @@ typename FluxTrunk<T>::Output FluxTrunk<T>::operator()(const ops::Context& conte
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i](context, x, embedding, &rotation);
     if (beside.kept != nullptr) beside.kept->residuals.push_back(x.picture);
-    if (const auto* residual = detail::flux_residual(features.residuals, i, blocks_.size(), features.repeats))
+    if (const auto* residual = features.residual(i, blocks_.size()))
       x.picture = ops::add(context, x.picture, *residual);
   }
   if (single_blocks_.empty()) return {x.picture, std::move(embedding)};
@@ -145,9 +137,7 @@ typename FluxTrunk<T>::Output FluxTrunk<T>::operator()(const ops::Context& conte
   for (std::size_t i = 0; i < single_blocks_.size(); ++i) {
     tokens = run(context, single_blocks_[i], tokens, embedding, rotation);
     if (beside.kept != nullptr) beside.kept->single_residuals.push_back(picture_of(tokens));
-    // Neighbours share one here whatever the others do.
-    if (const auto* residual =
-            detail::flux_residual(features.single_residuals, i, single_blocks_.size(), false))
+    if (const auto* residual = features.single_residual(i, single_blocks_.size()))
       tokens = ops::concat<float>(context,
                                   std::array{ops::narrow(context, tokens, 1, 0, prompt_length),
                                              ops::add(context, picture_of(tokens), *residual)},

@@ -19,14 +19,6 @@ inline Tensor<float> sd3_positions(const SD3TransformerConfig& config, const nn:
   return table.reshape({size, size, dim});
 }
 
-/// Which of `count` residuals block `i` of `blocks` is given, where all but the last are given one: as many
-/// blocks share one as go into their number, or where that leaves some without, as diffusers has it from 0.32
-/// on.
-inline std::size_t sd3_residual_of(std::size_t i, std::size_t blocks, std::size_t count) {
-  const auto shared = blocks / count;
-  return (blocks - 2) / shared < count ? i / shared : i * count / blocks;
-}
-
 }  // namespace detail
 
 template <class T>
@@ -108,9 +100,9 @@ Tensor<float> SD3Transformer<T>::operator()(const ops::Context& context, const T
                                    " blocks, and none for blocks that picture and prompt share");
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i](context, x, embedding);
-    if (residuals > 0 && i + 1 < blocks_.size())  // the last only looks at the prompt
-      x.picture = ops::add(context, x.picture,
-                           features->residuals[detail::sd3_residual_of(i, blocks_.size(), residuals)]);
+    const auto* residual = features == nullptr ? nullptr : features->residual(i, blocks_.size());
+    if (residual != nullptr && i + 1 < blocks_.size())  // the last only looks at the prompt
+      x.picture = ops::add(context, x.picture, *residual);
   }
   const auto tokens = proj_out_(context, norm_out_(context, x.picture, embedding));
   return ops::unpatchify(context, tokens, height, width, config_.patch_size);
