@@ -151,6 +151,41 @@ Config autoencoder_config(const StateDict& weights, const LatentScale& scale, in
   return Config::parse(json.dump(), source);
 }
 
+bool is_tiny_autoencoder(const StateDict& weights) {
+  return weights.contains_below("decoder.layers.") && !weights.contains("decoder.conv_in.weight");
+}
+
+Config tiny_autoencoder_config(const StateDict& weights, const std::string& source) {
+  OrderedJson json{{"_class_name", "AutoencoderTiny"}, {"_diffusers_version", "0.31.0"}};
+  const auto add_half = [&](const std::string& half, bool encodes) {
+    const std::string layers = half + ".layers.";
+    // Convolutions stand alone at the ends of levels; what lies between two of them are blocks.
+    std::vector<Index> widths;
+    std::vector<int> blocks;
+    const int count = key_maps::count_numbered(weights, layers);
+    for (int i = 0; i < count; ++i) {
+      if (weights.contains(key_maps::joined_name(layers, i, "weight"))) {
+        widths.push_back(extent(weights, key_maps::joined_name(layers, i, "weight"), 0));
+        blocks.push_back(0);
+      } else if (!blocks.empty() && weights.contains(key_maps::joined_name(layers, i, "conv.0.weight"))) {
+        ++blocks.back();
+      }
+    }
+    if (widths.size() < 2)
+      throw WeightError(weights_name, weights.source() + ": there is no " + half +
+                                          ": TAESD lies in two files as a rule, and both are needed");
+    json[encodes ? "latent_channels" : "out_channels"] = widths.back();
+    widths.pop_back();
+    blocks.pop_back();
+    json[half + "_block_out_channels"] = widths;
+    json["num_" + half + "_blocks"] = blocks;
+  };
+  add_half("encoder", true);
+  add_half("decoder", false);
+  json["in_channels"] = extent(weights, "encoder.layers.0.weight", 1);
+  return Config::parse(json.dump(), source);
+}
+
 Config clip_text_config(const StateDict& weights, bool open_clip, bool projects, const std::string& source) {
   constexpr const char* layers = "text_model.encoder.layers.";
   constexpr const char* embedding = "text_model.embeddings.token_embedding.weight";

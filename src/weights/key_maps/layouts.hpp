@@ -77,6 +77,11 @@ StateDict from_original_t2i_adapter(const StateDict& weights);
 bool is_xlabs_control_net(const StateDict& weights);
 StateDict from_xlabs_control_net(const StateDict& weights);
 
+/// The tiny autoencoder TAESD (`1.conv.0`), whose halves are files of their own, or lie below
+/// `taesd_encoder.` and `taesd_decoder.`. The inverse of nothing.
+bool is_original_tiny(const StateDict& weights);
+StateDict from_original_tiny(const StateDict& weights);
+
 /// Their autoencoder (`encoder.down.N.block.M`), whose attention is convolutions of one pixel and whose
 /// decoder counts its levels from the picture's.
 bool is_ldm_autoencoder(const StateDict& weights);
