@@ -45,6 +45,7 @@ void read_inputs(Order& order) {
   auto& request = order.request;
   if (!order.init_image.empty()) request.input.image = Image::load(order.init_image);
   if (!order.mask.empty()) request.input.mask = Image::load(order.mask);
+  read_controls(order);
   request.output.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
   if (order.latents.empty()) return;
   request.sampling.noise = read_latents(order.latents);
@@ -345,6 +346,7 @@ void carry_out(Order order) {
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
+  load_controls(order, *pipeline);
   progress.loaded();
   for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, *pipeline));
   if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);
@@ -371,6 +373,7 @@ void carry_out(Order order) {
     request.sampling.denoising_start = order.refiner_start;
     request.input.latents = made.latents;
     request.input.image = {};
+    request.controls.clear();  // networks for the first one
     request.sampling.noise = {};
     made = pipeline->generate(request);
   }

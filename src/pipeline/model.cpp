@@ -9,6 +9,7 @@
 #include "daguerre/core/memory.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/memory_plan.hpp"
 #include "pipeline/model_fit.hpp"
@@ -219,11 +220,18 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
   if (conditions.size() != task.prompts.size())
     throw ArgumentError(pipeline_name, std::to_string(conditions.size()) + " conditions for " +
                                            std::to_string(task.prompts.size()) + " pictures");
+  const auto how = guider(task);
+  ControlRun controls(task.controls, *components_.autoencoder, denoiser(), task.guidance.scale,
+                      how->needs_negative());
   const auto start = [&] {
     const auto lease = components_.autoencoder->lease();
-    return prepare(context, task, family_, components_, noise);
+    const Shape latents{static_cast<Index>(task.prompts.size()), task.height / format().space_ratio,
+                        task.width / format().space_ratio, format().channels};
+    controls.read(context, latents, noise, true);
+    auto prepared = prepare(context, task, family_, components_, noise);
+    controls.read(context, latents, noise, false);
+    return prepared;
   }();
-  const auto how = guider(task);
   std::vector<std::unique_ptr<GuiderRun>> guided;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
     const auto of_image = [&](const Tensor<float>& x) {
@@ -233,6 +241,8 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
       add(conditions[i].positive);
       if (conditions[i].negative) add(*conditions[i].negative);
     };
+    conditions[i].positive.sides = {Side::positive};
+    if (conditions[i].negative) conditions[i].negative->sides = {Side::negative};
     if (!start.concat.empty()) add_to_both([&](Conditioning& side) { side.concat = of_image(start.concat); });
     if (!start.reference_latents.empty())
       add_to_both([&](Conditioning& side) {
@@ -244,8 +254,14 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
   const auto* part = family_.part(Part::Kind::denoiser);
   if (part != nullptr) loop.component = part->name;
   loop.denoiser = [&](const Tensor<float>& x, float timestep, Index index, Index image) {
+    // Of those that would be run without an early end.
+    const Index step = index - start.first_call, steps = start.run->calls() - start.first_call;
     const Predict predict = [&](const Tensor<float>& branches, const Conditioning& conditioning) {
-      return (*components_.denoiser)(context, branches, timestep, conditioning);
+      if (!controls.is_on(step, steps))
+        return (*components_.denoiser)(context, branches, timestep, conditioning);
+      auto told = conditioning;
+      told.features = controls(context, branches, conditioning, timestep, image, step, steps);
+      return (*components_.denoiser)(context, branches, timestep, told);
     };
     return (*guided[static_cast<std::size_t>(image)])(predict, x, {index, start.end_call, timestep});
   };

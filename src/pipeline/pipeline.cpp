@@ -50,6 +50,7 @@ void describe(const Model& model, PipelineInfo& info) {
   const bool from_picture = is_made_from_picture(tasks.joins);
   info.needs_image = joins;
   info.needs_mask = joins && !from_picture;
+  info.takes_controls = model.denoiser().takes.kind != FeatureSizes::Kind::none;
   if (tasks.references || tasks.joins == Joins::edited) info.tasks.emplace_back("edit");
   if (tasks.joins == Joins::control) info.tasks.emplace_back("control");
   if (!joins)
@@ -76,6 +77,7 @@ struct Pipeline::State {
   ClassNames class_names;
   Model model;
   PipelineInfo info;
+  bool allow_trailing_bytes;
 
   static Pipeline load(const ModelSource& source, const LoadOptions& options);
   std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed) const;
@@ -163,7 +165,8 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
   describe(model, info);
   return Pipeline(std::make_shared<const State>(
       State{source, std::move(engine), threads, options.log, std::move(registry), std::move(scheduler),
-            std::move(own_sampler), std::move(class_names), std::move(model), std::move(info)}));
+            std::move(own_sampler), std::move(class_names), std::move(model), std::move(info),
+            options.allow_trailing_bytes}));
 }
 
 std::string Pipeline::State::infotext(const Request& request, const Plan& plan, std::uint64_t seed) const {
@@ -261,6 +264,24 @@ Result Pipeline::generate(const Request& request) const {
 
 Expected<Result> Pipeline::try_generate(const Request& request) const noexcept {
   return attempt([&] { return generate(request); });
+}
+
+std::shared_ptr<const Control> Pipeline::load_control(const std::filesystem::path& path) const {
+  const auto& state = *state_;
+  const bool mapped = state.info.weights == WeightStorage::mapped;
+  LoadContext context{
+      .compute = {.engine = state.engine, .threads = state.threads, .pool = {}, .stop = {}, .profile = {}},
+      .precision = state.info.precision,
+      .allow_trailing_bytes = state.allow_trailing_bytes,
+      .log = state.log};
+  context.keeping.placement = mapped ? ops::WeightPlacement::mapped : ops::WeightPlacement::packed;
+  context.compute.placement = context.keeping.placement;
+  return daguerre::load_control(path, state.model, context);
+}
+
+Expected<std::shared_ptr<const Control>> Pipeline::try_load_control(
+    const std::filesystem::path& path) const noexcept {
+  return attempt([&] { return load_control(path); });
 }
 
 const PipelineInfo& Pipeline::info() const noexcept {

@@ -126,6 +126,25 @@ section_image_to_image() {
   one_error 'leaves no step'
 }
 
+section_controls() {
+  control=$models/sd1_controlnet/controlnet
+  txt2img 0 --seed 7 --out a.png --save-latents a.safetensors
+  txt2img 0 --seed 7 --control-net "$control" --control-image a.png:0.5:0:0.8 --out b.png
+  differ a.png b.png
+  run 0 daguerre inspect b.png
+  out_has 'Model: controlnet, Weight: 0.5, Resize Mode: Just Resize, Guidance Start: 0, Guidance End: 0.8'
+  # Off; the file's own name ends as if it were a scale.
+  cp a.png a.png:1
+  txt2img 0 --seed 7 --control-net "$control" --control-image a.png:1:0 --out c.png --save-latents c.safetensors
+  same a.safetensors c.safetensors
+  txt2img 1 --control-net "$control" --out d.png
+  one_error '--control-image.*each needs one'
+  txt2img 1 --control-net "$control" --control-image nothere.png:1 --out d.png
+  one_error 'nothere.png'
+  txt2img 1 --control-net "$sd1/unet" --control-image a.png --out d.png
+  one_error 'UNet2DConditionModel.*no control'
+}
+
 section_inpainting() {
   txt2img 0 --seed 7 --out a.png
   run 0 make_inputs mask mask.png

@@ -62,6 +62,7 @@ class Operations {
   virtual Tensor<float> interpolate(const Context& context, const Tensor<float>& x, Index height, Index width,
                                     const InterpolateOptions& options) const;
   virtual Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) const;
+  virtual Tensor<float> global_average_pool(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> fir_downsample(const Context& context, const Tensor<float>& x, Border border) const;
   virtual Tensor<float> fir_upsample(const Context& context, const Tensor<float>& x, Border border) const;
 

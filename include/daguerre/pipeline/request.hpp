@@ -10,6 +10,7 @@
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/pipeline/control_use.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/step.hpp"
 
@@ -105,6 +106,7 @@ struct Request {
   Sampling sampling{};
   Guidance guidance{};
   Input input{};
+  std::vector<ControlUse> controls{};  ///< ControlNets and T2I-Adapters: pictures to keep to
   Output output{};
 
   /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws
