@@ -12,14 +12,32 @@
 
 namespace daguerre::weights {
 
+/// What the norms of a file's weight-decomposed layers (DoRA) mean; s is the strength, D the change with
+/// alpha / rank. The three are the same at best for strength 1.
+enum class DoraRule {
+  automatic,  ///< of outputs (rows) `peft`, of inputs `lycoris`
+  peft,       ///< m / |W + s D| (W + s D); of outputs only, what diffusers does
+  lycoris,    ///< (W + D) (1 + s (m / |W + D| - 1))
+  comfyui,    ///< W + s (m / n (W + D) - W), where n is |W| for outputs and |W + D| for inputs
+};
+
 /// How an adapter file is read.
 struct AdapterOptions {
   /// Keys that belong to nothing are passed over and reported; otherwise they are an error.
   bool partial = false;
-  /// A weight for each block of the denoiser, in the order of the web UI's block-weight extension: 12 (SDXL)
-  /// or 17 (SD 1 and 2) values for blocks that LoRA files change, 20 (SDXL) or 26 for all; the first is for
-  /// everything outside the U-Net. Empty: all 1. Of a transformer: one value for each block, in order.
+  /// A weight for each block of the denoiser, in the order of the web UI's block-weight extension. The first
+  /// is for everything outside of blocks and for text encoders; then come, of a U-Net, input blocks, the
+  /// middle one and output blocks of the original layout: all of them (20 values for SDXL, 26 for others), or
+  /// those alone that have attentions and, last, all behind (12 or 17), where the others get none. Of a
+  /// transformer one for each block. Empty: all 1.
   std::vector<float> block_weights = {};
+  DoraRule dora = DoraRule::automatic;
+  /// Factors of the network's first layer may take more input channels than it has: as FLUX.1's control
+  /// adapters do, whose network is one of another configuration (`in_channels`). Otherwise an error.
+  bool wider_input = false;
+  /// Take alpha and rank from `lora_adapter_metadata` where the file has them only there (diffusers since
+  /// 0.35); without, alpha is the rank.
+  bool read_metadata = true;
 };
 
 /// What an adapter file changes in one network.
