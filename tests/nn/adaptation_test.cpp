@@ -220,6 +220,6 @@ TEST_CASE("terms of low rank are stacked, those of one down only once", "[ops][l
   CHECK(up[3 * 3 + 1] == 2.0f * second.data()[1]);
   CHECK(up[3 * 3 + 2] == third.data()[3]);
   CHECK(std::abs(stack.cost() - 3.0 * 11 / 30) < 1e-12);
-  expect_error<ArgumentError>([&] { ops::stacked(5, 5, terms); }, {"low_rank", "[6, 1]"});
+  expect_error<ArgumentError>([&] { ops::stacked(5, 5, terms); }, {"low_rank", "from row 3", "[5, 5]"});
   expect_error<ArgumentError>([&] { ops::change_of(first, third); }, {"low_rank", "[6, 1]", "[3, 2]"});
 }

@@ -104,16 +104,16 @@ TEST_CASE("LoRAs of a request do what those merged at load do", "[pipeline][lora
     Precision precision;
     WeightStorage weights;
     Residency residency;
-    double bound;
   };
   std::vector<Way> ways;
   for (const auto& engine : ops::engine_names()) {
-    ways.push_back({engine, Precision::float32, WeightStorage::packed, Residency::kept, 1e-5});
-    ways.push_back({engine, Precision::float32, WeightStorage::mapped, Residency::when_needed, 1e-5});
-    ways.push_back({engine, Precision::bfloat16, WeightStorage::mapped, Residency::kept, 3e-2});
+    ways.push_back({engine, Precision::float32, WeightStorage::packed, Residency::kept});
+    ways.push_back({engine, Precision::float32, WeightStorage::mapped, Residency::when_needed});
   }
+  ways.push_back({"auto", Precision::bfloat16, WeightStorage::mapped, Residency::kept});
   if (ops::engine_names().front() == "onednn")
-    ways.push_back({"onednn", Precision::int8, WeightStorage::packed, Residency::kept, 6e-2});
+    ways.push_back({"onednn", Precision::int8, WeightStorage::packed, Residency::kept});
+  Tensor<float> exact, exact_before;
   for (const auto& way : ways) {
     INFO(way.engine << ", " << short_name(way.precision) << ", " << short_name(way.weights));
     LoadOptions options{
@@ -121,16 +121,26 @@ TEST_CASE("LoRAs of a request do what those merged at load do", "[pipeline][lora
     const auto plain = load_with(options);
     const auto before = latents_of(plain);
     const auto with = latents_of(plain, uses);
+    CHECK(same_bits(latents_of(plain), before));
+    CHECK(same_bits(latents_of(plain, uses), with));
     options.loras = uses;
     const auto merged = load_with(options);
     const auto expected = latents_of(merged);
-    CHECK(difference(with, expected).rel_l2 <= way.bound);
-    CHECK(difference(before, expected).rel_l2 > 2 * way.bound);
-    CHECK(same_bits(latents_of(plain), before));
-    CHECK(same_bits(latents_of(plain, uses), with));
+    if (exact.empty()) {
+      exact = expected;
+      exact_before = before;
+      CHECK(difference(exact_before, exact).rel_l2 > 0.1);
+    }
+    if (way.precision != Precision::float32) {
+      // What the precision leaves of the merged weights is what can be had.
+      CHECK(difference(with, exact).rel_l2 <= 1.5 * difference(expected, exact).rel_l2);
+      continue;
+    }
+    CHECK(difference(with, exact).rel_l2 <= 1e-5);
+    CHECK(difference(expected, exact).rel_l2 <= 1e-5);
     // On top of what was merged, and taken away again.
-    CHECK(difference(latents_of(merged, {{uses[0].lora, -0.7f, -0.4f}, {uses[1].lora, 1.0f, {}}}), before)
-              .rel_l2 <= 2 * way.bound);
+    const std::vector<LoraUse> taken{{uses[0].lora, -0.7f, -0.4f}, {uses[1].lora, 1.0f, {}}};
+    CHECK(difference(latents_of(merged, taken), exact_before).rel_l2 <= 1e-5);
   }
 }
 
@@ -144,11 +154,10 @@ TEST_CASE("threads with other LoRAs do not disturb each other", "[pipeline][lora
   std::vector<int> right(sets.size());
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < sets.size(); ++i)
-    threads.emplace_back([&, i] {
-      for (int k = 0; k < 2; ++k) right[i] += same_bits(latents_of(pipeline, sets[i]), expected[i]) ? 1 : 0;
-    });
+    threads.emplace_back(
+        [&, i] { right[i] += same_bits(latents_of(pipeline, sets[i]), expected[i]) ? 1 : 0; });
   for (auto& thread : threads) thread.join();
-  CHECK(right == std::vector<int>(sets.size(), 2));
+  CHECK(right == std::vector<int>(sets.size(), 1));
   for (std::size_t i = 1; i < sets.size(); ++i) CHECK_FALSE(same_bits(expected[i], expected[i - 1]));
 }
 
