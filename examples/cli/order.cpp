@@ -74,6 +74,7 @@ void introduce(const Order& order, const Pipeline& pipeline, Progress& progress)
                 (pipeline.info().threads == 1 ? " thread" : " threads"));
   progress.note(kept_weights(pipeline.info()));
   for (const auto& lora : pipeline.info().loras) progress.note(lora_note(lora));
+  for (const auto& lora : pipeline.prepare(order.request.loras)) progress.note(lora_note(lora));
   if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
 }
 
