@@ -11,10 +11,10 @@
 #include "daguerre/ops/profile.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
+#include "pipeline/loaded_parts.hpp"
 #include "pipeline/memory_plan.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
-#include "pipeline/on_demand.hpp"
 #include "pipeline/prepare.hpp"
 
 namespace daguerre {
@@ -66,19 +66,6 @@ PartSize size_of_part(Part::Kind kind, const ComponentSource& source, const Load
   } catch (const FileError&) {
     return {.kind = kind};
   }
-}
-
-/// The part, or one that is loaded when it is needed, whose weights have been checked.
-template <class Component>
-std::shared_ptr<const Component> loaded(const Opened<Component>& opened, const LoadContext& context) {
-  if constexpr (!std::is_same_v<Component, Denoiser>)
-    if (context.keeping.when_needed) {
-      auto check = context;
-      check.compute.placement = ops::WeightPlacement::mapped;  // looks at names and shapes, packs nothing
-      (void)opened.load(check);
-      return on_demand(opened, context);
-    }
-  return opened.load(context);
 }
 
 }  // namespace
@@ -140,22 +127,31 @@ Model Model::load(const Family& family, const ModelSource& source, const Compone
   const auto kept = plan_memory(sizes, context.memory, available_memory());
 
   Components components{.text_encoders = {}, .denoiser = {}, .autoencoder = {}, .index = source.index()};
+  auto ready = std::make_shared<LoadedParts>();
+  LoraMatching matching(context.loras, true);
   int index = 0;
   const auto load = [&](const auto& found) {
     context.compute.check_stop();
-    const auto& name = parts[found.place]->name;
+    const auto& part = *parts[found.place];
     auto own = context;
     own.keeping = kept[found.place];
     own.compute.placement = own.keeping.placement;
-    if (context.on_part) context.on_part(name, index, static_cast<int>(parts.size()), own.keeping);
+    if (context.on_part) context.on_part(part.name, index, static_cast<int>(parts.size()), own.keeping);
     ++index;
-    return loaded(found.opened, own);
+    return load_part(part, found.opened, own, matching);
   };
-  for (const auto& text : text_encoders)
-    components.text_encoders.emplace(parts[text.place]->name, load(text));
-  if (autoencoder) components.autoencoder = load(*autoencoder);
-  components.denoiser = load(*denoiser);
-  return Model(family, std::move(components));
+  for (const auto& text : text_encoders) {
+    const auto& loaded = ready->text_encoders.emplace_back(load(text));
+    components.text_encoders.emplace(loaded.part.name, loaded.component);
+  }
+  if (autoencoder) components.autoencoder = load(*autoencoder).component;
+  ready->denoiser = load(*denoiser);
+  components.denoiser = ready->denoiser->component;
+  ready->loras = matching.finished(family);
+  Model model(family, std::move(components));
+  model.loras_ = ready->loras;
+  model.loaded_ = std::move(ready);
+  return model;
 }
 
 Model Model::load(const ModelSource& source, const LoadContext& context) {
@@ -170,9 +166,35 @@ Extent Model::default_size() const noexcept {
 }
 
 Model Model::without_text_encoders() const {
-  auto rest = components_;
-  rest.text_encoders.clear();
-  return Model(family_, std::move(rest));
+  auto rest = *this;
+  rest.components_.text_encoders.clear();
+  if (loaded_) {
+    auto parts = *loaded_;
+    parts.text_encoders.clear();
+    rest.loaded_ = std::make_shared<const LoadedParts>(std::move(parts));
+  }
+  return rest;
+}
+
+Model Model::with_loras(const ops::Context& run, std::span<const LoraUse> loras) const {
+  LoraMatching matching(loras, false);
+  if (loaded_ == nullptr) {
+    if (matching.empty()) return *this;
+    throw ArgumentError(lora_name,
+                        "the parts of this model were put together by hand: no LoRA can be applied to them");
+  }
+  auto result = *this;
+  result.components_.denoiser = adapted_part(*loaded_->denoiser, matching, run);
+  for (const auto& text : loaded_->text_encoders)
+    result.components_.text_encoders.insert_or_assign(text.part.name, adapted_part(text, matching, run));
+  std::set<std::string> absent;
+  for (const auto& part : family_.parts)
+    if (part.kind == Part::Kind::text_encoder && !components_.text_encoders.contains(part.name))
+      absent.insert(part.name);
+  result.loras_ = loaded_->loras;
+  auto applied = matching.finished(family_, absent);
+  result.loras_.insert(result.loras_.end(), applied.begin(), applied.end());
+  return result;
 }
 
 std::shared_ptr<const Guider> Model::guider(const Task& task) const {

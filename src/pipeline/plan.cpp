@@ -275,6 +275,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
   if (family.tasks.joins == Joins::edited)
     plan.parameters.emplace_back("Image CFG scale", number(static_cast<double>(task.guidance.image_scale)));
+  if (!model.loras().empty()) plan.parameters.emplace_back("Loras", lora_mentions(model.loras()));
   if (task.clip_skip > 0)  // there 1 means none
     plan.parameters.emplace_back("Clip skip", std::to_string(task.clip_skip + 1));
   return plan;

@@ -125,6 +125,9 @@ Result run_gguf_model(const std::filesystem::path& folder, const Options& option
 /// What is to be run of a case of GGUF files or ggml's blocks: what to put behind the case's name, and how.
 std::vector<std::pair<std::string, std::function<Result()>>> gguf_runs(const std::filesystem::path& folder,
                                                                        const Options& options);
+/// The same of a model with adapter files, each of which is a case.
+std::vector<std::pair<std::string, std::function<Result()>>> lora_runs(const std::filesystem::path& folder,
+                                                                       const Options& options);
 std::vector<Result> run_pipeline(const std::filesystem::path& folder, const Options& options);
 
 }  // namespace daguerre::conformance

@@ -11,6 +11,7 @@
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
 #include "daguerre/pipeline/control_use.hpp"
+#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/step.hpp"
 
@@ -100,7 +101,10 @@ struct Request {
   std::vector<std::int32_t> class_labels{};
   std::optional<std::string> class_name{};  ///< instead: the name of one class in the model's `id2label`
   std::optional<int> clip_skip{};  ///< layers of the text encoder left out at its end, for the prompt only
-  MicroConditioning micro{};       ///< sizes and scores that SDXL is told
+  /// For this run, beside those that were applied at load; see pipeline/lora.hpp. The first request with
+  /// other ones than the last few takes the time to prepare them.
+  std::vector<LoraUse> loras{};
+  MicroConditioning micro{};  ///< sizes and scores that SDXL is told
 
   Size size{};
   Sampling sampling{};
