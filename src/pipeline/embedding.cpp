@@ -32,7 +32,9 @@ std::string list_of(std::span<const weights::TensorInfo> tensors) {
 Embedding::Embedding(std::string name, std::map<std::string, Tensor<float>, std::less<>> vectors,
                      std::string source)
     : name_(std::move(name)), source_(std::move(source)), vectors_(std::move(vectors)) {
-  const auto refuse = [&](const std::string& what) { throw ArgumentError(embedding_name, source_ + ": " + what); };
+  const auto refuse = [&](const std::string& what) {
+    throw ArgumentError(embedding_name, source_ + ": " + what);
+  };
   if (name_.empty()) refuse("it has no name");
   if (vectors_.empty()) refuse("it has no vectors");
   for (auto& [key, tensor] : vectors_) {
@@ -67,9 +69,10 @@ std::shared_ptr<const Embedding> Embedding::load(const std::filesystem::path& pa
       refuse("it has several tensors of vectors: " + list_of(tensors));
   }
   if (vectors.empty())
-    refuse("no textual inversion: expected emb_params, clip_l and clip_g, or one tensor named after its token, "
-           "found " +
-           (tensors.empty() ? std::string("nothing") : list_of(tensors)));
+    refuse(
+        "no textual inversion: expected emb_params, clip_l and clip_g, or one tensor named after its token, "
+        "found " +
+        (tensors.empty() ? std::string("nothing") : list_of(tensors)));
   if (name.empty()) name = path.stem().string();
   return std::make_shared<const Embedding>(std::move(name), std::move(vectors), path.string());
 }

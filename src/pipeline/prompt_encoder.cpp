@@ -129,9 +129,12 @@ text::WindowTokenizer PromptEncoder::tokenizer(Index max_sequence_length) const 
 
 std::vector<text::WeightedText> PromptEncoder::weighted_texts(const std::string& prompt) const {
   switch (prompting_.syntax) {
-    case PromptSyntax::plain: break;
-    case PromptSyntax::comfyui: return text::parse_comfyui_weights(prompt);
-    case PromptSyntax::compel: return compel_texts(prompt);
+    case PromptSyntax::plain:
+      break;
+    case PromptSyntax::comfyui:
+      return text::parse_comfyui_weights(prompt);
+    case PromptSyntax::compel:
+      return compel_texts(prompt);
     case PromptSyntax::a1111: {
       if (prompting_.emphasis == Emphasis::none) break;
       auto parts = text::parse_a1111_attention(prompt);
@@ -168,7 +171,8 @@ std::vector<text::TokenWindow> PromptEncoder::windows(const std::string& prompt,
       for (const auto& fragments : part.prompts) {
         for (const auto& fragment : fragments)
           if (fragment.swap)
-            throw ArgumentError("prompt", ".swap() needs control of the cross-attention, which is not offered");
+            throw ArgumentError("prompt",
+                                ".swap() needs control of the cross-attention, which is not offered");
         auto some =
             text::compel_windows(fragments, words, compel_.truncates, compel_.long_text, names_).windows;
         result.insert(result.end(), some.begin(), some.end());
@@ -187,8 +191,9 @@ Index PromptEncoder::window_count(const std::string& prompt, Index max_sequence_
   for (const auto& part : text::parse_compel(prompt).parts) {
     std::size_t longest = 0;
     for (const auto& fragments : part.prompts)
-      longest = std::max(
-          longest, text::compel_windows(fragments, words, compel_.truncates, compel_.long_text, names_).windows.size());
+      longest = std::max(longest,
+                         text::compel_windows(fragments, words, compel_.truncates, compel_.long_text, names_)
+                             .windows.size());
     count += static_cast<Index>(longest);
   }
   return std::max<Index>(1, count);
@@ -319,7 +324,8 @@ std::vector<PromptEncoder::Output> PromptEncoder::encode_a1111(const ops::Contex
       if (prompting_.emphasis == Emphasis::original) {
         const double factor = before / common_mean(now, times);
         if (!std::isfinite(factor))
-          throw ArgumentError("prompt", "its weights leave nothing whose mean could be kept; see the emphasis \"No norm\"");
+          throw ArgumentError(
+              "prompt", "its weights leave nothing whose mean could be kept; see the emphasis \"No norm\"");
         for (auto& tensor : now)
           for (float& value : tensor.span()) value *= static_cast<float>(factor);
       }
@@ -387,7 +393,8 @@ Tensor<float> PromptEncoder::compel_states(const ops::Context& context,
     std::fill(mask.data() + begin, mask.data() + end, 0.0f);
     if (!compel_.truncates)  // the ends of windows stay
       for (Index window = 0; window < count; ++window)
-        for (const Index place : {Index{0}, words.length - 1}) mask.data()[window * words.length + place] = 1.0f;
+        for (const Index place : {Index{0}, words.length - 1})
+          mask.data()[window * words.length + place] = 1.0f;
     parts.push_back(weighted(whole.windows, mask));
   }
   return parts.size() == 1 ? parts.front() : mixed(parts, weights, true);
@@ -426,8 +433,7 @@ PromptEncoder::Output PromptEncoder::encode_compel(const ops::Context& context, 
   result.states = one_behind_another(context, joined);
   // The vector is that of the text as it is, with its syntax.
   const auto words = tokenizer(options.max_sequence_length);
-  result.pooled =
-      encode_windows(context, {text::diffusers_window(prompt, words, names_)}, options).pooled;
+  result.pooled = encode_windows(context, {text::diffusers_window(prompt, words, names_)}, options).pooled;
   fill_up(context, options, least_windows, result);
   return result;
 }

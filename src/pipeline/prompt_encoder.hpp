@@ -37,15 +37,14 @@ class PromptEncoder {
   /// longest, `least_windows` at least, and its "Original" emphasis keeps the mean over all of them. Throws
   /// ArgumentError for prompts that cannot be read.
   std::vector<TextEncoder::Output> encode(const ops::Context& context, std::span<const std::string> prompts,
-                                          const TextEncoder::Options& options,
-                                          Index least_windows = 1) const;
+                                          const TextEncoder::Options& options, Index least_windows = 1) const;
   /// How many windows a prompt takes.
   Index window_count(const std::string& prompt, Index max_sequence_length = 0) const;
   /// The windows themselves; of compel's language those of all its parts.
   std::vector<text::TokenWindow> windows(const std::string& prompt, Index max_sequence_length = 0,
                                          std::vector<std::string>* unknown = nullptr) const;
-  /// Throws ArgumentError for a prompt that cannot be read; `what` is "prompt" or the like. Adds to `warnings`
-  /// what is lost.
+  /// Throws ArgumentError for a prompt that cannot be read; `what` is "prompt" or the like. Adds to
+  /// `warnings` what is lost.
   void check(const std::string& prompt, const char* what, Index max_sequence_length,
              std::vector<std::string>& warnings) const;
 
@@ -67,7 +66,8 @@ class PromptEncoder {
   TextEncoder::Window window_for(const text::TokenWindow& window) const;
   text::WindowTokenizer tokenizer(Index max_sequence_length) const;
   /// Appends windows without a prompt.
-  void fill_up(const ops::Context& context, const Options& options, Index least_windows, Output& output) const;
+  void fill_up(const ops::Context& context, const Options& options, Index least_windows,
+               Output& output) const;
 
   const TextEncoder& encoder_;
   const std::string part_;
@@ -93,7 +93,9 @@ class ReadingTextEncoder final : public TextEncoder {
 
   const TextEncoderInfo& info() const noexcept override { return encoder_->info(); }
   Output encode(const ops::Context& context, std::string_view prompt, const Options& options) const override;
-  std::string lost(std::string_view prompt, Index length) const override { return encoder_->lost(prompt, length); }
+  std::string lost(std::string_view prompt, Index length) const override {
+    return encoder_->lost(prompt, length);
+  }
   void check(std::string_view prompt, const char* what) const override { encoder_->check(prompt, what); }
   Lease lease() const override { return encoder_->lease(); }
 

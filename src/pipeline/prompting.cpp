@@ -13,9 +13,9 @@ namespace {
 constexpr std::array syntax_names{
     std::pair{PromptSyntax::plain, "plain"}, std::pair{PromptSyntax::a1111, "a1111"},
     std::pair{PromptSyntax::comfyui, "comfyui"}, std::pair{PromptSyntax::compel, "compel"}};
-constexpr std::array emphasis_names{
-    std::pair{Emphasis::original, "Original"}, std::pair{Emphasis::no_norm, "No norm"},
-    std::pair{Emphasis::ignore, "Ignore"}, std::pair{Emphasis::none, "None"}};
+constexpr std::array emphasis_names{std::pair{Emphasis::original, "Original"},
+                                    std::pair{Emphasis::no_norm, "No norm"},
+                                    std::pair{Emphasis::ignore, "Ignore"}, std::pair{Emphasis::none, "None"}};
 
 std::string lower_case(std::string_view text) {
   std::string result(text);

@@ -326,7 +326,8 @@ CompelWindows compel_windows(const std::vector<CompelFragment>& prompt, const Wi
     const auto count = std::min(cut, rest.size());
     const auto before = static_cast<Index>(result.windows.size()) * tokenizer.length + marks;
     for (std::size_t i = 0; i < count; ++i) place.push_back(before + static_cast<Index>(i));
-    result.windows.push_back(window_of({rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(count)}, tokenizer));
+    result.windows.push_back(
+        window_of({rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(count)}, tokenizer));
     from += count;
     if (truncates || from == all.size()) break;
   }

@@ -64,7 +64,8 @@ class PromptReader {
   virtual std::string lost(std::string_view prompt, Index max_sequence_length = 0) const = 0;
   /// Throws ArgumentError for a prompt that cannot be encoded; `what` is "prompt" or the like.
   virtual void check(std::string_view prompt, const char* what) const = 0;
-  /// How windows are filled for TextEncoder::encode_window; nullopt where a host's encoder takes prompts only.
+  /// How windows are filled for TextEncoder::encode_window; nullopt where a host's encoder takes prompts
+  /// only.
   virtual std::optional<text::WindowTokenizer> window_tokenizer(Index max_sequence_length = 0) const {
     (void)max_sequence_length;
     return std::nullopt;
@@ -92,8 +93,8 @@ class TextEncoder : public PromptReader {
 
   /// A window of tokens that somebody else has filled.
   struct Window {
-    std::vector<std::int32_t> ids;  ///< where there are vectors, what counts for pooling
-    Index padding = 0;              ///< how many of the ids, at the end, are padding
+    std::vector<std::int32_t> ids;   ///< where there are vectors, what counts for pooling
+    Index padding = 0;               ///< how many of the ids, at the end, are padding
     std::vector<Index> positions{};  ///< of tokens that have a vector of their own
     Tensor<float> vectors{};         ///< `[positions.size(), width]`
     Tensor<float> mask{};            ///< `[1, L]`: 0 for tokens to leave out; empty: as for a prompt
