@@ -74,6 +74,7 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->type_name("PART")
       ->capture_default_str()
       ->group(groups::sources);
+  add_comfort_options(app, order);
   add_machine_options(app, order);
   add_other_outputs(app, order);
 }
@@ -92,8 +93,9 @@ void add_txt2img(CLI::App& parent) {
       "The names of the files written go to stdout, everything else to stderr. Ctrl-C stops the run.");
   const auto order = std::make_shared<Order>();
   add_prompt_options(*app, *order);
-  app->callback([order] {
+  app->callback([app, order] {
     require_model(*order);
+    take_settings(*app, *order);
     carry_out(*order);
   });
 }

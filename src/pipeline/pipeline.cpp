@@ -8,9 +8,14 @@
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/ops/engine_registry.hpp"
 #include "daguerre/samplers/registry.hpp"
+#include "pipeline/canvas.hpp"
+#include "pipeline/infotext.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/piecewise.hpp"
 #include "pipeline/plan.hpp"
+#include "pipeline/prepare.hpp"
+#include "pipeline/second_pass.hpp"
 
 namespace daguerre {
 namespace {
@@ -76,8 +81,11 @@ struct Pipeline::State {
   ClassNames class_names;
   Model model;
   PipelineInfo info;
+  std::uint64_t memory_limit = 0;
 
   static Pipeline load(const ModelSource& source, const LoadOptions& options);
+  /// What is to be done, in tensors; `canvas` has what is done in pixels.
+  Plan plan_of(const Canvas& canvas) const;
   std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed) const;
 };
 
@@ -163,7 +171,25 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
   describe(model, info);
   return Pipeline(std::make_shared<const State>(
       State{source, std::move(engine), threads, options.log, std::move(registry), std::move(scheduler),
-            std::move(own_sampler), std::move(class_names), std::move(model), std::move(info)}));
+            std::move(own_sampler), std::move(class_names), std::move(model), std::move(info),
+            options.memory_limit}));
+}
+
+Plan Pipeline::State::plan_of(const Canvas& canvas) const {
+  const auto& request = canvas.request();
+  const auto sampler = [&](const std::optional<std::string>& name) {
+    return name ? registry.make(*name, scheduler_config) : own_sampler;
+  };
+  auto plan = plan_for(request, model, class_names, sampler(request.sampling.sampler));
+  const auto& more = canvas.parameters();
+  plan.parameters.insert(plan.parameters.end(), more.begin(), more.end());
+  if (!request.hires) return plan;
+  check_task(plan.task, model.family(), model.components());
+  const auto& second = request.hires->sampler;
+  plan.second = second_task(request, plan.task, model, sampler(second ? second : request.sampling.sampler));
+  const auto described = parameters_of(*request.hires, plan.task);
+  plan.parameters.insert(plan.parameters.end(), described.begin(), described.end());
+  return plan;
 }
 
 std::string Pipeline::State::infotext(const Request& request, const Plan& plan, std::uint64_t seed) const {
@@ -175,42 +201,46 @@ std::string Pipeline::State::infotext(const Request& request, const Plan& plan, 
   add("Sampler", request.sampling.sampler.value_or(info.sampler));
   const auto& guidance = plan.task.guidance;
   const bool distilled = model.family().tasks.true_cfg;
-  if (distilled || info.takes_guidance)
-    add("CFG scale", number(static_cast<double>(distilled ? guidance.true_cfg_scale : guidance.scale)));
-  if (distilled && info.takes_guidance)
-    add("Distilled CFG Scale", number(static_cast<double>(guidance.scale)));
+  if (distilled && !info.takes_guidance) {
+    if (guidance.true_cfg_scale != 1.0f) add("True CFG scale", number(guidance.true_cfg_scale));
+  } else if (info.takes_guidance) {
+    add("CFG scale", number(distilled ? guidance.true_cfg_scale : guidance.scale));
+  }
+  if (distilled && info.takes_guidance) add("Distilled CFG Scale", number(guidance.scale));
   add("Seed", std::to_string(seed));
   add("Size", size_text(plan.task));
   if (!info.name.empty()) add("Model", info.name);
   text.parameters.insert(text.parameters.end(), plan.parameters.begin(), plan.parameters.end());
-  if (plan.task.guidance.rescale > 0)
-    add("CFG Rescale phi", number(static_cast<double>(plan.task.guidance.rescale)));
+  const auto more = request_parameters(request, plan.task);
+  text.parameters.insert(text.parameters.end(), more.begin(), more.end());
+  if (plan.task.guidance.rescale > 0) add("CFG Rescale phi", number(plan.task.guidance.rescale));
   if (plan.task.eta > 0) add("Eta DDIM", number(plan.task.eta));
   if (request.sampling.generator.value_or(usual_generator) == usual_generator) add("RNG", "CPU");
   add("Version", std::string("Daguerre ") + version());
   return to_string(text);
 }
 
-Result Pipeline::generate(const Request& request) const {
-  const auto& model = state_->model;
+Result Pipeline::generate(const Request& given) const {
+  const auto canvas =
+      Canvas::of(given, state_->model.format().space_ratio * state_->model.denoiser().side_multiple,
+                 state_->model.default_size());
+  const auto& request = canvas.request();
   const auto& sampling = request.sampling;
-  const auto plan =
-      plan_for(request, model, state_->class_names,
-               sampling.sampler ? state_->registry.make(*sampling.sampler, state_->scheduler_config)
-                                : state_->own_sampler);
-  const auto& task = plan.task;
+  auto plan = state_->plan_of(canvas);
+  const auto model =
+      piecewise(state_->model, request, plan, memory_for_decoding(state_->memory_limit, state_->info));
   Result result;
   const auto seed = sampling.seed.value_or(0);
-  for (std::size_t i = 0; i < task.prompts.size(); ++i) {
+  for (std::size_t i = 0; i < plan.task.prompts.size(); ++i) {
     result.seeds.push_back(seed + i);
     result.infotexts.push_back(state_->infotext(request, plan, result.seeds.back()));
   }
   result.warnings = plan.warnings;
   if (state_->log) {
     state_->log(LogLevel::info, "[pipeline] pictures: " + std::to_string(result.seeds.size()) + ", " +
-                                    size_text(task) + ", " + std::to_string(task.steps) + " steps of " +
-                                    sampling.sampler.value_or(state_->info.sampler) + ", seed " +
-                                    std::to_string(seed));
+                                    size_text(plan.task) + ", " + std::to_string(plan.task.steps) +
+                                    " steps of " + sampling.sampler.value_or(state_->info.sampler) +
+                                    ", seed " + std::to_string(seed));
     for (const auto& warning : result.warnings) state_->log(LogLevel::warning, warning);
   }
 
@@ -219,15 +249,19 @@ Result Pipeline::generate(const Request& request) const {
                              .pool = {},
                              .stop = request.stop,
                              .profile = request.profile};
-  SeededNoise noise(sampling.generator.value_or(usual_generator), result.seeds);
   auto before = std::chrono::steady_clock::now();
   Step step;
   Tensor<float> guess;
-  step.decode = [&](Index n) { return to_image(model.decode(context, guess.slice(n, n + 1), task)); };
+  const Task* task = &plan.task;
+  Index done = 0, total = 0;  // of both passes' calls; 0: there is one
+  if (plan.second)
+    total = calls_of(plan.task, model.family(), model.components()) +
+            calls_of(*plan.second, model.family(), model.components());
+  step.decode = [&](Index n) { return to_image(model.decode(context, guess.slice(n, n + 1), *task)); };
   const auto report = [&](const DenoisingStep& progress) {
     const auto now = std::chrono::steady_clock::now();
-    step.index = static_cast<int>(progress.index);
-    step.total = static_cast<int>(progress.total);
+    step.index = static_cast<int>(done + progress.index);
+    step.total = static_cast<int>(total == 0 ? progress.total : total);
     step.timestep = progress.timestep;
     step.seconds = std::chrono::duration<double>(now - before).count();
     step.latents = progress.latents;
@@ -237,15 +271,26 @@ Result Pipeline::generate(const Request& request) const {
     if (!go_on) throw Cancelled(pipeline_name, "the step callback stopped the run");
     before = std::chrono::steady_clock::now();  // the callback's own time is not a step's
   };
+  // Each pass draws as a run of its own.
+  const auto pass = [&](const Task& own) {
+    task = &own;
+    SeededNoise noise(sampling.generator.value_or(usual_generator), result.seeds);
+    auto conditions = model.condition(context, own, *model.guider(own));
+    return model.denoise(context, own, std::move(conditions), noise,
+                         request.on_step ? report : StepObserver());
+  };
   try {
-    auto conditions = model.condition(context, task, *model.guider(task));
-    auto latents =
-        model.denoise(context, task, std::move(conditions), noise, request.on_step ? report : StepObserver());
+    auto latents = pass(plan.task);
+    if (plan.second) {
+      done = calls_of(plan.task, model.family(), model.components());
+      begin_with(context, *request.hires, model, plan.task, latents, *plan.second);
+      latents = pass(*plan.second);
+    }
     std::vector<Tensor<float>> decoded;
     const auto lease = model.components().autoencoder->lease();
     for (Index n = 0; n < latents.dim(0); ++n) {
-      auto picture = model.decode(context, latents.slice(n, n + 1), task);
-      result.images.push_back(to_image(picture));
+      auto picture = model.decode(context, latents.slice(n, n + 1), *task);
+      result.images.push_back(canvas.finished(to_image(picture)));
       if (request.output.decoded) decoded.push_back(std::move(picture));
     }
     if (request.output.decoded) result.decoded = concat_leading<float>(decoded);

@@ -36,7 +36,7 @@ void check_true_cfg(const Request& request, const Family& family) {
 void refuse_what_is_not_read(const Request& request, const Model& model) {
   const auto& family = model.family();
   const auto& tasks = family.tasks;
-  const auto& [image, mask, latents, strength] = request.input;
+  const auto& [image, mask, latents, strength, inpainting] = request.input;
   const auto& guidance = request.guidance;
   const auto refuse = [&](bool given, const char* what) {
     if (given) throw ArgumentError(pipeline_name, family.title + " takes no " + what);
@@ -59,6 +59,9 @@ void refuse_what_is_not_read(const Request& request, const Model& model) {
   if (!model.components().text_encoders.contains("text_encoder_3"))
     refuse(request.prompt_3 || request.negative_prompt_3, "third prompt");
   refuse(request.max_sequence_length && !reads_by_length(model), "max_sequence_length");
+  const bool second_pass = tasks.image && !is_made_from_picture(tasks.joins);
+  refuse(!second_pass && request.hires, "second pass (hires)");
+  refuse(tasks.references && request.tiles && !image.empty(), "tiles where it looks at a picture");
   if (!tasks.image) {
     refuse((!image.empty() && !tasks.references) || !latents.empty(), "picture to start from");
     refuse(!mask.empty(), "mask");
@@ -156,6 +159,13 @@ void check_prompts(const Prompt& prompt, const Model& model, Index sequence_leng
     });
 }
 
+/// In the fewest digits that are read back as this number.
+template <class Number>
+std::string shortest(Number value) {
+  char text[64];  // not printf: its decimal point is the host's locale's
+  return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general).ptr};
+}
+
 /// A picture as cameras take it may set a size that nobody meant to ask for.
 void warn_of_size(const Request& request, const Task& task, const Extent& trained,
                   std::vector<std::string>& warnings) {
@@ -177,7 +187,7 @@ void warn_of_size(const Request& request, const Task& task, const Extent& traine
 Plan plan_for(const Request& request, const Model& model, const ClassNames& class_names,
               std::shared_ptr<const samplers::Sampler> sampler) {
   const auto& family = model.family();
-  const auto& [image, mask, latents, strength] = request.input;
+  const auto& [image, mask, latents, strength, inpainting] = request.input;
   const auto count = count_of(request);
   refuse_what_is_not_read(request, model);
   check_true_cfg(request, family);
@@ -222,8 +232,10 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
     } else if (!image.empty()) {
       task.image = picture_input(image, size[1], size[0]);
     }
-    if (!mask.empty()) task.mask = mask_input(mask, size[1], size[0]);
+    if (!mask.empty()) task.mask = task_mask(request, size[1], size[0]);
   }
+  task.differential = inpainting.differential;
+  task.content = inpainting.content;
   task.image_latents = latents;
   task.strength = strength.value_or(mask.empty() ? family.defaults.strength : family.defaults.mask_strength);
   if (family.tasks.prompt)
@@ -234,8 +246,10 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   if (!labels.empty()) plan.parameters.emplace_back("Class", classes_text(labels, class_names));
   if (task.has_image() && !is_made_from_picture(family.tasks.joins) && !task.denoising_start)
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
+  if (task.has_image() && family.tasks.joins == Joins::control)
+    plan.parameters.emplace_back("Reference image", "given");
   if (family.tasks.joins == Joins::edited)
-    plan.parameters.emplace_back("Image CFG scale", number(static_cast<double>(task.guidance.image_scale)));
+    plan.parameters.emplace_back("Image CFG scale", number(task.guidance.image_scale));
   if (task.clip_skip > 0)  // there 1 means none
     plan.parameters.emplace_back("Clip skip", std::to_string(task.clip_skip + 1));
   return plan;
@@ -268,10 +282,18 @@ Extent size_of(const Request& request, Index ratio, Index multiple, Extent usual
   return {height.value_or(usual[0]), width.value_or(usual[1])};
 }
 
+Tensor<float> task_mask(const Request& request, Index width, Index height) {
+  const auto& mask = request.input.mask;
+  if (!request.input.inpainting.differential) return mask_input(mask, width, height);
+  const Image colours = mask.channels() == 1 ? mask : mask.to_channels(3);
+  return to_unit_tensor(colours.resized(width, height).to_channels(1));
+}
+
 std::string number(double value) {
-  char text[32];  // not printf: its decimal point is the host's locale's
-  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::general, 6).ptr;
-  return {text, end};
+  return shortest(value);
+}
+std::string number(float value) {
+  return shortest(value);
 }
 
 }  // namespace daguerre

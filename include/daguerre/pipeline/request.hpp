@@ -10,8 +10,11 @@
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/pipeline/hires.hpp"
+#include "daguerre/pipeline/inpainting.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/step.hpp"
+#include "daguerre/pipeline/tiles.hpp"
 
 namespace daguerre {
 
@@ -73,6 +76,7 @@ struct Request {
     Tensor<float> latents{};
     /// 0..1, how far to go from the picture; by default 0.8, or 1 with a mask.
     std::optional<double> strength{};
+    Inpainting inpainting{};  ///< what is done around the mask
   };
 
   /// What comes out.
@@ -106,6 +110,9 @@ struct Request {
   Guidance guidance{};
   Input input{};
   Output output{};
+  std::optional<Hires> hires{};  ///< a second pass over the picture made larger
+  std::optional<Tiles> tiles{};  ///< the denoiser works piece by piece
+  VaeTiling vae_tiling{};        ///< and the autoencoder
 
   /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws
   /// reaches the caller of `generate`.

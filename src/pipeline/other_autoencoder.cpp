@@ -1,0 +1,58 @@
+#include "daguerre/pipeline/other_autoencoder.hpp"
+
+#include <system_error>
+
+#include "core/attempt.hpp"
+#include "core/text.hpp"
+#include "daguerre/weights/checkpoint.hpp"
+#include "pipeline/name.hpp"
+
+namespace daguerre {
+namespace {
+
+constexpr const char* autoencoder_part = "vae";
+
+ComponentSource autoencoder_in_folder(const std::filesystem::path& folder, const SourceOptions& options) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(folder / "model_index.json", error))
+    return ModelSource::open(folder, options).part(autoencoder_part);
+  const auto config = Config::load(folder / "config.json");
+  ComponentSource part{autoencoder_part, "diffusers", config.class_name()};
+  part.folder = folder;
+  part.variant = options.variant;
+  if (!part.class_name.starts_with("Autoencoder"))
+    throw ConfigError(pipeline_name,
+                      folder.string() + ": the config.json is of " +
+                          (part.class_name.empty() ? "no class" : in_quotes(part.class_name)) +
+                          ", expected an autoencoder's, AutoencoderKL or AutoencoderTiny",
+                      folder / "config.json");
+  return part;
+}
+
+ComponentSource autoencoder_in_file(const ModelSource& model, const std::filesystem::path& file,
+                                    const SourceOptions& options) {
+  const auto checkpoint = naming(file, [&] {
+    return weights::open_checkpoint(
+        file, {.ema = options.ema, .file = {.allow_trailing_bytes = options.allow_trailing_bytes}});
+  });
+  const auto* found = checkpoint.find(autoencoder_part);
+  if (found == nullptr)
+    throw ConfigError(pipeline_name, file.string() + " is " + checkpoint.title + " and holds no autoencoder",
+                      file);
+  ComponentSource part{autoencoder_part, found->library, found->class_name};
+  const auto own = model.find(autoencoder_part);
+  part.given_config = own && own->class_name == found->class_name ? own->config() : found->config;
+  part.given_weights = found->weights;
+  return part;
+}
+
+}  // namespace
+
+ModelSource with_autoencoder(const ModelSource& model, const std::filesystem::path& path,
+                             const SourceOptions& options) {
+  std::error_code error;
+  return model.with(std::filesystem::is_directory(path, error) ? autoencoder_in_folder(path, options)
+                                                               : autoencoder_in_file(model, path, options));
+}
+
+}  // namespace daguerre
