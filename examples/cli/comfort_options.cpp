@@ -1,6 +1,7 @@
 #include <array>
 #include <charconv>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -258,22 +259,28 @@ void settle_comfort(Order& order) {
   if (comfort.only_masked) how.only_masked = *comfort.only_masked;
   if (comfort.outpaint_overlap) how.outpaint.overlap = *comfort.outpaint_overlap;
   if (comfort.keep_unmasked) how.keep_unmasked = *comfort.keep_unmasked;
-  if (!how.keep_unmasked && comfort.from_png.empty() && !order.mask.empty()) how.keep_unmasked = true;
+  const bool alone = order.refiner.empty();
+  if (!how.keep_unmasked && comfort.from_png.empty() && !order.mask.empty() && alone)
+    how.keep_unmasked = true;
   if (comfort.hires) hires_of(order).scale = *comfort.hires;
   const bool again = order.init_image.empty();  // --upscale is a second pass over what is made
   if (comfort.upscale && again) {
     auto& hires = hires_of(order);
     hires.scale = *comfort.upscale;
-    if (hires.mode != Hires::Mode::pixels) hires.mode = Hires::Mode::pixels;
+    hires.mode = Hires::Mode::pixels;
     hires.strength = usual_upscale_strength;
   }
   if (comfort.upscale && !again && !request.input.strength) request.input.strength = usual_upscale_strength;
   if (comfort.upscale && !request.tiles) request.tiles.emplace();
-  if (!request.hires && (comfort.hires_strength || comfort.hires_steps))
-    throw ArgumentError("--hires-strength",
-                        "--hires-strength and --hires-steps are of a second pass: give --hires, too");
+  const bool has_second = comfort.hires || (comfort.upscale && again) || !comfort.from_png.empty();
+  if ((request.hires && !has_second) || (!request.hires && (comfort.hires_strength || comfort.hires_steps)))
+    throw ArgumentError("--hires", "mode, strength, steps or sampler of a second pass: give --hires, too");
   if (comfort.hires_strength) request.hires->strength = *comfort.hires_strength;
   if (comfort.hires_steps) request.hires->steps = comfort.hires_steps;
+  if (!alone && (how.only_masked || how.outpaint.any() || how.keep_unmasked.value_or(false) || request.hires))
+    throw ArgumentError("--refiner",
+                        "a second model goes on with latents alone: --only-masked, --outpaint, "
+                        "--keep-unmasked and --hires do not go with it");
   if (comfort.tile) (request.tiles ? *request.tiles : request.tiles.emplace()).size = *comfort.tile;
   if (comfort.tile_overlap && !request.tiles)
     throw ArgumentError("--tile-overlap", "there are no tiles: give --tile, too");

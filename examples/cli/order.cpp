@@ -354,6 +354,8 @@ void carry_out(Order order) {
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
   progress.loaded();
+  if (!order.comfort.preview_vae.empty())
+    request.output.preview = load_autoencoder(order.comfort.preview_vae, order.load);
   settle_comfort(order, *pipeline, progress);
   for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, *pipeline));
   if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);

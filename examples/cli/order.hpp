@@ -20,6 +20,7 @@ class Progress;
 /// What the options around masks, second passes and settings of pictures say, where Request does not hold it
 /// as the command line has it.
 struct Comfort {
+  std::string preview_vae;
   std::string vae;                 ///< another autoencoder
   std::string from_png;            ///< whose settings are repeated
   std::string model;               ///< that its settings name

@@ -57,7 +57,7 @@ Image filled(const Image& picture, const Image& mask) {
 }
 
 /// How far a pixel lies outside of an area, in pixels; 0 inside.
-Index distance(const Area& area, Index x, Index y) {
+Index pixels_outside(const Area& area, Index x, Index y) {
   const Index across = std::max({area.left - x, x - (area.left + area.width - 1), Index{0}});
   const Index down = std::max({area.top - y, y - (area.top + area.height - 1), Index{0}});
   return std::max(across, down);
@@ -70,7 +70,7 @@ void blur_beyond(Image& picture, const Area& inner) {
   const auto blurred = gaussian_blur(picture, radius);
   for (Index y = 0; y < picture.height(); ++y)
     for (Index x = 0; x < picture.width(); ++x) {
-      const float part = std::min(1.0f, static_cast<float>(distance(inner, x, y)) / reach);
+      const float part = std::min(1.0f, static_cast<float>(pixels_outside(inner, x, y)) / reach);
       for (Index c = 0; c < 3 && part > 0.0f; ++c) {
         const auto i = static_cast<std::size_t>((y * picture.width() + x) * 3 + c);
         const float near = picture.pixels()[i], far = blurred.pixels()[i];
@@ -89,7 +89,7 @@ bool asks_for_mask(const Inpainting& how) {
          how.differential || how.content != MaskedContent::original;
 }
 
-void check(const Request& request) {
+void check_inpainting(const Request& request) {
   const auto& [image, mask, latents, strength, how] = request.input;
   const auto refuse = [](const std::string& what) { throw ArgumentError(pipeline_name, what); };
   constexpr Index most = Image::max_side;
@@ -147,7 +147,7 @@ Area in_proportion(const Area& area, Index width, Index height, const Image& pic
 
 Canvas Canvas::of(const Request& request, Index multiple, const Extent& trained) {
   Canvas canvas(request);
-  check(request);
+  check_inpainting(request);
   auto& input = canvas.request_.input;
   canvas.masked_ = !input.mask.empty();
   const auto& how = input.inpainting;
@@ -212,7 +212,7 @@ void Canvas::grow_picture(Index multiple) {
   for (Index y = 0; y < height; ++y)
     for (Index x = 0; x < width; ++x) {
       auto& value = mask_.pixels()[static_cast<std::size_t>(y * width + x)];
-      if (kept.width < 1 || kept.height < 1 || distance(kept, x, y) > 0)
+      if (kept.width < 1 || kept.height < 1 || pixels_outside(kept, x, y) > 0)
         value = 255;
       else if (!before.empty())
         value = before.pixels()[static_cast<std::size_t>((y - inner.top) * inner.width + x - inner.left)];

@@ -43,14 +43,14 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 16> web_samp
      {"deis", "deis"}}};
 
 template <class Table, class Key>
-auto named(const Table& table, Key name) {
+auto entry_called(const Table& table, Key name) {
   using Value = std::remove_cv_t<decltype(table.front().first)>;
   const auto found =
       std::find_if(table.begin(), table.end(), [&](const auto& entry) { return entry.second == name; });
   return found == table.end() ? std::optional<Value>() : std::optional<Value>(found->first);
 }
 
-std::string lower(std::string_view text) {
+std::string in_lower_case(std::string_view text) {
   std::string result(text);
   for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return result;
@@ -65,7 +65,7 @@ std::string upscaler_name(Hires::Mode mode) {
 }
 
 std::optional<Hires::Mode> hires_mode_called(std::string_view name) {
-  return named(hires_modes, name);
+  return entry_called(hires_modes, name);
 }
 
 std::string masked_content_name(MaskedContent content) {
@@ -75,7 +75,7 @@ std::string masked_content_name(MaskedContent content) {
 }
 
 std::optional<MaskedContent> masked_content_called(std::string_view name) {
-  return named(contents, name);
+  return entry_called(contents, name);
 }
 
 std::optional<std::string> sampler_called(std::string_view name, std::string_view schedule) {
@@ -84,8 +84,8 @@ std::optional<std::string> sampler_called(std::string_view name, std::string_vie
     return std::find(names.begin(), names.end(), wanted) != names.end();
   };
   if (known(std::string(name))) return std::string(name);
-  auto plain = lower(name);
-  auto levels = lower(schedule);
+  auto plain = in_lower_case(name);
+  auto levels = in_lower_case(schedule);
   constexpr std::string_view karras = " karras";
   if (plain.ends_with(karras)) {
     plain.resize(plain.size() - karras.size());

@@ -12,7 +12,7 @@ namespace {
 using Reading = InfotextKeys::Reading;
 
 template <class Number>
-std::optional<Number> parsed(std::string_view text) {
+std::optional<Number> parsed_number(std::string_view text) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -86,11 +86,21 @@ void add_sampling(InfotextKeys& keys) {
   });
   keys.ignore("Schedule type");
   keys.add("Seed", [](const Reading& reading, const std::string& value) {
-    if (const auto seed = parsed<std::uint64_t>(value))
+    if (const auto seed = parsed_number<std::uint64_t>(value))
       reading.result.request.sampling.seed = *seed;
     else
       reading.note("Seed: \"" + value + "\" is not a number");
   });
+  keys.add("Variation seed", [](const Reading& reading, const std::string& value) {
+    if (const auto seed = parsed_number<std::uint64_t>(value))
+      reading.result.request.sampling.variation_seed = *seed;
+    else
+      reading.note("Variation seed: \"" + value + "\" is not a number");
+  });
+  keys.add("Variation seed strength",
+           number_row("Variation seed strength", [](const Reading& reading, double number) {
+             reading.result.request.sampling.variation_strength = number;
+           }));
   keys.add("RNG", [](const Reading& reading, const std::string& value) {
     if (value == "CPU") reading.result.request.sampling.generator = "torch-cpu";
   });
@@ -152,7 +162,7 @@ void add_prompts(InfotextKeys& keys) {
              reading.result.request.max_sequence_length = static_cast<int>(number);
            }));
   keys.add("Class", [](const Reading& reading, const std::string& value) {
-    const auto id = parsed<std::int32_t>(value.substr(0, value.find(' ')));
+    const auto id = parsed_number<std::int32_t>(value.substr(0, value.find(' ')));
     if (id && value.find(';') == value.npos)
       reading.result.request.class_labels = {*id};
     else
@@ -230,7 +240,7 @@ void add_inputs(InfotextKeys& keys) {
     auto& out = inpainting_of(reading).outpaint;
     std::string_view rest = value;
     for (Index* side : {&out.left, &out.top, &out.right, &out.bottom}) {
-      const auto number = parsed<Index>(rest.substr(0, rest.find(' ')));
+      const auto number = parsed_number<Index>(rest.substr(0, rest.find(' ')));
       if (!number) return reading.note("Outpaint: \"" + value + "\" is not four numbers");
       *side = *number;
       rest.remove_prefix(std::min(rest.size(), rest.substr(0, rest.find(' ')).size() + 1));
@@ -306,13 +316,13 @@ const std::string* Reading::find(std::string_view key) const noexcept {
 }
 
 std::optional<double> Reading::number(std::string_view key, const std::string& value) const {
-  auto result = parsed<double>(value);
+  auto result = parsed_number<double>(value);
   if (!result) note(std::string(key) + ": \"" + value + "\" is not a number");
   return result;
 }
 
 std::optional<Index> Reading::integer(std::string_view key, const std::string& value) const {
-  auto result = parsed<Index>(value);
+  auto result = parsed_number<Index>(value);
   if (!result) note(std::string(key) + ": \"" + value + "\" is not a whole number");
   return result;
 }
@@ -320,8 +330,8 @@ std::optional<Index> Reading::integer(std::string_view key, const std::string& v
 std::optional<std::pair<Index, Index>> Reading::size(std::string_view key, const std::string& value) const {
   const auto cross = value.find('x');
   if (cross != value.npos) {
-    const auto width = parsed<Index>(std::string_view(value).substr(0, cross));
-    const auto height = parsed<Index>(std::string_view(value).substr(cross + 1));
+    const auto width = parsed_number<Index>(std::string_view(value).substr(0, cross));
+    const auto height = parsed_number<Index>(std::string_view(value).substr(cross + 1));
     if (width && height) return std::pair(*width, *height);
   }
   note(std::string(key) + ": \"" + value + "\" is not a size");

@@ -4,6 +4,8 @@
 
 #include "core/attempt.hpp"
 #include "core/text.hpp"
+#include "daguerre/ops/engine_registry.hpp"
+#include "daguerre/pipeline/component_registry.hpp"
 #include "daguerre/weights/checkpoint.hpp"
 #include "pipeline/name.hpp"
 
@@ -29,7 +31,7 @@ ComponentSource autoencoder_in_folder(const std::filesystem::path& folder, const
   return part;
 }
 
-ComponentSource autoencoder_in_file(const ModelSource& model, const std::filesystem::path& file,
+ComponentSource autoencoder_in_file(const ModelSource* model, const std::filesystem::path& file,
                                     const SourceOptions& options) {
   const auto checkpoint = naming(file, [&] {
     return weights::open_checkpoint(
@@ -40,19 +42,44 @@ ComponentSource autoencoder_in_file(const ModelSource& model, const std::filesys
     throw ConfigError(pipeline_name, file.string() + " is " + checkpoint.title + " and holds no autoencoder",
                       file);
   ComponentSource part{autoencoder_part, found->library, found->class_name};
-  const auto own = model.find(autoencoder_part);
+  const auto own = model != nullptr ? model->find(autoencoder_part) : std::nullopt;
   part.given_config = own && own->class_name == found->class_name ? own->config() : found->config;
   part.given_weights = found->weights;
   return part;
+}
+
+ComponentSource autoencoder_at(const ModelSource* model, const std::filesystem::path& path,
+                               const SourceOptions& options) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error) ? autoencoder_in_folder(path, options)
+                                                    : autoencoder_in_file(model, path, options);
 }
 
 }  // namespace
 
 ModelSource with_autoencoder(const ModelSource& model, const std::filesystem::path& path,
                              const SourceOptions& options) {
-  std::error_code error;
-  return model.with(std::filesystem::is_directory(path, error) ? autoencoder_in_folder(path, options)
-                                                               : autoencoder_in_file(model, path, options));
+  return model.with(autoencoder_at(&model, path, options));
+}
+
+std::shared_ptr<const Autoencoder> load_autoencoder(const std::filesystem::path& path,
+                                                    const LoadOptions& options) {
+  return naming(path, [&] {
+    const auto part = autoencoder_at(nullptr, path, options.source ? *options.source : SourceOptions());
+    const auto engine =
+        options.engines ? options.engines->make(options.engine) : ops::make_engine(options.engine);
+    const LoadContext context{
+        .compute = {.engine = engine,
+                    .threads = options.threads == 0 ? available_threads() : options.threads,
+                    .pool = {},
+                    .stop = options.stop,
+                    .profile = {}},
+        .precision = resolved(options.precision, *engine),
+        .allow_trailing_bytes = options.allow_trailing_bytes,
+        .log = options.log};
+    const auto registry = options.components ? *options.components : ComponentRegistry::standard();
+    return registry.open_autoencoder(part, context).load(context);
+  });
 }
 
 }  // namespace daguerre

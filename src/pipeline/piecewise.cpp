@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "daguerre/core/memory.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/tiled_parts.hpp"
@@ -41,28 +40,32 @@ void tile_autoencoder(const VaeTiling& tiling, const Model& model, Components& c
     check_side("the size of the autoencoder's tiles", tiling.size, 4 * format.space_ratio);
     side = tiling.size;
   }
-  const auto needed =
-      static_cast<std::uint64_t>(std::max<Index>(0, format.bytes_per_pixel * task.width * task.height));
+  const auto needed = [&](Index height, Index width) {
+    return static_cast<std::uint64_t>(std::max<Index>(0, format.bytes_per_pixel * height * width));
+  };
   if (tiling.use == VaeTiling::Use::automatic) {
-    if (!memory || needed <= *memory || std::max(task.width, task.height) <= side) return;
+    if (!memory || needed(task.height, task.width) <= *memory) return;
+    const Index least = std::min(side, 16 * format.space_ratio);  // smaller ones see too little
+    while (side / 2 >= least && needed(side, side) > *memory) side /= 2;
+    side -= side % (4 * format.space_ratio);
+    if (std::max(task.width, task.height) <= side) return;
     plan.warnings.push_back("[pipeline] the autoencoder works in tiles of " + std::to_string(side) +
                             " pixels: the whole picture would take about " +
-                            std::to_string(needed / 1'000'000) + " MB, there are " +
+                            std::to_string(needed(task.height, task.width) / 1'000'000) + " MB, there are " +
                             std::to_string(*memory / 1'000'000));
   }
   components.autoencoder =
       tiled(components.autoencoder, tiling.blend, std::max<Index>(4, side / format.space_ratio));
   plan.parameters.emplace_back("VAE tiling", seamless ? "seamless" : "reference");
-  plan.parameters.emplace_back("VAE tile size", std::to_string(tiling.size));
+  plan.parameters.emplace_back("VAE tile size", std::to_string(side));
 }
 
 }  // namespace
 
-std::optional<std::uint64_t> memory_for_decoding(std::uint64_t limit, const PipelineInfo& info) {
-  if (limit == 0) {
-    const auto free = available_memory();
-    return free ? std::optional(*free - *free / 4) : std::nullopt;
-  }
+std::optional<std::uint64_t> memory_for_decoding(std::uint64_t limit, const PipelineInfo& info,
+                                                 const Request& request) {
+  constexpr std::uint64_t beside_tiles = 4'000'000'000;
+  if (limit == 0) return request.tiles ? std::optional(beside_tiles) : std::nullopt;
   std::uint64_t kept = 0;
   for (const auto& part : info.parts)
     if (part.weights == WeightStorage::packed && part.residency == Residency::kept) kept += part.weight_bytes;

@@ -8,9 +8,11 @@
 
 namespace daguerre {
 
-/// Bytes that the autoencoder may take beside the weights: what `limit` leaves of them, or three quarters of
-/// what the machine has free; nullopt where that is not known.
-std::optional<std::uint64_t> memory_for_decoding(std::uint64_t limit, const PipelineInfo& info);
+/// Bytes that the autoencoder may take: what the weights that are kept leave of `limit`; without one 4 GB
+/// where the denoiser is to work in tiles, since who asks for these wants memory to be bounded; else nullopt.
+/// Never what the machine has free: the same order is to give the same picture.
+std::optional<std::uint64_t> memory_for_decoding(std::uint64_t limit, const PipelineInfo& info,
+                                                 const Request& request);
 
 /// The model with parts that work piece by piece, as far as the request asks for it or `memory` does; adds to
 /// the plan's parameters and warnings. Throws ArgumentError for tiles that are not possible.

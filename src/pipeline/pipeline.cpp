@@ -86,7 +86,8 @@ struct Pipeline::State {
   static Pipeline load(const ModelSource& source, const LoadOptions& options);
   /// What is to be done, in tensors; `canvas` has what is done in pixels.
   Plan plan_of(const Canvas& canvas) const;
-  std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed) const;
+  std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed,
+                       std::uint64_t variation) const;
 };
 
 Pipeline Pipeline::load(const std::filesystem::path& path, const LoadOptions& options) {
@@ -192,7 +193,8 @@ Plan Pipeline::State::plan_of(const Canvas& canvas) const {
   return plan;
 }
 
-std::string Pipeline::State::infotext(const Request& request, const Plan& plan, std::uint64_t seed) const {
+std::string Pipeline::State::infotext(const Request& request, const Plan& plan, std::uint64_t seed,
+                                      std::uint64_t variation) const {
   Infotext text{request.prompt, request.negative_prompt.value_or(""), {}};
   const auto add = [&](const char* key, std::string value) {
     text.parameters.emplace_back(key, std::move(value));
@@ -208,6 +210,10 @@ std::string Pipeline::State::infotext(const Request& request, const Plan& plan, 
   }
   if (distilled && info.takes_guidance) add("Distilled CFG Scale", number(guidance.scale));
   add("Seed", std::to_string(seed));
+  if (const auto strength = request.sampling.variation_strength.value_or(0.0); strength > 0.0) {
+    add("Variation seed", std::to_string(variation));
+    add("Variation seed strength", number(strength));
+  }
   add("Size", size_text(plan.task));
   if (!info.name.empty()) add("Model", info.name);
   text.parameters.insert(text.parameters.end(), plan.parameters.begin(), plan.parameters.end());
@@ -227,13 +233,16 @@ Result Pipeline::generate(const Request& given) const {
   const auto& request = canvas.request();
   const auto& sampling = request.sampling;
   auto plan = state_->plan_of(canvas);
-  const auto model =
-      piecewise(state_->model, request, plan, memory_for_decoding(state_->memory_limit, state_->info));
+  const auto model = piecewise(state_->model, request, plan,
+                               memory_for_decoding(state_->memory_limit, state_->info, request));
   Result result;
   const auto seed = sampling.seed.value_or(0);
+  const bool varies = sampling.variation_strength.value_or(0.0) > 0.0;
+  std::vector<std::uint64_t> variations;
   for (std::size_t i = 0; i < plan.task.prompts.size(); ++i) {
-    result.seeds.push_back(seed + i);
-    result.infotexts.push_back(state_->infotext(request, plan, result.seeds.back()));
+    result.seeds.push_back(varies ? seed : seed + i);
+    variations.push_back(sampling.variation_seed.value_or(0) + i);
+    result.infotexts.push_back(state_->infotext(request, plan, result.seeds.back(), variations.back()));
   }
   result.warnings = plan.warnings;
   if (state_->log) {
@@ -257,7 +266,12 @@ Result Pipeline::generate(const Request& given) const {
   if (plan.second)
     total = calls_of(plan.task, model.family(), model.components()) +
             calls_of(*plan.second, model.family(), model.components());
-  step.decode = [&](Index n) { return to_image(model.decode(context, guess.slice(n, n + 1), *task)); };
+  step.decode = [&](Index n) {
+    const auto latents = guess.slice(n, n + 1);
+    const auto* small = request.output.preview.get();
+    return to_image(small ? small->decode(context, small->info().from_model(latents))
+                          : model.decode(context, latents, *task));
+  };
   const auto report = [&](const DenoisingStep& progress) {
     const auto now = std::chrono::steady_clock::now();
     step.index = static_cast<int>(done + progress.index);
@@ -274,7 +288,9 @@ Result Pipeline::generate(const Request& given) const {
   // Each pass draws as a run of its own.
   const auto pass = [&](const Task& own) {
     task = &own;
-    SeededNoise noise(sampling.generator.value_or(usual_generator), result.seeds);
+    const auto generator = sampling.generator.value_or(usual_generator);
+    SeededNoise seeded(generator, result.seeds), other(generator, variations);
+    VariedNoise noise(seeded, other, sampling.variation_strength.value_or(0.0));
     auto conditions = model.condition(context, own, *model.guider(own));
     return model.denoise(context, own, std::move(conditions), noise,
                          request.on_step ? report : StepObserver());

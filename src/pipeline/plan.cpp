@@ -69,6 +69,15 @@ void refuse_what_is_not_read(const Request& request, const Model& model) {
   }
 }
 
+/// How far the noise is turned towards another seed's.
+void check_variation(const Request& request) {
+  const double strength = request.sampling.variation_strength.value_or(0.0);
+  if (!(strength >= 0.0 && strength <= 1.0))
+    throw ArgumentError(pipeline_name, "variation_strength is " + number(strength) + ", expected 0 to 1");
+  if (request.sampling.variation_seed && !request.sampling.variation_strength)
+    throw ArgumentError(pipeline_name, "a variation_seed does nothing without a variation_strength");
+}
+
 /// How many pictures are made.
 std::size_t count_of(const Request& request) {
   if (const auto count = request.output.count) {
@@ -191,6 +200,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   const auto count = count_of(request);
   refuse_what_is_not_read(request, model);
   check_true_cfg(request, family);
+  check_variation(request);
   const auto labels = classes_for_all(request, count, class_names);
   Plan plan;
   auto& task = plan.task;

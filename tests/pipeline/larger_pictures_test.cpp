@@ -6,6 +6,7 @@
 #include "daguerre/daguerre.hpp"
 #include "daguerre/pipeline/infotext_request.hpp"
 #include "daguerre/pipeline/model.hpp"
+#include "daguerre/pipeline/noise.hpp"
 #include "daguerre/pipeline/other_autoencoder.hpp"
 #include "daguerre/weights/safetensors.hpp"
 #include "pipeline/second_pass.hpp"
@@ -321,6 +322,65 @@ TEST_CASE("a model takes another autoencoder", "[pipeline]") {
   expect_error<FileError>([&] { (void)load(path / "nothing"); }, {"nothing"});
 }
 
+TEST_CASE("a variation lies between two seeds", "[pipeline]") {
+  const auto pipe = enlarger("sd1");
+  auto order = enlarging_order();
+  order.sampling.sampler = "ddim";
+  const auto near = pipe.generate(order);
+  order.sampling.seed = 9;
+  const auto far = pipe.generate(order);
+  order.sampling.seed = 7;
+  order.sampling.variation_seed = 8;
+  order.sampling.variation_strength = 0.0;
+  CHECK(same_tensor(pipe.generate(order).latents, near.latents));
+  order.sampling.variation_strength = 1.0;
+  order.output.count = 2;
+  const auto all = pipe.generate(order);
+  CHECK(all.seeds == std::vector<std::uint64_t>{7, 7});
+  CHECK(same_tensor(all.latents.slice(1, 2), far.latents));
+  // Half the way, by the rule for vectors of this length: as long as both, and as far from either.
+  SeededNoise low("torch-cpu", {7}), high("torch-cpu", {9}), again("torch-cpu", {7});
+  VariedNoise half(again, high, 0.5);
+  const Shape shape{1, 64, 2, 4};
+  const auto a = low.draw(NoiseStreams::Use::initial, shape),
+             h = half.draw(NoiseStreams::Use::initial, shape);
+  SeededNoise last("torch-cpu", {9});
+  const auto b = last.draw(NoiseStreams::Use::initial, shape);
+  for (Index column = 0; column < 8; ++column) {
+    double aa = 0, bb = 0, ab = 0, ha = 0, hb = 0;
+    for (Index i = column; i < h.size(); i += 8) {
+      const double x = a.data()[i], y = b.data()[i], z = h.data()[i];
+      aa += x * x, bb += y * y, ab += x * y, ha += z * x, hb += z * y;
+    }
+    const double along = 1.0 / (2.0 * std::cos(std::acos(ab / std::sqrt(aa * bb)) / 2.0));
+    CHECK(std::abs(ha - along * (aa + ab)) < 1e-4 * aa);
+    CHECK(std::abs(hb - along * (bb + ab)) < 1e-4 * bb);
+  }
+  order.sampling.variation_strength = 1.5;
+  expect_error<ArgumentError>([&] { pipe.generate(order); }, {"variation_strength", "1.5"});
+  order.sampling.variation_strength.reset();
+  expect_error<ArgumentError>([&] { pipe.generate(order); }, {"variation_seed"});
+}
+
+TEST_CASE("previews may come from another autoencoder", "[pipeline]") {
+  const auto pipe = enlarger("sd1");
+  auto order = enlarging_order();
+  order.sampling.steps = 1;
+  std::vector<Image> previews;
+  order.on_step = [&](const Step& step) {
+    previews.push_back(step.preview());
+    return true;
+  };
+  pipe.generate(order);
+  const LoadOptions options{.precision = Precision::float32, .engine = "native", .threads = 1};
+  for (const char* name : {"sd1", "sd1_taesd"}) {
+    order.output.preview = load_autoencoder(test::golden(std::string("pipelines/") + name) / "vae", options);
+    pipe.generate(order);
+  }
+  CHECK(same_image(previews.at(0), previews.at(1)));
+  CHECK_FALSE(same_image(previews.at(0), previews.at(2)));
+}
+
 TEST_CASE("a picture's settings make it again", "[pipeline][infotext]") {
   const test::TempFolder folder;
   const auto repeated = [&](const Pipeline& pipe, const Request& order, const auto& add) {
@@ -340,6 +400,9 @@ TEST_CASE("a picture's settings make it again", "[pipeline][infotext]") {
   const auto sd = enlarger("sd1"), xl = enlarger("sdxl"), flux = enlarger("flux_dev"),
              schnell = enlarger("flux_schnell");
   auto order = enlarging_order();
+  repeated(sd, order, nothing);
+  order.sampling.variation_seed = 5;
+  order.sampling.variation_strength = 0.1;
   repeated(sd, order, nothing);
   order.sampling = {.steps = 3, .seed = 18446744073709551615u, .generator = "cuda-philox"};
   order.prompt = "  a cat, (red:1.2)\n\nNegative prompt: none\nSteps: 1, Sampler: x, Seed: 2 ";

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 
+#include "daguerre/pipeline/components.hpp"
 #include "daguerre/pipeline/model_source.hpp"
+#include "daguerre/pipeline/pipeline.hpp"
 
 namespace daguerre {
 
@@ -13,5 +16,10 @@ namespace daguerre {
 /// whether it fits the denoiser shows when the model is loaded.
 ModelSource with_autoencoder(const ModelSource& model, const std::filesystem::path& path,
                              const SourceOptions& options = {});
+
+/// Such an autoencoder by itself, for previews (Request::Output::preview). Throws what with_autoencoder and
+/// loading throw.
+std::shared_ptr<const Autoencoder> load_autoencoder(const std::filesystem::path& path,
+                                                    const LoadOptions& options = {});
 
 }  // namespace daguerre

@@ -21,6 +21,7 @@ namespace daguerre {
 namespace ops {
 class Profile;
 }
+class Autoencoder;
 class Guider;
 
 /// One order for pictures, in groups:
@@ -43,6 +44,10 @@ struct Request {
     std::optional<int> steps{};  ///< by default 50, 4 for latent consistency models …
     /// Of the first image, by default 0; the next ones have seed + 1, seed + 2 …
     std::optional<std::uint64_t> seed{};
+    /// Turns the initial noise towards that of another seed, on the arc between them: 0 not at all, 1 all the way
+    /// (the web UI's "variation"). Above 0 every image has the same seed, and the next variation_seed.
+    std::optional<double> variation_strength{};
+    std::optional<std::uint64_t> variation_seed{};  ///< by default 0
     /// A short name ("euler-a", "dpm++2m-karras", …); by default what the model's folder says.
     std::optional<std::string> sampler{};
     std::optional<double> eta{};  ///< DDIM and TCD only: 0 (the default) deterministic, 1 as noisy as DDPM
@@ -86,6 +91,9 @@ struct Request {
     std::optional<int> count{};
     bool latents = true;   ///< keep them in Result::latents
     bool decoded = false;  ///< keep the decoder's floats in Result::decoded
+    /// Makes the previews in the place of the model's own, as a small one does in no time (TAESD); see
+    /// load_autoencoder. Its latents are the model's.
+    std::shared_ptr<const Autoencoder> preview{};
   };
 
   std::string prompt{};
