@@ -19,6 +19,7 @@
 #include <daguerre/daguerre.hpp>
 #include <daguerre/ops/engine.hpp>
 #include <daguerre/pipeline/model_source.hpp>
+#include <daguerre/pipeline/other_autoencoder.hpp>
 #include <daguerre/samplers/registry.hpp>
 #include <daguerre/weights/checkpoint.hpp>
 
@@ -127,11 +128,17 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
                     .variant = order.variant,
                     .allow_trailing_bytes = order.load.allow_trailing_bytes});
   options.source = source;
-  if (model != order.model || order.denoiser.empty()) return Pipeline::load(model, options);
+  const auto other_vae = [&](const ModelSource& from) {
+    return order.comfort.vae.empty() ? from : with_autoencoder(from, order.comfort.vae, *source);
+  };
+  if (model != order.model || order.denoiser.empty()) {
+    if (order.comfort.vae.empty()) return Pipeline::load(model, options);
+    return Pipeline::load(other_vae(ModelSource::open(model, *source)), options);
+  }
   std::vector<std::filesystem::path> files{order.denoiser};
   if (!order.autoencoder.empty()) files.emplace_back(order.autoencoder);
   files.insert(files.end(), order.text_encoders.begin(), order.text_encoders.end());
-  return Pipeline::load(ModelSource::join(files, *source), options);
+  return Pipeline::load(other_vae(ModelSource::join(files, *source)), options);
 }
 
 const std::string& model_name(const Order& order) {
@@ -350,6 +357,7 @@ void carry_out(Order order) {
   const Interrupt interrupt;
   Progress progress(order.quiet);
   settle_machine(order);
+  settle_comfort(order);
   order.load.log = progress.warnings();
   settle_loras(order);
   read_inputs(order);
@@ -361,6 +369,9 @@ void carry_out(Order order) {
   std::optional<Pipeline> pipeline = load(order, interrupt);
   load_controls(order, *pipeline);
   progress.loaded();
+  if (!order.comfort.preview_vae.empty())
+    request.output.preview = load_autoencoder(order.comfort.preview_vae, order.load);
+  settle_comfort(order, *pipeline, progress);
   for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, *pipeline));
   if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);
 

@@ -98,7 +98,9 @@ void check_task(const Task& task, const Family& family, const Components& compon
   const bool has_image = task.has_image();
   if (has_image && !family.tasks.image)
     throw ArgumentError(pipeline_name, family.title + " takes no picture to start from");
-  if (!task.image.empty() && !task.image_latents.empty())
+  // Inpainting models may begin with latents and look at the picture that these do not show.
+  const bool looks = !task.mask.empty() && denoiser.in_channels != format.channels;
+  if (!task.image.empty() && !task.image_latents.empty() && !looks)
     throw ArgumentError(pipeline_name, "give the picture to start from or its latents, not both");
   if (!task.mask.empty() && !has_image)
     throw ArgumentError(pipeline_name, "a mask needs an image to paint into");

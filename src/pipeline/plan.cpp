@@ -40,7 +40,7 @@ void check_true_cfg(const Request& request, const Family& family) {
 void refuse_what_is_not_read(const Request& request, const Model& model) {
   const auto& family = model.family();
   const auto& tasks = family.tasks;
-  const auto& [image, mask, latents, strength] = request.input;
+  const auto& [image, mask, latents, strength, inpainting] = request.input;
   const auto& guidance = request.guidance;
   const auto refuse = [&](bool given, const char* what) {
     if (given) throw ArgumentError(pipeline_name, family.title + " takes no " + what);
@@ -63,11 +63,23 @@ void refuse_what_is_not_read(const Request& request, const Model& model) {
   if (!model.components().text_encoders.contains("text_encoder_3"))
     refuse(request.prompt_3 || request.negative_prompt_3, "third prompt");
   refuse(request.max_sequence_length && !reads_by_length(model), "max_sequence_length");
+  const bool second_pass = tasks.image && !is_made_from_picture(tasks.joins);
+  refuse(!second_pass && request.hires, "second pass (hires)");
+  refuse(tasks.references && request.tiles && !image.empty(), "tiles where it looks at a picture");
   if (!tasks.image) {
     refuse((!image.empty() && !tasks.references) || !latents.empty(), "picture to start from");
     refuse(!mask.empty(), "mask");
     refuse(strength.has_value(), "strength");
   }
+}
+
+/// How far the noise is turned towards another seed's.
+void check_variation(const Request& request) {
+  const double strength = request.sampling.variation_strength.value_or(0.0);
+  if (!(strength >= 0.0 && strength <= 1.0))
+    throw ArgumentError(pipeline_name, "variation_strength is " + number(strength) + ", expected 0 to 1");
+  if (request.sampling.variation_seed && !request.sampling.variation_strength)
+    throw ArgumentError(pipeline_name, "a variation_seed does nothing without a variation_strength");
 }
 
 /// How many pictures are made.
@@ -239,6 +251,13 @@ void describe_prompting(const Prompting& prompting, std::vector<std::pair<std::s
   if (!names.empty()) to.emplace_back("Embeddings", names);
 }
 
+/// In the fewest digits that are read back as this number.
+template <class Number>
+std::string shortest(Number value) {
+  char text[64];  // not printf: its decimal point is the host's locale's
+  return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general).ptr};
+}
+
 /// A picture as cameras take it may set a size that nobody meant to ask for.
 void warn_of_size(const Request& request, const Task& task, const Extent& trained,
                   std::vector<std::string>& warnings) {
@@ -260,10 +279,11 @@ void warn_of_size(const Request& request, const Task& task, const Extent& traine
 Plan plan_for(const Request& request, const Model& model, const ClassNames& class_names,
               std::shared_ptr<const samplers::Sampler> sampler) {
   const auto& family = model.family();
-  const auto& [image, mask, latents, strength] = request.input;
+  const auto& [image, mask, latents, strength, inpainting] = request.input;
   const auto count = count_of(request);
   refuse_what_is_not_read(request, model);
   check_true_cfg(request, family);
+  check_variation(request);
   const auto labels = classes_for_all(request, count, class_names);
   Plan plan;
   auto& task = plan.task;
@@ -306,9 +326,11 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
     } else if (!image.empty()) {
       task.image = picture_input(image, size[1], size[0]);
     }
-    if (!mask.empty()) task.mask = mask_input(mask, size[1], size[0]);
+    if (!mask.empty()) task.mask = task_mask(request, size[1], size[0]);
   }
   if (possible) plan_controls(request, plan);
+  task.differential = inpainting.differential;
+  task.content = inpainting.content;
   task.image_latents = latents;
   task.strength = strength.value_or(mask.empty() ? family.defaults.strength : family.defaults.mask_strength);
   task.prompting = prompting_for(request, family);
@@ -322,8 +344,10 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   if (!labels.empty()) plan.parameters.emplace_back("Class", classes_text(labels, class_names));
   if (task.has_image() && !is_made_from_picture(family.tasks.joins) && !task.denoising_start)
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
+  if (task.has_image() && family.tasks.joins == Joins::control)
+    plan.parameters.emplace_back("Reference image", "given");
   if (family.tasks.joins == Joins::edited)
-    plan.parameters.emplace_back("Image CFG scale", number(static_cast<double>(task.guidance.image_scale)));
+    plan.parameters.emplace_back("Image CFG scale", number(task.guidance.image_scale));
   if (!model.loras().empty()) plan.parameters.emplace_back("Loras", lora_mentions(model.loras()));
   if (task.clip_skip > 0)  // there 1 means none
     plan.parameters.emplace_back("Clip skip", std::to_string(task.clip_skip + 1));
@@ -358,10 +382,18 @@ Extent size_of(const Request& request, Index ratio, Index multiple, Extent usual
   return {height.value_or(usual[0]), width.value_or(usual[1])};
 }
 
+Tensor<float> task_mask(const Request& request, Index width, Index height) {
+  const auto& mask = request.input.mask;
+  if (!request.input.inpainting.differential) return mask_input(mask, width, height);
+  const Image colours = mask.channels() == 1 ? mask : mask.to_channels(3);
+  return to_unit_tensor(colours.resized(width, height).to_channels(1));
+}
+
 std::string number(double value) {
-  char text[32];  // not printf: its decimal point is the host's locale's
-  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::general, 6).ptr;
-  return {text, end};
+  return shortest(value);
+}
+std::string number(float value) {
+  return shortest(value);
 }
 
 }  // namespace daguerre

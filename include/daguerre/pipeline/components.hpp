@@ -40,6 +40,8 @@ struct LatentFormat {
   float shift = 0.0f;
   std::vector<float> mean, std;  ///< by channel; where given, (z - mean) / std * scale
   std::string config;            ///< the file that says so, for messages
+  /// About what encoding and decoding take at their widest, for each pixel; 0: not known.
+  Index bytes_per_pixel = 0;
 
   /// What a denoiser sees of the autoencoder's `latents[..., channels]`.
   Tensor<float> to_model(const Tensor<float>& latents) const;
