@@ -54,4 +54,29 @@ Tensor<float> control_input(const ControlInfo& info, const Image& picture, Index
   return result;
 }
 
+std::vector<ControlTask> controls_for(const Request& request, const Task& task) {
+  std::vector<ControlTask> controls;
+  for (std::size_t i = 0; i < request.controls.size(); ++i) {
+    const auto& use = request.controls[i];
+    const std::string place = "control " + std::to_string(i);
+    if (use.control == nullptr) throw ArgumentError(pipeline_name, place + " is not there");
+    const auto& info = use.control->info();
+    if (use.hides_masked && (task.mask.empty() || info.reads != ControlInfo::Reads::pixels || info.centred))
+      throw ArgumentError(pipeline_name, place +
+                                             " is to hide what is masked: that needs a mask, and a network "
+                                             "that reads pixels from 0 to 1");
+    const auto& picture = use.image.empty() && use.hides_masked ? request.input.image : use.image;
+    if (picture.empty()) throw ArgumentError(pipeline_name, place + " has no image to keep to");
+    controls.push_back({.control = use.control,
+                        .image = control_input(info, picture, task.width, task.height, use.resize,
+                                               use.hides_masked ? task.mask : Tensor<float>()),
+                        .scale = use.scale,
+                        .start = use.start,
+                        .end = use.end,
+                        .guess_mode = use.guess_mode,
+                        .mode = use.mode});
+  }
+  return controls;
+}
+
 }  // namespace daguerre

@@ -2,6 +2,8 @@
 
 #include "daguerre/pipeline/control.hpp"
 #include "daguerre/pipeline/control_use.hpp"
+#include "daguerre/pipeline/request.hpp"
+#include "daguerre/pipeline/task.hpp"
 
 namespace daguerre {
 
@@ -13,5 +15,9 @@ Image resized_as(const Image& picture, Index width, Index height, ControlResize 
 /// ArgumentError for a control that reads more channels than pictures have.
 Tensor<float> control_input(const ControlInfo& info, const Image& picture, Index width, Index height,
                             ControlResize how, const Tensor<float>& hidden);
+
+/// The request's controls with their pictures at the size of `task`, whose mask they may hide. Throws
+/// ArgumentError for one that is not there or has no picture, and as above.
+std::vector<ControlTask> controls_for(const Request& request, const Task& task);
 
 }  // namespace daguerre

@@ -172,33 +172,14 @@ void check_prompts(const Prompt& prompt, const Model& model, Index sequence_leng
     });
 }
 
-/// The controls of a request, and what the picture's settings say of them (as AUTOMATIC1111's extension for
-/// ControlNet does).
-void plan_controls(const Request& request, Plan& plan) {
-  auto& task = plan.task;
+/// What the picture's settings say of the controls (as AUTOMATIC1111's extension for ControlNet does).
+void describe_controls(const Request& request, Plan& plan) {
   for (std::size_t i = 0; i < request.controls.size(); ++i) {
     const auto& use = request.controls[i];
-    const std::string place = "control " + std::to_string(i);
-    if (use.control == nullptr) throw ArgumentError(pipeline_name, place + " is not there");
-    const auto& info = use.control->info();
-    if (use.hides_masked && (task.mask.empty() || info.reads != ControlInfo::Reads::pixels || info.centred))
-      throw ArgumentError(pipeline_name, place +
-                                             " is to hide what is masked: that needs a mask, and a network "
-                                             "that reads pixels from 0 to 1");
-    const auto& picture = use.image.empty() && use.hides_masked ? request.input.image : use.image;
-    if (picture.empty()) throw ArgumentError(pipeline_name, place + " has no image to keep to");
-    task.controls.push_back({.control = use.control,
-                             .image = control_input(info, picture, task.width, task.height, use.resize,
-                                                    use.hides_masked ? task.mask : Tensor<float>()),
-                             .scale = use.scale,
-                             .start = use.start,
-                             .end = use.end,
-                             .guess_mode = use.guess_mode,
-                             .mode = use.mode});
     const char* const resize = use.resize == ControlResize::stretch ? "Just Resize"
                                : use.resize == ControlResize::crop  ? "Crop and Resize"
                                                                     : "Resize and Fill";
-    std::string text = "Module: none, Model: " + info.name +
+    std::string text = "Module: none, Model: " + use.control->info().name +
                        ", Weight: " + number(static_cast<double>(use.scale)) + ", Resize Mode: " + resize +
                        ", Guidance Start: " + number(use.start) + ", Guidance End: " + number(use.end);
     if (use.guess_mode) text += ", Guess Mode: True";
@@ -328,7 +309,10 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
     }
     if (!mask.empty()) task.mask = task_mask(request, size[1], size[0]);
   }
-  if (possible) plan_controls(request, plan);
+  if (possible) {
+    task.controls = controls_for(request, task);
+    describe_controls(request, plan);
+  }
   task.differential = inpainting.differential;
   task.content = inpainting.content;
   task.image_latents = latents;
