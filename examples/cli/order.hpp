@@ -27,6 +27,9 @@ struct Order {
   std::string tokenizer, configs, family, variant;
   LoadOptions load;
   Request request;
+  std::vector<std::string> loras;  ///< FILE[:WEIGHT[:TEXT_WEIGHT]]
+  std::string lora_dir, lora_mode = "at-load";
+  bool lora_partial = false;
   std::string precision = "auto", weights = "auto", residency = "auto";
   std::optional<double> memory_limit;  ///< in GB
   std::optional<int> count;
@@ -68,6 +71,7 @@ void add_step_options(CLI::App& app, Order& order,
                       int steps);  // number of steps by default, guidance, sampler
 void add_control_options(CLI::App& app, Order& order);
 void add_latents_option(CLI::App& app, Order& order);
+void add_lora_options(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);
 
@@ -84,6 +88,8 @@ void load_controls(Order& order, const Pipeline& pipeline);
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
 /// Puts what the options of the machine say into `order.load`.
 void settle_machine(Order& order);
+/// Reads the LoRAs that the order names, and puts them where they are to be applied.
+void settle_loras(Order& order);
 /// "weights: text_encoder 246 MB packed, when needed; unet 1.7 GB mapped"
 std::string kept_weights(const PipelineInfo& info);
 /// Loads the order's model, which is one or lies in parts; an interrupt stops it (Cancelled).

@@ -109,6 +109,28 @@ a_2.png"
   one_error 'expected a tensor "latents"'
 }
 
+section_lora() {
+  mkdir styles
+  run 0 make_inputs lora "$sd1" styles/ink:v2.safetensors
+  txt2img 0 --seed 7 --out plain.png
+  txt2img 0 --seed 7 --lora styles/ink:v2.safetensors:0.5 --out half.png
+  err_has '^lora ink:v2: 1 modules of unet$'
+  differ plain.png half.png
+  run 0 daguerre inspect half.png
+  out_has 'v2:0.5'
+  txt2img 0 --seed 7 --lora-dir styles --lora ink:v2:0.25 --lora ink:v2:0.25:1 --lora-mode per-run --out twice.png
+  err_has '^lora ink:v2: 1 modules of unet$'
+  differ plain.png twice.png
+  txt2img 0 --seed 7 --lora styles/ink:v2.safetensors:0 --out none.png --quiet
+  txt2img 1 --lora-dir styles --lora pen --out bad.png
+  one_error '.*"pen".*"ink:v2"'
+  txt2img 1 --lora styles/pen.safetensors:0.5 --out bad.png
+  one_error '.*styles/pen.safetensors: '
+  txt2img 1 --lora "$sd1/unet/diffusion_pytorch_model.safetensors" --out bad.png
+  one_error '.*adapter'
+  absent bad.png
+}
+
 section_image_to_image() {
   txt2img 0 --seed 7 --out a.png
   txt2img 0 --seed 7 --init-image a.png --strength 0.5 --steps 4 --out b.png

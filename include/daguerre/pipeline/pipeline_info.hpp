@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daguerre/core/shape.hpp"
+#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/precision.hpp"
 
 namespace daguerre {
@@ -40,6 +41,7 @@ struct PipelineInfo {
   std::string sampler;                ///< by default, its class
   std::vector<std::string> samplers;  ///< the short names that Request::Sampling::sampler takes
   std::map<std::int32_t, std::string> class_names;
+  std::vector<LoraInfo> loras;  ///< applied at load
 
   std::string engine;
   Precision precision = Precision::float32;       ///< never automatic

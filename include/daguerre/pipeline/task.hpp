@@ -8,6 +8,7 @@
 #include "daguerre/pipeline/control.hpp"
 #include "daguerre/pipeline/guider.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
+#include "daguerre/pipeline/prompting.hpp"
 #include "daguerre/samplers/sampler.hpp"
 
 namespace daguerre {
@@ -31,6 +32,7 @@ struct Prompt {
 /// pictures and seeds.
 struct Task {
   std::vector<Prompt> prompts{};    ///< one for each image of the batch
+  Prompting prompting{};            ///< how they are read
   Index height = 512, width = 512;  ///< in pixels
   int steps = 50;
   Guidance guidance{};
