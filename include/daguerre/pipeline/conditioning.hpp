@@ -27,7 +27,7 @@ struct Conditioning {
   /// an error.
   std::map<std::string, Tensor<float>, std::less<>> extras;
   Features features{};        ///< what networks beside the denoiser add in this call
-  std::vector<Side> sides{};  ///< which condition each is; empty: all are positive
+  std::vector<Side> sides{};  ///< which condition each is; not given: all are positive
 };
 
 /// Several conditions side by side along the leading axis. Throws ArgumentError when one has what another

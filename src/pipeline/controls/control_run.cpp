@@ -174,7 +174,8 @@ Features ControlRun::of_one(const ops::Context& context, const ControlTask& task
                          .mode = task.mode};
   const auto is_positive = [&](Index branch) {
     const auto& sides = conditioning.sides;
-    return sides.empty() || sides.at(static_cast<std::size_t>(branch)) == Side::positive;
+    return sides.size() != static_cast<std::size_t>(x.dim(0)) ||
+           sides[static_cast<std::size_t>(branch)] == Side::positive;
   };
   std::vector<Index> wanted;
   for (Index branch = 0; branch < x.dim(0); ++branch)
