@@ -337,7 +337,7 @@ PromptCase prompt_case(const Json& json, PromptSyntax syntax, bool two_encoders,
   std::vector<std::string> names;
   if (json.contains("embeddings"))
     names = json.at("embeddings").get<std::vector<std::string>>();
-  else
+  else if (syntax == PromptSyntax::comfyui)  // there they are named, and lie in a folder
     names = recorded.names_below("in.embedding.");
   for (const auto& name : names) {
     auto key = name;
