@@ -69,6 +69,9 @@ void add_other_outputs(CLI::App& app, Order& order);
 /// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
 CLI::Validator file_name();
 
+/// Accepts names that end in .png.
+CLI::Validator png_name();
+
 /// The id that `text` is, or that the class of that name has. Throws ArgumentError.
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
 /// Puts what the options of the machine say into `order.load`.
