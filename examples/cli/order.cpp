@@ -80,18 +80,6 @@ void introduce(const Order& order, const Pipeline& pipeline, Progress& progress)
   if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
 }
 
-/// Accepts names of PNG files.
-CLI::Validator png_name() {
-  return CLI::Validator(
-      [](const std::string& name) {
-        auto extension = std::filesystem::path(name).extension().string();
-        for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-        return extension == ".png" ? std::string()
-                                   : "\"" + name + "\" does not end in .png, the only format that is written";
-      },
-      "");
-}
-
 }  // namespace
 
 void settle_machine(Order& order) {
@@ -182,6 +170,17 @@ std::int32_t class_called(const std::string& text, const Pipeline& pipeline) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
   const bool is_id = error == std::errc() && end == text.data() + text.size();
   return is_id ? id : pipeline.class_id(text);
+}
+
+CLI::Validator png_name() {
+  return CLI::Validator(
+      [](const std::string& name) {
+        auto extension = std::filesystem::path(name).extension().string();
+        for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        return extension == ".png" ? std::string()
+                                   : "\"" + name + "\" does not end in .png, the only format that is written";
+      },
+      "");
 }
 
 CLI::Validator file_name() {

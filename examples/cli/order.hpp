@@ -103,6 +103,9 @@ void settle_comfort(Order& order, const Pipeline& pipeline, Progress& progress);
 /// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
 CLI::Validator file_name();
 
+/// Accepts names that end in .png.
+CLI::Validator png_name();
+
 /// Reads the pictures that ControlNets and T2I-Adapters keep to, and puts them into the request. Throws
 /// ArgumentError, FileError, FormatError.
 void read_controls(Order& order);

@@ -134,7 +134,8 @@ class TiffPages {
     is_planar_ = short_default(TIFFTAG_PLANARCONFIG) == PLANARCONFIG_SEPARATE;
     std::uint16_t extra_count = 0;
     const std::uint16_t* extras = nullptr;
-    TIFFGetFieldDefaulted(tiff_.get(), TIFFTAG_EXTRASAMPLES, &extra_count, &extras);
+    // Not what libtiff takes for granted where the file says nothing.
+    if (TIFFGetField(tiff_.get(), TIFFTAG_EXTRASAMPLES, &extra_count, &extras) != 1) extra_count = 0;
     is_inverted_ = photometric == PHOTOMETRIC_MINISWHITE;
     if (photometric == PHOTOMETRIC_YCBCR) {
       // libtiff makes colours of it, in the JPEG decoder or afterwards.
