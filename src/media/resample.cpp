@@ -24,6 +24,20 @@ double lanczos(double x) {
   return x >= -lanczos_support && x < lanczos_support ? sinc(x) * sinc(x / lanczos_support) : 0.0;
 }
 
+/// Keys's cubic.
+double bicubic(double x) {
+  constexpr double a = -0.5;
+  x = std::abs(x);
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+  return x < 2.0 ? (((x - 5) * x + 8) * x - 4) * a : 0.0;
+}
+
+/// A filter, and how far from its middle it reaches.
+struct Filter {
+  double (*value)(double);
+  double support;
+};
+
 /// The weights of the input pixels first, first + 1, … for each output pixel of one axis.
 struct Weights {
   struct Window {
@@ -35,10 +49,10 @@ struct Weights {
   Index stride = 0;
 };
 
-Weights lanczos_weights(Index in_size, Index out_size) {
+Weights weights_of(const Filter& filter, Index in_size, Index out_size) {
   const double scale = static_cast<double>(in_size) / static_cast<double>(out_size);
   const double filter_scale = std::max(scale, 1.0);
-  const double support = lanczos_support * filter_scale;
+  const double support = filter.support * filter_scale;
   Weights weights;
   weights.stride = static_cast<Index>(std::ceil(support)) * 2 + 1;
   weights.windows.resize(static_cast<std::size_t>(out_size));
@@ -50,7 +64,8 @@ Weights lanczos_weights(Index in_size, Index out_size) {
     const Index end = std::min(in_size, static_cast<Index>(center + support + 0.5));
     double sum = 0.0;
     for (Index k = 0; k < end - first; ++k) {
-      const double weight = lanczos((static_cast<double>(k + first) - center + 0.5) * (1.0 / filter_scale));
+      const double weight =
+          filter.value((static_cast<double>(k + first) - center + 0.5) * (1.0 / filter_scale));
       row[static_cast<std::size_t>(k)] = weight;
       sum += weight;
     }
@@ -71,10 +86,10 @@ std::uint8_t round_fixed(std::int32_t sum) {
 
 constexpr std::int32_t fixed_half = 1 << (precision_bits - 1);
 
-Image resize_rows(const Image& in, Index width) {
+Image resize_rows(const Image& in, const Filter& filter, Index width) {
   const Index channels = in.channels();
   Image out(width, in.height(), channels);  // checks the width
-  const Weights weights = lanczos_weights(in.width(), width);
+  const Weights weights = weights_of(filter, in.width(), width);
   std::uint8_t* to = out.pixels().data();
   for (Index y = 0; y < in.height(); ++y) {
     const std::uint8_t* row = in.pixels().data() + y * in.width() * channels;
@@ -91,10 +106,10 @@ Image resize_rows(const Image& in, Index width) {
   return out;
 }
 
-Image resize_columns(const Image& in, Index height) {
+Image resize_columns(const Image& in, const Filter& filter, Index height) {
   const Index row_size = in.width() * in.channels();
   Image out(in.width(), height, in.channels());  // checks the height
-  const Weights weights = lanczos_weights(in.height(), height);
+  const Weights weights = weights_of(filter, in.height(), height);
   std::vector<std::int32_t> sums(static_cast<std::size_t>(row_size));
   for (Index y = 0; y < height; ++y) {
     const auto [first, count] = weights.windows[static_cast<std::size_t>(y)];
@@ -129,11 +144,11 @@ void unpremultiply(Image& rgba) {
   }
 }
 
-Image resize_lanczos(const Image& in, Index width, Index height) {
+Image resize_smoothly(const Image& in, const Filter& filter, Index width, Index height) {
   Image image = in;
   if (in.channels() == 4) premultiply(image);
-  if (width != in.width()) image = resize_rows(image, width);
-  if (height != in.height()) image = resize_columns(image, height);
+  if (width != in.width()) image = resize_rows(image, filter, width);
+  if (height != in.height()) image = resize_columns(image, filter, height);
   if (in.channels() == 4) unpremultiply(image);
   return image;
 }
@@ -166,8 +181,15 @@ Image resize_nearest(const Image& in, Index width, Index height) {
 Image Image::resized(Index width, Index height, Resampling resampling) const {
   if (empty()) throw ArgumentError("image", "an empty picture cannot be resized");
   if (width == width_ && height == height_) return *this;
-  return resampling == Resampling::nearest ? resize_nearest(*this, width, height)
-                                           : resize_lanczos(*this, width, height);
+  switch (resampling) {
+    case Resampling::nearest:
+      return resize_nearest(*this, width, height);
+    case Resampling::bicubic:
+      return resize_smoothly(*this, {bicubic, 2.0}, width, height);
+    case Resampling::lanczos:
+      break;
+  }
+  return resize_smoothly(*this, {lanczos, lanczos_support}, width, height);
 }
 
 }  // namespace daguerre

@@ -22,6 +22,7 @@ using PngText = std::vector<std::pair<std::string, std::string>>;
 enum class Resampling {
   nearest,  ///< the pixel under the centre of the new one
   lanczos,  ///< windowed sinc over 3 pixels, widened when shrinking
+  bicubic,  ///< Keys's cubic over 2 pixels, a = -0.5, likewise
 };
 
 /// A picture of interleaved 8-bit pixels, rows from the top: 1 (grey), 3 (RGB) or 4 (RGBA) channels. A value:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
@@ -40,6 +41,13 @@ struct AttentionOptions {
   std::optional<QueryKeyNorm> qk_norm{};
 };
 
+/// Keys and values beside those of the prompt, which the same queries look at in a softmax of its own; what
+/// they find is added `scale` times (IP-Adapter's decoupled cross-attention; Ye et al. 2023, eq. 5).
+struct DecoupledKeys {
+  Tensor<float> keys_values;  ///< `[N, S, 2 heads * head_dim]`, the keys first
+  float scale = 1.0f;
+};
+
 /// Multi-head attention with its projections (Vaswani et al. 2017, sec. 3.2; diffusers' Attention with the
 /// default processor): softmax(Q K^T / sqrt(head_dim)) V.
 template <class T>
@@ -51,13 +59,20 @@ class Attention {
   Attention(const Loader& loader, const AttentionOptions& options);
 
   /// `x[N, L, query_dim]`; `encoder_hidden_states[N, S, cross_attention_dim]` unless it is self-attention;
-  /// `key_bias[N, S]` is added to the logits; `residual`, `[N, L, query_dim]`, is added to the result.
+  /// `key_bias[N, S]` is added to the logits; `residual`, `[N, L, query_dim]`, is added to the result. Throws
+  /// ArgumentError for decoupled keys of another shape.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
                            const Tensor<T>* encoder_hidden_states = nullptr,
                            const Tensor<float>* key_bias = nullptr,
-                           const Tensor<float>* residual = nullptr) const;
+                           const Tensor<float>* residual = nullptr,
+                           std::span<const DecoupledKeys> decoupled = {}) const;
 
  private:
+  /// `found` and what the queries find among further keys, before the last projection.
+  Tensor<T> with_decoupled(const ops::Context& context, Tensor<T> found,
+                           const ops::AttentionArguments<T>& arguments,
+                           std::span<const DecoupledKeys> decoupled) const;
+
   AttentionOptions options_;
   std::shared_ptr<const ops::Engine> engine_;
   std::optional<Linear<T>> to_qkv_;        // self-attention

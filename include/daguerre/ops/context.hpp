@@ -17,6 +17,14 @@ class Profile;
 /// process (see weights::SafetensorsFile).
 enum class WeightPlacement { packed, mapped };
 
+/// Along which axes pictures are tiles that repeat: beyond its last column a picture goes on with its first.
+struct Wrap {
+  bool x = false;
+  bool y = false;
+
+  bool any() const noexcept { return x || y; }
+};
+
 /// What a computation runs with: the engine, the threads, the pool that intermediate tensors come from, the
 /// caller's wish to stop, and what collects times. One per run; networks are `const` and take it as their
 /// first argument. Layers are packed with one, too.
@@ -27,6 +35,7 @@ struct Context {
   std::stop_token stop;
   std::shared_ptr<Profile> profile;                     ///< nullptr: nothing is timed
   WeightPlacement placement = WeightPlacement::packed;  ///< of layers that are packed with this context
+  Wrap wrap{};  ///< what convolutions see beyond a picture's edges, in the place of zeros
 
   /// An uninitialised tensor from the pool.
   template <class T>
