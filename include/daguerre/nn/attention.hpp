@@ -3,6 +3,7 @@
 #include <optional>
 #include <span>
 
+#include "daguerre/nn/decoupled_keys.hpp"
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
 #include "daguerre/ops/heads.hpp"
@@ -39,13 +40,6 @@ struct AttentionOptions {
   bool scale_qk = true;  ///< false: the logits are not divided by sqrt(head_dim)
   /// What queries and keys go through before the logits are formed, if anything.
   std::optional<QueryKeyNorm> qk_norm{};
-};
-
-/// Keys and values beside those of the prompt, which the same queries look at in a softmax of its own; what
-/// they find is added `scale` times (IP-Adapter's decoupled cross-attention; Ye et al. 2023, eq. 5).
-struct DecoupledKeys {
-  Tensor<float> keys_values;  ///< `[N, S, 2 heads * head_dim]`, the keys first
-  float scale = 1.0f;
 };
 
 /// Multi-head attention with its projections (Vaswani et al. 2017, sec. 3.2; diffusers' Attention with the

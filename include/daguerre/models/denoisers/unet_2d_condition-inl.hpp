@@ -41,6 +41,10 @@ void UNet2DCondition<T>::check(const UNet2DConditionInputs& inputs) const {
              config_.states.kind == States::text_image_proj,
          "image_embeds");
   refuse(inputs.hint, addition == Addition::image_hint, "hint");
+  if (inputs.decoupled.empty()) return;
+  if (const auto count = config_.shape.cross_attentions().size(); inputs.decoupled.size() != count)
+    throw ArgumentError("unet", "keys of pictures for " + std::to_string(inputs.decoupled.size()) +
+                                    " cross-attentions, this model has " + std::to_string(count));
 }
 
 template <class T>
@@ -75,7 +79,8 @@ Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const 
     key_bias = ops::affine(context, mask, 10000.0f, -10000.0f);
   }
   const auto temb = embedding(context, timesteps, inputs, batch);
-  const UNetBlockInputs<T> blocks{temb, &states, key_bias.empty() ? nullptr : &key_bias};
+  const UNetBlockInputs<T> blocks{temb, &states, key_bias.empty() ? nullptr : &key_bias, inputs.decoupled,
+                                  inputs.free_u ? &*inputs.free_u : nullptr};
   const auto hint = addition_.hint_channels(context, inputs);
   return body_(context, hint.empty() ? sample : ops::concat_channels(context, sample, hint), blocks,
                &inputs.features);
