@@ -18,6 +18,14 @@ class Profile;
 /// process (see weights::SafetensorsFile).
 enum class WeightPlacement { packed, mapped };
 
+/// Along which axes pictures are tiles that repeat: beyond its last column a picture goes on with its first.
+struct Wrap {
+  bool x = false;
+  bool y = false;
+
+  bool any() const noexcept { return x || y; }
+};
+
 /// What a computation runs with: the engine, the threads, the pool that intermediate tensors come from, the
 /// caller's wish to stop, and what collects times. One per run; networks are `const` and take it as their
 /// first argument. Layers are packed with one, too.
@@ -31,6 +39,7 @@ struct Context {
   /// What group norms take in the place of their own statistics, see ops/norm_statistics.hpp; nullptr:
   /// nothing.
   std::shared_ptr<NormStatistics> norm_statistics{};
+  Wrap wrap{};  ///< what convolutions see beyond a picture's edges, in the place of zeros
 
   /// An uninitialised tensor from the pool.
   template <class T>

@@ -66,6 +66,9 @@ class Operations {
   virtual Tensor<float> fir_downsample(const Context& context, const Tensor<float>& x, Border border) const;
   virtual Tensor<float> fir_upsample(const Context& context, const Tensor<float>& x, Border border) const;
 
+  virtual Tensor<float> scale_low_frequencies(const Context& context, const Tensor<float>& x,
+                                              float scale) const;
+
   virtual Tensor<float> timestep_embedding(const Context& context, std::span<const float> timesteps,
                                            Index width, const TimestepEmbeddingOptions& options) const;
   virtual Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,

@@ -42,9 +42,14 @@ UNetContractingPath<T>::UNetContractingPath(const UNet2DShape& shape, const nn::
       conv_in_(detail::centred_conv(root.sub("conv_in"), shape.in_channels, shape.levels.front().channels,
                                     shape.conv_in_kernel)) {
   const std::size_t count = shape.levels.size();
-  for (std::size_t i = 0; i < count; ++i)
-    down_blocks_.push_back(make_down_block<T>(root.sub("down_blocks", static_cast<int>(i)), {shape, i}));
-  if (shape.mid) mid_block_ = make_mid_block<T>(root.sub("mid_block"), {shape, count - 1});
+  std::size_t attentions = 0;  // of the blocks before
+  for (std::size_t i = 0; i < count; ++i) {
+    down_blocks_.push_back(
+        make_down_block<T>(root.sub("down_blocks", static_cast<int>(i)), {shape, i, attentions}));
+    attentions += shape.levels[i].down.cross_attentions(shape.levels[i].down.layers);
+  }
+  for (const auto& level : shape.levels) attentions += level.up.cross_attentions(level.up.layers);
+  if (shape.mid) mid_block_ = make_mid_block<T>(root.sub("mid_block"), {shape, count - 1, attentions});
 }
 
 template <class T>
@@ -87,9 +92,13 @@ UNet2DBody<T>::UNet2DBody(const UNet2DShape& shape, const nn::Loader& root)
       conv_out_(detail::centred_conv(root.sub("conv_out"), shape.levels.front().channels, shape.out_channels,
                                      shape.conv_out_kernel)) {
   const std::size_t count = shape.levels.size();
-  for (std::size_t i = 0; i < count; ++i)
+  std::size_t attentions = shape.cross_attentions_down();  // of the blocks before
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t level = count - 1 - i;
     up_blocks_.push_back(
-        make_up_block<T>(root.sub("up_blocks", static_cast<int>(i)), {shape, count - 1 - i}));
+        make_up_block<T>(root.sub("up_blocks", static_cast<int>(i)), {shape, level, attentions}));
+    attentions += shape.levels[level].up.cross_attentions(shape.levels[level].up.layers);
+  }
   if (shape.out_groups > 0)
     conv_norm_out_.emplace(root.sub("conv_norm_out"), shape.levels.front().channels, shape.out_groups,
                            shape.resnet.epsilon, shape.out_activation);

@@ -50,6 +50,10 @@ void UNet2DConditionEmbedder<T>::check(const UNet2DConditionInputs& inputs) cons
              config_.states.kind == States::text_image_proj,
          "image_embeds");
   refuse(inputs.hint, addition == Addition::image_hint, "hint");
+  if (inputs.decoupled.empty()) return;
+  if (const auto count = config_.shape.cross_attentions().size(); inputs.decoupled.size() != count)
+    throw ArgumentError("unet", "keys of pictures for " + std::to_string(inputs.decoupled.size()) +
+                                    " cross-attentions, this model has " + std::to_string(count));
 }
 
 template <class T>
@@ -97,9 +101,12 @@ Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const 
                                              std::span<const float> timesteps,
                                              const UNet2DConditionInputs& inputs) const {
   const auto told = embedder_(context, timesteps, inputs, sample.rank() == 0 ? 0 : sample.dim(0));
+  auto blocks = detail::told_to_blocks(told);
+  blocks.decoupled = inputs.decoupled;
+  if (inputs.free_u) blocks.free_u = &*inputs.free_u;
   const auto hint = embedder_.hint_channels(context, inputs);
-  return body_(context, hint.empty() ? sample : ops::concat_channels(context, sample, hint),
-               detail::told_to_blocks(told), &inputs.features);
+  return body_(context, hint.empty() ? sample : ops::concat_channels(context, sample, hint), blocks,
+               &inputs.features);
 }
 
 template <class T>

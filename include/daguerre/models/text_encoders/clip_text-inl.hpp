@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <numeric>
 #include <vector>
 
 #include "daguerre/models/text_encoders/clip_text.hpp"
-#include "daguerre/nn/attention-inl.hpp"
+#include "daguerre/nn/clip_layer-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
 #include "daguerre/ops/host_values.hpp"
@@ -18,44 +17,23 @@ namespace daguerre::models {
 template <class T>
 ClipText<T>::ClipText(const ClipTextConfig& config, const nn::Loader& root)
     : config_(config),
-      engine_(root.context.engine),
       token_embedding_(root.context, root.sub("text_model.embeddings.token_embedding")
                                          .to_be_packed("weight", {config.vocab_size, config.hidden_size})),
       position_embedding_(root.sub("text_model.embeddings.position_embedding")
                               .tensor("weight", {config.max_position_embeddings, config.hidden_size})),
       final_layer_norm_(root.sub("text_model.final_layer_norm"), config.hidden_size, config.layer_norm_eps) {
-  const Index width = config.hidden_size, inner = config.intermediate_size;
-  for (int i = 0; i < config.num_hidden_layers; ++i) {
-    const auto layer = root.sub("text_model.encoder.layers", i);
-    const auto attention = layer.sub("self_attn");
-    const std::array projections{attention.sub("q_proj"), attention.sub("k_proj"), attention.sub("v_proj")};
-    layers_.push_back({nn::LayerNorm(layer.sub("layer_norm1"), width, config.layer_norm_eps),
-                       nn::Linear<T>::side_by_side(projections, width, width),
-                       nn::Linear<T>(attention.sub("out_proj"), width, width),
-                       nn::LayerNorm(layer.sub("layer_norm2"), width, config.layer_norm_eps),
-                       nn::Linear<T>(layer.sub("mlp.fc1"), width, inner, {.activation = config.hidden_act}),
-                       nn::Linear<T>(layer.sub("mlp.fc2"), inner, width)});
-  }
+  const Index width = config.hidden_size;
+  for (int i = 0; i < config.num_hidden_layers; ++i)
+    layers_.emplace_back(root.sub("text_model.encoder.layers", i),
+                         typename nn::ClipLayer<T>::Options{.width = width,
+                                                            .inner = config.intermediate_size,
+                                                            .heads = config.num_attention_heads,
+                                                            .activation = config.hidden_act,
+                                                            .epsilon = config.layer_norm_eps,
+                                                            .causal = true});
   if (config.projection_dim > 0)
     text_projection_.emplace(root.sub("text_projection"), width, config.projection_dim,
                              typename nn::Linear<T>::Options{.bias = false});
-}
-
-template <class T>
-Tensor<float> ClipText<T>::run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
-                               const Tensor<float>* key_bias) const {
-  context.check_stop();
-  const Index width = config_.hidden_size;
-  const auto qkv = layer.qkv(context, layer.layer_norm1.template apply<T>(context, x));
-  using View = ops::TokenView<T>;
-  ops::AttentionArguments<T> arguments{View::columns(qkv, 0, width), View::columns(qkv, width, width),
-                                       View::columns(qkv, 2 * width, width), config_.num_attention_heads};
-  arguments.scale = 1.0f / std::sqrt(static_cast<float>(width / config_.num_attention_heads));
-  arguments.causal = true;
-  arguments.key_bias = key_bias;
-  const auto mixed = layer.out_proj.accumulate(context, nn::attend(context, *engine_, arguments), &x);
-  const auto hidden = layer.fc1(context, layer.layer_norm2.template apply<T>(context, mixed));
-  return layer.fc2.accumulate(context, hidden, &mixed);
 }
 
 template <class T>
@@ -123,7 +101,7 @@ typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context
                                                   position_embedding_.slice(0, length)));
   for (const auto& layer : layers_)
     output.hidden_states.push_back(
-        run(context, layer, output.hidden_states.back(), mask == nullptr ? nullptr : &key_bias));
+        layer(context, output.hidden_states.back(), mask == nullptr ? nullptr : &key_bias));
   output.last_hidden_state = final_layer_norm(context, output.hidden_states.back());
 
   std::vector<std::int32_t> ends;
