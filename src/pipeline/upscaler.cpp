@@ -15,7 +15,7 @@
 namespace daguerre {
 namespace {
 
-constexpr const char* upscaler_name = "upscaler";
+constexpr const char* upscaler_speaker = "upscaler";
 constexpr int most_upscaler_runs = 3;
 
 /// A network whose element type is forgotten.
@@ -71,7 +71,7 @@ UpscalerNetwork load_network(const weights::StateDict& weights, const LoadContex
   const auto names = weights.names();
   for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 3); ++i)
     first += (first.empty() ? "" : ", ") + names[i];
-  throw WeightError(upscaler_name,
+  throw WeightError(upscaler_speaker,
                     weights.source() +
                         ": no upscaler that is known; expected the tensors of an RRDBNet (model.0, "
                         "conv_first …) or an SRVGGNetCompact (body.0 …), found " +
@@ -119,7 +119,7 @@ struct Upscaler::State {
 Upscaler Upscaler::load(const std::filesystem::path& path, const UpscalerOptions& options) {
   return naming(path, [&] {
     if (options.threads < 0)
-      throw ArgumentError(upscaler_name, "threads is " + std::to_string(options.threads));
+      throw ArgumentError(upscaler_speaker, "threads is " + std::to_string(options.threads));
     const auto engine = ops::make_engine(options.engine);
     const Threads threads(options.threads == 0 ? available_threads() : options.threads);
     const LoadContext context{
@@ -156,7 +156,7 @@ Image Upscaler::State::run(const Image& image, const UpscaleOptions& options, in
       joiner.add(output, column.scaled(scale), row.scaled(scale));
       ++tiles;
       if (options.on_tile && !options.on_tile(done * total + tiles, runs * total))
-        throw Cancelled(upscaler_name, "the tile callback stopped the run");
+        throw Cancelled(upscaler_speaker, "the tile callback stopped the run");
     }
     joiner.end_row(row.scaled(scale));
   }
@@ -170,8 +170,8 @@ Image Upscaler::operator()(const Image& image, const UpscaleOptions& options) co
 Image Upscaler::operator()(const Image& image, Index width, Index height,
                            const UpscaleOptions& options) const {
   const auto& network = state_->network;
-  check_tiling(upscaler_name, options.tile, options.overlap, network.multiple);
-  if (image.empty()) throw ArgumentError(upscaler_name, "an empty picture cannot be enlarged");
+  check_tiling(upscaler_speaker, options.tile, options.overlap, network.multiple);
+  if (image.empty()) throw ArgumentError(upscaler_speaker, "an empty picture cannot be enlarged");
   const Image result_size(width, height, 1);  // throws where a picture cannot be that large
   int runs = 1;
   for (Index larger = network.scale; network.scale > 1 && runs < most_upscaler_runs &&
