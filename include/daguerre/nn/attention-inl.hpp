@@ -55,7 +55,8 @@ Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
 template <class T>
 Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor<T>& x,
                                        const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias,
-                                       const Tensor<float>* residual) const {
+                                       const Tensor<float>* residual,
+                                       std::span<const DecoupledKeys> decoupled) const {
   const bool is_cross = options_.cross_attention_dim != 0;
   if (is_cross != (encoder_hidden_states != nullptr))
     throw ArgumentError("attention", is_cross ? "encoder_hidden_states are needed"
@@ -84,7 +85,34 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   arguments.heads = options_.heads;
   arguments.scale = options_.scale_qk ? 1.0f / std::sqrt(static_cast<float>(options_.head_dim)) : 1.0f;
   arguments.key_bias = key_bias;
-  return to_out_->accumulate(context, attend(context, *engine_, arguments), residual);
+  auto found = attend(context, *engine_, arguments);
+  if (!decoupled.empty()) found = with_decoupled(context, std::move(found), arguments, decoupled);
+  return to_out_->accumulate(context, found, residual);
+}
+
+template <class T>
+Tensor<T> Attention<T>::with_decoupled(const ops::Context& context, Tensor<T> found,
+                                       const ops::AttentionArguments<T>& arguments,
+                                       std::span<const DecoupledKeys> decoupled) const {
+  const Index inner = options_.heads * options_.head_dim;
+  auto sum = ops::cast<float>(context, found);
+  for (const auto& more : decoupled) {
+    if (more.scale == 0.0f) continue;
+    const auto& shape = more.keys_values.shape();
+    if (shape.rank() != 3 || shape[0] != arguments.query.batch || shape[2] != 2 * inner)
+      throw ArgumentError("attention", "keys and values " + to_string(shape) + " of a picture, expected [" +
+                                           std::to_string(arguments.query.batch) + ", tokens, " +
+                                           std::to_string(2 * inner) + "]");
+    using View = ops::TokenView<T>;
+    const auto kv = ops::cast<T>(context, more.keys_values);
+    auto others = arguments;
+    others.key = View::columns(kv, 0, inner);
+    others.value = View::columns(kv, inner, inner);
+    others.key_bias = nullptr;
+    const auto seen = ops::cast<float>(context, attend(context, *engine_, others));
+    sum = ops::add(context, sum, ops::affine(context, seen, more.scale, 0.0f));
+  }
+  return ops::cast<T>(context, sum);
 }
 
 template <class T>

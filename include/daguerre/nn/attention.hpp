@@ -1,7 +1,9 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
+#include "daguerre/nn/decoupled_keys.hpp"
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
 #include "daguerre/ops/heads.hpp"
@@ -51,13 +53,20 @@ class Attention {
   Attention(const Loader& loader, const AttentionOptions& options);
 
   /// `x[N, L, query_dim]`; `encoder_hidden_states[N, S, cross_attention_dim]` unless it is self-attention;
-  /// `key_bias[N, S]` is added to the logits; `residual`, `[N, L, query_dim]`, is added to the result.
+  /// `key_bias[N, S]` is added to the logits; `residual`, `[N, L, query_dim]`, is added to the result. Throws
+  /// ArgumentError for decoupled keys of another shape.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
                            const Tensor<T>* encoder_hidden_states = nullptr,
                            const Tensor<float>* key_bias = nullptr,
-                           const Tensor<float>* residual = nullptr) const;
+                           const Tensor<float>* residual = nullptr,
+                           std::span<const DecoupledKeys> decoupled = {}) const;
 
  private:
+  /// `found` and what the queries find among further keys, before the last projection.
+  Tensor<T> with_decoupled(const ops::Context& context, Tensor<T> found,
+                           const ops::AttentionArguments<T>& arguments,
+                           std::span<const DecoupledKeys> decoupled) const;
+
   AttentionOptions options_;
   std::shared_ptr<const ops::Engine> engine_;
   std::optional<Linear<T>> to_qkv_;        // self-attention

@@ -6,7 +6,8 @@
 
 namespace daguerre::nn {
 
-/// A 2-D convolution, `[N, H, W, in]` to `[N, H', W', out]` (torch.nn.Conv2d).
+/// A 2-D convolution, `[N, H, W, in]` to `[N, H', W', out]` (torch.nn.Conv2d). Along axes that the context
+/// wraps, what lies beyond an edge is the picture's other side and not zeros (padding_mode "circular").
 template <class T>
 class Conv2d {
  public:
@@ -16,22 +17,22 @@ class Conv2d {
 
   /// `residual`, of the result's shape or empty, is added last; one that is given away becomes the result.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
-                           Tensor<float> residual = {}) const {
-    ops::Profile::Scope scope(context, ops::OpKind::conv2d);
-    auto y = (*packed_)(context, x, std::move(residual));
-    scope.add_flops(2 * y.size() * window_);
-    return y;
-  }
+                           Tensor<float> residual = {}) const;
   /// The same, rounded to T; see ops::PackedConv2d.
-  Tensor<T> rounded(const ops::Context& context, const Tensor<T>& x) const {
-    ops::Profile::Scope scope(context, ops::OpKind::conv2d);
-    auto y = packed_->rounded(context, x);
-    scope.add_flops(2 * y.size() * window_);
-    return y;
-  }
+  Tensor<T> rounded(const ops::Context& context, const Tensor<T>& x) const;
 
  private:
+  /// Whether anything beyond the edges is read that the context wraps.
+  bool wraps(const ops::Context& context) const noexcept;
+  /// x with as much of its other side around it as is read there, and a whole number of strides before it.
+  Tensor<T> surrounded(const ops::Context& context, const Tensor<T>& x) const;
+  /// Of the result for that, what belongs to x.
+  template <class To>
+  Tensor<To> inside(const ops::Context& context, const Tensor<To>& y, const Tensor<T>& x) const;
+
   std::shared_ptr<const ops::PackedConv2d<T>> packed_;
+  ops::ConvGeometry geometry_;
+  Index kernel_;
   Index window_;  // numbers behind one of the result
 };
 

@@ -69,12 +69,14 @@ BasicTransformerBlock<T>::BasicTransformerBlock(const Loader& loader, const Tran
 template <class T>
 Tensor<float> BasicTransformerBlock<T>::operator()(const ops::Context& context, const Tensor<float>& x,
                                                    const Tensor<T>* encoder_hidden_states,
-                                                   const Tensor<float>* key_bias) const {
+                                                   const Tensor<float>* key_bias,
+                                                   std::span<const DecoupledKeys> decoupled) const {
   const auto normed = norm1_.template apply<T>(context, x);
   auto y = only_cross_attention_ ? attn1_(context, normed, encoder_hidden_states, key_bias, &x)
                                  : attn1_(context, normed, nullptr, nullptr, &x);
   if (attn2_)
-    y = (*attn2_)(context, norm2_->template apply<T>(context, y), encoder_hidden_states, key_bias, &y);
+    y = (*attn2_)(context, norm2_->template apply<T>(context, y), encoder_hidden_states, key_bias, &y,
+                  decoupled);
   return ff_(context, norm3_.template apply<T>(context, y), &y);
 }
 
@@ -95,10 +97,16 @@ Transformer2D<T>::Transformer2D(const Loader& loader, const Options& options)
 template <class T>
 Tensor<float> Transformer2D<T>::operator()(const ops::Context& context, const Tensor<float>& x,
                                            const Tensor<T>* encoder_hidden_states,
-                                           const Tensor<float>* key_bias) const {
+                                           const Tensor<float>* key_bias,
+                                           std::span<const std::vector<DecoupledKeys>> decoupled) const {
+  if (!decoupled.empty() && decoupled.size() != blocks_.size())
+    throw ArgumentError("transformer", "keys of pictures for " + std::to_string(decoupled.size()) +
+                                           " attentions, there are " + std::to_string(blocks_.size()));
   const auto pixels = x.reshape({x.dim(0), -1, x.dim(-1)});
   auto tokens = proj_in_.accumulate(context, norm_.template apply<T>(context, pixels));
-  for (const auto& block : blocks_) tokens = block(context, tokens, encoder_hidden_states, key_bias);
+  for (std::size_t i = 0; i < blocks_.size(); ++i)
+    tokens = blocks_[i](context, tokens, encoder_hidden_states, key_bias,
+                        decoupled.empty() ? std::span<const DecoupledKeys>() : decoupled[i]);
   return proj_out_.accumulate(context, ops::cast<T>(context, tokens), &pixels).reshape(x.shape());
 }
 

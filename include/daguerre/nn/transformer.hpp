@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,8 @@ class BasicTransformerBlock {
   BasicTransformerBlock(const Loader& loader, const TransformerOptions& options);
 
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x,
-                           const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias) const;
+                           const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias,
+                           std::span<const DecoupledKeys> decoupled = {}) const;
 
  private:
   bool only_cross_attention_;
@@ -79,9 +81,10 @@ class Transformer2D {
   };
   Transformer2D(const Loader& loader, const Options& options);
 
+  /// `decoupled` is empty, or has what each block's second attention looks at beside the prompt.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x,
-                           const Tensor<T>* encoder_hidden_states,
-                           const Tensor<float>* key_bias = nullptr) const;
+                           const Tensor<T>* encoder_hidden_states, const Tensor<float>* key_bias = nullptr,
+                           std::span<const std::vector<DecoupledKeys>> decoupled = {}) const;
 
  private:
   GroupNorm norm_;

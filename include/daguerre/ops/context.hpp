@@ -9,6 +9,7 @@
 namespace daguerre::ops {
 
 class Engine;
+class NormStatistics;
 class Profile;
 
 /// Where an engine keeps what it multiplies with. Packed: converted and laid out once, the fastest. Mapped:
@@ -16,6 +17,14 @@ class Profile;
 /// memory. Results are equal bit for bit. A file that is cut short while layers are mapped from it ends the
 /// process (see weights::SafetensorsFile).
 enum class WeightPlacement { packed, mapped };
+
+/// Along which axes pictures are tiles that repeat: beyond its last column a picture goes on with its first.
+struct Wrap {
+  bool x = false;
+  bool y = false;
+
+  bool any() const noexcept { return x || y; }
+};
 
 /// What a computation runs with: the engine, the threads, the pool that intermediate tensors come from, the
 /// caller's wish to stop, and what collects times. One per run; networks are `const` and take it as their
@@ -27,6 +36,10 @@ struct Context {
   std::stop_token stop;
   std::shared_ptr<Profile> profile;                     ///< nullptr: nothing is timed
   WeightPlacement placement = WeightPlacement::packed;  ///< of layers that are packed with this context
+  /// What group norms take in the place of their own statistics, see ops/norm_statistics.hpp; nullptr:
+  /// nothing.
+  std::shared_ptr<NormStatistics> norm_statistics{};
+  Wrap wrap{};  ///< what convolutions see beyond a picture's edges, in the place of zeros
 
   /// An uninitialised tensor from the pool.
   template <class T>

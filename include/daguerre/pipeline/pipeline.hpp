@@ -97,6 +97,14 @@ class Pipeline {
   Result generate(const Request& request) const;
   Expected<Result> try_generate(const Request& request) const noexcept;
 
+  /// A ControlNet or T2I-Adapter for this model, for `Request::controls`: a folder in diffusers' layout, or
+  /// one file, safetensors or GGUF, under diffusers' names or those of its authors (lllyasviel's ControlNet,
+  /// TencentARC's T2I-Adapter, XLabs' for FLUX.1). It computes as the model does, and its weights are kept as
+  /// the denoiser's are. Throws FileError, FormatError, ConfigError or WeightError, naming the file, and
+  /// where it does not fit the model both files.
+  std::shared_ptr<const Control> load_control(const std::filesystem::path& path) const;
+  Expected<std::shared_ptr<const Control>> try_load_control(const std::filesystem::path& path) const noexcept;
+
   /// What the model is and can do, and what was decided at load.
   const PipelineInfo& info() const noexcept;
   /// The model itself, in tensors: stages that can be run one by one, parts that can be shared.

@@ -33,6 +33,7 @@ struct PipelineInfo {
   bool takes_image = false;  ///< to start from, or to paint into
   bool needs_image = false;  ///< changes pictures, or paints into them, and does nothing else
   bool needs_mask = false;
+  bool takes_controls = false;  ///< ControlNets or T2I-Adapters may stand beside it, Request::controls
   Index width = 0,
         height = 0;  ///< that it was trained at; the size of pictures unless a request says another
   int steps = 0;     ///< by default

@@ -51,6 +51,10 @@ ClipTextConfig read(const Config& config, bool with_projection) {
 
 ClipTextConfig ClipTextConfig::from(const Config& config) {
   const std::string class_name = config.class_name();
+  if (class_name == "CLIPModel") {  // both towers, whose projections have one width
+    const int projection = config.get("projection_dim", 512);
+    return read(text_part(config).with("{\"projection_dim\": " + std::to_string(projection) + "}"), true);
+  }
   if (class_name != "CLIPTextModel" && class_name != "CLIPTextModelWithProjection")
     throw ConfigError("clip_text", config.source() + ": class \"" + class_name +
                                        "\" is not CLIPTextModel or CLIPTextModelWithProjection");

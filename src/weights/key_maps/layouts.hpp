@@ -66,6 +66,25 @@ bool is_ldm_unet(const StateDict& weights);
 StateDict from_ldm_unet(const StateDict& weights);
 std::vector<JoinedTensor> to_ldm_unet(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
 
+/// ControlNets of Stable Diffusion in their authors' layout, a U-Net's with `zero_convs.N`,
+/// `input_hint_block.N` and `middle_block_out`. The inverse of nothing.
+bool is_ldm_control_net(const StateDict& weights);
+StateDict from_ldm_control_net(const StateDict& weights);
+
+/// TencentARC's T2I-Adapters (`body.N.block1`, `conv_in`; light ones `body.N.body.M.block1`). Likewise.
+bool is_original_t2i_adapter(const StateDict& weights);
+StateDict from_original_t2i_adapter(const StateDict& weights);
+
+/// XLabs' ControlNets for FLUX, Black Forest Labs' with `controlnet_blocks.N` and `input_hint_block.N`.
+/// Likewise.
+bool is_xlabs_control_net(const StateDict& weights);
+StateDict from_xlabs_control_net(const StateDict& weights);
+
+/// The tiny autoencoder TAESD (`1.conv.0`), whose halves are files of their own, or lie below
+/// `taesd_encoder.` and `taesd_decoder.`. The inverse of nothing.
+bool is_original_tiny(const StateDict& weights);
+StateDict from_original_tiny(const StateDict& weights);
+
 /// Their autoencoder (`encoder.down.N.block.M`), whose attention is convolutions of one pixel and whose
 /// decoder counts its levels from the picture's.
 bool is_ldm_autoencoder(const StateDict& weights);

@@ -3,9 +3,11 @@
 #include <optional>
 #include <vector>
 
+#include "daguerre/models/denoisers/free_u.hpp"
 #include "daguerre/models/denoisers/unet_2d_body.hpp"
 #include "daguerre/models/denoisers/unet_2d_embeddings.hpp"
 #include "daguerre/nn/conv.hpp"
+#include "daguerre/nn/decoupled_keys.hpp"
 #include "daguerre/nn/text_time_embedding.hpp"
 
 /// What a conditional U-Net makes of prompts and pictures before its blocks read them.
@@ -22,6 +24,9 @@ struct UNet2DConditionInputs {
   Tensor<float> image_embeds;            ///< `[N, W]`, a picture in one vector
   Tensor<float> hint;                    ///< `[N, 8 H, 8 W, 3]`, a picture to keep to
   UNetFeatures features;                 ///< of networks beside this one
+  /// What each of the shape's cross-attentions looks at beside the prompt: the keys of image prompts.
+  std::vector<std::vector<nn::DecoupledKeys>> decoupled;
+  std::optional<FreeU> free_u;
 };
 
 /// How the prompt's tokens are brought to the width that blocks read (diffusers' encoder_hid_dim_type).

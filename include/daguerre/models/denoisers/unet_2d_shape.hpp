@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "daguerre/nn/added_kv_attention.hpp"
@@ -34,6 +35,15 @@ struct UNetBlockShape {
   bool only_cross_attention = false;
   nn::CrossNorm cross_norm = nn::CrossNorm::none;
   std::vector<int> transformer_layers = {};  ///< of each layer's transformer
+
+  /// How many attentions to the prompt its first `count` layers have that image prompts can join.
+  std::size_t cross_attentions(int count) const;
+};
+
+/// An attention to the prompt that image prompts can join.
+struct UNetCrossAttention {
+  std::string name;  ///< "down_blocks.0.attentions.1.transformer_blocks.0"
+  Index width = 0;   ///< of its keys
 };
 
 /// The shape of a U-Net. Levels run from the outermost (largest feature maps) inwards.
@@ -54,6 +64,28 @@ struct UNet2DShape {
   int conv_in_kernel = 3;
   int conv_out_kernel = 3;
   bool center_input_sample = false;  ///< pictures in [0, 1] become [-1, 1]
+
+  /// Channels of each skip connection of residual blocks, from the outermost on: the first convolution leaves
+  /// one, each layer, and what halves the size.
+  std::vector<Index> skip_channels() const {
+    std::vector<Index> result{levels.front().channels};
+    for (std::size_t i = 0; i < levels.size(); ++i)
+      result.insert(result.end(),
+                    static_cast<std::size_t>(levels[i].down.layers + (i + 1 < levels.size() ? 1 : 0)),
+                    levels[i].channels);
+    return result;
+  }
+  /// Those of the blocks down, up and in the middle, in this order, which is that of IP-Adapter's files. Empty
+  /// where some blocks read the prompt in another way.
+  std::vector<UNetCrossAttention> cross_attentions() const;
+  /// How many of them the blocks down have.
+  std::size_t cross_attentions_down() const {
+    std::size_t count = 0;
+    for (const auto& level : levels) count += level.down.cross_attentions(level.down.layers);
+    return count;
+  }
+  /// Whether FreeU reaches a block: the first two on the way up, where they are of diffusers' [CrossAttn]UpBlock2D.
+  bool takes_free_u(std::size_t level) const;
 };
 
 }  // namespace daguerre::models

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "daguerre/config/config.hpp"
+#include "daguerre/nn/clip_layer.hpp"
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
 #include "daguerre/ops/embedding.hpp"
@@ -50,11 +51,17 @@ class ClipText {
 
   ClipText(const ClipTextConfig& config, const nn::Loader& loader);
 
+  /// Vectors that stand in the place of tokens' (textual inversion; Gal et al. 2022).
+  struct Inserted {
+    std::vector<Index> positions;  ///< in the flat `[N * L]`; their ids count for pooling only
+    Tensor<float> vectors;         ///< `[positions.size(), hidden_size]`
+  };
+
   /// `input_ids[N, L]`, L at most max_position_embeddings. Throws ArgumentError for a longer input or an
   /// unknown id. `mask[N, L]`, where one is given, is 1 for tokens to look at and 0 for others; as a rule
   /// CLIP is given none, and sees its padding.
   Output operator()(const ops::Context& context, const Tensor<std::int32_t>& input_ids,
-                    const Tensor<float>* mask = nullptr) const;
+                    const Tensor<float>* mask = nullptr, const Inserted* inserted = nullptr) const;
 
   /// The final layer norm, for states taken from an earlier layer ("clip skip").
   Tensor<float> final_layer_norm(const ops::Context& context, const Tensor<float>& hidden_state) const {
@@ -63,22 +70,14 @@ class ClipText {
   const ClipTextConfig& config() const noexcept { return config_; }
 
  private:
-  /// x += out_proj(attention(layer_norm1(x))); x += fc2(act(fc1(layer_norm2(x))))
-  struct Layer {
-    nn::LayerNorm layer_norm1;
-    nn::Linear<T> qkv, out_proj;
-    nn::LayerNorm layer_norm2;
-    nn::Linear<T> fc1, fc2;
-  };
-  Tensor<float> run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
-                    const Tensor<float>* key_bias) const;
+  Tensor<float> token_rows(const ops::Context& context, std::span<const std::int32_t> ids,
+                           const Inserted* inserted) const;
   Index end_of_text(std::span<const std::int32_t> ids) const;
 
   ClipTextConfig config_;
-  std::shared_ptr<const ops::Engine> engine_;
   ops::EmbeddingTable<T> token_embedding_;
   Tensor<float> position_embedding_;
-  std::vector<Layer> layers_;
+  std::vector<nn::ClipLayer<T>> layers_;
   nn::LayerNorm final_layer_norm_;
   std::optional<nn::Linear<T>> text_projection_;
 };

@@ -26,7 +26,9 @@ typename nn::Transformer2D<T>::Options transformer_options(const UNetBlockPlace&
 
 template <class T>
 UNetAttention<T>::UNetAttention(const nn::Loader& loader, const UNetBlockPlace& place,
-                                const UNetBlockShape& block, int layer) {
+                                const UNetBlockShape& block, int layer)
+    : first_cross_attention_(place.first_cross_attention + block.cross_attentions(layer)),
+      cross_attentions_(block.cross_attentions(layer + 1) - block.cross_attentions(layer)) {
   using Kind = UNetBlockShape::Attention;
   switch (block.attention) {
     case Kind::none:
@@ -66,7 +68,10 @@ Tensor<float> UNetAttention<T>::operator()(const ops::Context& context, Tensor<f
   if (inputs.states == nullptr)
     throw ArgumentError("unet", "this model looks at a prompt, and there is none");
   if (const auto* transformer = std::get_if<nn::Transformer2D<T>>(&attention_))
-    return (*transformer)(context, x, inputs.states, inputs.key_bias);
+    return (*transformer)(context, x, inputs.states, inputs.key_bias,
+                          inputs.decoupled.empty()
+                              ? inputs.decoupled
+                              : inputs.decoupled.subspan(first_cross_attention_, cross_attentions_));
   return std::get<nn::AddedKvAttention<T>>(attention_)(context, x, *inputs.states, inputs.key_bias);
 }
 

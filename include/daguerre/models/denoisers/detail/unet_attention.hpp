@@ -23,6 +23,7 @@ class UNetAttention {
  private:
   std::variant<std::monostate, nn::SpatialAttention<T>, nn::Transformer2D<T>, nn::AddedKvAttention<T>>
       attention_;
+  std::size_t first_cross_attention_ = 0, cross_attentions_ = 0;  // of the shape's
 };
 
 }  // namespace daguerre::models

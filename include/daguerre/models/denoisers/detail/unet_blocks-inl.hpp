@@ -12,6 +12,8 @@
 #include "daguerre/nn/conv-inl.hpp"
 #include "daguerre/nn/resnet-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
+#include "daguerre/ops/spectrum.hpp"
 
 namespace daguerre::models {
 namespace detail {
@@ -82,10 +84,23 @@ class ResidualDownBlock final : public UNetDownBlock<T> {
   std::optional<nn::ResnetBlock2D<T>> resnet_downsampler_;
 };
 
+/// What FreeU makes of a block's map and of the skip connection that joins it.
+inline void apply_free_u(const ops::Context& context, const FreeU& free_u, bool first, Tensor<float>& x,
+                         Tensor<float>& skip) {
+  const Index channels = x.dim(-1), half = channels / 2;
+  if (half > 0)
+    x = ops::concat_channels(
+        context,
+        ops::affine(context, ops::narrow(context, x, -1, Index{0}, half), first ? free_u.b1 : free_u.b2, 0.0f),
+        ops::narrow(context, x, -1, half, channels - half));
+  skip = ops::scale_low_frequencies(context, skip, first ? free_u.s1 : free_u.s2);
+}
+
 template <class T>
 class ResidualUpBlock final : public UNetUpBlock<T> {
  public:
-  ResidualUpBlock(const nn::Loader& loader, const UNetBlockPlace& place) {
+  ResidualUpBlock(const nn::Loader& loader, const UNetBlockPlace& place)
+      : takes_free_u_(place.shape.takes_free_u(place.level)), is_first_(place.is_innermost()) {
     const auto& block = place.shape.levels[place.level].up;
     for (int i = 0; i < block.layers; ++i) {
       const Index below = i == 0 ? place.inner_channels() : place.channels();
@@ -103,8 +118,10 @@ class ResidualUpBlock final : public UNetUpBlock<T> {
   Tensor<float> operator()(const ops::Context& context, Tensor<float> x, const UNetBlockInputs<T>& inputs,
                            UNetPath& path) const override {
     for (const auto& layer : layers_) {
-      const auto skip = std::move(path.skips.back());
+      auto skip = std::move(path.skips.back());
       path.skips.pop_back();
+      if (inputs.free_u != nullptr && takes_free_u_)
+        apply_free_u(context, *inputs.free_u, is_first_, x, skip);
       if (layer.resnet.takes_rounded())
         x = layer.attention(
             context,
@@ -120,6 +137,7 @@ class ResidualUpBlock final : public UNetUpBlock<T> {
   }
 
  private:
+  bool takes_free_u_, is_first_;
   std::vector<UNetLayer<T>> layers_;
   std::optional<nn::Upsample2D<T>> upsampler_;
   std::optional<nn::ResnetBlock2D<T>> resnet_upsampler_;

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "daguerre/models/denoisers/free_u.hpp"
 #include "daguerre/models/denoisers/unet_2d_shape.hpp"
+#include "daguerre/nn/decoupled_keys.hpp"
 
 /// The blocks that U-Nets are made of.
 namespace daguerre::models {
@@ -14,6 +17,9 @@ struct UNetBlockInputs {
   const Tensor<float>& temb;                ///< `[N, temb_channels]`
   const Tensor<T>* states = nullptr;        ///< the prompt's tokens, `[N, S, C]`
   const Tensor<float>* key_bias = nullptr;  ///< of those, `[N, S]`
+  /// What each of the shape's cross-attentions looks at beside the prompt; empty where that is nothing.
+  std::span<const std::vector<nn::DecoupledKeys>> decoupled{};
+  const FreeU* free_u = nullptr;
 };
 
 /// What the way down leaves for the way up.
@@ -53,6 +59,7 @@ class UNetMidBlock {
 struct UNetBlockPlace {
   const UNet2DShape& shape;
   std::size_t level = 0;
+  std::size_t first_cross_attention = 0;  ///< of the shape's, the first one in the block
 
   Index channels() const { return shape.levels[level].channels; }
   Index outer_channels() const { return shape.levels[level == 0 ? 0 : level - 1].channels; }
