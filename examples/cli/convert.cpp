@@ -1,9 +1,11 @@
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include <daguerre/daguerre.hpp>
 #include <daguerre/text/clip_tokenizer_files.hpp>
 #include <daguerre/text/tokenizer_folders.hpp>
+#include <daguerre/weights/adapt_checkpoint.hpp>
 #include <daguerre/weights/convert.hpp>
 
 #include "commands.hpp"
@@ -29,8 +32,27 @@ using weights::DType;
 struct ConvertRequest {
   std::string from, to, type, tokenizer;
   bool force = false, quiet = false;
+  std::vector<std::string> loras;
+  bool partial_loras = false;
   weights::CheckpointOptions open;
 };
+
+/// FILE[:WEIGHT], the weight being what follows the last colon where that is a number.
+weights::AdapterUse read_lora(const std::string& text, bool partial) {
+  std::string file = text;
+  float weight = 1;
+  if (const auto colon = text.rfind(':'); colon != text.npos && colon + 1 < text.size()) {
+    const char* const begin = text.data() + colon + 1;
+    const char* const end = text.data() + text.size();
+    float value = 0;
+    const auto [stop, error] = std::from_chars(begin, end, value);
+    if (error == std::errc() && stop == end) {
+      file.resize(colon);
+      weight = value;
+    }
+  }
+  return {weights::AdapterFile::load(file, {.partial = partial}), weight, weight};
+}
 
 /// Those behind the third are for GGUF files.
 const std::vector<std::pair<std::string, DType>>& types() {
@@ -85,7 +107,9 @@ void run(const ConvertRequest& request) {
   options.on_progress = [&](std::uint64_t written, std::uint64_t total) {
     progress.stage("writing " + request.to + "  " + byte_count(written) + " of " + byte_count(total));
   };
-  const auto model = weights::open_checkpoint(request.from, request.open);
+  std::vector<weights::AdapterUse> loras;
+  for (const auto& lora : request.loras) loras.push_back(read_lora(lora, request.partial_loras));
+  const auto model = weights::with_adapters(weights::open_checkpoint(request.from, request.open), loras);
   if (!is_file(request)) add_tokenizers(request, model, options);
   const auto converted = weights::convert_checkpoint(model, request.to, options);
   for (const auto& note : converted.notes) progress.warnings()(LogLevel::warning, note);
@@ -103,6 +127,8 @@ void add_convert(CLI::App& parent) {
       "  daguerre convert sd_xl_base_1.0.safetensors models/sdxl\n"
       "  daguerre convert models/stable-diffusion-v1-5 sd15_f16.safetensors --type f16\n"
       "  daguerre convert models/stable-diffusion-v1-5 sd15_q8.gguf --type q8_0\n"
+      "  daguerre convert sd_xl_base_1.0.safetensors xl_lcm.safetensors --lora "
+      "lcm_lora_sdxl.safetensors:0.8\n"
       "The result appears when it is whole; stopped by Ctrl-C or a failure, nothing of it is left.");
   const auto request = std::make_shared<ConvertRequest>();
   app->add_option("from", request->from,
@@ -123,6 +149,14 @@ void add_convert(CLI::App& parent) {
       ->check(CLI::IsMember(type_names()))
       ->type_name("TYPE");
   app->add_flag("--force", request->force, "Replace what is there");
+  app->add_option(
+         "--lora", request->loras,
+         "Bake an adapter (LoRA and its kin) into what is written, before numbers are rounded; with a "
+         "weight, which may be negative, behind a colon. May be given more than once")
+      ->allow_extra_args(false)
+      ->type_name("FILE[:WEIGHT]");
+  app->add_flag("--lora-partial", request->partial_loras,
+                "Accept adapters of which some keys fit nothing in the model");
   app->add_option(
          "--tokenizer", request->tokenizer,
          "Folder with vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz, and spiece.model for T5, "

@@ -1,6 +1,7 @@
 #include "daguerre/weights/adapter_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <tuple>
@@ -40,6 +41,23 @@ struct AdapterFile::Content {
   std::vector<adapters::Module> modules;  ///< sorted by part
   std::size_t keys = 0;
 
+  /// See AdapterOptions::control_as_diffusers.
+  void exchange_last_modulation() {
+    const bool is_control = std::any_of(modules.begin(), modules.end(), [](const adapters::Module& module) {
+      return module.has(adapters::Role::scale) && module.name.ends_with("_query_norm");
+    });
+    if (!is_control) return;
+    for (auto& module : modules) {
+      const auto down = module.tensors.find(adapters::Role::down);
+      if (module.name != "final_layer_adaLN_modulation_1" || down == module.tensors.end() ||
+          down->second.rank() == 0)
+        continue;
+      const auto& factor = down->second;
+      const Index rank = factor.dim(0), half = (rank + 1) / 2;
+      down->second = concat_leading<float>(std::array{factor.slice(half, rank), factor.slice(0, half)})
+                         .reshape(factor.shape());
+    }
+  }
   /// FLUX has two text encoders, of which some call the second by SD 3's third name.
   void place_second_encoder() {
     if (family != "FLUX") return;
@@ -72,6 +90,7 @@ AdapterFile::AdapterFile(const StateDict& tensors, const AdapterOptions& options
                           " keys are none of an adapter: " + first_keys(content->foreign),
                       content->path);
   if (options.read_metadata) adapters::read_adapter_metadata(tensors, content->modules);
+  if (options.control_as_diffusers) content->exchange_last_modulation();
   content->place_second_encoder();
   content_ = std::move(content);
 }

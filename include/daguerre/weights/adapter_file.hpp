@@ -35,6 +35,10 @@ struct AdapterOptions {
   /// Factors of the network's first layer may take more input channels than it has: as FLUX.1's control
   /// adapters do, whose network is one of another configuration (`in_channels`). Otherwise an error.
   bool wider_input = false;
+  /// FLUX.1's control adapters under Black Forest Labs' names are read as diffusers' converter does, which
+  /// exchanges the halves of both factors of the last modulation; without, of the up factor alone, which is
+  /// what the layouts ask for.
+  bool control_as_diffusers = true;
   /// Take alpha and rank from `lora_adapter_metadata` where the file has them only there (diffusers since
   /// 0.35); without, alpha is the rank.
   bool read_metadata = true;
