@@ -203,8 +203,9 @@ TEST_CASE("second passes go with everything that begins with noise or a picture"
   expect_error<ArgumentError>([&] { pipe.generate(order); }, {"strength"});
   order.hires = {.strength = 0.01};
   expect_error<ArgumentError>([&] { pipe.generate(order); }, {"no step"});
-  order.hires.emplace();
-  expect_error<ArgumentError>([&] { enlarger("flux_control").generate(order); }, {"no second pass"});
+  Request of_class{.class_labels = {207}, .sampling = {.steps = 2}};
+  of_class.hires.emplace();
+  expect_error<ArgumentError>([&] { enlarger("dit").generate(of_class); }, {"no second pass"});
 }
 
 TEST_CASE("tiles cover a side and weigh one together", "[pipeline][tiles]") {
