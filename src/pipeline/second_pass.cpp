@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "daguerre/ops/resample.hpp"
+#include "pipeline/control_picture.hpp"
 #include "pipeline/infotext_names.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
@@ -136,6 +137,7 @@ Task second_task(const Request& request, const Task& first, const Model& model,
   if (looks && !request.input.image.empty())
     task.image = picture_input(request.input.image, size[1], size[0]);
   if (!request.input.mask.empty()) task.mask = task_mask(request, size[1], size[0]);
+  task.controls = controls_for(request, task);
   task.image_latents =
       Tensor<float>::zeros({1, size[0] / format.space_ratio, size[1] / format.space_ratio, format.channels});
   return task;

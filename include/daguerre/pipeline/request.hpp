@@ -10,9 +10,12 @@
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/pipeline/control_use.hpp"
+#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/hires.hpp"
 #include "daguerre/pipeline/inpainting.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
+#include "daguerre/pipeline/prompting.hpp"
 #include "daguerre/pipeline/step.hpp"
 #include "daguerre/pipeline/tiles.hpp"
 
@@ -103,6 +106,11 @@ struct Request {
   // For the second text encoder of models that have two (SDXL, FLUX) and the third (Stable Diffusion 3); by
   // default as for the first.
   std::optional<std::string> prompt_2{}, negative_prompt_2{}, prompt_3{}, negative_prompt_3{};
+  /// The language that all of them are written in.
+  PromptSyntax prompt_syntax = PromptSyntax::plain;
+  std::optional<Emphasis> emphasis{};  ///< of the a1111 language, by default Emphasis::original
+  /// Textual inversions that the prompts may name; see pipeline/embedding.hpp.
+  std::vector<std::shared_ptr<const Embedding>> embeddings{};
   /// Tokens that T5 reads of a prompt, its end included, up to 512; what is longer is lost, what is shorter
   /// is padded. By default what the model was trained with: 256 for Stable Diffusion 3 and FLUX.1-schnell,
   /// 512 for FLUX.1-dev …
@@ -111,12 +119,16 @@ struct Request {
   std::vector<std::int32_t> class_labels{};
   std::optional<std::string> class_name{};  ///< instead: the name of one class in the model's `id2label`
   std::optional<int> clip_skip{};  ///< layers of the text encoder left out at its end, for the prompt only
-  MicroConditioning micro{};       ///< sizes and scores that SDXL is told
+  /// For this run, beside those that were applied at load; see pipeline/lora.hpp. The first request with
+  /// other ones than the last few takes the time to prepare them.
+  std::vector<LoraUse> loras{};
+  MicroConditioning micro{};  ///< sizes and scores that SDXL is told
 
   Size size{};
   Sampling sampling{};
   Guidance guidance{};
   Input input{};
+  std::vector<ControlUse> controls{};  ///< ControlNets and T2I-Adapters: pictures to keep to
   Output output{};
   std::optional<Hires> hires{};  ///< a second pass over the picture made larger
   std::optional<Tiles> tiles{};  ///< the denoiser works piece by piece

@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/pipeline/control.hpp"
 #include "daguerre/pipeline/guider.hpp"
 #include "daguerre/pipeline/inpainting.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
+#include "daguerre/pipeline/prompting.hpp"
 #include "daguerre/samplers/sampler.hpp"
 
 namespace daguerre {
@@ -31,6 +33,7 @@ struct Prompt {
 /// pictures and seeds.
 struct Task {
   std::vector<Prompt> prompts{};    ///< one for each image of the batch
+  Prompting prompting{};            ///< how they are read
   Index height = 512, width = 512;  ///< in pixels
   int steps = 50;
   Guidance guidance{};
@@ -52,6 +55,7 @@ struct Task {
   /// Parts of the whole schedule, 0 to 1, for runs that several models share (ensembles of experts; Balaji et
   /// al. 2022). With a start nothing is added to the image, whose noise is that of the start.
   std::optional<double> denoising_start{}, denoising_end{};
+  std::vector<ControlTask> controls{};  ///< networks that make it keep to pictures
   std::shared_ptr<const samplers::Sampler> sampler{};
 
   /// Whether there is a picture to start from, in pixels or in latents.
