@@ -251,6 +251,7 @@ TEST_CASE("one tile is no tile, and many make a picture of any size", "[pipeline
     auto order = enlarging_order();
     order.size = {.width = 48, .height = 32};
     order.sampling.sampler.reset();
+    order.sampling.steps = 2;
     const auto plain = pipe.generate(order);
     order.tiles = {.size = 48};
     const auto whole = pipe.generate(order);
@@ -431,6 +432,8 @@ TEST_CASE("a picture's settings make it again", "[pipeline][infotext]") {
   order.negative_prompt = "dark \"blur\"\n";
   order.guidance = {.scale = 7.1f, .rescale = 0.3f};
   order.clip_skip = 1;
+  order.prompt_syntax = PromptSyntax::a1111;
+  order.emphasis = Emphasis::no_norm;
   order.hires = {.scale = 1.5,
                  .mode = Hires::Mode::latent_bicubic,
                  .strength = 1.0 / 3.0,
@@ -439,6 +442,8 @@ TEST_CASE("a picture's settings make it again", "[pipeline][infotext]") {
   order.tiles = {.size = 32, .overlap = 4};
   repeated(sd, order, nothing);
   order.clip_skip.reset();
+  order.prompt_syntax = PromptSyntax::plain;
+  order.emphasis.reset();
   order.negative_prompt = "";
   order.prompt_2 = "a dog";
   order.micro.crop_top_left = {3, 5};
