@@ -157,6 +157,23 @@ void add_prompts(InfotextKeys& keys) {
   keys.add("Exact negative prompt", text_row(&Request::negative_prompt));
   keys.add("Exact prompt",
            [](const Reading& reading, const std::string& value) { reading.result.request.prompt = value; });
+  keys.add("Prompt syntax", [](const Reading& reading, const std::string& value) {
+    for (const auto syntax :
+         {PromptSyntax::plain, PromptSyntax::a1111, PromptSyntax::comfyui, PromptSyntax::compel})
+      if (name_of(syntax) == value) {
+        reading.result.request.prompt_syntax = syntax;
+        return;
+      }
+    reading.note("Prompt syntax: \"" + value + "\" is not known");
+  });
+  keys.add("Emphasis", [](const Reading& reading, const std::string& value) {
+    for (const auto emphasis : {Emphasis::original, Emphasis::no_norm, Emphasis::ignore, Emphasis::none})
+      if (name_of(emphasis) == value) {
+        reading.result.request.emphasis = emphasis;
+        return;
+      }
+    reading.note("Emphasis: \"" + value + "\" is not known");
+  });
   keys.add("Max sequence length",
            integer_row("Max sequence length", 1, most_int, [](const Reading& reading, Index number) {
              reading.result.request.max_sequence_length = static_cast<int>(number);
@@ -252,6 +269,18 @@ void add_inputs(InfotextKeys& keys) {
            }));
 }
 
+/// What the text names and only a file holds.
+void add_files(InfotextKeys& keys) {
+  const auto given = [&](const std::string& key, const char* what) {
+    keys.add(key, [=](const Reading& reading, const std::string& value) {
+      reading.note(std::string("made with ") + what + ", to be given again: " + value);
+    });
+  };
+  given("Loras", "LoRAs");
+  given("Embeddings", "textual inversions");
+  for (int i = 0; i < 10; ++i) given("ControlNet " + std::to_string(i), "a ControlNet or T2I-Adapter");
+}
+
 void add_second_pass(InfotextKeys& keys) {
   keys.add("Hires upscale", number_row("Hires upscale", [](const Reading& reading, double number) {
              hires_of(reading).scale = number;
@@ -345,6 +374,7 @@ InfotextKeys InfotextKeys::standard() {
   add_prompts(keys);
   add_micro_conditioning(keys);
   add_inputs(keys);
+  add_files(keys);
   add_second_pass(keys);
   add_tiles(keys);
   keys.add("Size", size_row("Size", [](const Reading& reading, Index width, Index height) {

@@ -205,6 +205,14 @@ Model Model::without_text_encoders() const {
   return rest;
 }
 
+Model Model::with_parts(std::shared_ptr<const Denoiser> denoiser,
+                        std::shared_ptr<const Autoencoder> autoencoder) const {
+  auto result = *this;
+  result.components_.denoiser = std::move(denoiser);
+  result.components_.autoencoder = std::move(autoencoder);
+  return result;
+}
+
 Model Model::with_loras(const ops::Context& run, std::span<const LoraUse> loras) const {
   LoraMatching matching(loras, false);
   if (loaded_ == nullptr) {

@@ -94,11 +94,30 @@ TEST_CASE("latents are made larger as the reference's are", "[pipeline][hires]")
   const auto line = Tensor<float>::copy_of({1, 1, 5, 1}, std::vector<float>{0, 1, 2, 3, 4});
   const auto exact = resized_latents({}, line, 1, 8, Hires::Mode::latent_nearest_exact);
   CHECK(same_tensor(exact, Tensor<float>::copy_of({1, 1, 8, 1}, std::vector<float>{0, 0, 1, 2, 2, 3, 4, 4})));
-  // Cubic interpolation gives straight lines back, where no edge is near.
-  const auto cubic = resized_latents({}, line, 3, 10, Hires::Mode::latent_bicubic);
-  for (Index y = 0; y < 3; ++y)
-    for (Index x = 3; x < 7; ++x)
-      CHECK(std::abs(cubic.data()[y * 10 + x] - (0.5f * static_cast<float>(x) - 0.25f)) < 1e-6f);
+  // The kernel of Keys (1981) with a = -0.75, at the distance from each of the four pixels around.
+  const auto kernel = [](double d) {
+    d = std::abs(d);
+    constexpr double k = -0.75;
+    return d <= 1.0 ? ((k + 2.0) * d - (k + 3.0)) * d * d + 1.0 : k * (((d - 5.0) * d + 8.0) * d - 4.0);
+  };
+  const auto values = test::random_tensor({1, 5, 4, 2}, 3);
+  const auto cubic = resized_latents({}, values, 7, 9, Hires::Mode::latent_bicubic);
+  double worst = 0.0;
+  for (Index y = 0; y < 7; ++y)
+    for (Index x = 0; x < 9; ++x)
+      for (Index c = 0; c < 2; ++c) {
+        const double row = (static_cast<double>(y) + 0.5) * 5 / 7 - 0.5,
+                     column = (static_cast<double>(x) + 0.5) * 4 / 9 - 0.5;
+        double expected = 0.0;
+        for (Index i = static_cast<Index>(std::floor(row)) - 1, n = 0; n < 4; ++i, ++n)
+          for (Index j = static_cast<Index>(std::floor(column)) - 1, m = 0; m < 4; ++j, ++m)
+            expected +=
+                kernel(row - static_cast<double>(i)) * kernel(column - static_cast<double>(j)) *
+                static_cast<double>(
+                    values.data()[(std::clamp<Index>(i, 0, 4) * 4 + std::clamp<Index>(j, 0, 3)) * 2 + c]);
+        worst = std::max(worst, std::abs(expected - static_cast<double>(cubic.data()[(y * 9 + x) * 2 + c])));
+      }
+  CHECK(worst < 1e-5);
   expect_error<ArgumentError>([&] { (void)resized_latents({}, line, 2, 2, Hires::Mode::pixels); },
                               {"pixels"});
 }
@@ -184,8 +203,9 @@ TEST_CASE("second passes go with everything that begins with noise or a picture"
   expect_error<ArgumentError>([&] { pipe.generate(order); }, {"strength"});
   order.hires = {.strength = 0.01};
   expect_error<ArgumentError>([&] { pipe.generate(order); }, {"no step"});
-  order.hires.emplace();
-  expect_error<ArgumentError>([&] { enlarger("sd1_instruct_pix2pix").generate(order); }, {"no second pass"});
+  Request of_class{.class_labels = {207}, .sampling = {.steps = 2}};
+  of_class.hires.emplace();
+  expect_error<ArgumentError>([&] { enlarger("dit").generate(of_class); }, {"no second pass"});
 }
 
 TEST_CASE("tiles cover a side and weigh one together", "[pipeline][tiles]") {
@@ -229,10 +249,11 @@ TEST_CASE("one tile is no tile, and many make a picture of any size", "[pipeline
     INFO(name);
     const auto pipe = enlarger(name);
     auto order = enlarging_order();
-    order.size = {.width = 64, .height = 48};
+    order.size = {.width = 48, .height = 32};
     order.sampling.sampler.reset();
+    order.sampling.steps = 2;
     const auto plain = pipe.generate(order);
-    order.tiles = {.size = 64};
+    order.tiles = {.size = 48};
     const auto whole = pipe.generate(order);
     CHECK(same_tensor(whole.latents, plain.latents));
     order.tiles = {.size = 32, .overlap = 8};
@@ -255,30 +276,32 @@ TEST_CASE("the autoencoder's tiles blend as the reference's or unseen", "[pipeli
                                    {.precision = Precision::float32, .engine = "native", .threads = 1});
   const auto& vae = pipe.model().components().autoencoder;
   const ops::Context context{.engine = nullptr, .threads = {}, .pool = {}, .stop = {}, .profile = {}};
-  // A picture of many things: emojis side by side, from latents that are there.
-  auto order = Request{.prompt = "red apple", .sampling = {.steps = 8, .seed = 1}, .output = {.count = 4}};
+  // A picture that is not the same everywhere: five emojis in the corner of a white sheet.
+  auto order = Request{.prompt = "red apple", .sampling = {.steps = 6, .seed = 1}, .output = {.count = 5}};
   const auto made = pipe.generate(order);
   const Index side = made.images[0].width();
-  Image sheet(2 * side, 2 * side, 3);
-  for (Index y = 0; y < 2 * side; ++y)
-    for (Index x = 0; x < 2 * side; ++x)
-      std::copy_n(made.images[static_cast<std::size_t>(y / side * 2 + x / side)].pixels().data() +
-                      (y % side * side + x % side) * 3,
-                  3, sheet.pixels().data() + (y * 2 * side + x) * 3);
+  Image sheet(4 * side, 4 * side, 3);
+  std::fill(sheet.pixels().begin(), sheet.pixels().end(), std::uint8_t{255});
+  for (std::size_t i = 0; i < 5; ++i)
+    for (Index y = 0; y < side; ++y) {
+      const auto index = static_cast<Index>(i), row = index / 4 * side + y, column = index % 4 * side;
+      std::copy_n(made.images[i].pixels().data() + y * side * 3, side * 3,
+                  sheet.pixels().data() + (row * 4 * side + column) * 3);
+    }
   const auto pictures = to_tensor(sheet);
   const auto latents = vae->encode(context, pictures).mean;
   const auto whole = vae->decode(context, latents);
-  const Index tile = latents.dim(1) / 2;
+  const Index tile = 24;
   const auto with = [&](VaeTiling::Blend blend) { return tiled(vae, blend, tile); };
   const double seamless = psnr(with(VaeTiling::Blend::seamless)->decode(context, latents), whole);
   const double reference = psnr(with(VaeTiling::Blend::reference)->decode(context, latents), whole);
   INFO("PSNR against the untiled picture: seamless " << seamless << ", reference " << reference);
-  CHECK(seamless > reference + 3.0);
-  CHECK(seamless > 30.0);
+  CHECK(seamless > reference + 6.0);
+  CHECK(seamless > 36.0);
   const auto encoded = with(VaeTiling::Blend::seamless)->encode(context, pictures);
   CHECK(test::difference(encoded.mean, latents).rel_l2 < 0.2);
   CHECK(encoded.std.shape() == latents.shape());
-  CHECK(same_tensor(tiled(vae, VaeTiling::Blend::seamless, 2 * tile)->decode(context, latents), whole));
+  CHECK(same_tensor(tiled(vae, VaeTiling::Blend::seamless, latents.dim(1))->decode(context, latents), whole));
 
   order.output.count = 1;
   order.vae_tiling.use = VaeTiling::Use::on;
@@ -409,6 +432,8 @@ TEST_CASE("a picture's settings make it again", "[pipeline][infotext]") {
   order.negative_prompt = "dark \"blur\"\n";
   order.guidance = {.scale = 7.1f, .rescale = 0.3f};
   order.clip_skip = 1;
+  order.prompt_syntax = PromptSyntax::a1111;
+  order.emphasis = Emphasis::no_norm;
   order.hires = {.scale = 1.5,
                  .mode = Hires::Mode::latent_bicubic,
                  .strength = 1.0 / 3.0,
@@ -417,6 +442,8 @@ TEST_CASE("a picture's settings make it again", "[pipeline][infotext]") {
   order.tiles = {.size = 32, .overlap = 4};
   repeated(sd, order, nothing);
   order.clip_skip.reset();
+  order.prompt_syntax = PromptSyntax::plain;
+  order.emphasis.reset();
   order.negative_prompt = "";
   order.prompt_2 = "a dog";
   order.micro.crop_top_left = {3, 5};

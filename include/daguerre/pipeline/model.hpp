@@ -60,6 +60,9 @@ class Model {
   Extent default_size() const noexcept;
   /// The same without its text encoders, for a host that has encoded all it wants to.
   Model without_text_encoders() const;
+  /// The same with another denoiser and autoencoder, which stand for its own: around them, say.
+  Model with_parts(std::shared_ptr<const Denoiser> denoiser,
+                   std::shared_ptr<const Autoencoder> autoencoder) const;
   /// The same with these LoRAs in the place of those that an earlier call gave it; what was applied at load
   /// stays. It shares all weights with this model but those that the LoRAs change: these have small products
   /// of low rank behind them, or, where a change is none, are made anew. `run` says on which threads, and
