@@ -73,7 +73,7 @@ class ControlNet(unet.UNet):
     """Noisy latents, timesteps and the condition to what is added to the U-Net's middle block and skips."""
 
     def __init__(self, config=CONFIG):
-        super().__init__(config | {"up_block_types": []})
+        super().__init__(config | {"up_block_types": [], "out_channels": 1})
         del self.conv_norm_out, self.conv_out
         del self.mid_block.resnets[1:], self.mid_block.attentions
         self.controlnet_cond_embedding = ConditioningEmbedding(config)

@@ -11,7 +11,7 @@ from torch import nn
 
 from . import autoencoder, controlnet, data, diffusion, files, lora, text_model, unet
 from .edges import canny
-from .stages import caption_ids, contact_sheet, encode_text, load, path, to_bytes, to_unit
+from .stages import contact_sheet, encode_text, load, path, to_bytes, to_unit
 from .tokenizer import Tokenizer
 from .trainer import Trainer
 
@@ -151,15 +151,14 @@ def train_controlnet(options):
     pictures, emojis = data.load(options)
     count = len(pictures) * options.variants
     drawn = ControlPictures(pictures, base.encode, options.seed)
-    captions, share_size = 3, 8
-    ids = caption_ids(emojis, base.tokenizer, captions, options.seed)
-    states = encode_text(base.text, ids.flatten(0, 1)).bfloat16().unflatten(0, (len(emojis), captions))
-    empty = base.states([""])[0].bfloat16()
+    states = base.states([emoji.name for emoji in emojis]).to(base.dtype)
+    empty = base.states([""])[0].to(base.dtype)
+    share_size = 8
 
     def loss_of(module, share, generator):
         chosen = torch.randint(count, (share_size,), generator=generator).tolist()
         latents, edges, whose = drawn(chosen)
-        context = states[whose, torch.randint(captions, (share_size,), generator=generator)]
+        context = states[whose]
         context[torch.rand(share_size, generator=generator) < 0.25] = empty
         noisy, times, target = noisy_batch(latents, generator, module.dtype, skew=0.6)
         condition = condition_of(edges, module.dtype).contiguous(memory_format=torch.channels_last)
