@@ -15,6 +15,10 @@ void add_class2img(CLI::App& app);
 void add_inspect(CLI::App& app);
 /// Adds the subcommand `convert`, likewise.
 void add_convert(CLI::App& app);
+/// Adds the subcommand `upscale`, likewise.
+void add_upscale(CLI::App& app);
+/// Adds the subcommand `process`, likewise.
+void add_process(CLI::App& app);
 /// Adds the subcommand `bench`, likewise.
 void add_bench(CLI::App& app);
 

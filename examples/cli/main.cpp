@@ -73,11 +73,13 @@ int main(int argc, char** argv) {
       "Exit status: 0 done, 1 failed (one line says what and where), 2 wrong use.\n"
       "See also: daguerre txt2img --help, daguerre class2img --help, daguerre inspect --help, daguerre "
       "convert "
-      "--help, daguerre bench --help");
+      "--help, daguerre upscale --help, daguerre process --help, daguerre bench --help");
   daguerre::cli::add_txt2img(app);
   daguerre::cli::add_class2img(app);
   daguerre::cli::add_inspect(app);
   daguerre::cli::add_convert(app);
+  daguerre::cli::add_upscale(app);
+  daguerre::cli::add_process(app);
   daguerre::cli::add_bench(app);
   try {
     app.parse(arguments(argc, argv));

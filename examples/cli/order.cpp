@@ -19,6 +19,7 @@
 #include <daguerre/daguerre.hpp>
 #include <daguerre/ops/engine.hpp>
 #include <daguerre/pipeline/model_source.hpp>
+#include <daguerre/pipeline/other_autoencoder.hpp>
 #include <daguerre/samplers/registry.hpp>
 #include <daguerre/weights/checkpoint.hpp>
 
@@ -45,6 +46,7 @@ void read_inputs(Order& order) {
   auto& request = order.request;
   if (!order.init_image.empty()) request.input.image = Image::load(order.init_image);
   if (!order.mask.empty()) request.input.mask = Image::load(order.mask);
+  read_controls(order);
   request.output.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
   if (order.latents.empty()) return;
   request.sampling.noise = read_latents(order.latents);
@@ -58,25 +60,24 @@ void read_inputs(Order& order) {
   request.output.count = static_cast<int>(found);
 }
 
+std::string lora_note(const LoraInfo& lora) {
+  std::string text = "lora " + lora.name + ":";
+  for (const auto& [part, modules] : lora.modules)
+    text += " " + std::to_string(modules) + " modules of " + part + ",";
+  text.pop_back();
+  if (lora.unmatched > 0) text += "; " + std::to_string(lora.unmatched) + " keys fit nothing";
+  return text;
+}
+
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
   progress.note(model_name(order) + ": " + pipeline.info().engine + ", " +
                 std::string(short_name(pipeline.info().precision)) + ", " +
                 std::to_string(pipeline.info().threads) +
                 (pipeline.info().threads == 1 ? " thread" : " threads"));
   progress.note(kept_weights(pipeline.info()));
+  for (const auto& lora : pipeline.info().loras) progress.note(lora_note(lora));
+  for (const auto& lora : pipeline.prepare(order.request.loras)) progress.note(lora_note(lora));
   if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
-}
-
-/// Accepts names of PNG files.
-CLI::Validator png_name() {
-  return CLI::Validator(
-      [](const std::string& name) {
-        auto extension = std::filesystem::path(name).extension().string();
-        for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-        return extension == ".png" ? std::string()
-                                   : "\"" + name + "\" does not end in .png, the only format that is written";
-      },
-      "");
 }
 
 }  // namespace
@@ -105,6 +106,7 @@ Pipeline load(const Order& order, const Interrupt& interrupt) {
 Pipeline load(const Order& order, const std::string& model, const Interrupt& interrupt) {
   auto options = order.load;
   options.stop = interrupt.token();
+  if (model != order.model) options.loras.clear();  // they are the first model's
   const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
   const auto source = std::make_shared<const SourceOptions>(
       SourceOptions{.tokenizer = order.tokenizer,
@@ -114,11 +116,17 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
                     .variant = order.variant,
                     .allow_trailing_bytes = order.load.allow_trailing_bytes});
   options.source = source;
-  if (model != order.model || order.denoiser.empty()) return Pipeline::load(model, options);
+  const auto other_vae = [&](const ModelSource& from) {
+    return order.comfort.vae.empty() ? from : with_autoencoder(from, order.comfort.vae, *source);
+  };
+  if (model != order.model || order.denoiser.empty()) {
+    if (order.comfort.vae.empty()) return Pipeline::load(model, options);
+    return Pipeline::load(other_vae(ModelSource::open(model, *source)), options);
+  }
   std::vector<std::filesystem::path> files{order.denoiser};
   if (!order.autoencoder.empty()) files.emplace_back(order.autoencoder);
   files.insert(files.end(), order.text_encoders.begin(), order.text_encoders.end());
-  return Pipeline::load(ModelSource::join(files, *source), options);
+  return Pipeline::load(other_vae(ModelSource::join(files, *source)), options);
 }
 
 const std::string& model_name(const Order& order) {
@@ -162,6 +170,17 @@ std::int32_t class_called(const std::string& text, const Pipeline& pipeline) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
   const bool is_id = error == std::errc() && end == text.data() + text.size();
   return is_id ? id : pipeline.class_id(text);
+}
+
+CLI::Validator png_name() {
+  return CLI::Validator(
+      [](const std::string& name) {
+        auto extension = std::filesystem::path(name).extension().string();
+        for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        return extension == ".png" ? std::string()
+                                   : "\"" + name + "\" does not end in .png, the only format that is written";
+      },
+      "");
 }
 
 CLI::Validator file_name() {
@@ -337,7 +356,9 @@ void carry_out(Order order) {
   const Interrupt interrupt;
   Progress progress(order.quiet);
   settle_machine(order);
+  settle_comfort(order);
   order.load.log = progress.warnings();
+  settle_loras(order);
   read_inputs(order);
   check_outputs(order);
 
@@ -345,7 +366,11 @@ void carry_out(Order order) {
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
+  load_controls(order, *pipeline);
   progress.loaded();
+  if (!order.comfort.preview_vae.empty())
+    request.output.preview = load_autoencoder(order.comfort.preview_vae, order.load);
+  settle_comfort(order, *pipeline, progress);
   for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, *pipeline));
   if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);
 
@@ -371,7 +396,9 @@ void carry_out(Order order) {
     request.sampling.denoising_start = order.refiner_start;
     request.input.latents = made.latents;
     request.input.image = {};
+    request.controls.clear();  // networks for the first one
     request.sampling.noise = {};
+    request.loras.clear();
     made = pipeline->generate(request);
   }
   progress.finished();

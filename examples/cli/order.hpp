@@ -15,6 +15,21 @@ class Validator;
 namespace daguerre::cli {
 
 class Interrupt;
+class Progress;
+
+/// What the options around masks, second passes and settings of pictures say, where Request does not hold it
+/// as the command line has it.
+struct Comfort {
+  std::string preview_vae;
+  std::string vae;                 ///< another autoencoder
+  std::string from_png;            ///< whose settings are repeated
+  std::string model;               ///< that its settings name
+  std::vector<std::string> notes;  ///< on what of them is not repeated
+  std::optional<Index> mask_grow, only_masked, outpaint_overlap, tile, tile_overlap;
+  std::optional<bool> keep_unmasked;
+  std::optional<double> hires, hires_strength, upscale;
+  std::optional<int> hires_steps;
+};
 
 /// What a command line that makes pictures asks for.
 struct Order {
@@ -27,12 +42,20 @@ struct Order {
   std::string tokenizer, configs, family, variant;
   LoadOptions load;
   Request request;
+  std::vector<std::string> loras;  ///< FILE[:WEIGHT[:TEXT_WEIGHT]]
+  std::string lora_dir, lora_mode = "at-load";
+  bool lora_partial = false;
   std::string precision = "auto", weights = "auto", residency = "auto";
   std::optional<double> memory_limit;  ///< in GB
   std::optional<int> count;
   std::optional<std::uint64_t> seed;
-  std::vector<std::string> classes;  ///< ids or names
+  std::vector<std::string> classes;                       ///< ids or names
+  std::vector<std::string> control_nets, control_images;  ///< one of these for each of those
+  std::vector<int> control_modes;                         ///< one for each union
+  std::string control_resize = "stretch";
+  bool guess_mode = false, control_hides_masked = false;
   std::string out, init_image, mask, latents, save_latents, preview;
+  Comfort comfort;
   int usual_steps = 20;  ///< where the order says nothing
   int preview_every = 5;
   bool quiet = false;
@@ -62,17 +85,39 @@ void add_size_options(CLI::App& app, Order& order);
 void add_sampling_options(CLI::App& app, Order& order);  // with the steps'
 void add_step_options(CLI::App& app, Order& order,
                       int steps);  // number of steps by default, guidance, sampler
+void add_control_options(CLI::App& app, Order& order);
 void add_latents_option(CLI::App& app, Order& order);
+void add_lora_options(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);
 
+// Masks, second passes, tiles, settings of pictures (comfort_options.cpp). To be added behind the others that
+// txt2img has.
+void add_comfort_options(CLI::App& app, Order& order);
+/// Puts what --from-png says under what the command line says. Throws CLI::RequiredError without a prompt.
+void take_settings(CLI::App& app, Order& order);
+/// Puts the rest into the request; before the model is loaded, and behind it. Throws ArgumentError.
+void settle_comfort(Order& order);
+void settle_comfort(Order& order, const Pipeline& pipeline, Progress& progress);
+
 /// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
 CLI::Validator file_name();
+
+/// Accepts names that end in .png.
+CLI::Validator png_name();
+
+/// Reads the pictures that ControlNets and T2I-Adapters keep to, and puts them into the request. Throws
+/// ArgumentError, FileError, FormatError.
+void read_controls(Order& order);
+/// Loads the networks for them. Throws what Pipeline::load_control throws.
+void load_controls(Order& order, const Pipeline& pipeline);
 
 /// The id that `text` is, or that the class of that name has. Throws ArgumentError.
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
 /// Puts what the options of the machine say into `order.load`.
 void settle_machine(Order& order);
+/// Reads the LoRAs that the order names, and puts them where they are to be applied.
+void settle_loras(Order& order);
 /// "weights: text_encoder 246 MB packed, when needed; unet 1.7 GB mapped"
 std::string kept_weights(const PipelineInfo& info);
 /// Loads the order's model, which is one or lies in parts; an interrupt stops it (Cancelled).

@@ -62,7 +62,9 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->needs(init)
       ->type_name("FILE")
       ->group(groups::from);
+  add_control_options(app, order);
   add_latents_option(app, order);
+  add_lora_options(app, order);
   add_source_options(app, order);
   app.add_option("--refiner", order.refiner,
                  "A second model (SDXL's refiner), which does the last part of the steps")
@@ -76,6 +78,7 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->group(groups::sources);
   add_machine_options(app, order);
   add_other_outputs(app, order);
+  add_comfort_options(app, order);
 }
 
 }  // namespace
@@ -92,8 +95,9 @@ void add_txt2img(CLI::App& parent) {
       "The names of the files written go to stdout, everything else to stderr. Ctrl-C stops the run.");
   const auto order = std::make_shared<Order>();
   add_prompt_options(*app, *order);
-  app->callback([order] {
+  app->callback([app, order] {
     require_model(*order);
+    take_settings(*app, *order);
     carry_out(*order);
   });
 }

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prepare.hpp"
@@ -97,7 +98,9 @@ void check_task(const Task& task, const Family& family, const Components& compon
   const bool has_image = task.has_image();
   if (has_image && !family.tasks.image)
     throw ArgumentError(pipeline_name, family.title + " takes no picture to start from");
-  if (!task.image.empty() && !task.image_latents.empty())
+  // Inpainting models may begin with latents and look at the picture that these do not show.
+  const bool looks = !task.mask.empty() && denoiser.in_channels != format.channels;
+  if (!task.image.empty() && !task.image_latents.empty() && !looks)
     throw ArgumentError(pipeline_name, "give the picture to start from or its latents, not both");
   if (!task.mask.empty() && !has_image)
     throw ArgumentError(pipeline_name, "a mask needs an image to paint into");
@@ -117,6 +120,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
                  {1, task.height / format.space_ratio, task.width / format.space_ratio, format.channels},
                  "image_latents");
   check_reference(task, batch, multiple);
+  check_controls(task, components);
   const Index joined = denoiser.in_channels - format.channels;
   const auto joins = family.tasks.joins;
   if (is_made_from_picture(joins) && !has_image)

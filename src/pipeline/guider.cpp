@@ -29,12 +29,56 @@ Tensor<float> for_branches(const Tensor<float>& x, std::size_t branches) {
   return concat_leading<float>(std::vector<Tensor<float>>(branches, x));
 }
 
+/// Predictions under several conditions: those with as many tokens as each other in one pass.
+class Branches {
+ public:
+  Branches() = default;
+  explicit Branches(const std::vector<Conditioning>& conditions) : count_(conditions.size()) {
+    const auto tokens = [](const Conditioning& conditioning) {
+      return conditioning.context.rank() == 3 ? conditioning.context.dim(1) : 0;
+    };
+    std::vector<bool> placed(count_);
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (placed[i]) continue;
+      Pass pass;
+      std::vector<Conditioning> alike;
+      for (std::size_t k = i; k < count_; ++k) {
+        if (placed[k] || tokens(conditions[k]) != tokens(conditions[i])) continue;
+        placed[k] = true;
+        pass.branches.push_back(k);
+        alike.push_back(conditions[k]);
+      }
+      pass.conditioning = joined(alike);
+      passes_.push_back(std::move(pass));
+    }
+  }
+
+  std::vector<Tensor<float>> operator()(const Predict& predict, const Tensor<float>& x) const {
+    std::vector<Tensor<float>> result(count_);
+    for (const auto& pass : passes_) {
+      const auto output = predict(for_branches(x, pass.branches.size()), pass.conditioning);
+      for (std::size_t i = 0; i < pass.branches.size(); ++i)
+        result[pass.branches[i]] = output.slice(static_cast<Index>(i), static_cast<Index>(i) + 1);
+    }
+    return result;
+  }
+
+ private:
+  struct Pass {
+    std::vector<std::size_t> branches;
+    Conditioning conditioning;
+  };
+  std::size_t count_ = 0;
+  std::vector<Pass> passes_;
+};
+
 class OnePass final : public GuiderRun {
  public:
   explicit OnePass(Conditioning conditioning) : conditioning_(std::move(conditioning)) {}
   Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall&) override {
     return predict(x, conditioning_);
   }
+  void change(const Conditions& conditions) override { conditioning_ = conditions.positive; }
 
  private:
   Conditioning conditioning_;
@@ -42,41 +86,82 @@ class OnePass final : public GuiderRun {
 
 class TwoHalves final : public GuiderRun {
  public:
-  TwoHalves(const Guidance& guidance, const Conditions& conditions)
-      : guidance_(guidance), both_(joined(std::array{negative_of(conditions), conditions.positive})) {}
+  TwoHalves(const Guidance& guidance, const Conditions& conditions) : guidance_(guidance) {
+    change(conditions);
+  }
   Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall&) override {
-    const auto output = predict(for_branches(x, 2), both_);
-    return apply_guidance(output.slice(0, 1), output.slice(1, 2), guidance_);
+    const auto outputs = branches_(predict, x);
+    const std::span<const Tensor<float>> positive = std::span(outputs).subspan(1);
+    if (positive.size() == 1 && weights_.front() == 1.0f)
+      return apply_guidance(outputs.front(), positive.front(), guidance_);
+    return apply_guidance(outputs.front(), composed_prediction(outputs.front(), positive, weights_),
+                          guidance_);
+  }
+  void change(const Conditions& conditions) override {
+    std::vector<Conditioning> all{negative_of(conditions), conditions.positive};
+    weights_ = {conditions.weight};
+    for (const auto& other : conditions.others) {
+      all.push_back(other.conditioning);
+      weights_.push_back(other.weight);
+    }
+    branches_ = Branches(all);
   }
 
  private:
   Guidance guidance_;
-  Conditioning both_;
+  Branches branches_;  // the negative one, then the positive ones
+  std::vector<float> weights_;
 };
 
 class ThreeBranches final : public GuiderRun {
  public:
   ThreeBranches(const Guidance& guidance, const Conditions& conditions) : guidance_(guidance) {
-    const auto& picture = negative_of(conditions);
-    auto neither = picture;
-    neither.concat = Tensor<float>::zeros(picture.concat.shape());
-    all_ = joined(std::array{conditions.positive, picture, neither});
+    change(conditions);
   }
   Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall&) override {
-    const auto output = predict(for_branches(x, 3), all_);
-    const Index size = output.size() / 3;
-    Tensor<float> result(output.shape().with(0, 1));
-    const float *both = output.data(), *picture = both + size, *neither = picture + size;
+    const auto outputs = branches_(predict, x);
+    Tensor<float> result(outputs.front().shape());
+    const float *both = outputs[0].data(), *picture = outputs[1].data(), *neither = outputs[2].data();
     float* const out = result.data();
-    for (Index i = 0; i < size; ++i)
+    for (Index i = 0; i < result.size(); ++i)
       out[i] = neither[i] + guidance_.scale * (both[i] - picture[i]) +
                guidance_.image_scale * (picture[i] - neither[i]);
     return result;
   }
+  void change(const Conditions& conditions) override {
+    const auto& picture = negative_of(conditions);
+    auto neither = picture;
+    neither.concat = Tensor<float>::zeros(picture.concat.shape());
+    branches_ = Branches({conditions.positive, picture, neither});
+  }
 
  private:
   Guidance guidance_;
-  Conditioning all_;
+  Branches branches_;
+};
+
+/// Another run, all of whose conditions are told the guidance scale.
+class Told final : public GuiderRun {
+ public:
+  Told(float scale, const Guider& combine, const Conditions& conditions)
+      : scale_(scale), run_(combine.start(told(conditions))) {}
+  Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall& call) override {
+    return (*run_)(predict, x, call);
+  }
+  void change(const Conditions& conditions) override { run_->change(told(conditions)); }
+
+ private:
+  Conditions told(Conditions conditions) const {
+    const auto scale = Tensor<float>::full({1}, scale_);
+    const auto tell = [&](Conditioning& side) { side.extras.insert_or_assign("guidance", scale); };
+    tell(conditions.positive);
+    if (conditions.negative) tell(*conditions.negative);
+    for (auto& other : conditions.others) tell(other.conditioning);
+    return conditions;
+  }
+
+  float scale_;
+  std::unique_ptr<GuiderRun> run_;
 };
 
 }  // namespace
@@ -106,6 +191,29 @@ Tensor<float> apply_guidance(const Tensor<float>& unconditional, const Tensor<fl
   return result;
 }
 
+Tensor<float> composed_prediction(const Tensor<float>& unconditional,
+                                  std::span<const Tensor<float>> predictions,
+                                  std::span<const float> weights) {
+  if (predictions.size() != weights.size())
+    throw ArgumentError("guidance", std::to_string(predictions.size()) + " predictions and " +
+                                        std::to_string(weights.size()) + " weights");
+  auto result = unconditional.clone();
+  float* const out = result.data();
+  const float* const base = unconditional.data();
+  for (std::size_t n = 0; n < predictions.size(); ++n) {
+    if (!(predictions[n].shape() == unconditional.shape()))
+      throw ArgumentError("guidance", "predictions " + to_string(unconditional.shape()) + " and " +
+                                          to_string(predictions[n].shape()) + " differ in shape");
+    const float* const prediction = predictions[n].data();
+    for (Index i = 0; i < result.size(); ++i) out[i] += weights[n] * (prediction[i] - base[i]);
+  }
+  return result;
+}
+
+void GuiderRun::change(const Conditions&) {
+  throw ArgumentError("guidance", "this guidance cannot change its prompt during a run");
+}
+
 std::unique_ptr<GuiderRun> NoGuidance::start(const Conditions& conditions) const {
   return std::make_unique<OnePass>(conditions.positive);
 }
@@ -115,11 +223,7 @@ std::unique_ptr<GuiderRun> ClassifierFreeGuidance::start(const Conditions& condi
 }
 
 std::unique_ptr<GuiderRun> EmbeddedGuidance::start(const Conditions& conditions) const {
-  auto told = conditions;
-  const auto scale = Tensor<float>::full({1}, scale_);
-  told.positive.extras.insert_or_assign("guidance", scale);
-  if (told.negative) told.negative->extras.insert_or_assign("guidance", scale);
-  return combine_->start(told);
+  return std::make_unique<Told>(scale_, *combine_, conditions);
 }
 
 std::unique_ptr<GuiderRun> ImageTextGuidance::start(const Conditions& conditions) const {

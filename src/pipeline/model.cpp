@@ -9,12 +9,14 @@
 #include "daguerre/core/memory.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
+#include "pipeline/loaded_parts.hpp"
 #include "pipeline/memory_plan.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
-#include "pipeline/on_demand.hpp"
 #include "pipeline/prepare.hpp"
+#include "pipeline/prompt_conditions.hpp"
 
 namespace daguerre {
 namespace {
@@ -67,18 +69,33 @@ PartSize size_of_part(Part::Kind kind, const ComponentSource& source, const Load
   }
 }
 
-/// The part, or one that is loaded when it is needed, whose weights have been checked.
-template <class Component>
-std::shared_ptr<const Component> loaded(const Opened<Component>& opened, const LoadContext& context) {
-  if constexpr (!std::is_same_v<Component, Denoiser>)
-    if (context.keeping.when_needed) {
-      auto check = context;
-      check.compute.placement = ops::WeightPlacement::mapped;  // looks at names and shapes, packs nothing
-      (void)opened.load(check);
-      return on_demand(opened, context);
-    }
-  return opened.load(context);
+template <class Change>
+void for_each_side(Conditions& conditions, const Change& change) {
+  change(conditions.positive);
+  if (conditions.negative) change(*conditions.negative);
+  for (auto& other : conditions.others) change(other.conditioning);
 }
+
+/// One image's guidance and the conditions that it goes through.
+struct GuidedImage {
+  std::vector<LaterConditions> stages;  ///< by step, the first from 0 on
+  std::size_t stage = 0;
+  std::unique_ptr<GuiderRun> run{};
+
+  void begin(const Guider& guider, Index step) {
+    while (has_next(step)) ++stage;
+    run = guider.start(stages[stage].conditions);
+  }
+  GuiderRun& at(Index step) {
+    const auto before = stage;
+    while (has_next(step)) ++stage;
+    if (stage != before) run->change(stages[stage].conditions);
+    return *run;
+  }
+
+ private:
+  bool has_next(Index step) const { return stage + 1 < stages.size() && stages[stage + 1].step <= step; }
+};
 
 }  // namespace
 
@@ -139,22 +156,31 @@ Model Model::load(const Family& family, const ModelSource& source, const Compone
   const auto kept = plan_memory(sizes, context.memory, available_memory());
 
   Components components{.text_encoders = {}, .denoiser = {}, .autoencoder = {}, .index = source.index()};
+  auto ready = std::make_shared<LoadedParts>();
+  LoraMatching matching(context.loras, true);
   int index = 0;
   const auto load = [&](const auto& found) {
     context.compute.check_stop();
-    const auto& name = parts[found.place]->name;
+    const auto& part = *parts[found.place];
     auto own = context;
     own.keeping = kept[found.place];
     own.compute.placement = own.keeping.placement;
-    if (context.on_part) context.on_part(name, index, static_cast<int>(parts.size()), own.keeping);
+    if (context.on_part) context.on_part(part.name, index, static_cast<int>(parts.size()), own.keeping);
     ++index;
-    return loaded(found.opened, own);
+    return load_part(part, found.opened, own, matching);
   };
-  for (const auto& text : text_encoders)
-    components.text_encoders.emplace(parts[text.place]->name, load(text));
-  if (autoencoder) components.autoencoder = load(*autoencoder);
-  components.denoiser = load(*denoiser);
-  return Model(family, std::move(components));
+  for (const auto& text : text_encoders) {
+    const auto& loaded = ready->text_encoders.emplace_back(load(text));
+    components.text_encoders.emplace(loaded.part.name, loaded.component);
+  }
+  if (autoencoder) components.autoencoder = load(*autoencoder).component;
+  ready->denoiser = load(*denoiser);
+  components.denoiser = ready->denoiser->component;
+  ready->loras = matching.finished(family);
+  Model model(family, std::move(components));
+  model.loras_ = ready->loras;
+  model.loaded_ = std::move(ready);
+  return model;
 }
 
 Model Model::load(const ModelSource& source, const LoadContext& context) {
@@ -169,9 +195,35 @@ Extent Model::default_size() const noexcept {
 }
 
 Model Model::without_text_encoders() const {
-  auto rest = components_;
-  rest.text_encoders.clear();
-  return Model(family_, std::move(rest));
+  auto rest = *this;
+  rest.components_.text_encoders.clear();
+  if (loaded_) {
+    auto parts = *loaded_;
+    parts.text_encoders.clear();
+    rest.loaded_ = std::make_shared<const LoadedParts>(std::move(parts));
+  }
+  return rest;
+}
+
+Model Model::with_loras(const ops::Context& run, std::span<const LoraUse> loras) const {
+  LoraMatching matching(loras, false);
+  if (loaded_ == nullptr) {
+    if (matching.empty()) return *this;
+    throw ArgumentError(lora_name,
+                        "the parts of this model were put together by hand: no LoRA can be applied to them");
+  }
+  auto result = *this;
+  result.components_.denoiser = adapted_part(*loaded_->denoiser, matching, run);
+  for (const auto& text : loaded_->text_encoders)
+    result.components_.text_encoders.insert_or_assign(text.part.name, adapted_part(text, matching, run));
+  std::set<std::string> absent;
+  for (const auto& part : family_.parts)
+    if (part.kind == Part::Kind::text_encoder && !components_.text_encoders.contains(part.name))
+      absent.insert(part.name);
+  result.loras_ = loaded_->loras;
+  auto applied = matching.finished(family_, absent);
+  result.loras_.insert(result.loras_.end(), applied.begin(), applied.end());
+  return result;
 }
 
 std::shared_ptr<const Guider> Model::guider(const Task& task) const {
@@ -200,9 +252,14 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
       result.push_back(result.back());
       continue;
     }
-    Conditions conditions{family_.condition(context, components_, task, prompt, Side::positive), {}};
-    if (guider.needs_negative())
-      conditions.negative = family_.condition(context, components_, task, prompt, Side::negative);
+    Conditions conditions;
+    if (task.prompting.is_plain()) {
+      conditions.positive = family_.condition(context, components_, task, prompt, Side::positive);
+      if (guider.needs_negative())
+        conditions.negative = family_.condition(context, components_, task, prompt, Side::negative);
+    } else {
+      conditions = read_conditions(context, family_, components_, task, prompt, guider);
+    }
     for (const auto& [name, extra] : conditions.positive.extras)
       if (const auto& known = denoiser().extras; std::find(known.begin(), known.end(), name) == known.end())
         throw ArgumentError(pipeline_name,
@@ -219,35 +276,55 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
   if (conditions.size() != task.prompts.size())
     throw ArgumentError(pipeline_name, std::to_string(conditions.size()) + " conditions for " +
                                            std::to_string(task.prompts.size()) + " pictures");
+  const auto how = guider(task);
+  ControlRun controls(task.controls, *components_.autoencoder, denoiser(), task.guidance.scale,
+                      how->needs_negative());
   const auto start = [&] {
     const auto lease = components_.autoencoder->lease();
-    return prepare(context, task, family_, components_, noise);
+    const Shape latents{static_cast<Index>(task.prompts.size()), task.height / format().space_ratio,
+                        task.width / format().space_ratio, format().channels};
+    controls.read(context, latents, noise, true);
+    auto prepared = prepare(context, task, family_, components_, noise);
+    controls.read(context, latents, noise, false);
+    return prepared;
   }();
-  const auto how = guider(task);
-  std::vector<std::unique_ptr<GuiderRun>> guided;
+  const auto step_of = [&](Index call) { return call * task.steps / start.run->calls(); };
+  std::vector<GuidedImage> guided;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
     const auto of_image = [&](const Tensor<float>& x) {
       return x.slice(static_cast<Index>(i), static_cast<Index>(i) + 1);
     };
-    const auto add_to_both = [&](const auto& add) {
-      add(conditions[i].positive);
-      if (conditions[i].negative) add(*conditions[i].negative);
-    };
-    if (!start.concat.empty()) add_to_both([&](Conditioning& side) { side.concat = of_image(start.concat); });
-    if (!start.reference_latents.empty())
-      add_to_both([&](Conditioning& side) {
-        side.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
+    auto& stages = guided.emplace_back().stages;
+    for (const auto& later : conditions[i].later) stages.push_back(*later);
+    stages.insert(stages.begin(), {0, std::move(conditions[i])});
+    for (auto& stage : stages) {
+      auto& sides = stage.conditions;
+      sides.positive.sides = {Side::positive};
+      if (sides.negative) sides.negative->sides = {Side::negative};
+      for (auto& other : sides.others) other.conditioning.sides = {Side::positive};
+      for_each_side(sides, [&](Conditioning& side) {
+        if (!start.concat.empty()) side.concat = of_image(start.concat);
+        if (!start.reference_latents.empty())
+          side.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
       });
-    guided.push_back(how->start(conditions[i]));
+    }
+    guided.back().begin(*how, step_of(start.first_call));
   }
   DenoisingLoop loop;
   const auto* part = family_.part(Part::Kind::denoiser);
   if (part != nullptr) loop.component = part->name;
   loop.denoiser = [&](const Tensor<float>& x, float timestep, Index index, Index image) {
+    // Of those that would be run without an early end.
+    const Index step = index - start.first_call, steps = start.run->calls() - start.first_call;
     const Predict predict = [&](const Tensor<float>& branches, const Conditioning& conditioning) {
-      return (*components_.denoiser)(context, branches, timestep, conditioning);
+      if (!controls.is_on(step, steps))
+        return (*components_.denoiser)(context, branches, timestep, conditioning);
+      auto told = conditioning;
+      told.features = controls(context, branches, conditioning, timestep, image, step, steps);
+      return (*components_.denoiser)(context, branches, timestep, told);
     };
-    return (*guided[static_cast<std::size_t>(image)])(predict, x, {index, start.end_call, timestep});
+    auto& run = guided[static_cast<std::size_t>(image)].at(step_of(index));
+    return run(predict, x, {index, start.end_call, timestep});
   };
   loop.revise = start.revise;
   loop.on_step = on_step;

@@ -1,8 +1,52 @@
 #include "daguerre/pipeline/noise.hpp"
 
+#include <cmath>
+
 #include "daguerre/core/layout.hpp"
 
 namespace daguerre {
+namespace {
+
+struct ColumnAngle {
+  double low = 0.0, high = 0.0, dot = 0.0;  ///< squares of both, and the product
+  double cosine() const { return dot / std::sqrt(low * high); }
+};
+
+/// Between the columns of each channel of one image `[1, h, w, C]`.
+std::vector<ColumnAngle> column_angles(const Tensor<float>& low, const Tensor<float>& high) {
+  const auto columns = static_cast<std::size_t>(low.dim(2) * low.dim(3));
+  std::vector<ColumnAngle> angles(columns);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(low.size()); ++i) {
+    const double a = static_cast<double>(low.data()[i]), b = static_cast<double>(high.data()[i]);
+    auto& angle = angles[i % columns];
+    angle.low += a * a;
+    angle.high += b * b;
+    angle.dot += a * b;
+  }
+  return angles;
+}
+
+/// From `low` so far on the arc to `high`; where they all but coincide, the web UI mixes them the other way
+/// round.
+Tensor<float> on_arc(const Tensor<float>& low, const Tensor<float>& high, double part) {
+  const auto angles = column_angles(low, high);
+  double mean = 0.0;
+  for (const auto& angle : angles) mean += angle.cosine() / static_cast<double>(angles.size());
+  Tensor<float> result(low.shape());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(low.size()); ++i) {
+    double from = part, to = 1.0 - part;
+    if (!(mean > 0.9995)) {
+      const double omega = std::acos(angles[i % angles.size()].cosine()), sine = std::sin(omega);
+      from = std::sin((1.0 - part) * omega) / sine;
+      to = std::sin(part * omega) / sine;
+    }
+    result.data()[i] = static_cast<float>(from * static_cast<double>(low.data()[i]) +
+                                          to * static_cast<double>(high.data()[i]));
+  }
+  return result;
+}
+
+}  // namespace
 
 SeededNoise::SeededNoise(std::string_view generator, std::vector<std::uint64_t> seeds) {
   for (const auto seed : seeds) generators_.push_back(make_generator(generator, seed));
@@ -16,6 +60,16 @@ Tensor<float> SeededNoise::draw(Use, const Shape& shape) {
   std::vector<Tensor<float>> images;
   for (const auto& generator : generators_)
     images.push_back(to_channels_last(generator->randn({1, shape[3], shape[1], shape[2]})));
+  return concat_leading<float>(images);
+}
+
+Tensor<float> VariedNoise::draw(Use use, const Shape& shape) {
+  auto drawn = base_.draw(use, shape);
+  if (use != Use::initial || strength_ == 0.0) return drawn;
+  const auto other = other_.draw(use, shape);
+  std::vector<Tensor<float>> images;
+  for (Index n = 0; n < drawn.dim(0); ++n)
+    images.push_back(on_arc(drawn.slice(n, n + 1), other.slice(n, n + 1), strength_));
   return concat_leading<float>(images);
 }
 

@@ -27,10 +27,17 @@ class TextEncoderOnDemand final : public TextEncoder {
   Output encode(const ops::Context& context, std::string_view prompt, const Options& options) const override {
     return encoder_.use(context)->encode(context, prompt, options);
   }
+  Output encode_window(const ops::Context& context, const Window& window,
+                       const Options& options) const override {
+    return encoder_.use(context)->encode_window(context, window, options);
+  }
   std::string lost(std::string_view prompt, Index max_sequence_length) const override {
     return prompts_->lost(prompt, max_sequence_length);
   }
   void check(std::string_view prompt, const char* what) const override { prompts_->check(prompt, what); }
+  std::optional<text::WindowTokenizer> window_tokenizer(Index max_sequence_length) const override {
+    return prompts_->window_tokenizer(max_sequence_length);
+  }
   Lease lease() const override { return encoder_.lease(); }
 
  private:

@@ -4,13 +4,20 @@
 #include <cmath>
 
 #include "core/attempt.hpp"
+#include "core/text.hpp"
 #include "daguerre/core/version.hpp"
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/ops/engine_registry.hpp"
 #include "daguerre/samplers/registry.hpp"
+#include "pipeline/adapted_models.hpp"
+#include "pipeline/canvas.hpp"
+#include "pipeline/infotext.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/piecewise.hpp"
 #include "pipeline/plan.hpp"
+#include "pipeline/prepare.hpp"
+#include "pipeline/second_pass.hpp"
 
 namespace daguerre {
 namespace {
@@ -37,6 +44,15 @@ std::string size_text(const Task& task) {
   return std::to_string(task.width) + "x" + std::to_string(task.height);
 }
 
+/// "[lora] style: weight 0.8, unet 192, text_encoder 72 modules"
+std::string lora_text(const LoraInfo& lora) {
+  std::string text = "[lora] " + lora.name + ": weight " + number(static_cast<double>(lora.weight));
+  for (const auto& [part, modules] : lora.modules) text += ", " + part + " " + std::to_string(modules);
+  text += lora.modules.empty() ? "" : " modules";
+  if (lora.unmatched > 0) text += ", " + std::to_string(lora.unmatched) + " keys fit nothing";
+  return text;
+}
+
 /// What the model says of itself.
 void describe(const Model& model, PipelineInfo& info) {
   const auto& family = model.family();
@@ -50,6 +66,7 @@ void describe(const Model& model, PipelineInfo& info) {
   const bool from_picture = is_made_from_picture(tasks.joins);
   info.needs_image = joins;
   info.needs_mask = joins && !from_picture;
+  info.takes_controls = model.denoiser().takes.kind != FeatureSizes::Kind::none;
   if (tasks.references || tasks.joins == Joins::edited) info.tasks.emplace_back("edit");
   if (tasks.joins == Joins::control) info.tasks.emplace_back("control");
   if (!joins)
@@ -74,11 +91,25 @@ struct Pipeline::State {
   Config scheduler_config;
   std::shared_ptr<const samplers::Sampler> own_sampler;
   ClassNames class_names;
-  Model model;
+  AdaptedModels models;
+  FindLora find_lora;
   PipelineInfo info;
+  bool allow_trailing_bytes;
+  std::uint64_t memory_limit = 0;
 
   static Pipeline load(const ModelSource& source, const LoadOptions& options);
-  std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed) const;
+  /// What runs of this pipeline have.
+  ops::Context context(std::stop_token stop = {}, std::shared_ptr<ops::Profile> profile = {}) const {
+    return {.engine = engine,
+            .threads = threads,
+            .pool = {},
+            .stop = std::move(stop),
+            .profile = std::move(profile)};
+  }
+  /// What is to be done, in tensors, by `model`; `canvas` has what is done in pixels.
+  Plan plan_of(const Canvas& canvas, const Model& model) const;
+  std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed,
+                       std::uint64_t variation) const;
 };
 
 Pipeline Pipeline::load(const std::filesystem::path& path, const LoadOptions& options) {
@@ -126,6 +157,7 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
       .precision = info.precision,
       .allow_trailing_bytes = options.allow_trailing_bytes,
       .memory = {.weights = options.weights, .residency = options.residency, .limit = options.memory_limit},
+      .loras = options.loras,
       .log = options.log,
       .on_part =
           [&](std::string_view part, int index, int total, const Keeping& keeping) {
@@ -161,12 +193,35 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
                            options.components ? *options.components : ComponentRegistry::standard(), context);
   check_variance(scheduler, model.format().channels, model.denoiser().out_channels, model.denoiser().config);
   describe(model, info);
+  info.loras = model.loras();
+  for (const auto& lora : info.loras) context.tell(LogLevel::info, lora_text(lora));
+  auto find_lora = options.find_lora;
+  if (!find_lora && !options.lora_dir.empty()) find_lora = LoraFolder(options.lora_dir);
   return Pipeline(std::make_shared<const State>(
       State{source, std::move(engine), threads, options.log, std::move(registry), std::move(scheduler),
-            std::move(own_sampler), std::move(class_names), std::move(model), std::move(info)}));
+            std::move(own_sampler), std::move(class_names), AdaptedModels(std::move(model)),
+            std::move(find_lora), std::move(info), options.allow_trailing_bytes, options.memory_limit}));
 }
 
-std::string Pipeline::State::infotext(const Request& request, const Plan& plan, std::uint64_t seed) const {
+Plan Pipeline::State::plan_of(const Canvas& canvas, const Model& model) const {
+  const auto& request = canvas.request();
+  const auto sampler = [&](const std::optional<std::string>& name) {
+    return name ? registry.make(*name, scheduler_config) : own_sampler;
+  };
+  auto plan = plan_for(request, model, class_names, sampler(request.sampling.sampler));
+  const auto& more = canvas.parameters();
+  plan.parameters.insert(plan.parameters.end(), more.begin(), more.end());
+  if (!request.hires) return plan;
+  check_task(plan.task, model.family(), model.components());
+  const auto& second = request.hires->sampler;
+  plan.second = second_task(request, plan.task, model, sampler(second ? second : request.sampling.sampler));
+  const auto described = parameters_of(*request.hires, plan.task);
+  plan.parameters.insert(plan.parameters.end(), described.begin(), described.end());
+  return plan;
+}
+
+std::string Pipeline::State::infotext(const Request& request, const Plan& plan, std::uint64_t seed,
+                                      std::uint64_t variation) const {
   Infotext text{request.prompt, request.negative_prompt.value_or(""), {}};
   const auto add = [&](const char* key, std::string value) {
     text.parameters.emplace_back(key, std::move(value));
@@ -174,60 +229,78 @@ std::string Pipeline::State::infotext(const Request& request, const Plan& plan, 
   add("Steps", std::to_string(plan.task.steps));
   add("Sampler", request.sampling.sampler.value_or(info.sampler));
   const auto& guidance = plan.task.guidance;
-  const bool distilled = model.family().tasks.true_cfg;
-  if (distilled || info.takes_guidance)
-    add("CFG scale", number(static_cast<double>(distilled ? guidance.true_cfg_scale : guidance.scale)));
-  if (distilled && info.takes_guidance)
-    add("Distilled CFG Scale", number(static_cast<double>(guidance.scale)));
+  const bool distilled = models.plain().family().tasks.true_cfg;
+  if (distilled && !info.takes_guidance) {
+    if (guidance.true_cfg_scale != 1.0f) add("True CFG scale", number(guidance.true_cfg_scale));
+  } else if (info.takes_guidance) {
+    add("CFG scale", number(distilled ? guidance.true_cfg_scale : guidance.scale));
+  }
+  if (distilled && info.takes_guidance) add("Distilled CFG Scale", number(guidance.scale));
   add("Seed", std::to_string(seed));
+  if (const auto strength = request.sampling.variation_strength.value_or(0.0); strength > 0.0) {
+    add("Variation seed", std::to_string(variation));
+    add("Variation seed strength", number(strength));
+  }
   add("Size", size_text(plan.task));
   if (!info.name.empty()) add("Model", info.name);
   text.parameters.insert(text.parameters.end(), plan.parameters.begin(), plan.parameters.end());
-  if (plan.task.guidance.rescale > 0)
-    add("CFG Rescale phi", number(static_cast<double>(plan.task.guidance.rescale)));
+  const auto more = request_parameters(request, plan.task);
+  text.parameters.insert(text.parameters.end(), more.begin(), more.end());
+  if (plan.task.guidance.rescale > 0) add("CFG Rescale phi", number(plan.task.guidance.rescale));
   if (plan.task.eta > 0) add("Eta DDIM", number(plan.task.eta));
   if (request.sampling.generator.value_or(usual_generator) == usual_generator) add("RNG", "CPU");
   add("Version", std::string("Daguerre ") + version());
   return to_string(text);
 }
 
-Result Pipeline::generate(const Request& request) const {
-  const auto& model = state_->model;
+Result Pipeline::generate(const Request& given) const {
+  const ops::Context context = state_->context(given.stop, given.profile);
+  const auto adapted = state_->models.with(given.loras, context);
+  const auto canvas = Canvas::of(given, adapted.format().space_ratio * adapted.denoiser().side_multiple,
+                                 adapted.default_size());
+  const auto& request = canvas.request();
   const auto& sampling = request.sampling;
-  const auto plan =
-      plan_for(request, model, state_->class_names,
-               sampling.sampler ? state_->registry.make(*sampling.sampler, state_->scheduler_config)
-                                : state_->own_sampler);
-  const auto& task = plan.task;
+  auto plan = state_->plan_of(canvas, adapted);
+  const auto model = piecewise(adapted, request, plan,
+                               memory_for_decoding(state_->memory_limit, state_->info, request));
   Result result;
   const auto seed = sampling.seed.value_or(0);
-  for (std::size_t i = 0; i < task.prompts.size(); ++i) {
-    result.seeds.push_back(seed + i);
-    result.infotexts.push_back(state_->infotext(request, plan, result.seeds.back()));
+  const bool varies = sampling.variation_strength.value_or(0.0) > 0.0;
+  std::vector<std::uint64_t> variations;
+  for (std::size_t i = 0; i < plan.task.prompts.size(); ++i) {
+    result.seeds.push_back(varies ? seed : seed + i);
+    variations.push_back(sampling.variation_seed.value_or(0) + i);
+    result.infotexts.push_back(state_->infotext(request, plan, result.seeds.back(), variations.back()));
   }
   result.warnings = plan.warnings;
   if (state_->log) {
     state_->log(LogLevel::info, "[pipeline] pictures: " + std::to_string(result.seeds.size()) + ", " +
-                                    size_text(task) + ", " + std::to_string(task.steps) + " steps of " +
-                                    sampling.sampler.value_or(state_->info.sampler) + ", seed " +
-                                    std::to_string(seed));
+                                    size_text(plan.task) + ", " + std::to_string(plan.task.steps) +
+                                    " steps of " + sampling.sampler.value_or(state_->info.sampler) +
+                                    ", seed " + std::to_string(seed));
+    for (const auto& lora : model.loras())
+      if (!lora.at_load) state_->log(LogLevel::info, lora_text(lora));
     for (const auto& warning : result.warnings) state_->log(LogLevel::warning, warning);
   }
 
-  const ops::Context context{.engine = state_->engine,
-                             .threads = state_->threads,
-                             .pool = {},
-                             .stop = request.stop,
-                             .profile = request.profile};
-  SeededNoise noise(sampling.generator.value_or(usual_generator), result.seeds);
   auto before = std::chrono::steady_clock::now();
   Step step;
   Tensor<float> guess;
-  step.decode = [&](Index n) { return to_image(model.decode(context, guess.slice(n, n + 1), task)); };
+  const Task* task = &plan.task;
+  Index done = 0, total = 0;  // of both passes' calls; 0: there is one
+  if (plan.second)
+    total = calls_of(plan.task, model.family(), model.components()) +
+            calls_of(*plan.second, model.family(), model.components());
+  step.decode = [&](Index n) {
+    const auto latents = guess.slice(n, n + 1);
+    const auto* small = request.output.preview.get();
+    return to_image(small ? small->decode(context, small->info().from_model(latents))
+                          : model.decode(context, latents, *task));
+  };
   const auto report = [&](const DenoisingStep& progress) {
     const auto now = std::chrono::steady_clock::now();
-    step.index = static_cast<int>(progress.index);
-    step.total = static_cast<int>(progress.total);
+    step.index = static_cast<int>(done + progress.index);
+    step.total = static_cast<int>(total == 0 ? progress.total : total);
     step.timestep = progress.timestep;
     step.seconds = std::chrono::duration<double>(now - before).count();
     step.latents = progress.latents;
@@ -237,15 +310,28 @@ Result Pipeline::generate(const Request& request) const {
     if (!go_on) throw Cancelled(pipeline_name, "the step callback stopped the run");
     before = std::chrono::steady_clock::now();  // the callback's own time is not a step's
   };
+  // Each pass draws as a run of its own.
+  const auto pass = [&](const Task& own) {
+    task = &own;
+    const auto generator = sampling.generator.value_or(usual_generator);
+    SeededNoise seeded(generator, result.seeds), other(generator, variations);
+    VariedNoise noise(seeded, other, sampling.variation_strength.value_or(0.0));
+    auto conditions = model.condition(context, own, *model.guider(own));
+    return model.denoise(context, own, std::move(conditions), noise,
+                         request.on_step ? report : StepObserver());
+  };
   try {
-    auto conditions = model.condition(context, task, *model.guider(task));
-    auto latents =
-        model.denoise(context, task, std::move(conditions), noise, request.on_step ? report : StepObserver());
+    auto latents = pass(plan.task);
+    if (plan.second) {
+      done = calls_of(plan.task, model.family(), model.components());
+      begin_with(context, *request.hires, model, plan.task, latents, *plan.second);
+      latents = pass(*plan.second);
+    }
     std::vector<Tensor<float>> decoded;
     const auto lease = model.components().autoencoder->lease();
     for (Index n = 0; n < latents.dim(0); ++n) {
-      auto picture = model.decode(context, latents.slice(n, n + 1), task);
-      result.images.push_back(to_image(picture));
+      auto picture = model.decode(context, latents.slice(n, n + 1), *task);
+      result.images.push_back(canvas.finished(to_image(picture)));
       if (request.output.decoded) decoded.push_back(std::move(picture));
     }
     if (request.output.decoded) result.decoded = concat_leading<float>(decoded);
@@ -263,11 +349,41 @@ Expected<Result> Pipeline::try_generate(const Request& request) const noexcept {
   return attempt([&] { return generate(request); });
 }
 
+std::shared_ptr<const Control> Pipeline::load_control(const std::filesystem::path& path) const {
+  const auto& state = *state_;
+  const bool mapped = state.info.weights == WeightStorage::mapped;
+  LoadContext context{
+      .compute = {.engine = state.engine, .threads = state.threads, .pool = {}, .stop = {}, .profile = {}},
+      .precision = state.info.precision,
+      .allow_trailing_bytes = state.allow_trailing_bytes,
+      .log = state.log};
+  context.keeping.placement = mapped ? ops::WeightPlacement::mapped : ops::WeightPlacement::packed;
+  context.compute.placement = context.keeping.placement;
+  return daguerre::load_control(path, state.models.plain(), context);
+}
+
+Expected<std::shared_ptr<const Control>> Pipeline::try_load_control(
+    const std::filesystem::path& path) const noexcept {
+  return attempt([&] { return load_control(path); });
+}
+
 const PipelineInfo& Pipeline::info() const noexcept {
   return state_->info;
 }
 const Model& Pipeline::model() const noexcept {
-  return state_->model;
+  return state_->models.plain();
+}
+std::shared_ptr<const Lora> Pipeline::lora(std::string_view name) const {
+  if (!state_->find_lora)
+    throw ArgumentError(lora_name, "there is no LoRA " + in_quotes(name) + ": no folder of LoRAs was given");
+  auto lora = state_->find_lora(name);
+  if (lora == nullptr) throw ArgumentError(lora_name, "there is no LoRA " + in_quotes(name));
+  return lora;
+}
+std::vector<LoraInfo> Pipeline::prepare(const std::vector<LoraUse>& loras) const {
+  auto result = state_->models.with(loras, state_->context()).loras();
+  std::erase_if(result, [](const LoraInfo& lora) { return lora.at_load; });
+  return result;
 }
 std::int32_t Pipeline::class_id(std::string_view name) const {
   return state_->class_names.find(name);

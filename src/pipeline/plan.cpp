@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <set>
 
+#include "pipeline/control_picture.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/prompt_conditions.hpp"
+#include "pipeline/prompt_encoder.hpp"
 #include "pipeline/reference_size.hpp"
 
 namespace daguerre {
@@ -36,7 +40,7 @@ void check_true_cfg(const Request& request, const Family& family) {
 void refuse_what_is_not_read(const Request& request, const Model& model) {
   const auto& family = model.family();
   const auto& tasks = family.tasks;
-  const auto& [image, mask, latents, strength] = request.input;
+  const auto& [image, mask, latents, strength, inpainting] = request.input;
   const auto& guidance = request.guidance;
   const auto refuse = [&](bool given, const char* what) {
     if (given) throw ArgumentError(pipeline_name, family.title + " takes no " + what);
@@ -59,11 +63,23 @@ void refuse_what_is_not_read(const Request& request, const Model& model) {
   if (!model.components().text_encoders.contains("text_encoder_3"))
     refuse(request.prompt_3 || request.negative_prompt_3, "third prompt");
   refuse(request.max_sequence_length && !reads_by_length(model), "max_sequence_length");
+  const bool second_pass = tasks.image && !is_made_from_picture(tasks.joins);
+  refuse(!second_pass && request.hires, "second pass (hires)");
+  refuse(tasks.references && request.tiles && !image.empty(), "tiles where it looks at a picture");
   if (!tasks.image) {
     refuse((!image.empty() && !tasks.references) || !latents.empty(), "picture to start from");
     refuse(!mask.empty(), "mask");
     refuse(strength.has_value(), "strength");
   }
+}
+
+/// How far the noise is turned towards another seed's.
+void check_variation(const Request& request) {
+  const double strength = request.sampling.variation_strength.value_or(0.0);
+  if (!(strength >= 0.0 && strength <= 1.0))
+    throw ArgumentError(pipeline_name, "variation_strength is " + number(strength) + ", expected 0 to 1");
+  if (request.sampling.variation_seed && !request.sampling.variation_strength)
+    throw ArgumentError(pipeline_name, "a variation_seed does nothing without a variation_strength");
 }
 
 /// How many pictures are made.
@@ -156,6 +172,73 @@ void check_prompts(const Prompt& prompt, const Model& model, Index sequence_leng
     });
 }
 
+/// What the picture's settings say of the controls (as AUTOMATIC1111's extension for ControlNet does).
+void describe_controls(const Request& request, Plan& plan) {
+  for (std::size_t i = 0; i < request.controls.size(); ++i) {
+    const auto& use = request.controls[i];
+    const char* const resize = use.resize == ControlResize::stretch ? "Just Resize"
+                               : use.resize == ControlResize::crop  ? "Crop and Resize"
+                                                                    : "Resize and Fill";
+    std::string text = "Module: none, Model: " + use.control->info().name +
+                       ", Weight: " + number(static_cast<double>(use.scale)) + ", Resize Mode: " + resize +
+                       ", Guidance Start: " + number(use.start) + ", Guidance End: " + number(use.end);
+    if (use.guess_mode) text += ", Guess Mode: True";
+    if (use.hides_masked) text += ", Hides Masked: True";
+    if (use.mode) text += ", Union Mode: " + std::to_string(*use.mode);
+    plan.parameters.emplace_back("ControlNet " + std::to_string(i), text);
+  }
+}
+
+/// The same for prompts in a prompt language, or with textual inversions.
+void check_language(const Prompt& prompt, const Model& model, const Task& task, bool guided,
+                    std::vector<std::string>& warnings) {
+  const auto& encoders = model.components().text_encoders;
+  const auto check = [&](Side side, const char* what) {
+    const auto edited = edited_prompts(prompt, side, task.prompting, task.steps);
+    for (const auto& [name, encoder] : encoders) {
+      const PromptEncoder reader(*encoder, name, task.prompting, encoders.size() > 1);
+      std::set<std::string> seen;
+      for (const auto& part : edited)
+        for (const auto& entry : part.entries)
+          if (const auto text = text_for(name, entry.prompt, side); seen.insert(text).second)
+            reader.check(text, what, model.sequence_length(task), warnings);
+    }
+  };
+  check(Side::positive, "prompt");
+  if (guided) check(Side::negative, "negative prompt");
+  std::vector<std::string> once;
+  for (auto& warning : warnings)
+    if (std::find(once.begin(), once.end(), warning) == once.end()) once.push_back(std::move(warning));
+  warnings = std::move(once);
+}
+
+/// How the prompts are to be read; refuses what does not belong together.
+Prompting prompting_for(const Request& request, const Family& family) {
+  Prompting prompting{.syntax = request.prompt_syntax, .embeddings = request.embeddings};
+  if (request.emphasis && request.prompt_syntax != PromptSyntax::a1111)
+    throw ArgumentError(pipeline_name, "an emphasis is chosen for the a1111 prompt syntax only");
+  prompting.emphasis = request.emphasis.value_or(prompting.emphasis);
+  if (!prompting.is_plain() && !family.tasks.prompt)
+    throw ArgumentError(pipeline_name, family.title + " takes no prompt");
+  return prompting;
+}
+
+/// What of the reading of prompts a picture's settings say.
+void describe_prompting(const Prompting& prompting, std::vector<std::pair<std::string, std::string>>& to) {
+  if (prompting.syntax != PromptSyntax::plain) to.emplace_back("Prompt syntax", name_of(prompting.syntax));
+  if (prompting.emphasis != Emphasis::original) to.emplace_back("Emphasis", name_of(prompting.emphasis));
+  std::string names;
+  for (const auto& embedding : prompting.embeddings) names += (names.empty() ? "" : ", ") + embedding->name();
+  if (!names.empty()) to.emplace_back("Embeddings", names);
+}
+
+/// In the fewest digits that are read back as this number.
+template <class Number>
+std::string shortest(Number value) {
+  char text[64];  // not printf: its decimal point is the host's locale's
+  return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general).ptr};
+}
+
 /// A picture as cameras take it may set a size that nobody meant to ask for.
 void warn_of_size(const Request& request, const Task& task, const Extent& trained,
                   std::vector<std::string>& warnings) {
@@ -177,10 +260,11 @@ void warn_of_size(const Request& request, const Task& task, const Extent& traine
 Plan plan_for(const Request& request, const Model& model, const ClassNames& class_names,
               std::shared_ptr<const samplers::Sampler> sampler) {
   const auto& family = model.family();
-  const auto& [image, mask, latents, strength] = request.input;
+  const auto& [image, mask, latents, strength, inpainting] = request.input;
   const auto count = count_of(request);
   refuse_what_is_not_read(request, model);
   check_true_cfg(request, family);
+  check_variation(request);
   const auto labels = classes_for_all(request, count, class_names);
   Plan plan;
   auto& task = plan.task;
@@ -215,29 +299,43 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   task.denoising_start = request.sampling.denoising_start;
   task.denoising_end = request.sampling.denoising_end;
   task.sampler = std::move(sampler);
-  if (std::min(size[0], size[1]) > 0 && std::max(size[0], size[1]) <= Image::max_side) {
+  const bool possible = std::min(size[0], size[1]) > 0 && std::max(size[0], size[1]) <= Image::max_side;
+  if (possible) {
     if (references) {
       const auto looked_at = reference_size({image.height(), image.width()}, multiple);
       task.reference = picture_input(image, looked_at[1], looked_at[0]);
     } else if (!image.empty()) {
       task.image = picture_input(image, size[1], size[0]);
     }
-    if (!mask.empty()) task.mask = mask_input(mask, size[1], size[0]);
+    if (!mask.empty()) task.mask = task_mask(request, size[1], size[0]);
   }
+  if (possible) {
+    task.controls = controls_for(request, task);
+    describe_controls(request, plan);
+  }
+  task.differential = inpainting.differential;
+  task.content = inpainting.content;
   task.image_latents = latents;
   task.strength = strength.value_or(mask.empty() ? family.defaults.strength : family.defaults.mask_strength);
-  if (family.tasks.prompt)
-    check_prompts(family.cleaned(prompt), model, model.sequence_length(task),
-                  model.guider(task)->needs_negative(), plan.warnings);
+  task.prompting = prompting_for(request, family);
+  const bool guided = model.guider(task)->needs_negative();
+  if (!task.prompting.is_plain())
+    check_language(family.cleaned(prompt), model, task, guided, plan.warnings);
+  else if (family.tasks.prompt)
+    check_prompts(family.cleaned(prompt), model, model.sequence_length(task), guided, plan.warnings);
   warn_of_size(request, task, trained, plan.warnings);
 
   if (!labels.empty()) plan.parameters.emplace_back("Class", classes_text(labels, class_names));
   if (task.has_image() && !is_made_from_picture(family.tasks.joins) && !task.denoising_start)
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
+  if (task.has_image() && family.tasks.joins == Joins::control)
+    plan.parameters.emplace_back("Reference image", "given");
   if (family.tasks.joins == Joins::edited)
-    plan.parameters.emplace_back("Image CFG scale", number(static_cast<double>(task.guidance.image_scale)));
+    plan.parameters.emplace_back("Image CFG scale", number(task.guidance.image_scale));
+  if (!model.loras().empty()) plan.parameters.emplace_back("Loras", lora_mentions(model.loras()));
   if (task.clip_skip > 0)  // there 1 means none
     plan.parameters.emplace_back("Clip skip", std::to_string(task.clip_skip + 1));
+  describe_prompting(task.prompting, plan.parameters);
   return plan;
 }
 
@@ -268,10 +366,18 @@ Extent size_of(const Request& request, Index ratio, Index multiple, Extent usual
   return {height.value_or(usual[0]), width.value_or(usual[1])};
 }
 
+Tensor<float> task_mask(const Request& request, Index width, Index height) {
+  const auto& mask = request.input.mask;
+  if (!request.input.inpainting.differential) return mask_input(mask, width, height);
+  const Image colours = mask.channels() == 1 ? mask : mask.to_channels(3);
+  return to_unit_tensor(colours.resized(width, height).to_channels(1));
+}
+
 std::string number(double value) {
-  char text[32];  // not printf: its decimal point is the host's locale's
-  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::general, 6).ptr;
-  return {text, end};
+  return shortest(value);
+}
+std::string number(float value) {
+  return shortest(value);
 }
 
 }  // namespace daguerre

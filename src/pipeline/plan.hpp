@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@ namespace daguerre {
 /// A host's request as the model understands it.
 struct Plan {
   Task task;
+  std::optional<Task> second{};  ///< the pass over the picture made larger
   /// What the picture's settings say beside what all models have.
   std::vector<std::pair<std::string, std::string>> parameters;
   std::vector<std::string> warnings;
@@ -26,7 +28,11 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
 /// picture to start from, rounded down to multiples of `multiple` (with one side given the other keeps its
 /// proportions), else `usual`. Throws ArgumentError for a picture that is smaller than a multiple.
 Extent size_of(const Request& request, Index ratio, Index multiple, Extent usual);
-/// A number as people write it: "7.5", "20".
+/// The request's mask at that size, as tasks have it: 0 and 1, or its grey where that is a strength.
+Tensor<float> task_mask(const Request& request, Index width, Index height);
+
+// A number as people write it, "7.5", "20", in so many digits that it is read back as it was.
 std::string number(double value);
+std::string number(float value);
 
 }  // namespace daguerre

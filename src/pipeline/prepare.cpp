@@ -41,6 +41,13 @@ Autoencoder::Distribution encoded(const ops::Context& context, const Autoencoder
   return result;
 }
 
+/// What an autoencoder gave as the denoiser sees it.
+Tensor<float> autoencoder_latents(const Autoencoder& autoencoder, const Tensor<float>& encoded) {
+  auto latents = autoencoder.info().to_model(encoded);
+  ops::check_finite(latents, "vae");
+  return latents;
+}
+
 /// The picture's latents as the denoiser sees them.
 Tensor<float> encode_image(const ops::Context& context, const Autoencoder& autoencoder,
                            const Tensor<float>& image, Index batch, NoiseStreams& noise) {
@@ -50,9 +57,7 @@ Tensor<float> encode_image(const ops::Context& context, const Autoencoder& autoe
     const auto drawn = noise.draw(NoiseStreams::Use::autoencoder, latents.shape());
     latents = ops::multiply_add(context, distribution.mean, distribution.std, drawn);
   }
-  latents = autoencoder.info().to_model(latents);
-  ops::check_finite(latents, "vae");
-  return latents;
+  return autoencoder_latents(autoencoder, latents);
 }
 
 /// Training timesteps from which on `part` of the whole is done.
@@ -130,10 +135,11 @@ struct Preparation {
   Tensor<float> encode(const Tensor<float>& image) const {
     return encode_image(context, autoencoder, image, batch(), noise);
   }
-  /// Where to paint: 1, else 0; `[1 or N, H, W, 1]`.
+  /// Where to paint: 1, else 0; `[1 or N, H, W, 1]`. Of a grey mask all that is ever painted.
   Tensor<float> whole_mask() const {
     auto mask = task.mask.clone();
-    for (float& value : mask.span()) value = value >= 0.5f ? 1.0f : 0.0f;
+    const auto paints = [&](float value) { return task.differential ? value > 0.0f : value >= 0.5f; };
+    for (float& value : mask.span()) value = paints(value) ? 1.0f : 0.0f;
     return mask;
   }
   Tensor<float> small_mask(const Tensor<float>& mask) const {
@@ -170,6 +176,45 @@ Tensor<float> mask_pixels(const Preparation& of, const Tensor<float>& mask) {
   return repeated(tokens.reshape({mask.dim(0), of.shape[1], of.shape[2], ratio * ratio}), of.batch());
 }
 
+/// The picture's latents with what the run is to find under the mask.
+Tensor<float> with_content(const Preparation& of, const Tensor<float>& picture, const Tensor<float>& drawn) {
+  const auto content = of.task.content;
+  if (of.task.mask.empty() ||
+      (content != MaskedContent::latent_noise && content != MaskedContent::latent_nothing))
+    return picture;
+  const bool noise = content == MaskedContent::latent_noise && !drawn.empty();
+  return blend(picture, noise ? drawn : Tensor<float>::zeros(picture.shape()),
+               of.small_mask(of.whole_mask()));
+}
+
+/// 1 where the mask is at least `threshold`, else 0.
+Tensor<float> reached(const Tensor<float>& mask, double threshold) {
+  Tensor<float> result(mask.shape());
+  std::transform(mask.data(), mask.data() + mask.size(), result.data(),
+                 [=](float value) { return static_cast<double>(value) >= threshold ? 1.0f : 0.0f; });
+  return result;
+}
+
+/// The part of a run's calls that is left before call `next`, and of the last one behind it, which no step
+/// follows that could paint more.
+double part_left(Index first, Index end, Index next) {
+  return static_cast<double>(end - std::min(next, end - 1)) / static_cast<double>(end - first);
+}
+
+/// What is not painted follows the picture: at the next step's noise level, and clean after the last.
+void follow_picture(const Preparation& of, const Tensor<float>& picture, const Tensor<float>& drawn,
+                    bool model_keeps_black, Start& start) {
+  // Grey as it is, each latent as the pixel that stands for it.
+  auto mask = of.small_mask(of.task.differential ? of.task.mask : of.whole_mask());
+  if (model_keeps_black)
+    for (float& value : mask.span()) value = value == 0.0f ? 1.0f : value;
+  start.revise = [=, run = start.run, first = start.first_call, differs = of.task.differential](
+                     const Tensor<float>& stepped, Index next_call) {
+    const auto known = next_call < run->calls() ? run->add_noise(picture, drawn, next_call) : picture;
+    return blend(known, stepped, differs ? reached(mask, part_left(first, run->calls(), next_call)) : mask);
+  };
+}
+
 /// From noise, or from a picture that noise is added to; with a mask only inside of it.
 void prepare_from_noise_or_picture(const Preparation& of, const Tasks& tasks, bool joins, Start& start) {
   const auto& task = of.task;
@@ -187,30 +232,50 @@ void prepare_from_noise_or_picture(const Preparation& of, const Tasks& tasks, bo
   const bool as_it_is = task.denoising_start.has_value();  // noisy already
   Tensor<float> drawn;
   if (!as_it_is || inpaints) drawn = of.start_noise();
-  start.latents = as_it_is     ? image_latents
-                  : from_noise ? affine(drawn, run.init_noise_sigma(), 0.0f)
-                               : run.add_noise(image_latents, drawn, start.first_call);
+  start.latents = as_it_is ? image_latents
+                  : from_noise
+                      ? affine(drawn, run.init_noise_sigma(), 0.0f)
+                      : run.add_noise(with_content(of, image_latents, drawn), drawn, start.first_call);
   if (!inpaints) return;
 
-  const auto mask = of.whole_mask();
   if (joins) {
+    const auto mask = of.whole_mask();
     const auto masked = of.masked_picture(mask);
     start.concat = fills ? ops::concat_channels(of.context, masked, mask_pixels(of, mask))
                          : ops::concat_channels(of.context, of.small_mask(mask), masked);
+    if (!task.differential) return;
+    // The model keeps what the mask leaves black; grey is up to the loop. No draw, which would shift the
+    // others.
+    if (image_latents.empty())
+      image_latents = autoencoder_latents(of.autoencoder,
+                                          encoded(of.context, of.autoencoder, task.image, of.batch()).mean);
+    follow_picture(of, image_latents, drawn, true, start);
     return;
   }
   // The reference encodes it here too and never looks at it; the draw keeps the streams in step.
   of.noise.draw(NoiseStreams::Use::autoencoder, of.shape);
-  // What is not painted follows the picture: at the next step's noise level, and clean after the last.
-  start.revise = [=, run = start.run, small = of.small_mask(mask)](const Tensor<float>& stepped,
-                                                                   Index next_call) {
-    const auto known =
-        next_call < run->calls() ? run->add_noise(image_latents, drawn, next_call) : image_latents;
-    return blend(known, stepped, small);
-  };
+  follow_picture(of, image_latents, drawn, false, start);
+}
+
+/// Tokens of the picture as flow matching's shift counts them.
+Index tokens_of(const Task& task, const Components& components) {
+  const auto& format = components.autoencoder->info();
+  const Index multiple = components.denoiser->info().side_multiple;
+  return (task.height / format.space_ratio / multiple) * (task.width / format.space_ratio / multiple);
+}
+
+/// Whether the run begins with the picture, and so later.
+bool begins_with_picture(const Task& task, const Family& family) {
+  return task.has_image() && !is_made_from_picture(family.tasks.joins);
 }
 
 }  // namespace
+
+Index calls_of(const Task& task, const Family& family, const Components& components) {
+  Start start;
+  set_calls(task, family.levels, tokens_of(task, components), begins_with_picture(task, family), start);
+  return start.end_call - start.first_call;
+}
 
 Start prepare(const ops::Context& context, const Task& task, const Family& family,
               const Components& components, NoiseStreams& noise) {
@@ -223,15 +288,13 @@ Start prepare(const ops::Context& context, const Task& task, const Family& famil
                        autoencoder,
                        noise,
                        {static_cast<Index>(task.prompts.size()), height, width, format.channels}};
-  const Index tokens = (height / denoiser.side_multiple) * (width / denoiser.side_multiple);
-  const bool beside_picture = is_made_from_picture(family.tasks.joins);
   Start start;
-  set_calls(task, family.levels, tokens, task.has_image() && !beside_picture, start);
+  set_calls(task, family.levels, tokens_of(task, components), begins_with_picture(task, family), start);
   if (!task.reference.empty()) {
     start.reference_latents = format.to_model(encoded(context, autoencoder, task.reference, of.batch()).mean);
     ops::check_finite(start.reference_latents, "vae");
   }
-  if (beside_picture)
+  if (is_made_from_picture(family.tasks.joins))
     prepare_beside_picture(of, family.tasks.joins, start);
   else
     prepare_from_noise_or_picture(of, family.tasks, denoiser.in_channels != format.channels, start);

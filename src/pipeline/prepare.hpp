@@ -20,6 +20,9 @@ struct Start {
 /// Throws ArgumentError for a task that a model of these parts cannot do.
 void check_task(const Task& task, const Family& family, const Components& components);
 
+/// How many calls of the denoiser `task` takes. Throws ArgumentError as `prepare` does.
+Index calls_of(const Task& task, const Family& family, const Components& components);
+
 /// The second stage, the same for all families: text to image begins with noise, image to image with a noisy
 /// picture; what inpainting keeps is put back after each step or joins the sample's channels, as does the
 /// picture of models that change one. Draws in the reference's order: the picture, the noise, the picture

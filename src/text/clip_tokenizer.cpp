@@ -182,6 +182,11 @@ std::string ClipTokenizer::decode(std::span<const std::int32_t> ids) const {
   return to_utf8(decode_utf8(bytes));
 }
 
+bool ClipTokenizer::ends_word(std::int32_t id) const {
+  check(id);
+  return state_->tokens[static_cast<std::size_t>(id)]->ends_with(end_of_word);
+}
+
 std::int32_t ClipTokenizer::start_id() const noexcept {
   return state_->start;
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <limits>
 #include <string_view>
@@ -7,6 +8,7 @@
 
 #include "conformance/case.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/ops/interpolate.hpp"
 
 /// Cases of pictures, which have a case.json and no configuration: files read, pictures resized, pictures
 /// made into what models are given.
@@ -39,13 +41,24 @@ void compare(Result& result, const std::string& name, const Tensor<float>& actua
       {name, fits ? test::difference(actual, expected) : test::Difference{infinity, infinity}, bound});
 }
 
+/// Whether this build has a reader for the file's format. One that is not known at all is read, and fails.
+bool is_readable(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::array<char, 32> start{};
+  stream.read(start.data(), start.size());
+  const auto format = image_format(std::as_bytes(std::span(start)));
+  return std::ranges::none_of(picture_formats(), [&](const PictureFormat& known) {
+    return known.name == format && !known.is_readable;
+  });
+}
+
 /// Pixels are equal, those of JPEG files too: libjpeg's arithmetic is part of what the reference computes.
+/// Only files of formats whose libraries were not compiled in are left out.
 Result run_files(const fs::path& folder, const Json& description, const Recorded& recorded) {
-  constexpr std::string_view readable[] = {".png", ".jpg", ".bmp"};
   Result result;
   for (const auto& entry : description.at("files")) {
     const auto file = entry.at("file").get<std::string>();
-    if (std::ranges::find(readable, fs::path(file).extension().string()) == std::end(readable)) continue;
+    if (!is_readable(folder / file)) continue;
     auto key = "out." + file + ".";
     std::ranges::replace(key.begin() + 4, key.end() - 1, '.', '_');
     const Image image = Image::load(folder / file);
@@ -59,20 +72,70 @@ Result run_files(const fs::path& folder, const Json& description, const Recorded
   return result;
 }
 
-/// The two filters that there are, on whole pictures of 8 bits.
+Resampling resampling_called(const std::string& name) {
+  using enum Resampling;
+  constexpr std::array<std::pair<std::string_view, Resampling>, 6> known{{{"NEAREST", nearest},
+                                                                          {"BOX", box},
+                                                                          {"BILINEAR", bilinear},
+                                                                          {"HAMMING", hamming},
+                                                                          {"BICUBIC", bicubic},
+                                                                          {"LANCZOS", lanczos}}};
+  for (const auto& [pil, resampling] : known)
+    if (pil == name) return resampling;
+  throw ArgumentError("conformance", "there is no filter " + name);
+}
+
+/// Pictures of 8 bits, whole or in part, and channels as float32 ("rgb channel 0 / 255 as float32").
 Result run_resizing(const Json& description, const Recorded& recorded) {
+  constexpr std::string_view as_floats = " channel 0 / 255 as float32";
   Result result;
   for (const auto& entry : description.at("cases")) {
-    const auto filter = entry.at("filter").get<std::string>();
-    const auto source = "in." + entry.at("source").get<std::string>();
-    if ((filter != "LANCZOS" && filter != "NEAREST") || entry.contains("box") || !recorded.has(source))
-      continue;
     const auto name = entry.at("name").get<std::string>();
+    const auto resampling = resampling_called(entry.at("filter").get<std::string>());
+    const Index width = entry.at("size").at(0), height = entry.at("size").at(1);
+    auto source = entry.at("source").get<std::string>();
     const auto expected = recorded.file().read<float>("out." + name);
-    const Image image = image_of(recorded.file().read<float>(source))
-                            .resized(entry.at("size").at(0), entry.at("size").at(1),
-                                     filter == "LANCZOS" ? Resampling::lanczos : Resampling::nearest);
-    compare(result, name, values_of(image, expected.shape()), expected, 0.0);
+    if (source.ends_with(as_floats)) {
+      source.resize(source.size() - as_floats.size());
+      const Image image = image_of(recorded.file().read<float>("in." + source));
+      Tensor<float> values({1, image.height(), image.width(), 1});
+      float* to = values.data();
+      for (Index i = 0; i < values.size(); ++i)
+        to[i] = static_cast<float>(image.pixels()[static_cast<std::size_t>(i * image.channels())]) / 255.0f;
+      compare(result, name, resized(values, width, height, resampling).reshape({height, width}), expected,
+              1e-6);
+      continue;
+    }
+    const Image image = image_of(recorded.file().read<float>("in." + source));
+    ImageBox box{0.0, 0.0, static_cast<double>(image.width()), static_cast<double>(image.height())};
+    if (const auto found = entry.find("box"); found != entry.end())
+      box = {found->at(0), found->at(1), found->at(2), found->at(3)};
+    compare(result, name, values_of(image.resized(width, height, resampling, box), expected.shape()),
+            expected, 0.0);
+  }
+  return result;
+}
+
+/// torch.nn.functional.interpolate.
+Result run_interpolation(const Json& description, const Recorded& recorded) {
+  Result result;
+  const auto x = recorded.tensor("in.x");
+  for (const auto& entry : description.at("cases")) {
+    using enum ops::Interpolation;
+    const auto mode = entry.at("mode").get<std::string>();
+    const auto name = entry.at("name").get<std::string>();
+    ops::InterpolateOptions options;
+    options.mode = mode == "nearest"         ? nearest
+                   : mode == "nearest-exact" ? nearest_exact
+                   : mode == "bicubic"       ? bicubic
+                   : mode == "area"          ? area
+                                             : bilinear;
+    options.antialias = entry.value("antialias", false);
+    const auto expected = recorded.tensor("out." + name);
+    for (const char* key : {"scale_factor", "factor"})
+      if (const auto found = entry.find(key); found != entry.end() && found->is_number())
+        options.factor = found->get<double>();
+    compare(result, name, ops::interpolate({}, x, expected.dim(1), expected.dim(2), options), expected, 1e-6);
   }
   return result;
 }
@@ -114,6 +177,7 @@ std::optional<Result> run_pictures(const fs::path& folder) {
   if (lists("files", "load_image_is")) return run_files(folder, description, recorded);
   if (lists("images", "processor")) return run_processor(description, recorded);
   if (lists("cases", "filter") && lists("cases", "source")) return run_resizing(description, recorded);
+  if (lists("cases", "mode") && lists("cases", "antialias")) return run_interpolation(description, recorded);
   return std::nullopt;
 }
 

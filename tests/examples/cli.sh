@@ -109,6 +109,28 @@ a_2.png"
   one_error 'expected a tensor "latents"'
 }
 
+section_lora() {
+  mkdir styles
+  run 0 make_inputs lora "$sd1" styles/ink:v2.safetensors
+  txt2img 0 --seed 7 --out plain.png
+  txt2img 0 --seed 7 --lora styles/ink:v2.safetensors:0.5 --out half.png
+  err_has '^lora ink:v2: 1 modules of unet$'
+  differ plain.png half.png
+  run 0 daguerre inspect half.png
+  out_has 'v2:0.5'
+  txt2img 0 --seed 7 --lora-dir styles --lora ink:v2:0.25 --lora ink:v2:0.25:1 --lora-mode per-run --out twice.png
+  err_has '^lora ink:v2: 1 modules of unet$'
+  differ plain.png twice.png
+  txt2img 0 --seed 7 --lora styles/ink:v2.safetensors:0 --out none.png --quiet
+  txt2img 1 --lora-dir styles --lora pen --out bad.png
+  one_error '.*"pen".*"ink:v2"'
+  txt2img 1 --lora styles/pen.safetensors:0.5 --out bad.png
+  one_error '.*styles/pen.safetensors: '
+  txt2img 1 --lora "$sd1/unet/diffusion_pytorch_model.safetensors" --out bad.png
+  one_error '.*adapter'
+  absent bad.png
+}
+
 section_image_to_image() {
   txt2img 0 --seed 7 --out a.png
   txt2img 0 --seed 7 --init-image a.png --strength 0.5 --steps 4 --out b.png
@@ -126,6 +148,75 @@ section_image_to_image() {
   one_error 'leaves no step'
 }
 
+section_controls() {
+  control=$models/sd1_controlnet/controlnet
+  txt2img 0 --seed 7 --out a.png --save-latents a.safetensors
+  txt2img 0 --seed 7 --control-net "$control" --control-image a.png:0.5:0:0.8 --out b.png
+  differ a.png b.png
+  run 0 daguerre inspect b.png
+  out_has 'Model: controlnet, Weight: 0.5, Resize Mode: Just Resize, Guidance Start: 0, Guidance End: 0.8'
+  # Off; the file's own name ends as if it were a scale.
+  cp a.png a.png:1
+  txt2img 0 --seed 7 --control-net "$control" --control-image a.png:1:0 --out c.png --save-latents c.safetensors
+  same a.safetensors c.safetensors
+  txt2img 1 --control-net "$control" --out d.png
+  one_error '--control-image.*each needs one'
+  txt2img 1 --control-net "$control" --control-image nothere.png:1 --out d.png
+  one_error 'nothere.png'
+  txt2img 1 --control-net "$sd1/unet" --control-image a.png --out d.png
+  one_error 'UNet2DConditionModel.*no control'
+}
+
+section_larger_and_again() {
+  txt2img 0 --seed 7 --hires 1.5 --hires-mode latent-bicubic --hires-strength 0.6 --sampler euler-a --out a.png
+  err_has '^step 4/4 '
+  run 0 daguerre inspect a.png
+  out_has 'Hires upscaler: Latent (bicubic)'
+  run 0 daguerre txt2img --model "$sd1" --threads 1 --from-png a.png --out b.png
+  same a.png b.png
+  # What the command line says wins.
+  run 0 daguerre txt2img --model "$sd1" --threads 1 --from-png a.png --seed 8 --prompt other --hires-strength 0.7 --out c.png
+  differ a.png c.png
+  run 0 daguerre inspect c.png
+  out_has 'other'
+  out_has 'Seed: 8'
+  out_has 'Denoising strength: 0.7'
+  out_has 'Hires upscale: 1.5'
+
+  txt2img 0 --seed 7 --out small.png
+  run 0 daguerre txt2img --model "$sd1" --threads 1 --prompt cat --seed 1 --steps 4 --init-image small.png --upscale 4 \
+    --tile 32 --tile-overlap 8 --vae-tiling on --out large.png
+  run 0 daguerre inspect large.png
+  out_has 'Size: 96x64'
+  out_has 'Denoising strength: 0.35'
+  out_has 'Tile size: 32'
+  run 1 daguerre txt2img --model "$sd1" --from-png large.png --out d.png
+  one_error 'large.png: the picture was made from another one, which --init-image must give'
+  run 0 daguerre txt2img --model "$sd1" --threads 1 --from-png large.png --init-image small.png --out d.png
+  same large.png d.png
+  txt2img 0 --seed 7 --upscale 2 --tile --steps 4 --out e.png
+  run 0 daguerre inspect e.png
+  out_has 'Hires upscaler: Lanczos'
+
+  txt2img 0 --seed 7 --vae "$sd1/vae" --out f.png
+  same small.png f.png
+  txt2img 1 --vae "$sd1/unet" --out g.png
+  one_error 'UNet2DConditionModel.*autoencoder'
+  run 0 make_inputs mask mask.png
+  run 1 daguerre txt2img --model "$sd1" --from-png mask.png --out g.png
+  one_error 'mask.png: it holds no text "parameters"'
+  run 2 daguerre txt2img --model "$sd1" --out g.png
+  one_error '--prompt is required'
+  txt2img 1 --hires-steps 3 --out g.png
+  one_error 'give --hires, too'
+  txt2img 1 --hires-mode latent --out g.png
+  one_error 'give --hires, too'
+  txt2img 1 --tile-overlap 3 --out g.png
+  one_error 'give --tile, too'
+  txt2img 2 --hires 2 --upscale 2 --out g.png
+  one_error '--upscale excludes --hires'
+}
+
 section_inpainting() {
   txt2img 0 --seed 7 --out a.png
   run 0 make_inputs mask mask.png
@@ -136,6 +227,22 @@ section_inpainting() {
   differ four.png nine.png
   txt2img 1 --out d.png
   one_error 'inpainting model'
+  sd1=$models/sd1
+  txt2img 0 --seed 9 --init-image a.png --mask mask.png --no-keep-unmasked --out whole.png
+  differ four.png whole.png
+  txt2img 0 --seed 9 --init-image a.png --mask mask.png --mask-blur 1 --mask-grow 1 --only-masked 2 --differential \
+    --masked-content fill --strength 0.8 --steps 4 --out part.png
+  run 0 daguerre txt2img --model "$sd1" --threads 1 --from-png part.png --init-image a.png --mask mask.png --out again.png
+  same part.png again.png
+  run 0 daguerre txt2img --model "$sd1" --threads 1 --prompt cat --steps 2 --init-image a.png --outpaint 4,0,3,0 --out wide.png
+  run 0 daguerre inspect wide.png
+  out_has 'Outpaint: 4 0 3 0'
+  txt2img 2 --init-image a.png --outpaint 4,0,3 --out d.png
+  one_error '--outpaint.*4,0,3.*four numbers'
+  txt2img 2 --init-image a.png --only-masked=x --out d.png
+  one_error '--only-masked.*whole number'
+  txt2img 1 --mask-blur 2 --out d.png
+  one_error 'there is no mask'
 }
 
 section_inspect() {

@@ -3,8 +3,9 @@
 //     make_model CONFIGS OUT [--tokenizer FOLDER] [--t5-tokenizer FOLDER] [--type f32|f16|bf16|q8_0|q4_k|…]
 //
 // CONFIGS is a folder in diffusers' layout without weights: one of those in tests/tools/models, or the
-// configurations of any model that the library knows. Which tensors there are is asked of the networks
-// themselves. The tokenizer is that of CLIP, the other one T5's, for every tokenizer that the model has.
+// configurations of any model that the library knows, or of a ControlNet alone. Which tensors there are is
+// asked of the networks themselves. The tokenizer is that of CLIP, the other one T5's, for every tokenizer
+// that the model has.
 //
 // With a type of blocks the denoiser and T5 are GGUF files beside the folders, OUT/transformer.gguf and the
 // like, as people have them: FLUX's denoiser under its original names. The other parts are F16 then.
@@ -27,6 +28,7 @@
 #include <daguerre/pipeline/model_source.hpp>
 #include <daguerre/weights/random_tensors.hpp>
 
+#include "pipeline/controls/controls.hpp"
 #include "weights/gguf_convert.hpp"
 #include "weights/tensor_stream.hpp"
 
@@ -228,8 +230,21 @@ void provide_tokenizer(const ModelSource& source, const std::string& part, const
   fs::copy(from, arguments.out / part);
 }
 
+/// A ControlNet beside a model, whose folder is its own.
+void make_control_net(const Arguments& arguments) {
+  if (is_block(arguments.type)) throw ArgumentError("make_model", "a ControlNet is not written in blocks");
+  fs::copy(arguments.configs, arguments.out, fs::copy_options::recursive);
+  ComponentSource part{
+      .name = "", .library = "diffusers", .class_name = "ControlNetModel", .folder = arguments.out};
+  part.given_weights =
+      weights::StateDict({std::make_shared<const weights::RandomTensors>(0, arguments.type)}, "controlnet");
+  (void)open_control_net(part, asking()).load(asking());
+  write_weights(part, arguments, 0);
+}
+
 void make(const Arguments& arguments) {
   if (fs::exists(arguments.out)) throw FileError("make_model", arguments.out.string() + " is there already");
+  if (fs::exists(arguments.configs / "config.json")) return make_control_net(arguments);
   (void)ModelSource::open_folder(arguments.configs);
   fs::copy(arguments.configs, arguments.out, fs::copy_options::recursive);
   const auto source = ModelSource::open_folder(arguments.out);

@@ -9,6 +9,7 @@
 namespace daguerre::ops {
 
 class Engine;
+class NormStatistics;
 class Profile;
 
 /// Where an engine keeps what it multiplies with. Packed: converted and laid out once, the fastest. Mapped:
@@ -27,6 +28,9 @@ struct Context {
   std::stop_token stop;
   std::shared_ptr<Profile> profile;                     ///< nullptr: nothing is timed
   WeightPlacement placement = WeightPlacement::packed;  ///< of layers that are packed with this context
+  /// What group norms take in the place of their own statistics, see ops/norm_statistics.hpp; nullptr:
+  /// nothing.
+  std::shared_ptr<NormStatistics> norm_statistics{};
 
   /// An uninitialised tensor from the pool.
   template <class T>

@@ -8,6 +8,7 @@
 #include "daguerre/ops/detail/rows-inl.hpp"
 #include "daguerre/ops/engine.hpp"
 #include "daguerre/ops/norm.hpp"
+#include "daguerre/ops/norm_statistics.hpp"
 #include "daguerre/ops/profile.hpp"
 
 namespace daguerre::ops {
@@ -71,9 +72,14 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
   const Index per_group = channels / groups;
   auto y = context.empty<T>(x.shape());
   std::vector<float> scale(static_cast<std::size_t>(channels)), shift(scale.size());
+  auto* const kept = context.norm_statistics.get();
+  const bool given = kept != nullptr && kept->uses();
+  std::span<NormStatistics::Group> statistics;
+  if (kept != nullptr && rows > 0) statistics = kept->next(static_cast<std::size_t>(batch * groups));
   for (Index n = 0; n < batch && rows > 0; ++n) {
     const From* image = x.data() + n * rows * channels;
-    const auto moments = detail::channel_moments(context, image, rows, channels);
+    const auto moments =
+        given ? detail::ChannelMoments() : detail::channel_moments(context, image, rows, channels);
     const auto extra = [&](const Tensor<float>* tensor, Index c) {
       return tensor == nullptr ? 0.0 : static_cast<double>(tensor->data()[n * channels + c]);
     };
@@ -81,18 +87,25 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
       const auto i = static_cast<std::size_t>(c);
       return moments.shift[i] + moments.sum[i] / static_cast<double>(rows) + extra(extras.channel_bias, c);
     };
-    for (Index group = 0; group < groups; ++group) {
-      const Index first = group * per_group;
-      double mean = 0.0, squares = 0.0;
+    const auto measured = [&](Index first) {
+      NormStatistics::Group found;
+      double squares = 0.0;
       for (Index c = first; c < first + per_group; ++c)
-        mean += channel_mean(c) / static_cast<double>(per_group);
+        found.mean += channel_mean(c) / static_cast<double>(per_group);
       for (Index c = first; c < first + per_group; ++c) {
         const auto i = static_cast<std::size_t>(c);
-        const double offset = channel_mean(c) - mean;
+        const double offset = channel_mean(c) - found.mean;
         squares += moments.square[i] - moments.sum[i] * moments.sum[i] / static_cast<double>(rows) +
                    static_cast<double>(rows) * offset * offset;
       }
-      const double variance = std::max(0.0, squares / static_cast<double>(rows * per_group));
+      found.variance = std::max(0.0, squares / static_cast<double>(rows * per_group));
+      return found;
+    };
+    for (Index group = 0; group < groups; ++group) {
+      const Index first = group * per_group;
+      const auto place = static_cast<std::size_t>(n * groups + group);
+      const auto [mean, variance] = given ? statistics[place] : measured(first);
+      if (kept != nullptr && !given) statistics[place] = {mean, variance};
       const double inverse = 1.0 / std::sqrt(variance + static_cast<double>(epsilon));
       for (Index c = first; c < first + per_group; ++c) {
         const auto i = static_cast<std::size_t>(c);

@@ -9,6 +9,7 @@
 
 #include "daguerre/ops/context.hpp"
 #include "daguerre/pipeline/conditioning.hpp"
+#include "daguerre/text/token_window.hpp"
 
 /// The parts of a model as the pipeline sees them: interfaces over float32 tensors, behind which a network
 /// runs in whatever precision it was loaded in. All are immutable and safe to use from many threads, each
@@ -39,6 +40,8 @@ struct LatentFormat {
   float shift = 0.0f;
   std::vector<float> mean, std;  ///< by channel; where given, (z - mean) / std * scale
   std::string config;            ///< the file that says so, for messages
+  /// About what encoding and decoding take at their widest, for each pixel; 0: not known.
+  Index bytes_per_pixel = 0;
 
   /// What a denoiser sees of the autoencoder's `latents[..., channels]`.
   Tensor<float> to_model(const Tensor<float>& latents) const;
@@ -63,6 +66,12 @@ class PromptReader {
   virtual std::string lost(std::string_view prompt, Index max_sequence_length = 0) const = 0;
   /// Throws ArgumentError for a prompt that cannot be encoded; `what` is "prompt" or the like.
   virtual void check(std::string_view prompt, const char* what) const = 0;
+  /// How windows are filled for TextEncoder::encode_window; nullopt where a host's encoder takes prompts
+  /// only.
+  virtual std::optional<text::WindowTokenizer> window_tokenizer(Index max_sequence_length = 0) const {
+    (void)max_sequence_length;
+    return std::nullopt;
+  }
 };
 
 /// A prompt to numbers: a tokenizer and the network behind it.
@@ -84,10 +93,22 @@ class TextEncoder : public PromptReader {
     Tensor<float> mask;    ///< `[1, L]`: 1 for tokens of the prompt and its end, 0 for padding; empty: CLIP's
   };
 
+  /// A window of tokens that somebody else has filled.
+  struct Window {
+    std::vector<std::int32_t> ids;   ///< where there are vectors, what counts for pooling
+    Index padding = 0;               ///< how many of the ids, at the end, are padding
+    std::vector<Index> positions{};  ///< of tokens that have a vector of their own
+    Tensor<float> vectors{};         ///< `[positions.size(), width]`
+    Tensor<float> mask{};            ///< `[1, L]`: 0 for tokens to leave out; empty: as for a prompt
+  };
+
   virtual const TextEncoderInfo& info() const noexcept = 0;
   /// Throws ArgumentError for more layers to skip than there are, and for a window that is not possible.
   virtual Output encode(const ops::Context& context, std::string_view prompt,
                         const Options& options) const = 0;
+  /// The same for a window. Throws ArgumentError for one that does not fit, and where the encoder takes none.
+  virtual Output encode_window(const ops::Context& context, const Window& window,
+                               const Options& options) const;
   virtual Lease lease() const { return {}; }
 };
 
@@ -115,6 +136,7 @@ struct DenoiserInfo {
   Index pooled_width = 0;                           ///< of that vector, where the configuration says it
   bool embeds_guidance = false;                     ///< reads the guidance scale, extra "guidance"
   std::vector<std::string> extras{};                ///< that it reads
+  FeatureSizes takes{};                             ///< of networks beside it, `Conditioning::features`
   std::string kind{};                               ///< which of several models its class is, for defaults
   std::string config{};                             ///< the file that says all this, for messages
 };

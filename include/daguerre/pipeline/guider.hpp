@@ -3,6 +3,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "daguerre/pipeline/components.hpp"
 
@@ -31,11 +33,35 @@ struct Guidance {
 Tensor<float> apply_guidance(const Tensor<float>& unconditional, const Tensor<float>& conditional,
                              const Guidance& guidance);
 
+/// One of several positive conditions of an image.
+struct WeightedConditioning {
+  Conditioning conditioning;
+  float weight = 1.0f;
+};
+
+struct LaterConditions;
+
 /// The conditions of one image.
 struct Conditions {
   Conditioning positive;
-  std::optional<Conditioning> negative;  ///< where the guider reads one
+  std::optional<Conditioning> negative;        ///< where the guider reads one
+  float weight = 1.0f;                         ///< how much `positive` counts, for guiders that compose
+  std::vector<WeightedConditioning> others{};  ///< further positive conditions, for the same
+  /// What takes their place as the run goes on, in the order of its steps: prompts that are edited.
+  std::vector<std::shared_ptr<const LaterConditions>> later{};
 };
+
+/// Conditions from a step of the whole schedule on, counted from 0.
+struct LaterConditions {
+  Index step = 0;
+  Conditions conditions;
+};
+
+/// What several conditional predictions come to beside an unconditional one: unconditional + sum of weight *
+/// (prediction - unconditional) (Liu et al. 2022, eq. 11; AUTOMATIC1111's AND, before it is scaled). Throws
+/// ArgumentError for shapes that differ, or other than one weight for each.
+Tensor<float> composed_prediction(const Tensor<float>& unconditional,
+                                  std::span<const Tensor<float>> predictions, std::span<const float> weights);
 
 /// Which call of the denoiser a prediction is for.
 struct GuidedCall {
@@ -55,6 +81,8 @@ class GuiderRun {
   /// The prediction to go by for `x[1, ...]`, from as many of the denoiser's as it takes.
   virtual Tensor<float> operator()(const Predict& predict, const Tensor<float>& x,
                                    const GuidedCall& call) = 0;
+  /// Goes on under other conditions. Throws ArgumentError where a guider cannot.
+  virtual void change(const Conditions& conditions);
 };
 
 /// How predictions under several conditions become one. Immutable; safe to share between threads.
@@ -63,6 +91,8 @@ class Guider {
   virtual ~Guider() = default;
   /// Whether the negative condition is read; otherwise nobody makes it.
   virtual bool needs_negative() const noexcept = 0;
+  /// Whether it reads `Conditions::others` and the weights.
+  virtual bool composes() const noexcept { return false; }
   virtual std::unique_ptr<GuiderRun> start(const Conditions& conditions) const = 0;
 };
 
@@ -73,11 +103,13 @@ class NoGuidance final : public Guider {
   std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
 };
 
-/// `apply_guidance` of both predictions, which are made in one pass.
+/// `apply_guidance` of both predictions, which are made in one pass; in passes of their own where the
+/// conditions have unlike numbers of tokens. Several positive predictions are composed first.
 class ClassifierFreeGuidance final : public Guider {
  public:
   explicit ClassifierFreeGuidance(const Guidance& guidance) : guidance_(guidance) {}
   bool needs_negative() const noexcept override { return true; }
+  bool composes() const noexcept override { return true; }
   std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
 
  private:
@@ -92,6 +124,7 @@ class EmbeddedGuidance final : public Guider {
                             std::shared_ptr<const Guider> combine = std::make_shared<const NoGuidance>())
       : scale_(scale), combine_(std::move(combine)) {}
   bool needs_negative() const noexcept override { return combine_->needs_negative(); }
+  bool composes() const noexcept override { return combine_->composes(); }
   std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
 
  private:

@@ -30,4 +30,19 @@ class SeededNoise final : public NoiseStreams {
   std::vector<std::unique_ptr<Generator>> generators_;
 };
 
+/// Noise of `base` whose first draws (Use::initial) are turned towards those of `other`: for each column of
+/// each channel on the arc between both, as the web UI's slerp has it. `base` and `other` outlive this.
+class VariedNoise final : public NoiseStreams {
+ public:
+  /// `strength` is 0 (base alone) to 1 (other alone).
+  VariedNoise(NoiseStreams& base, NoiseStreams& other, double strength)
+      : base_(base), other_(other), strength_(strength) {}
+  Tensor<float> draw(Use use, const Shape& shape) override;
+
+ private:
+  NoiseStreams& base_;
+  NoiseStreams& other_;
+  double strength_;
+};
+
 }  // namespace daguerre

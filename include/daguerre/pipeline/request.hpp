@@ -10,14 +10,21 @@
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/pipeline/control_use.hpp"
+#include "daguerre/pipeline/lora.hpp"
+#include "daguerre/pipeline/hires.hpp"
+#include "daguerre/pipeline/inpainting.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
+#include "daguerre/pipeline/prompting.hpp"
 #include "daguerre/pipeline/step.hpp"
+#include "daguerre/pipeline/tiles.hpp"
 
 namespace daguerre {
 
 namespace ops {
 class Profile;
 }
+class Autoencoder;
 class Guider;
 
 /// One order for pictures, in groups:
@@ -40,6 +47,10 @@ struct Request {
     std::optional<int> steps{};  ///< by default 50, 4 for latent consistency models …
     /// Of the first image, by default 0; the next ones have seed + 1, seed + 2 …
     std::optional<std::uint64_t> seed{};
+    /// Turns the initial noise towards that of another seed, on the arc between them: 0 not at all, 1 all the way
+    /// (the web UI's "variation"). Above 0 every image has the same seed, and the next variation_seed.
+    std::optional<double> variation_strength{};
+    std::optional<std::uint64_t> variation_seed{};  ///< by default 0
     /// A short name ("euler-a", "dpm++2m-karras", …); by default what the model's folder says.
     std::optional<std::string> sampler{};
     std::optional<double> eta{};  ///< DDIM and TCD only: 0 (the default) deterministic, 1 as noisy as DDPM
@@ -73,6 +84,7 @@ struct Request {
     Tensor<float> latents{};
     /// 0..1, how far to go from the picture; by default 0.8, or 1 with a mask.
     std::optional<double> strength{};
+    Inpainting inpainting{};  ///< what is done around the mask
   };
 
   /// What comes out.
@@ -82,6 +94,9 @@ struct Request {
     std::optional<int> count{};
     bool latents = true;   ///< keep them in Result::latents
     bool decoded = false;  ///< keep the decoder's floats in Result::decoded
+    /// Makes the previews in the place of the model's own, as a small one does in no time (TAESD); see
+    /// load_autoencoder. Its latents are the model's.
+    std::shared_ptr<const Autoencoder> preview{};
   };
 
   std::string prompt{};
@@ -91,6 +106,11 @@ struct Request {
   // For the second text encoder of models that have two (SDXL, FLUX) and the third (Stable Diffusion 3); by
   // default as for the first.
   std::optional<std::string> prompt_2{}, negative_prompt_2{}, prompt_3{}, negative_prompt_3{};
+  /// The language that all of them are written in.
+  PromptSyntax prompt_syntax = PromptSyntax::plain;
+  std::optional<Emphasis> emphasis{};  ///< of the a1111 language, by default Emphasis::original
+  /// Textual inversions that the prompts may name; see pipeline/embedding.hpp.
+  std::vector<std::shared_ptr<const Embedding>> embeddings{};
   /// Tokens that T5 reads of a prompt, its end included, up to 512; what is longer is lost, what is shorter
   /// is padded. By default what the model was trained with: 256 for Stable Diffusion 3 and FLUX.1-schnell,
   /// 512 for FLUX.1-dev …
@@ -99,13 +119,20 @@ struct Request {
   std::vector<std::int32_t> class_labels{};
   std::optional<std::string> class_name{};  ///< instead: the name of one class in the model's `id2label`
   std::optional<int> clip_skip{};  ///< layers of the text encoder left out at its end, for the prompt only
-  MicroConditioning micro{};       ///< sizes and scores that SDXL is told
+  /// For this run, beside those that were applied at load; see pipeline/lora.hpp. The first request with
+  /// other ones than the last few takes the time to prepare them.
+  std::vector<LoraUse> loras{};
+  MicroConditioning micro{};  ///< sizes and scores that SDXL is told
 
   Size size{};
   Sampling sampling{};
   Guidance guidance{};
   Input input{};
+  std::vector<ControlUse> controls{};  ///< ControlNets and T2I-Adapters: pictures to keep to
   Output output{};
+  std::optional<Hires> hires{};  ///< a second pass over the picture made larger
+  std::optional<Tiles> tiles{};  ///< the denoiser works piece by piece
+  VaeTiling vae_tiling{};        ///< and the autoencoder
 
   /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws
   /// reaches the caller of `generate`.

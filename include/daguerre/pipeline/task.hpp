@@ -5,8 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/pipeline/control.hpp"
 #include "daguerre/pipeline/guider.hpp"
+#include "daguerre/pipeline/inpainting.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
+#include "daguerre/pipeline/prompting.hpp"
 #include "daguerre/samplers/sampler.hpp"
 
 namespace daguerre {
@@ -30,6 +33,7 @@ struct Prompt {
 /// pictures and seeds.
 struct Task {
   std::vector<Prompt> prompts{};    ///< one for each image of the batch
+  Prompting prompting{};            ///< how they are read
   Index height = 512, width = 512;  ///< in pixels
   int steps = 50;
   Guidance guidance{};
@@ -45,10 +49,13 @@ struct Task {
   Tensor<float> image_latents{};  ///< instead: `[1 or N, h, w, C]`, scaled as the denoiser sees them
   Tensor<float> reference{};      ///< `[1 or N, H', W', 3]` in [-1, 1], of any size: a picture to look at
   Tensor<float> mask{};           ///< `[1 or N, H, W, 1]`, at least 0.5 where to paint; empty: everywhere
-  double strength = 1.0;          ///< how much of the run is done over the image: 1 ignores it, 0 keeps it
+  bool differential = false;      ///< the mask is each pixel's own strength, see Inpainting
+  MaskedContent content = MaskedContent::original;  ///< under the mask, where the run begins with the picture
+  double strength = 1.0;  ///< how much of the run is done over the image: 1 ignores it, 0 keeps it
   /// Parts of the whole schedule, 0 to 1, for runs that several models share (ensembles of experts; Balaji et
   /// al. 2022). With a start nothing is added to the image, whose noise is that of the start.
   std::optional<double> denoising_start{}, denoising_end{};
+  std::vector<ControlTask> controls{};  ///< networks that make it keep to pictures
   std::shared_ptr<const samplers::Sampler> sampler{};
 
   /// Whether there is a picture to start from, in pixels or in latents.

@@ -64,6 +64,9 @@ class ClipTokenizer {
   /// by one space. Always well-formed UTF-8. Throws ArgumentError for an id that is not in the vocabulary.
   std::string decode(std::span<const std::int32_t> ids) const;
 
+  /// Whether a token is the last of a word. Throws ArgumentError for an id that is not in the vocabulary.
+  bool ends_word(std::int32_t id) const;
+
   /// The same tokenizer padding with another id; ArgumentError if the vocabulary does not have it.
   ClipTokenizer with_pad(std::int32_t id) const;
 

@@ -26,6 +26,14 @@ class KlAutoencoder final : public Autoencoder {
   models::AutoencoderKl<T> network_;
 };
 
+/// The widest moment is in the outermost level of the decoder, or in the step up to it: maps of the level below
+/// as they were and doubled, or two of the level beside what is normed and the shortcut.
+Index widest_pixel(const models::AutoencoderKlConfig& config) {
+  const auto& channels = config.block_out_channels;
+  const Index outer = channels.front(), inner = channels.size() > 1 ? channels[1] : outer;
+  return static_cast<Index>(sizeof(float)) * (2 * inner + 3 * outer);
+}
+
 }  // namespace
 
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext&) {
@@ -36,7 +44,8 @@ Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const Loa
                             .shift = config.shift_factor,
                             .mean = config.latents_mean,
                             .std = config.latents_std,
-                            .config = source.config_path()};
+                            .config = source.config_path(),
+                            .bytes_per_pixel = widest_pixel(config)};
   return {format, [=](const LoadContext& context) {
             return with_precision(context, Role::other,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {

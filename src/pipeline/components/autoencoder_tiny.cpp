@@ -34,7 +34,9 @@ Opened<Autoencoder> open_autoencoder_tiny(const ComponentSource& source, const L
                             .shift = config.shift_factor,
                             .mean = {},
                             .std = {},
-                            .config = source.config_path()};
+                            .config = source.config_path(),
+                            .bytes_per_pixel =
+                                static_cast<Index>(sizeof(float)) * 5 * config.decoder_block_out_channels.back()};
   return {format, [=](const LoadContext& context) {
             return with_precision(context, Role::other,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {

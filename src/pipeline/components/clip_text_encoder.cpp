@@ -6,6 +6,7 @@
 #include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "daguerre/text/prompt_windows.hpp"
 #include "pipeline/components/components.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
@@ -22,6 +23,9 @@ class ClipPrompts final : public PromptReader {
   std::string lost(std::string_view prompt, Index) const override { return tokenizer_.window(prompt).lost; }
   void check(std::string_view prompt, const char* what) const override {
     rows_.check(tokenizer_, prompt, what);
+  }
+  std::optional<text::WindowTokenizer> window_tokenizer(Index) const override {
+    return text::window_tokenizer(tokenizer_);
   }
 
  private:
@@ -42,17 +46,21 @@ class ClipTextEncoder final : public TextEncoder {
   const TextEncoderInfo& info() const noexcept override { return info_; }
 
   Output encode(const ops::Context& context, std::string_view prompt, const Options& options) const override {
+    auto window = prompts_->tokenizer().window(prompt);
+    return encode_window(context, {.ids = std::move(window.ids), .padding = window.padding}, options);
+  }
+
+  Output encode_window(const ops::Context& context, const Window& window,
+                       const Options& options) const override {
     const ops::Profile::Span span(context, ops::Stage::text_encoder);
-    const auto& tokenizer = prompts_->tokenizer();
-    Tensor<std::int32_t> ids({1, tokenizer.length()});
-    const auto window = tokenizer.window(prompt);
-    std::copy(window.ids.begin(), window.ids.end(), ids.data());
-    Tensor<float> mask;
-    if (network_.config().use_attention_mask) {
-      mask = Tensor<float>::full({1, tokenizer.length()}, 1.0f);
+    const auto ids = Tensor<std::int32_t>::copy_of({1, static_cast<Index>(window.ids.size())}, window.ids);
+    auto mask = window.mask;
+    if (mask.empty() && network_.config().use_attention_mask) {
+      mask = Tensor<float>::full(ids.shape(), 1.0f);
       std::fill(mask.span().end() - window.padding, mask.span().end(), 0.0f);
     }
-    auto output = network_(context, ids, mask.empty() ? nullptr : &mask);
+    const typename models::ClipText<T>::Inserted inserted{window.positions, window.vectors};
+    auto output = network_(context, ids, mask.empty() ? nullptr : &mask, &inserted);
     Output result{
         .states = {}, .pooled = output.text_embeds.empty() ? output.pooled : output.text_embeds, .mask = {}};
     if (options.skip == 0 && options.final_norm) {
@@ -74,6 +82,9 @@ class ClipTextEncoder final : public TextEncoder {
     return prompts_->lost(prompt, max_sequence_length);
   }
   void check(std::string_view prompt, const char* what) const override { prompts_->check(prompt, what); }
+  std::optional<text::WindowTokenizer> window_tokenizer(Index max_sequence_length) const override {
+    return prompts_->window_tokenizer(max_sequence_length);
+  }
 
  private:
   TextEncoderInfo info_;

@@ -4,6 +4,7 @@
 #include "daguerre/models/text_encoders/t5_encoder.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "daguerre/text/prompt_windows.hpp"
 #include "daguerre/text/t5_tokenizer.hpp"
 #include "pipeline/components/components.hpp"
 #include "pipeline/model_fit.hpp"
@@ -26,6 +27,10 @@ class T5Prompts final : public PromptReader {
   void check(std::string_view prompt, const char* what) const override {
     rows_.check(tokenizer_, prompt, what);
   }
+  std::optional<text::WindowTokenizer> window_tokenizer(Index max_sequence_length) const override {
+    return text::window_tokenizer(tokenizer_,
+                                  max_sequence_length == 0 ? tokenizer_.length() : max_sequence_length);
+  }
 
  private:
   text::T5Tokenizer tokenizer_;
@@ -45,10 +50,17 @@ class T5TextEncoder final : public TextEncoder {
   const TextEncoderInfo& info() const noexcept override { return info_; }
 
   Output encode(const ops::Context& context, std::string_view prompt, const Options& options) const override {
+    auto window = prompts_->window(prompt, options.max_sequence_length);
+    return encode_window(context, {.ids = std::move(window.ids), .padding = window.padding}, options);
+  }
+
+  Output encode_window(const ops::Context& context, const Window& window,
+                       const Options& options) const override {
     const ops::Profile::Span span(context, ops::Stage::text_encoder);
     if (options.skip != 0 || !options.final_norm)
       throw ArgumentError(pipeline_name, "no layers of " + name_ + ", a T5 encoder, can be left out");
-    const auto window = prompts_->window(prompt, options.max_sequence_length);
+    if (!window.positions.empty() || !window.mask.empty())
+      throw ArgumentError(pipeline_name, name_ + ", a T5 encoder, takes neither vectors nor a mask");
     const auto ids = Tensor<std::int32_t>::copy_of({1, static_cast<Index>(window.ids.size())}, window.ids);
     Output result{.states = {}, .pooled = {}, .mask = Tensor<float>::full(ids.shape(), 1.0f)};
     std::fill(result.mask.span().end() - window.padding, result.mask.span().end(), 0.0f);
@@ -61,6 +73,9 @@ class T5TextEncoder final : public TextEncoder {
     return prompts_->lost(prompt, max_sequence_length);
   }
   void check(std::string_view prompt, const char* what) const override { prompts_->check(prompt, what); }
+  std::optional<text::WindowTokenizer> window_tokenizer(Index max_sequence_length) const override {
+    return prompts_->window_tokenizer(max_sequence_length);
+  }
 
  private:
   TextEncoderInfo info_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "daguerre/models/text_encoders/clip_text.hpp"
@@ -10,6 +11,7 @@
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
 #include "daguerre/ops/host_values.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 
 namespace daguerre::models {
 
@@ -66,9 +68,36 @@ Index ClipText<T>::end_of_text(std::span<const std::int32_t> ids) const {
 }
 
 template <class T>
+Tensor<float> ClipText<T>::token_rows(const ops::Context& context, std::span<const std::int32_t> ids,
+                                      const Inserted* inserted) const {
+  if (inserted == nullptr || inserted->positions.empty())
+    return ops::cast<float>(context, token_embedding_(context, ids));
+  const auto count = static_cast<Index>(inserted->positions.size());
+  if (!(inserted->vectors.shape() == Shape{count, config_.hidden_size}))
+    throw ArgumentError("clip_text", "vectors " + to_string(inserted->vectors.shape()) + " for " +
+                                         std::to_string(count) + " tokens " +
+                                         std::to_string(config_.hidden_size) + " wide");
+  std::vector<std::int32_t> known(ids.begin(), ids.end());
+  std::vector<std::int32_t> rows(ids.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  for (Index i = 0; i < count; ++i) {
+    const Index position = inserted->positions[static_cast<std::size_t>(i)];
+    if (position < 0 || position >= static_cast<Index>(ids.size()))
+      throw ArgumentError("clip_text", "a vector at " + std::to_string(position) + " of " +
+                                           std::to_string(ids.size()) + " tokens");
+    known[static_cast<std::size_t>(position)] = 0;
+    rows[static_cast<std::size_t>(position)] = static_cast<std::int32_t>(static_cast<Index>(ids.size()) + i);
+  }
+  const auto table = ops::concat<float>(
+      context, std::array{ops::cast<float>(context, token_embedding_(context, known)), inserted->vectors}, 0);
+  return ops::embedding_lookup(context, table, rows);
+}
+
+template <class T>
 typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context,
                                                      const Tensor<std::int32_t>& input_ids,
-                                                     const Tensor<float>* mask) const {
+                                                     const Tensor<float>* mask,
+                                                     const Inserted* inserted) const {
   if (input_ids.rank() != 2 || input_ids.empty())
     throw ArgumentError("clip_text", "input_ids " + to_string(input_ids.shape()) + ", expected [N, L]");
   const Index batch = input_ids.dim(0), length = input_ids.dim(1), width = config_.hidden_size;
@@ -88,7 +117,7 @@ typename ClipText<T>::Output ClipText<T>::operator()(const ops::Context& context
   }
 
   const auto ids = ops::host_values(input_ids);
-  const auto tokens = ops::cast<float>(context, token_embedding_(context, ids));
+  const auto tokens = token_rows(context, ids, inserted);
   Output output;
   output.hidden_states.push_back(ops::add_to_each(context, tokens.reshape({batch, length, width}),
                                                   position_embedding_.slice(0, length)));

@@ -50,11 +50,17 @@ class ClipText {
 
   ClipText(const ClipTextConfig& config, const nn::Loader& loader);
 
+  /// Vectors that stand in the place of tokens' (textual inversion; Gal et al. 2022).
+  struct Inserted {
+    std::vector<Index> positions;  ///< in the flat `[N * L]`; their ids count for pooling only
+    Tensor<float> vectors;         ///< `[positions.size(), hidden_size]`
+  };
+
   /// `input_ids[N, L]`, L at most max_position_embeddings. Throws ArgumentError for a longer input or an
   /// unknown id. `mask[N, L]`, where one is given, is 1 for tokens to look at and 0 for others; as a rule
   /// CLIP is given none, and sees its padding.
   Output operator()(const ops::Context& context, const Tensor<std::int32_t>& input_ids,
-                    const Tensor<float>* mask = nullptr) const;
+                    const Tensor<float>* mask = nullptr, const Inserted* inserted = nullptr) const;
 
   /// The final layer norm, for states taken from an earlier layer ("clip skip").
   Tensor<float> final_layer_norm(const ops::Context& context, const Tensor<float>& hidden_state) const {
@@ -72,6 +78,8 @@ class ClipText {
   };
   Tensor<float> run(const ops::Context& context, const Layer& layer, const Tensor<float>& x,
                     const Tensor<float>* key_bias) const;
+  Tensor<float> token_rows(const ops::Context& context, std::span<const std::int32_t> ids,
+                           const Inserted* inserted) const;
   Index end_of_text(std::span<const std::int32_t> ids) const;
 
   ClipTextConfig config_;

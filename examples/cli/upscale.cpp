@@ -1,0 +1,96 @@
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <daguerre/media/image.hpp>
+#include <daguerre/pipeline/upscaler.hpp>
+
+#include "commands.hpp"
+#include "files.hpp"
+#include "interrupt.hpp"
+#include "numbers.hpp"
+#include "order.hpp"
+#include "progress.hpp"
+
+namespace daguerre::cli {
+namespace {
+
+struct UpscaleRequest {
+  std::string model, from, to, precision = "auto";
+  std::optional<double> scale;
+  UpscalerOptions load;
+  int tile = 256, overlap = 32;
+  bool quiet = false;
+};
+
+void run(UpscaleRequest request) {
+  const Interrupt interrupt;
+  Progress progress(request.quiet);
+  check_writable("OUT", request.to);
+  const Image image = Image::load(request.from);
+  request.load.precision = precision_called(request.precision);
+  request.load.log = progress.warnings();
+  request.load.stop = interrupt.token();
+  const auto upscaler = Upscaler::load(request.model, request.load);
+  progress.note(request.model + ": " + upscaler.description());
+  const double scale = request.scale.value_or(static_cast<double>(upscaler.scale()));
+  const auto scaled = [&](Index size) { return static_cast<Index>(static_cast<double>(size) * scale + 0.5); };
+  UpscaleOptions options{.tile = request.tile, .overlap = request.overlap, .stop = interrupt.token()};
+  options.on_tile = [&](int done, int total) {
+    progress.stage("tile " + std::to_string(done) + " of " + std::to_string(total));
+    return true;
+  };
+  const Image result = upscaler(image, scaled(image.width()), scaled(image.height()), options);
+  progress.clear();
+  result.save_png(request.to);
+  std::printf("%s\n", request.to.c_str());
+}
+
+}  // namespace
+
+void add_upscale(CLI::App& parent) {
+  auto* app = parent.add_subcommand("upscale", "Enlarge a picture with a network trained for it");
+  app->footer(
+      "Examples:\n"
+      "  daguerre upscale --model RealESRGAN_x4plus.safetensors photo.jpg large.png\n"
+      "  daguerre upscale --model 4x-UltraSharp.safetensors --scale 2 --tile 128 photo.jpg large.png\n"
+      "examples/models/convert_pickle.py makes such files of .pth files.");
+  const auto request = std::make_shared<UpscaleRequest>();
+  app->add_option("--model", request->model, "Safetensors file of an RRDBNet (ESRGAN) or SRVGGNetCompact")
+      ->check(file_name())
+      ->type_name("FILE")
+      ->required();
+  app->add_option("from", request->from, "The picture to enlarge")
+      ->check(file_name())
+      ->type_name("IN")
+      ->required();
+  app->add_option("to", request->to, "The PNG file to write")
+      ->check(png_name())
+      ->type_name("OUT")
+      ->required();
+  add_number(*app, "--scale", request->scale, {.least = 0.01, .most = 64.0},
+             "How many times as large the picture becomes, by default as the network makes it");
+  add_number(*app, "--tile", request->tile, {.least = 0, .most = 16384},
+             "A tile's side in pixels of the picture, which decides how much memory is taken; 0: no tiles")
+      ->capture_default_str();
+  add_number(*app, "--tile-overlap", request->overlap, {.least = 0, .most = 4096},
+             "Pixels that neighbouring tiles share, a quarter of a tile at most")
+      ->capture_default_str();
+  app->add_option("--engine", request->load.engine, "onednn, native, or auto")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app->add_option("--precision", request->precision, "f32, bf16, or auto")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->capture_default_str()
+      ->type_name("TYPE");
+  add_number(*app, "--threads", request->load.threads, {.least = 0, .most = 4096},
+             "Number of threads; 0: as many as there are processors")
+      ->capture_default_str();
+  app->add_flag("--quiet", request->quiet, "Only warnings and errors on stderr");
+  app->callback([request] { run(*request); });
+}
+
+}  // namespace daguerre::cli

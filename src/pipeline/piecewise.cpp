@@ -1,0 +1,82 @@
+#include "pipeline/piecewise.hpp"
+
+#include <algorithm>
+
+#include "pipeline/latents.hpp"
+#include "pipeline/name.hpp"
+#include "pipeline/tiled_parts.hpp"
+
+namespace daguerre {
+namespace {
+
+void tile_denoiser(const Tiles& tiles, const Model& model, Components& components, Plan& plan) {
+  const Index ratio = model.format().space_ratio, multiple = ratio * model.denoiser().side_multiple;
+  auto sides = model.default_size();
+  if (tiles.size != 0) {
+    check_side("the size of tiles", tiles.size, multiple);
+    sides = {tiles.size, tiles.size};
+  }
+  const Index least = std::min(sides[0], sides[1]);
+  const Index overlap = tiles.overlap < 0 ? least / 4 : tiles.overlap;
+  if (overlap >= least)
+    throw ArgumentError(pipeline_name, "tiles of " + std::to_string(least) + " pixels cannot overlap by " +
+                                           std::to_string(overlap));
+  components.denoiser = tiled(components.denoiser, {sides[0] / ratio, sides[1] / ratio}, overlap / ratio);
+  plan.parameters.emplace_back("Tile size", std::to_string(tiles.size));
+  plan.parameters.emplace_back("Tile overlap", std::to_string(tiles.overlap));
+}
+
+void tile_autoencoder(const VaeTiling& tiling, const Model& model, Components& components, Plan& plan,
+                      std::optional<std::uint64_t> memory) {
+  constexpr Index usual = 512;  // large enough for what tiles see of each other, small enough for any machine
+  const auto& format = model.format();
+  const auto& task = plan.second ? *plan.second : plan.task;
+  if (tiling.use == VaeTiling::Use::off || model.family().part(Part::Kind::autoencoder) == nullptr) return;
+  const bool seamless = tiling.blend == VaeTiling::Blend::seamless;
+  const auto trained = model.default_size();
+  Index side = std::max(trained[0], trained[1]);
+  if (seamless) side = std::min(side, usual);
+  if (tiling.size != 0) {
+    check_side("the size of the autoencoder's tiles", tiling.size, 4 * format.space_ratio);
+    side = tiling.size;
+  }
+  const auto needed = [&](Index height, Index width) {
+    return static_cast<std::uint64_t>(std::max<Index>(0, format.bytes_per_pixel * height * width));
+  };
+  if (tiling.use == VaeTiling::Use::automatic) {
+    if (!memory || needed(task.height, task.width) <= *memory) return;
+    const Index least = std::min(side, 16 * format.space_ratio);  // smaller ones see too little
+    while (side / 2 >= least && needed(side, side) > *memory) side /= 2;
+    side -= side % (4 * format.space_ratio);
+    if (std::max(task.width, task.height) <= side) return;
+    plan.warnings.push_back("[pipeline] the autoencoder works in tiles of " + std::to_string(side) +
+                            " pixels: the whole picture would take about " +
+                            std::to_string(needed(task.height, task.width) / 1'000'000) + " MB, there are " +
+                            std::to_string(*memory / 1'000'000));
+  }
+  components.autoencoder =
+      tiled(components.autoencoder, tiling.blend, std::max<Index>(4, side / format.space_ratio));
+  plan.parameters.emplace_back("VAE tiling", seamless ? "seamless" : "reference");
+  plan.parameters.emplace_back("VAE tile size", std::to_string(side));
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> memory_for_decoding(std::uint64_t limit, const PipelineInfo& info,
+                                                 const Request& request) {
+  constexpr std::uint64_t beside_tiles = 4'000'000'000;
+  if (limit == 0) return request.tiles ? std::optional(beside_tiles) : std::nullopt;
+  std::uint64_t kept = 0;
+  for (const auto& part : info.parts)
+    if (part.weights == WeightStorage::packed && part.residency == Residency::kept) kept += part.weight_bytes;
+  return limit - std::min(limit, kept);
+}
+
+Model piecewise(const Model& model, const Request& request, Plan& plan, std::optional<std::uint64_t> memory) {
+  auto components = model.components();
+  if (request.tiles) tile_denoiser(*request.tiles, model, components, plan);
+  tile_autoencoder(request.vae_tiling, model, components, plan, memory);
+  return Model(model.family(), std::move(components));
+}
+
+}  // namespace daguerre

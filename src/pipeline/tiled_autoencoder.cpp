@@ -1,0 +1,124 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "daguerre/models/autoencoders/detail/tiles.hpp"
+#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/norm_statistics.hpp"
+#include "daguerre/ops/rearrange.hpp"
+#include "pipeline/tile_axis.hpp"
+#include "pipeline/tiled_parts.hpp"
+
+namespace daguerre {
+namespace {
+
+using OnTile = std::function<Tensor<float>(const ops::Context& context, const Tensor<float>& tile)>;
+
+/// Every so manieth pixel, so that the longer side is `longest` at most: of the values of the whole picture,
+/// as a sample of them. Sides stay multiples of `multiple`.
+Tensor<float> thinned(const Tensor<float>& x, Index longest, Index multiple) {
+  const auto scaled = [&](Index side) {
+    const Index wanted = side * longest / std::max(x.dim(1), x.dim(2));
+    return std::max(multiple, wanted / multiple * multiple);
+  };
+  const Index height = scaled(x.dim(1)), width = scaled(x.dim(2)), channels = x.dim(3);
+  Tensor<float> result({1, height, width, channels});
+  float* to = result.data();
+  const float* const from = x.data();
+  for (Index y = 0; y < height; ++y)
+    for (Index i = 0; i < width; ++i) {
+      const Index row = (2 * y + 1) * x.dim(1) / (2 * height), column = (2 * i + 1) * x.dim(2) / (2 * width);
+      to = std::copy_n(from + (row * x.dim(2) + column) * channels, channels, to);
+    }
+  return result;
+}
+
+/// Mean and log variance side by side, which is what the reference blends.
+Tensor<float> moments_of(const ops::Context& context, const Autoencoder::Distribution& distribution) {
+  if (distribution.std.empty()) return distribution.mean;
+  auto logs = distribution.std.clone();
+  for (float& value : logs.span()) value = 2.0f * std::log(value);
+  return ops::concat_channels(context, distribution.mean, logs);
+}
+
+class TiledAutoencoder final : public Autoencoder {
+ public:
+  TiledAutoencoder(std::shared_ptr<const Autoencoder> autoencoder, VaeTiling::Blend blend, Index tile)
+      : autoencoder_(std::move(autoencoder)), blend_(blend), tile_(tile) {}
+
+  const LatentFormat& info() const noexcept override { return autoencoder_->info(); }
+  Lease lease() const override { return autoencoder_->lease(); }
+
+  Distribution encode(const ops::Context& context, const Tensor<float>& pictures) const override {
+    const Index ratio = info().space_ratio;
+    if (fits(pictures.dim(1) / ratio, pictures.dim(2) / ratio))
+      return autoencoder_->encode(context, pictures);
+    bool draws = false;
+    const auto lease = autoencoder_->lease();
+    const auto moments = joined_tiles(context, pictures, ratio, 1, [&](const auto& own, const auto& tile) {
+      const auto distribution = autoencoder_->encode(own, tile);
+      draws = !distribution.std.empty();
+      return moments_of(own, distribution);
+    });
+    if (!draws) return {moments, {}};
+    const auto parts = ops::chunk(context, moments, 2, -1);
+    auto deviation = parts[1].clone();
+    for (float& value : deviation.span()) value = std::exp(0.5f * value);
+    return {parts[0], deviation};
+  }
+
+  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {
+    if (fits(latents.dim(1), latents.dim(2))) return autoencoder_->decode(context, latents);
+    const auto lease = autoencoder_->lease();
+    return joined_tiles(context, latents, 1, info().space_ratio,
+                        [&](const auto& own, const auto& tile) { return autoencoder_->decode(own, tile); });
+  }
+
+ private:
+  bool fits(Index height, Index width) const { return height <= tile_ && width <= tile_; }
+
+  /// `in` and `out` are what a latent is in pixels of what tiles are made from and of what they become.
+  Tensor<float> joined_tiles(const ops::Context& context, const Tensor<float>& x, Index in, Index out,
+                             const OnTile& on_tile) const {
+    if (blend_ == VaeTiling::Blend::reference) {
+      constexpr double overlap = 0.25;  // diffusers' tile_overlap_factor
+      return models::in_tiles(context, x, tile_ * in, tile_ * out, overlap,
+                              [&](const Tensor<float>& tile) { return on_tile(context, tile); });
+    }
+    auto own = context;
+    own.norm_statistics = std::make_shared<ops::NormStatistics>();
+    own.norm_statistics->keep();
+    const Index height = x.dim(1) / in, width = x.dim(2) / in;
+    on_tile(own, thinned(x, tile_ * in, in));
+    // What a tile sees ends at its border, as if there were nothing beyond; so what lies there is not taken.
+    const Index overlap = std::max<Index>(1, tile_ / 4);
+    const TileAxis::Border border{.overlap = overlap, .margin = overlap / 4, .smooth = true};
+    const auto down = TileAxis::of(height, tile_, overlap), across = TileAxis::of(width, tile_, overlap);
+    const auto rows = down.weights(height, border, out), columns = across.weights(width, border, out);
+    Tensor<float> sum;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      for (std::size_t j = 0; j < columns.size(); ++j) {
+        context.check_stop();
+        own.norm_statistics->use();
+        const std::array<Index, 4> begin{0, down.begins[i] * in, across.begins[j] * in, 0};
+        const auto made = on_tile(
+            own, ops::crop(context, x, begin, {x.dim(0), down.size * in, across.size * in, x.dim(3)}));
+        if (sum.empty()) sum = Tensor<float>::zeros({1, height * out, width * out, made.dim(3)});
+        add_weighted(sum, made, down.begins[i] * out, across.begins[j] * out, rows[i], columns[j]);
+      }
+    return sum;
+  }
+
+  std::shared_ptr<const Autoencoder> autoencoder_;
+  VaeTiling::Blend blend_;
+  Index tile_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Autoencoder> tiled(std::shared_ptr<const Autoencoder> autoencoder,
+                                         VaeTiling::Blend blend, Index tile) {
+  return std::make_shared<const TiledAutoencoder>(std::move(autoencoder), blend, tile);
+}
+
+}  // namespace daguerre
