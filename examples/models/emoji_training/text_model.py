@@ -92,9 +92,12 @@ class TextModel(nn.Module):
         self.text_model = text
 
     def forward(self, ids):
+        return self.encode(self.text_model.embeddings.token_embedding(ids))
+
+    def encode(self, x):
+        """The same for tokens' embeddings [N, L, hidden_size]."""
         text = self.text_model
-        x = text.embeddings.token_embedding(ids)
-        x = x + text.embeddings.position_embedding.weight[: ids.shape[1]]
+        x = x + text.embeddings.position_embedding.weight[: x.shape[1]]
         for layer in text.encoder.layers:
             x = layer(x)
         return text.final_layer_norm(x)

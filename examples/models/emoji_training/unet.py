@@ -141,11 +141,15 @@ class UNet(nn.Module):
         self.conv_out = Conv3x3(widths[0], config["out_channels"])
         nn.init.zeros_(self.conv_out.weight), nn.init.zeros_(self.conv_out.bias)
 
-    def forward(self, x, timesteps, context):
-        time = timestep_embedding(timesteps, self.time_channels).to(x.dtype)
+    def embed_time(self, timesteps, dtype):
+        time = timestep_embedding(timesteps, self.time_channels).to(dtype)
         time = F.silu(self.time_embedding.linear_1(time))
-        time = F.silu(self.time_embedding.linear_2(time))  # each resnet would apply the same silu
-        x = self.conv_in(x)
+        return F.silu(self.time_embedding.linear_2(time))  # each resnet would apply the same silu
+
+    def down(self, x, time, context, added=0.0):
+        """What the middle block makes of `x`, and the outputs on the way that the up blocks take again.
+        `added` is added to what conv_in makes of `x`."""
+        x = self.conv_in(x) + added
         skips = [x]
         for block in self.down_blocks:
             for i in range(len(block.resnets)):
@@ -154,11 +158,19 @@ class UNet(nn.Module):
             if hasattr(block, "downsamplers"):
                 x = block.downsamplers[0](x)
                 skips.append(x)
-        for i in range(2):
+        for i in range(len(self.mid_block.resnets)):
             x = self.mid_block.pair(i, x, time, context)
+        return x, skips
+
+    def up(self, x, skips, time, context):
+        skips = list(skips)
         for block in self.up_blocks:
             for i in range(len(block.resnets)):
                 x = block.pair(i, torch.cat([x, skips.pop()], dim=1), time, context)
             if hasattr(block, "upsamplers"):
                 x = block.upsamplers[0](x)
         return self.conv_out(self.conv_norm_out(x, F.silu))
+
+    def forward(self, x, timesteps, context):
+        time = self.embed_time(timesteps, x.dtype)
+        return self.up(*self.down(x, time, context), time, context)
