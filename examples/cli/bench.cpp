@@ -103,6 +103,7 @@ void carry_out(BenchRequest request) {
   auto& order = request.order;
   Progress progress(order.quiet);
   settle_machine(order);
+  settle_loras(order);
   if (!request.json.empty()) check_writable("--json", request.json);
 
   BenchReport report;
@@ -165,6 +166,7 @@ void add_bench(CLI::App& parent) {
       ->type_name("N")
       ->capture_default_str()
       ->group(groups::how);
+  add_lora_options(*app, order);
   add_source_options(*app, order);
   add_machine_options(*app, order);
   app->add_flag("--profile", request->profile, "Tell what kind of operation the time goes to")

@@ -45,6 +45,7 @@ void read_inputs(Order& order) {
   auto& request = order.request;
   if (!order.init_image.empty()) request.input.image = Image::load(order.init_image);
   if (!order.mask.empty()) request.input.mask = Image::load(order.mask);
+  read_controls(order);
   request.output.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
   if (order.latents.empty()) return;
   request.sampling.noise = read_latents(order.latents);
@@ -58,12 +59,23 @@ void read_inputs(Order& order) {
   request.output.count = static_cast<int>(found);
 }
 
+std::string lora_note(const LoraInfo& lora) {
+  std::string text = "lora " + lora.name + ":";
+  for (const auto& [part, modules] : lora.modules)
+    text += " " + std::to_string(modules) + " modules of " + part + ",";
+  text.pop_back();
+  if (lora.unmatched > 0) text += "; " + std::to_string(lora.unmatched) + " keys fit nothing";
+  return text;
+}
+
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
   progress.note(model_name(order) + ": " + pipeline.info().engine + ", " +
                 std::string(short_name(pipeline.info().precision)) + ", " +
                 std::to_string(pipeline.info().threads) +
                 (pipeline.info().threads == 1 ? " thread" : " threads"));
   progress.note(kept_weights(pipeline.info()));
+  for (const auto& lora : pipeline.info().loras) progress.note(lora_note(lora));
+  for (const auto& lora : pipeline.prepare(order.request.loras)) progress.note(lora_note(lora));
   if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
 }
 
@@ -105,6 +117,7 @@ Pipeline load(const Order& order, const Interrupt& interrupt) {
 Pipeline load(const Order& order, const std::string& model, const Interrupt& interrupt) {
   auto options = order.load;
   options.stop = interrupt.token();
+  if (model != order.model) options.loras.clear();  // they are the first model's
   const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
   const auto source = std::make_shared<const SourceOptions>(
       SourceOptions{.tokenizer = order.tokenizer,
@@ -338,6 +351,7 @@ void carry_out(Order order) {
   Progress progress(order.quiet);
   settle_machine(order);
   order.load.log = progress.warnings();
+  settle_loras(order);
   read_inputs(order);
   check_outputs(order);
 
@@ -345,6 +359,7 @@ void carry_out(Order order) {
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
+  load_controls(order, *pipeline);
   progress.loaded();
   for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, *pipeline));
   if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);
@@ -371,7 +386,9 @@ void carry_out(Order order) {
     request.sampling.denoising_start = order.refiner_start;
     request.input.latents = made.latents;
     request.input.image = {};
+    request.controls.clear();  // networks for the first one
     request.sampling.noise = {};
+    request.loras.clear();
     made = pipeline->generate(request);
   }
   progress.finished();

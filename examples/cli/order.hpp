@@ -27,11 +27,18 @@ struct Order {
   std::string tokenizer, configs, family, variant;
   LoadOptions load;
   Request request;
+  std::vector<std::string> loras;  ///< FILE[:WEIGHT[:TEXT_WEIGHT]]
+  std::string lora_dir, lora_mode = "at-load";
+  bool lora_partial = false;
   std::string precision = "auto", weights = "auto", residency = "auto";
   std::optional<double> memory_limit;  ///< in GB
   std::optional<int> count;
   std::optional<std::uint64_t> seed;
-  std::vector<std::string> classes;  ///< ids or names
+  std::vector<std::string> classes;                       ///< ids or names
+  std::vector<std::string> control_nets, control_images;  ///< one of these for each of those
+  std::vector<int> control_modes;                         ///< one for each union
+  std::string control_resize = "stretch";
+  bool guess_mode = false, control_hides_masked = false;
   std::string out, init_image, mask, latents, save_latents, preview;
   int usual_steps = 20;  ///< where the order says nothing
   int preview_every = 5;
@@ -62,17 +69,28 @@ void add_size_options(CLI::App& app, Order& order);
 void add_sampling_options(CLI::App& app, Order& order);  // with the steps'
 void add_step_options(CLI::App& app, Order& order,
                       int steps);  // number of steps by default, guidance, sampler
+void add_control_options(CLI::App& app, Order& order);
 void add_latents_option(CLI::App& app, Order& order);
+void add_language_options(CLI::App& app, Order& order);  // prompt languages, textual inversions
+void add_lora_options(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);
 
 /// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
 CLI::Validator file_name();
 
+/// Reads the pictures that ControlNets and T2I-Adapters keep to, and puts them into the request. Throws
+/// ArgumentError, FileError, FormatError.
+void read_controls(Order& order);
+/// Loads the networks for them. Throws what Pipeline::load_control throws.
+void load_controls(Order& order, const Pipeline& pipeline);
+
 /// The id that `text` is, or that the class of that name has. Throws ArgumentError.
 std::int32_t class_called(const std::string& text, const Pipeline& pipeline);
 /// Puts what the options of the machine say into `order.load`.
 void settle_machine(Order& order);
+/// Reads the LoRAs that the order names, and puts them where they are to be applied.
+void settle_loras(Order& order);
 /// "weights: text_encoder 246 MB packed, when needed; unet 1.7 GB mapped"
 std::string kept_weights(const PipelineInfo& info);
 /// Loads the order's model, which is one or lies in parts; an interrupt stops it (Cancelled).

@@ -62,7 +62,10 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->needs(init)
       ->type_name("FILE")
       ->group(groups::from);
+  add_control_options(app, order);
   add_latents_option(app, order);
+  add_language_options(app, order);
+  add_lora_options(app, order);
   add_source_options(app, order);
   app.add_option("--refiner", order.refiner,
                  "A second model (SDXL's refiner), which does the last part of the steps")

@@ -1,6 +1,7 @@
 #include "daguerre/media/image.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "media/picture_file.hpp"
@@ -42,6 +43,35 @@ Image Image::to_channels(Index channels) const {
     for (Index c = 0; c < 3; ++c) out[c] = channels_ == 1 ? in[0] : in[c];
     if (channels == 4) out[3] = 255;
   }
+  return result;
+}
+
+Image Image::over(std::uint8_t red, std::uint8_t green, std::uint8_t blue) const {
+  if (channels_ != 4) return *this;
+  Image result(width_, height_, 3);
+  const std::array<unsigned, 3> colour{red, green, blue};
+  bool is_grey = true;
+  for (std::size_t in = 0, out = 0; in < pixels_.size(); in += 4, out += 3) {
+    const unsigned alpha = pixels_[in + 3];
+    for (std::size_t c = 0; c < 3; ++c) {
+      const unsigned sum = colour[c] * (255 - alpha) + pixels_[in + c] * alpha + 128;
+      result.pixels_[out + c] = static_cast<std::uint8_t>(((sum >> 8) + sum) >> 8);
+    }
+    is_grey = is_grey && result.pixels_[out] == result.pixels_[out + 1] &&
+              result.pixels_[out] == result.pixels_[out + 2];
+  }
+  return is_grey ? result.to_channels(1) : result;
+}
+
+Image Image::cropped(Index left, Index top, Index width, Index height) const {
+  if (left < 0 || top < 0 || width < 1 || height < 1 || left > width_ - width || top > height_ - height)
+    throw ArgumentError("image", size_text(width, height) + " pixels from (" + std::to_string(left) + ", " +
+                                     std::to_string(top) + ") on are not inside of " +
+                                     size_text(width_, height_));
+  Image result(width, height, channels_);
+  for (Index y = 0; y < height; ++y)
+    std::copy_n(pixels_.data() + ((top + y) * width_ + left) * channels_, width * channels_,
+                result.pixels_.data() + y * width * channels_);
   return result;
 }
 

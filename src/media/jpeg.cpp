@@ -242,12 +242,6 @@ void ycc_to_rgb(int y, int cb, int cr, std::uint8_t* rgb) {
   rgb[2] = clamped_to_byte(y + ((116130 * cb + half) >> 16));
 }
 
-/// `light` of what the ink leaves, as Pillow rounds it; both were inverted by the program that wrote them.
-std::uint8_t light_after_ink(unsigned ink, unsigned light) {
-  const unsigned product = (255 - ink) * light + 128;
-  return clamped_to_byte(static_cast<int>(light) - static_cast<int>(((product >> 8) + product) >> 8));
-}
-
 Image JpegDecoder::colours() const {
   const Colours colours = meaning();
   for (const auto& component : frame_.components)

@@ -1,7 +1,9 @@
 #include "media/picture_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <vector>
 
 #include "core/attempt.hpp"
 #include "core/files.hpp"
@@ -11,6 +13,51 @@
 
 namespace daguerre {
 namespace {
+
+#if DAGUERRE_HAS_WEBP
+constexpr auto webp_reader = read_webp;
+#else
+constexpr Image (*webp_reader)(const PictureFile&) = nullptr;
+#endif
+#if DAGUERRE_HAS_TIFF
+constexpr auto tiff_reader = read_tiff;
+#else
+constexpr Image (*tiff_reader)(const PictureFile&) = nullptr;
+#endif
+
+/// A format, and what reads it; nothing where its library was not compiled in.
+struct PictureReader {
+  std::string_view format;
+  Image (*read)(const PictureFile&);
+  std::string_view library;
+  std::string_view option;
+};
+
+constexpr std::array picture_readers{PictureReader{"PNG", read_png, "", ""},
+                                     PictureReader{"JPEG", read_jpeg, "", ""},
+                                     PictureReader{"BMP", read_bmp, "", ""},
+                                     PictureReader{"GIF", read_gif, "", ""},
+                                     PictureReader{"PPM", read_netpbm, "", ""},
+                                     PictureReader{"WebP", webp_reader, "libwebp", "DAGUERRE_WITH_WEBP"},
+                                     PictureReader{"TIFF", tiff_reader, "libtiff", "DAGUERRE_WITH_TIFF"}};
+
+constexpr auto readable_formats = [] {
+  std::array<PictureFormat, picture_readers.size()> formats{};
+  for (std::size_t i = 0; i < formats.size(); ++i)
+    formats[i] = {picture_readers[i].format, picture_readers[i].read != nullptr, picture_readers[i].library};
+  return formats;
+}();
+
+/// "PNG, JPEG or BMP".
+std::string readable_formats_text() {
+  std::vector<std::string_view> names;
+  for (const auto& format : readable_formats)
+    if (format.is_readable) names.push_back(format.name);
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 < names.size() ? ", " : " or ") + std::string(names[i]);
+  return text;
+}
 
 /// What a file that is no picture begins like, as a clause; empty where nothing can be said.
 std::string what_it_is_instead(const PictureFile& file) {
@@ -62,6 +109,10 @@ Image read_png(const PictureFile& file) {
   return turned_upright(std::move(image), header->orientation);
 }
 
+std::span<const PictureFormat> picture_formats() noexcept {
+  return readable_formats;
+}
+
 Image Image::load(const std::filesystem::path& path) {
   return naming(path, [&] { return decode(read_file("image", path, picture_file_limit), path.string()); });
 }
@@ -78,11 +129,15 @@ Image Image::decode(std::span<const std::byte> bytes, std::string_view name) {
   const PictureFile file{bytes, name};
   if (bytes.size() > picture_file_limit) throw file.error("has more than 256 MB");
   const std::string_view format = image_format(bytes);
-  if (format == "PNG") return read_png(file);
-  if (format == "JPEG") return read_jpeg(file);
-  if (format == "BMP") return read_bmp(file);
-  throw file.error("is not a picture that can be read here" + what_it_is_instead(file) +
-                   "; expected PNG, JPEG or BMP");
+  for (const auto& reader : picture_readers) {
+    if (reader.format != format) continue;
+    if (reader.read != nullptr) return reader.read(file);
+    throw file.error("is a " + std::string(format) + " picture, and this build has no " +
+                     std::string(reader.library) + " to read it (CMake's option " +
+                     std::string(reader.option) + ")");
+  }
+  throw file.error("is not a picture that can be read here" + what_it_is_instead(file) + "; expected " +
+                   readable_formats_text());
 }
 
 }  // namespace daguerre

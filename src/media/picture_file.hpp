@@ -32,9 +32,20 @@ struct PictureFile {
   void check_size(Index width, Index height) const;
 };
 
-// The readers. They throw FormatError.
+// The readers. They throw FormatError. Those of libraries that were not found are not there.
 Image read_png(const PictureFile& file);
 Image read_jpeg(const PictureFile& file);
 Image read_bmp(const PictureFile& file);
+Image read_gif(const PictureFile& file);
+Image read_netpbm(const PictureFile& file);
+Image read_webp(const PictureFile& file);
+Image read_tiff(const PictureFile& file);
+
+/// `light` of what the ink leaves, of CMYK as Pillow rounds it; both are 255 where there is no ink.
+inline std::uint8_t light_after_ink(unsigned ink, unsigned light) {
+  const unsigned product = (255 - ink) * light + 128;
+  const unsigned taken = ((product >> 8) + product) >> 8;
+  return static_cast<std::uint8_t>(light > taken ? light - taken : 0);
+}
 
 }  // namespace daguerre

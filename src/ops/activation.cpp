@@ -42,6 +42,34 @@ Tensor<float> Operations::activate(const Context& context, const Tensor<float>& 
   return y;
 }
 
+Tensor<float> leaky_relu(const Context& context, Tensor<float> x, const Tensor<float>& slopes) {
+  const Profile::Scope scope(context, OpKind::activation);
+  const bool fits = slopes.size() == 1 || (x.rank() > 0 && slopes.size() == x.dim(-1));
+  if (!fits)
+    throw ArgumentError("leaky_relu", std::to_string(slopes.size()) + " slopes for " + to_string(x.shape()));
+  return with_operations(
+      context, [&](const Operations& engine) { return engine.leaky_relu(context, std::move(x), slopes); });
+}
+
+Tensor<float> Operations::leaky_relu(const Context& context, Tensor<float> x,
+                                     const Tensor<float>& slopes) const {
+  auto y = std::move(x);
+  float* const values = y.data();
+  const Index channels = slopes.size();
+  parallel_for(context.threads, y.size() / channels, std::max<Index>(1, 4096 / channels),
+               [&](Index begin, Index end) {
+                 const float* slope = slopes.data();
+                 float* row = values + begin * channels;
+                 if (channels == 1) {
+                   for (Index i = 0; i < end - begin; ++i) row[i] = row[i] > 0.0f ? row[i] : row[i] * *slope;
+                   return;
+                 }
+                 for (Index i = begin; i < end; ++i, row += channels)
+                   for (Index c = 0; c < channels; ++c) row[c] = row[c] > 0.0f ? row[c] : row[c] * slope[c];
+               });
+  return y;
+}
+
 template Tensor<float> gated_activation(const Context&, const Tensor<float>&, Activation);
 template Tensor<bfloat16> gated_activation(const Context&, const Tensor<bfloat16>&, Activation);
 

@@ -84,6 +84,28 @@ Tensor<float> Operations::average_pool_2x2(const Context& context, const Tensor<
   return y;
 }
 
+Tensor<float> global_average_pool(const Context& context, const Tensor<float>& x) {
+  const Profile::Scope scope(context, OpKind::resample);
+  if (x.rank() != 4 || x.empty())
+    throw ArgumentError("global_average_pool", "input " + to_string(x.shape()) + ", expected [N, H, W, C]");
+  return with_operations(context,
+                         [&](const Operations& engine) { return engine.global_average_pool(context, x); });
+}
+
+Tensor<float> Operations::global_average_pool(const Context& context, const Tensor<float>& x) const {
+  const Index pixels = x.dim(1) * x.dim(2), channels = x.dim(3);
+  auto y = context.empty<float>({x.dim(0), 1, 1, channels});
+  parallel_for(context.threads, x.dim(0) * channels, 16, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const float* from = x.data() + i / channels * pixels * channels + i % channels;
+      double sum = 0.0;
+      for (Index pixel = 0; pixel < pixels; ++pixel) sum += static_cast<double>(from[pixel * channels]);
+      y.data()[i] = static_cast<float>(sum / static_cast<double>(pixels));
+    }
+  });
+  return y;
+}
+
 template Tensor<float> upsample_nearest(const Context&, const Tensor<float>&, Index, Index);
 template Tensor<bfloat16> upsample_nearest(const Context&, const Tensor<float>&, Index, Index);
 

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prepare.hpp"
@@ -117,6 +118,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
                  {1, task.height / format.space_ratio, task.width / format.space_ratio, format.channels},
                  "image_latents");
   check_reference(task, batch, multiple);
+  check_controls(task, components);
   const Index joined = denoiser.in_channels - format.channels;
   const auto joins = family.tasks.joins;
   if (is_made_from_picture(joins) && !has_image)

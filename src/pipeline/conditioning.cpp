@@ -35,6 +35,7 @@ Conditioning joined(std::span<const Conditioning> parts) {
   result.concat = joined_tensors(parts, "concat", [](const auto& part) { return part.concat; });
   for (const auto& part : parts) {
     result.labels.insert(result.labels.end(), part.labels.begin(), part.labels.end());
+    result.sides.insert(result.sides.end(), part.sides.begin(), part.sides.end());
     for (const auto& [name, tensor] : part.extras) result.extras.try_emplace(name);
   }
   for (auto& [name, tensor] : result.extras)
@@ -54,7 +55,8 @@ Conditioning zeros_like(const Conditioning& conditioning) {
                       .mask = conditioning.mask,
                       .concat = zeros(conditioning.concat),
                       .labels = conditioning.labels,
-                      .extras = {}};
+                      .extras = {},
+                      .sides = conditioning.sides};
   for (const auto& [name, tensor] : conditioning.extras) result.extras.emplace(name, zeros(tensor));
   return result;
 }

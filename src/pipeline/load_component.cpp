@@ -53,6 +53,19 @@ void report(const weights::StateDict& state, const LoadContext& context) {
                                        (count > 3 ? ", …" : ""));
 }
 
+nn::Loader loader_of(const weights::StateDict& state, const LoadContext& context) {
+  if (context.changes == nullptr) return {weights::Scope(state), context.compute};
+  const auto& changes = *context.changes;
+  auto deltas = changes.merged ? changes.merged(state) : weights::Deltas();
+  auto adaptation = std::make_shared<nn::Adaptation>();
+  adaptation->base = changes.base;
+  if (changes.added) adaptation->added = changes.added(state);
+  adaptation->record = changes.record;
+  weights::append(deltas, adaptation->added);
+  return {weights::Scope(deltas.empty() ? state : state.with_deltas(deltas)), context.compute,
+          std::move(adaptation)};
+}
+
 Precision resolved(Precision precision, const ops::Engine& engine) {
   if (precision != Precision::automatic) return precision;
   // The native engine widens bfloat16 to multiply it: nothing is gained there.

@@ -9,11 +9,12 @@
 #include "daguerre/core/memory.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
+#include "pipeline/loaded_parts.hpp"
 #include "pipeline/memory_plan.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
-#include "pipeline/on_demand.hpp"
 #include "pipeline/prepare.hpp"
 #include "pipeline/prompt_conditions.hpp"
 
@@ -68,24 +69,11 @@ PartSize size_of_part(Part::Kind kind, const ComponentSource& source, const Load
   }
 }
 
-/// The part, or one that is loaded when it is needed, whose weights have been checked.
-template <class Component>
-std::shared_ptr<const Component> loaded(const Opened<Component>& opened, const LoadContext& context) {
-  if constexpr (!std::is_same_v<Component, Denoiser>)
-    if (context.keeping.when_needed) {
-      auto check = context;
-      check.compute.placement = ops::WeightPlacement::mapped;  // looks at names and shapes, packs nothing
-      (void)opened.load(check);
-      return on_demand(opened, context);
-    }
-  return opened.load(context);
-}
-
 template <class Change>
 void for_each_side(Conditions& conditions, const Change& change) {
-  change(conditions.positive);
-  if (conditions.negative) change(*conditions.negative);
-  for (auto& other : conditions.others) change(other.conditioning);
+  change(conditions.positive, Side::positive);
+  if (conditions.negative) change(*conditions.negative, Side::negative);
+  for (auto& other : conditions.others) change(other.conditioning, Side::positive);
 }
 
 /// One image's guidance and the conditions that it goes through.
@@ -168,22 +156,31 @@ Model Model::load(const Family& family, const ModelSource& source, const Compone
   const auto kept = plan_memory(sizes, context.memory, available_memory());
 
   Components components{.text_encoders = {}, .denoiser = {}, .autoencoder = {}, .index = source.index()};
+  auto ready = std::make_shared<LoadedParts>();
+  LoraMatching matching(context.loras, true);
   int index = 0;
   const auto load = [&](const auto& found) {
     context.compute.check_stop();
-    const auto& name = parts[found.place]->name;
+    const auto& part = *parts[found.place];
     auto own = context;
     own.keeping = kept[found.place];
     own.compute.placement = own.keeping.placement;
-    if (context.on_part) context.on_part(name, index, static_cast<int>(parts.size()), own.keeping);
+    if (context.on_part) context.on_part(part.name, index, static_cast<int>(parts.size()), own.keeping);
     ++index;
-    return loaded(found.opened, own);
+    return load_part(part, found.opened, own, matching);
   };
-  for (const auto& text : text_encoders)
-    components.text_encoders.emplace(parts[text.place]->name, load(text));
-  if (autoencoder) components.autoencoder = load(*autoencoder);
-  components.denoiser = load(*denoiser);
-  return Model(family, std::move(components));
+  for (const auto& text : text_encoders) {
+    const auto& loaded = ready->text_encoders.emplace_back(load(text));
+    components.text_encoders.emplace(loaded.part.name, loaded.component);
+  }
+  if (autoencoder) components.autoencoder = load(*autoencoder).component;
+  ready->denoiser = load(*denoiser);
+  components.denoiser = ready->denoiser->component;
+  ready->loras = matching.finished(family);
+  Model model(family, std::move(components));
+  model.loras_ = ready->loras;
+  model.loaded_ = std::move(ready);
+  return model;
 }
 
 Model Model::load(const ModelSource& source, const LoadContext& context) {
@@ -198,9 +195,35 @@ Extent Model::default_size() const noexcept {
 }
 
 Model Model::without_text_encoders() const {
-  auto rest = components_;
-  rest.text_encoders.clear();
-  return Model(family_, std::move(rest));
+  auto rest = *this;
+  rest.components_.text_encoders.clear();
+  if (loaded_) {
+    auto parts = *loaded_;
+    parts.text_encoders.clear();
+    rest.loaded_ = std::make_shared<const LoadedParts>(std::move(parts));
+  }
+  return rest;
+}
+
+Model Model::with_loras(const ops::Context& run, std::span<const LoraUse> loras) const {
+  LoraMatching matching(loras, false);
+  if (loaded_ == nullptr) {
+    if (matching.empty()) return *this;
+    throw ArgumentError(lora_name,
+                        "the parts of this model were put together by hand: no LoRA can be applied to them");
+  }
+  auto result = *this;
+  result.components_.denoiser = adapted_part(*loaded_->denoiser, matching, run);
+  for (const auto& text : loaded_->text_encoders)
+    result.components_.text_encoders.insert_or_assign(text.part.name, adapted_part(text, matching, run));
+  std::set<std::string> absent;
+  for (const auto& part : family_.parts)
+    if (part.kind == Part::Kind::text_encoder && !components_.text_encoders.contains(part.name))
+      absent.insert(part.name);
+  result.loras_ = loaded_->loras;
+  auto applied = matching.finished(family_, absent);
+  result.loras_.insert(result.loras_.end(), applied.begin(), applied.end());
+  return result;
 }
 
 std::shared_ptr<const Guider> Model::guider(const Task& task) const {
@@ -253,11 +276,18 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
   if (conditions.size() != task.prompts.size())
     throw ArgumentError(pipeline_name, std::to_string(conditions.size()) + " conditions for " +
                                            std::to_string(task.prompts.size()) + " pictures");
+  const auto how = guider(task);
+  ControlRun controls(task.controls, *components_.autoencoder, denoiser(), task.guidance.scale,
+                      how->needs_negative());
   const auto start = [&] {
     const auto lease = components_.autoencoder->lease();
-    return prepare(context, task, family_, components_, noise);
+    const Shape latents{static_cast<Index>(task.prompts.size()), task.height / format().space_ratio,
+                        task.width / format().space_ratio, format().channels};
+    controls.read(context, latents, noise, true);
+    auto prepared = prepare(context, task, family_, components_, noise);
+    controls.read(context, latents, noise, false);
+    return prepared;
   }();
-  const auto how = guider(task);
   const auto step_of = [&](Index call) { return call * task.steps / start.run->calls(); };
   std::vector<GuidedImage> guided;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
@@ -268,10 +298,11 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
     for (const auto& later : conditions[i].later) stages.push_back(*later);
     stages.insert(stages.begin(), {0, std::move(conditions[i])});
     for (auto& stage : stages)
-      for_each_side(stage.conditions, [&](Conditioning& side) {
-        if (!start.concat.empty()) side.concat = of_image(start.concat);
+      for_each_side(stage.conditions, [&](Conditioning& conditioning, Side side) {
+        conditioning.sides = {side};
+        if (!start.concat.empty()) conditioning.concat = of_image(start.concat);
         if (!start.reference_latents.empty())
-          side.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
+          conditioning.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
       });
     guided.back().begin(*how, step_of(start.first_call));
   }
@@ -279,8 +310,14 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
   const auto* part = family_.part(Part::Kind::denoiser);
   if (part != nullptr) loop.component = part->name;
   loop.denoiser = [&](const Tensor<float>& x, float timestep, Index index, Index image) {
+    // Of those that would be run without an early end.
+    const Index step = index - start.first_call, steps = start.run->calls() - start.first_call;
     const Predict predict = [&](const Tensor<float>& branches, const Conditioning& conditioning) {
-      return (*components_.denoiser)(context, branches, timestep, conditioning);
+      if (!controls.is_on(step, steps))
+        return (*components_.denoiser)(context, branches, timestep, conditioning);
+      auto told = conditioning;
+      told.features = controls(context, branches, conditioning, timestep, image, step, steps);
+      return (*components_.denoiser)(context, branches, timestep, told);
     };
     auto& run = guided[static_cast<std::size_t>(image)].at(step_of(index));
     return run(predict, x, {index, start.end_call, timestep});

@@ -4,10 +4,13 @@
 #include <cmath>
 
 #include "core/attempt.hpp"
+#include "core/text.hpp"
 #include "daguerre/core/version.hpp"
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/ops/engine_registry.hpp"
 #include "daguerre/samplers/registry.hpp"
+#include "pipeline/adapted_models.hpp"
+#include "pipeline/lora_tags.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/plan.hpp"
@@ -37,6 +40,15 @@ std::string size_text(const Task& task) {
   return std::to_string(task.width) + "x" + std::to_string(task.height);
 }
 
+/// "[lora] style: weight 0.8, unet 192, text_encoder 72 modules"
+std::string lora_text(const LoraInfo& lora) {
+  std::string text = "[lora] " + lora.name + ": weight " + number(static_cast<double>(lora.weight));
+  for (const auto& [part, modules] : lora.modules) text += ", " + part + " " + std::to_string(modules);
+  text += lora.modules.empty() ? "" : " modules";
+  if (lora.unmatched > 0) text += ", " + std::to_string(lora.unmatched) + " keys fit nothing";
+  return text;
+}
+
 /// What the model says of itself.
 void describe(const Model& model, PipelineInfo& info) {
   const auto& family = model.family();
@@ -50,6 +62,7 @@ void describe(const Model& model, PipelineInfo& info) {
   const bool from_picture = is_made_from_picture(tasks.joins);
   info.needs_image = joins;
   info.needs_mask = joins && !from_picture;
+  info.takes_controls = model.denoiser().takes.kind != FeatureSizes::Kind::none;
   if (tasks.references || tasks.joins == Joins::edited) info.tasks.emplace_back("edit");
   if (tasks.joins == Joins::control) info.tasks.emplace_back("control");
   if (!joins)
@@ -74,10 +87,20 @@ struct Pipeline::State {
   Config scheduler_config;
   std::shared_ptr<const samplers::Sampler> own_sampler;
   ClassNames class_names;
-  Model model;
+  AdaptedModels models;
+  FindLora find_lora;
   PipelineInfo info;
+  bool allow_trailing_bytes;
 
   static Pipeline load(const ModelSource& source, const LoadOptions& options);
+  /// What runs of this pipeline have.
+  ops::Context context(std::stop_token stop = {}, std::shared_ptr<ops::Profile> profile = {}) const {
+    return {.engine = engine,
+            .threads = threads,
+            .pool = {},
+            .stop = std::move(stop),
+            .profile = std::move(profile)};
+  }
   std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed) const;
 };
 
@@ -126,6 +149,7 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
       .precision = info.precision,
       .allow_trailing_bytes = options.allow_trailing_bytes,
       .memory = {.weights = options.weights, .residency = options.residency, .limit = options.memory_limit},
+      .loras = options.loras,
       .log = options.log,
       .on_part =
           [&](std::string_view part, int index, int total, const Keeping& keeping) {
@@ -161,9 +185,14 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
                            options.components ? *options.components : ComponentRegistry::standard(), context);
   check_variance(scheduler, model.format().channels, model.denoiser().out_channels, model.denoiser().config);
   describe(model, info);
+  info.loras = model.loras();
+  for (const auto& lora : info.loras) context.tell(LogLevel::info, lora_text(lora));
+  auto find_lora = options.find_lora;
+  if (!find_lora && !options.lora_dir.empty()) find_lora = LoraFolder(options.lora_dir);
   return Pipeline(std::make_shared<const State>(
       State{source, std::move(engine), threads, options.log, std::move(registry), std::move(scheduler),
-            std::move(own_sampler), std::move(class_names), std::move(model), std::move(info)}));
+            std::move(own_sampler), std::move(class_names), AdaptedModels(std::move(model)),
+            std::move(find_lora), std::move(info), options.allow_trailing_bytes}));
 }
 
 std::string Pipeline::State::infotext(const Request& request, const Plan& plan, std::uint64_t seed) const {
@@ -174,7 +203,7 @@ std::string Pipeline::State::infotext(const Request& request, const Plan& plan, 
   add("Steps", std::to_string(plan.task.steps));
   add("Sampler", request.sampling.sampler.value_or(info.sampler));
   const auto& guidance = plan.task.guidance;
-  const bool distilled = model.family().tasks.true_cfg;
+  const bool distilled = models.plain().family().tasks.true_cfg;
   if (distilled || info.takes_guidance)
     add("CFG scale", number(static_cast<double>(distilled ? guidance.true_cfg_scale : guidance.scale)));
   if (distilled && info.takes_guidance)
@@ -191,8 +220,10 @@ std::string Pipeline::State::infotext(const Request& request, const Plan& plan, 
   return to_string(text);
 }
 
-Result Pipeline::generate(const Request& request) const {
-  const auto& model = state_->model;
+Result Pipeline::generate(const Request& given) const {
+  const auto request = with_named_loras(given, [this](std::string_view name) { return lora(name); });
+  const ops::Context context = state_->context(request.stop, request.profile);
+  const auto model = state_->models.with(request.loras, context);
   const auto& sampling = request.sampling;
   const auto plan =
       plan_for(request, model, state_->class_names,
@@ -211,14 +242,11 @@ Result Pipeline::generate(const Request& request) const {
                                     size_text(task) + ", " + std::to_string(task.steps) + " steps of " +
                                     sampling.sampler.value_or(state_->info.sampler) + ", seed " +
                                     std::to_string(seed));
+    for (const auto& lora : model.loras())
+      if (!lora.at_load) state_->log(LogLevel::info, lora_text(lora));
     for (const auto& warning : result.warnings) state_->log(LogLevel::warning, warning);
   }
 
-  const ops::Context context{.engine = state_->engine,
-                             .threads = state_->threads,
-                             .pool = {},
-                             .stop = request.stop,
-                             .profile = request.profile};
   SeededNoise noise(sampling.generator.value_or(usual_generator), result.seeds);
   auto before = std::chrono::steady_clock::now();
   Step step;
@@ -263,11 +291,41 @@ Expected<Result> Pipeline::try_generate(const Request& request) const noexcept {
   return attempt([&] { return generate(request); });
 }
 
+std::shared_ptr<const Control> Pipeline::load_control(const std::filesystem::path& path) const {
+  const auto& state = *state_;
+  const bool mapped = state.info.weights == WeightStorage::mapped;
+  LoadContext context{
+      .compute = {.engine = state.engine, .threads = state.threads, .pool = {}, .stop = {}, .profile = {}},
+      .precision = state.info.precision,
+      .allow_trailing_bytes = state.allow_trailing_bytes,
+      .log = state.log};
+  context.keeping.placement = mapped ? ops::WeightPlacement::mapped : ops::WeightPlacement::packed;
+  context.compute.placement = context.keeping.placement;
+  return daguerre::load_control(path, state.models.plain(), context);
+}
+
+Expected<std::shared_ptr<const Control>> Pipeline::try_load_control(
+    const std::filesystem::path& path) const noexcept {
+  return attempt([&] { return load_control(path); });
+}
+
 const PipelineInfo& Pipeline::info() const noexcept {
   return state_->info;
 }
 const Model& Pipeline::model() const noexcept {
-  return state_->model;
+  return state_->models.plain();
+}
+std::shared_ptr<const Lora> Pipeline::lora(std::string_view name) const {
+  if (!state_->find_lora)
+    throw ArgumentError(lora_name, "there is no LoRA " + in_quotes(name) + ": no folder of LoRAs was given");
+  auto lora = state_->find_lora(name);
+  if (lora == nullptr) throw ArgumentError(lora_name, "there is no LoRA " + in_quotes(name));
+  return lora;
+}
+std::vector<LoraInfo> Pipeline::prepare(const std::vector<LoraUse>& loras) const {
+  auto result = state_->models.with(loras, state_->context()).loras();
+  std::erase_if(result, [](const LoraInfo& lora) { return lora.at_load; });
+  return result;
 }
 std::int32_t Pipeline::class_id(std::string_view name) const {
   return state_->class_names.find(name);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "pipeline/control_picture.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prompt_conditions.hpp"
 #include "pipeline/prompt_encoder.hpp"
@@ -202,6 +203,42 @@ void describe_prompting(const Prompting& prompting, std::vector<std::pair<std::s
   if (!names.empty()) to.emplace_back("Embeddings", names);
 }
 
+/// The controls of a request, and what the picture's settings say of them (as AUTOMATIC1111's extension for
+/// ControlNet does).
+void plan_controls(const Request& request, Plan& plan) {
+  auto& task = plan.task;
+  for (std::size_t i = 0; i < request.controls.size(); ++i) {
+    const auto& use = request.controls[i];
+    const std::string place = "control " + std::to_string(i);
+    if (use.control == nullptr) throw ArgumentError(pipeline_name, place + " is not there");
+    const auto& info = use.control->info();
+    if (use.hides_masked && (task.mask.empty() || info.reads != ControlInfo::Reads::pixels || info.centred))
+      throw ArgumentError(pipeline_name, place +
+                                             " is to hide what is masked: that needs a mask, and a network "
+                                             "that reads pixels from 0 to 1");
+    const auto& picture = use.image.empty() && use.hides_masked ? request.input.image : use.image;
+    if (picture.empty()) throw ArgumentError(pipeline_name, place + " has no image to keep to");
+    task.controls.push_back({.control = use.control,
+                             .image = control_input(info, picture, task.width, task.height, use.resize,
+                                                    use.hides_masked ? task.mask : Tensor<float>()),
+                             .scale = use.scale,
+                             .start = use.start,
+                             .end = use.end,
+                             .guess_mode = use.guess_mode,
+                             .mode = use.mode});
+    const char* const resize = use.resize == ControlResize::stretch ? "Just Resize"
+                               : use.resize == ControlResize::crop  ? "Crop and Resize"
+                                                                    : "Resize and Fill";
+    std::string text = "Module: none, Model: " + info.name +
+                       ", Weight: " + number(static_cast<double>(use.scale)) + ", Resize Mode: " + resize +
+                       ", Guidance Start: " + number(use.start) + ", Guidance End: " + number(use.end);
+    if (use.guess_mode) text += ", Guess Mode: True";
+    if (use.hides_masked) text += ", Hides Masked: True";
+    if (use.mode) text += ", Union Mode: " + std::to_string(*use.mode);
+    plan.parameters.emplace_back("ControlNet " + std::to_string(i), text);
+  }
+}
+
 /// A picture as cameras take it may set a size that nobody meant to ask for.
 void warn_of_size(const Request& request, const Task& task, const Extent& trained,
                   std::vector<std::string>& warnings) {
@@ -261,7 +298,8 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   task.denoising_start = request.sampling.denoising_start;
   task.denoising_end = request.sampling.denoising_end;
   task.sampler = std::move(sampler);
-  if (std::min(size[0], size[1]) > 0 && std::max(size[0], size[1]) <= Image::max_side) {
+  const bool possible = std::min(size[0], size[1]) > 0 && std::max(size[0], size[1]) <= Image::max_side;
+  if (possible) {
     if (references) {
       const auto looked_at = reference_size({image.height(), image.width()}, multiple);
       task.reference = picture_input(image, looked_at[1], looked_at[0]);
@@ -270,6 +308,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
     }
     if (!mask.empty()) task.mask = mask_input(mask, size[1], size[0]);
   }
+  if (possible) plan_controls(request, plan);
   task.image_latents = latents;
   task.strength = strength.value_or(mask.empty() ? family.defaults.strength : family.defaults.mask_strength);
   task.prompting = prompting_for(request, family);
@@ -285,6 +324,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
   if (family.tasks.joins == Joins::edited)
     plan.parameters.emplace_back("Image CFG scale", number(static_cast<double>(task.guidance.image_scale)));
+  if (!model.loras().empty()) plan.parameters.emplace_back("Loras", lora_mentions(model.loras()));
   if (task.clip_skip > 0)  // there 1 means none
     plan.parameters.emplace_back("Clip skip", std::to_string(task.clip_skip + 1));
   describe_prompting(task.prompting, plan.parameters);

@@ -9,6 +9,7 @@
 #include "daguerre/core/error.hpp"
 #include "weights/checkpoint_builder.hpp"
 #include "weights/checkpoint_folder.hpp"
+#include "weights/key_maps/layouts.hpp"
 #include "weights/scaled_tensors.hpp"
 #include "weights/transformer_configs.hpp"
 
@@ -129,6 +130,23 @@ std::optional<Checkpoint> lone_part(const StateDict& weights, const CheckpointOp
   return result;
 }
 
+/// TAESD under diffusers' names, with the half that lies beside the one given, as it is published: its file's
+/// name has "encoder" for "decoder", or the other way round. As it is where there is none.
+StateDict with_other_half(const StateDict& weights, const std::filesystem::path& path,
+                          const SafetensorsOptions& options) {
+  const auto own = key_maps::from_original_tiny(weights);
+  const bool encodes = own.contains_below("encoder."), decodes = own.contains_below("decoder.");
+  if (encodes == decodes) return own;
+  const std::string from = encodes ? "encoder" : "decoder", to = encodes ? "decoder" : "encoder";
+  auto name = path.filename().string();
+  const auto at = name.rfind(from);
+  if (at == name.npos) return own;
+  const auto other = path.parent_path() / name.replace(at, from.size(), to);
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(other, error)) return own;
+  return own.joined(key_maps::from_original_tiny(StateDict::load(other, options)));
+}
+
 }  // namespace
 
 const CheckpointPart* Checkpoint::find(std::string_view name) const {
@@ -180,7 +198,10 @@ Checkpoint open_checkpoint(const StateDict& stored, const CheckpointOptions& opt
 Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOptions& options) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return open_checkpoint_folder(path, options);
-  return open_checkpoint(StateDict::load(path, options.file), options);
+  const auto weights = StateDict::load(path, options.file);
+  if (!find_denoiser(weights) && key_maps::is_original_tiny(weights))
+    return open_checkpoint(with_other_half(weights, path, options.file), options);
+  return open_checkpoint(weights, options);
 }
 
 Checkpoint join_checkpoints(std::span<const Checkpoint> parts) {

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* autoencoder_class = "AutoencoderKL";
+constexpr const char* tiny_autoencoder_class = "AutoencoderTiny";
 constexpr const char* projection = "text_projection.weight";
 constexpr const char* clip_table = "text_model.embeddings.token_embedding.weight";
 
@@ -148,10 +149,13 @@ void CheckpointBuilder::add_t5(const TextSlot& slot, StateDict weights) {
 }
 
 void CheckpointBuilder::add_autoencoder(StateDict weights) {
+  const bool tiny = is_tiny_autoencoder(weights);
   auto config = config_of("vae", [&](const std::string& source) {
-    return autoencoder_config(weights, family_.latents, family_.picture_size, source);
+    return tiny ? tiny_autoencoder_config(weights, source)
+                : autoencoder_config(weights, family_.latents, family_.picture_size, source);
   });
-  result_.parts.push_back({"vae", "diffusers", autoencoder_class, std::move(config), std::move(weights)});
+  result_.parts.push_back({"vae", "diffusers", tiny ? tiny_autoencoder_class : autoencoder_class,
+                           std::move(config), std::move(weights)});
 }
 
 void CheckpointBuilder::add_denoiser(StateDict weights) {
@@ -233,7 +237,8 @@ Checkpoint CheckpointBuilder::finish() {
     if (part != nullptr) result_.tokenizers.back().vocabulary = vocabulary_in(part->weights);
   }
   index[std::string(family_.denoiser->part)] = {"diffusers", family_.denoiser->class_name};
-  index["vae"] = {"diffusers", autoencoder_class};
+  const auto* autoencoder = result_.find("vae");
+  index["vae"] = {"diffusers", autoencoder == nullptr ? autoencoder_class : autoencoder->class_name};
   if (result_.find("vae") == nullptr) result_.missing.emplace_back("vae");
   result_.model_index =
       Config::parse(index.dump(), result_.source + " (model_index)").with(family_.index_options);
@@ -251,8 +256,11 @@ CheckpointTokenizer tokenizer_of(const TextSlot& slot) {
 CheckpointPart lone_autoencoder(StateDict weights, const CheckpointOptions& options,
                                 const std::string& source) {
   auto config = given_config(options, "vae", "config.json");
-  if (!config) config = autoencoder_config(weights, {}, 512, source);
-  return {"vae", "diffusers", autoencoder_class, std::move(*config), std::move(weights)};
+  const bool tiny = is_tiny_autoencoder(weights);
+  if (!config)
+    config = tiny ? tiny_autoencoder_config(weights, source) : autoencoder_config(weights, {}, 512, source);
+  return {"vae", "diffusers", tiny ? tiny_autoencoder_class : autoencoder_class, std::move(*config),
+          std::move(weights)};
 }
 
 CheckpointPart lone_text(StateDict weights, const std::string& family, const CheckpointOptions& options,
@@ -327,6 +335,7 @@ Checkpoint join_to(const Checkpoint& base, std::span<const Checkpoint> parts) {
     if (given.contains(slot.name))
       for (const auto name : {slot.name, slot.tokenizer})
         joined[std::string(name)] = index[std::string(name)];
+  if (given.contains("vae")) joined["vae"] = index["vae"];
   result.model_index =
       given.empty() || joined.is_null() ? base.model_index : base.model_index->with(joined.dump());
   result.scheduler = base.scheduler;

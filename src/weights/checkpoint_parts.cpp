@@ -120,6 +120,9 @@ std::optional<PartPlace> find_autoencoder(const StateDict& weights) {
     if (has_all(weights, prefix, {"decoder.conv_in.weight", "decoder.mid_block.resnets.0.conv1.weight"}))
       return PartPlace{std::string(prefix), Layout::diffusers};
   }
+  if (key_maps::is_original_tiny(weights)) return PartPlace{"", Layout::original};
+  if (has_all(weights, "", {"decoder.layers.0.weight", "decoder.layers.2.conv.0.weight"}))
+    return PartPlace{"", Layout::diffusers};
   return std::nullopt;
 }
 
@@ -178,7 +181,9 @@ StateDict with_averages(const StateDict& weights, const DenoiserPlace& denoiser)
 
 StateDict autoencoder_weights(const StateDict& weights, const PartPlace& place) {
   const auto own = part_below(weights, place.prefix);
-  return place.layout == Layout::original ? key_maps::from_ldm_autoencoder(own) : own;
+  if (place.layout != Layout::original) return own;
+  return key_maps::is_original_tiny(own) ? key_maps::from_original_tiny(own)
+                                         : key_maps::from_ldm_autoencoder(own);
 }
 
 StateDict clip_weights(const StateDict& weights, const PartPlace& place, int most_layers) {

@@ -38,7 +38,7 @@ struct DenoiserKind {
   std::vector<std::string_view> original;   ///< tensors that every network of the kind has
   std::vector<std::string_view> diffusers;  ///< the same under diffusers' names
   StateDict (*from_original)(const StateDict&) = nullptr;
-  std::vector<key_maps::JoinedTensor> (*to_original)(const StateDict&) = nullptr;
+  std::vector<key_maps::JoinedTensor> (*to_original)(const StateDict&, key_maps::Unplaced) = nullptr;
   Config (*config)(const StateDict&, const DenoiserFacts&, const std::string& source) = nullptr;
   Extent (*states)(const StateDict&) = nullptr;   ///< width of the text's states
   Extent (*pooled)(const StateDict&) = nullptr;   ///< width of the text in one vector

@@ -7,6 +7,10 @@ namespace daguerre::weights {
 
 StateDict with_diffusers_names(const StateDict& weights) {
   using namespace key_maps;
+  for (const auto& network : {below(weights, "control_model."), weights})
+    if (is_ldm_control_net(network)) return from_ldm_control_net(network);
+  if (is_xlabs_control_net(weights)) return from_xlabs_control_net(weights);
+  if (is_original_t2i_adapter(weights)) return from_original_t2i_adapter(weights);
   for (const auto& network : {below(weights, "model.diffusion_model."), weights}) {
     if (is_original_sd3(network)) return from_original_sd3(network);
     if (is_original_flux(network)) return from_original_flux(network);
@@ -17,6 +21,7 @@ StateDict with_diffusers_names(const StateDict& weights) {
   if (is_open_clip(weights)) return from_open_clip(weights);
   if (is_llama_t5(weights)) return from_llama_t5(weights);
   if (is_ldm_unet(weights)) return from_ldm_unet(weights);
+  if (is_original_tiny(weights)) return from_original_tiny(weights);
   if (is_ldm_autoencoder(weights)) return from_ldm_autoencoder(weights);
   return weights;
 }

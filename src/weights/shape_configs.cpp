@@ -84,7 +84,6 @@ Config unet_config(const StateDict& weights, const DenoiserFacts& facts, const s
                    {"_diffusers_version", "0.31.0"},
                    {"sample_size", facts.picture_size / 8},
                    {"in_channels", extent(weights, "conv_in.weight", 1)},
-                   {"out_channels", extent(weights, "conv_out.weight", 0)},
                    {"center_input_sample", false},
                    {"flip_sin_to_cos", true},
                    {"freq_shift", 0},
@@ -102,6 +101,8 @@ Config unet_config(const StateDict& weights, const DenoiserFacts& facts, const s
                    {"transformer_layers_per_block", one_or_all(transformers)},
                    {"attention_head_dim", one_or_all(heads)}};
   if (!weights.contains_below("mid_block.")) json["mid_block_type"] = nullptr;
+  // Without a way up it is a ControlNet's.
+  if (ups > 0) json["out_channels"] = extent(weights, "conv_out.weight", 0);
   for (const std::string_view block : {"down_blocks.", "mid_block.", "up_blocks."})
     for (const auto& name : weights.names())
       if (name.starts_with(block) && name.ends_with(".proj_in.weight"))
@@ -147,6 +148,41 @@ Config autoencoder_config(const StateDict& weights, const LatentScale& scale, in
                    {"use_post_quant_conv", decodes},
                    {"mid_block_add_attention", weights.contains_below("decoder.mid_block.attentions.")}};
   if (scale.shift != 0.0) json["shift_factor"] = scale.shift;
+  return Config::parse(json.dump(), source);
+}
+
+bool is_tiny_autoencoder(const StateDict& weights) {
+  return weights.contains_below("decoder.layers.") && !weights.contains("decoder.conv_in.weight");
+}
+
+Config tiny_autoencoder_config(const StateDict& weights, const std::string& source) {
+  OrderedJson json{{"_class_name", "AutoencoderTiny"}, {"_diffusers_version", "0.31.0"}};
+  const auto add_half = [&](const std::string& half, bool encodes) {
+    const std::string layers = half + ".layers.";
+    // Convolutions stand alone at the ends of levels; what lies between two of them are blocks.
+    std::vector<Index> widths;
+    std::vector<int> blocks;
+    const int count = key_maps::count_numbered(weights, layers);
+    for (int i = 0; i < count; ++i) {
+      if (weights.contains(key_maps::joined_name(layers, i, "weight"))) {
+        widths.push_back(extent(weights, key_maps::joined_name(layers, i, "weight"), 0));
+        blocks.push_back(0);
+      } else if (!blocks.empty() && weights.contains(key_maps::joined_name(layers, i, "conv.0.weight"))) {
+        ++blocks.back();
+      }
+    }
+    if (widths.size() < 2)
+      throw WeightError(weights_name, weights.source() + ": there is no " + half +
+                                          ": TAESD lies in two files as a rule, and both are needed");
+    json[encodes ? "latent_channels" : "out_channels"] = widths.back();
+    widths.pop_back();
+    blocks.pop_back();
+    json[half + "_block_out_channels"] = widths;
+    json["num_" + half + "_blocks"] = blocks;
+  };
+  add_half("encoder", true);
+  add_half("decoder", false);
+  json["in_channels"] = extent(weights, "encoder.layers.0.weight", 1);
   return Config::parse(json.dump(), source);
 }
 

@@ -20,6 +20,9 @@ struct LatentScale {
 /// `scale` and `picture_size` are the family's.
 Config autoencoder_config(const StateDict& weights, const LatentScale& scale, int picture_size,
                           const std::string& source);
+/// Whether it is an AutoencoderTiny's, of which the configuration follows: one without shift or scale.
+bool is_tiny_autoencoder(const StateDict& weights);
+Config tiny_autoencoder_config(const StateDict& weights, const std::string& source);
 /// `open_clip`: trained by OpenCLIP, with its activation.
 Config clip_text_config(const StateDict& weights, bool open_clip, bool projects, const std::string& source);
 

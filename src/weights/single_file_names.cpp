@@ -43,7 +43,7 @@ std::vector<key_maps::JoinedTensor> unchanged(const StateDict& weights) {
 std::vector<StreamedTensor> single_part_tensors(const CheckpointPart& part) {
   std::vector<StreamedTensor> result;
   const auto* denoiser = denoiser_of_class(part.class_name);
-  auto tensors = denoiser != nullptr                  ? denoiser->to_original(part.weights)
+  auto tensors = denoiser != nullptr ? denoiser->to_original(part.weights, key_maps::Unplaced::refused)
                  : part.class_name == "AutoencoderKL" ? key_maps::to_ldm_autoencoder(part.weights)
                                                       : unchanged(part.weights);
   for (auto& tensor : tensors) append(part.weights, "", std::move(tensor), result);
@@ -63,7 +63,7 @@ std::vector<StreamedTensor> single_file_tensors(const Checkpoint& model, std::ve
     std::vector<key_maps::JoinedTensor> tensors;
     if (part.name == family.denoiser->part) {
       prefix = "model.diffusion_model.";
-      tensors = family.denoiser->to_original(part.weights);
+      tensors = family.denoiser->to_original(part.weights, key_maps::Unplaced::refused);
     } else if (part.name == "vae" && part.class_name == "AutoencoderKL") {
       prefix = "first_stage_model.";
       tensors = key_maps::to_ldm_autoencoder(part.weights);

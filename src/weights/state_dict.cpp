@@ -14,6 +14,7 @@
 #include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "weights/delta_file.hpp"
 #include "weights/names.hpp"
 #include "weights/weight_files.hpp"
 
@@ -156,6 +157,20 @@ struct StateDict::State {
     }
   }
 
+  State(const State& other, std::shared_ptr<const TensorFile> changed)
+      : source(other.source), path(other.path), files(other.files) {
+    const std::lock_guard lock(other.mutex);
+    for (const auto& info : changed->tensors())
+      entries.emplace(info.name, Entry{changed.get(), &info, other.entries.at(info.name).source});
+    for (const auto& [name, entry] : other.entries) {
+      if (entries.contains(name)) continue;
+      auto copy = entry;
+      copy.info = &own.emplace_back(*entry.info);
+      entries.emplace(copy.info->name, copy);
+    }
+    files.push_back(std::move(changed));
+  }
+
   template <class Refuse>
   static void take_rows(TensorInfo& info, Index first, Index rows, const Refuse& refuse) {
     const Index total = info.shape.rank() == 0 ? 0 : info.shape[0];
@@ -272,6 +287,10 @@ StateDict StateDict::renamed(const std::vector<RenamedTensor>& tensors) const {
 
 StateDict StateDict::joined(const StateDict& other) const {
   return StateDict(std::make_shared<State>(*state_, *other.state_));
+}
+
+StateDict StateDict::with_deltas(const Deltas& deltas) const {
+  return StateDict(std::make_shared<State>(*state_, delta_file(*this, deltas)));
 }
 
 bool StateDict::contains(std::string_view name) const {

@@ -59,10 +59,12 @@ Config sd3_config(const StateDict& weights, const DenoiserFacts& facts, const st
       {"joint_attention_dim", extent(weights, "context_embedder.weight", 1)},
       {"caption_projection_dim", extent(weights, "context_embedder.weight", 0)},
       {"pooled_projection_dim", extent(weights, "time_text_embed.text_embedder.linear_1.weight", 1)},
-      {"out_channels", extent(weights, "proj_out.weight", 0) / (patch * patch)},
       {"pos_embed_max_size", std::llround(std::sqrt(static_cast<double>(positions)))},
       {"dual_attention_layers", dual},
       {"qk_norm", nullptr}};
+  // A ControlNet has none of its own.
+  if (!weights.contains("controlnet_blocks.0.weight"))
+    json["out_channels"] = extent(weights, "proj_out.weight", 0) / (patch * patch);
   if (weights.contains(in_block(0, "attn.norm_q.weight"))) json["qk_norm"] = "rms_norm";
   return Config::parse(json.dump(), source);
 }
@@ -72,12 +74,11 @@ Config flux_config(const StateDict& weights, const DenoiserFacts& /*facts*/, con
   const Index width = rows_of(weights, "x_embedder.weight");
   const Index head = head_width(weights, usual_head);
   const Index first_axis = head / 8, other_axes = (head - first_axis) / 2;
-  const OrderedJson json{
+  OrderedJson json{
       {"_class_name", "FluxTransformer2DModel"},
       {"_diffusers_version", "0.31.0"},
       {"patch_size", 1},
       {"in_channels", extent(weights, "x_embedder.weight", 1)},
-      {"out_channels", extent(weights, "proj_out.weight", 0)},
       {"num_layers", key_maps::count_numbered(weights, blocks)},
       {"num_single_layers", key_maps::count_numbered(weights, "single_transformer_blocks.")},
       {"attention_head_dim", head},
@@ -86,6 +87,8 @@ Config flux_config(const StateDict& weights, const DenoiserFacts& /*facts*/, con
       {"pooled_projection_dim", extent(weights, "time_text_embed.text_embedder.linear_1.weight", 1)},
       {"guidance_embeds", weights.contains("time_text_embed.guidance_embedder.linear_1.weight")},
       {"axes_dims_rope", {first_axis, other_axes, other_axes}}};
+  if (!weights.contains("controlnet_blocks.0.weight"))  // which a ControlNet has instead
+    json["out_channels"] = extent(weights, "proj_out.weight", 0);
   return Config::parse(json.dump(), source);
 }
 

@@ -120,7 +120,9 @@ std::vector<Result> run_below(const fs::path& folder, const Options& options) {
   if (fs::exists(folder / "checkpoint.safetensors") && !test::golden_runs(folder).empty())
     return {
         guarded(case_name(folder), [&] { return with_bounds(run_single_file(folder, options), options); })};
-  if (const auto runs = gguf_runs(folder, options); !runs.empty()) {
+  auto runs = gguf_runs(folder, options);
+  if (runs.empty()) runs = lora_runs(folder, options);
+  if (!runs.empty()) {
     std::vector<Result> results;
     for (const auto& [label, run] : runs)
       results.push_back(with_bounds(guarded(case_name(folder) + label, run), options));

@@ -2,6 +2,8 @@
 
 #include "conformance/case.hpp"
 #include "conformance/transformers.hpp"
+#include "daguerre/models/adapters/control_net.hpp"
+#include "daguerre/models/adapters/t2i_adapter.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
 #include "daguerre/models/autoencoders/autoencoder_tiny.hpp"
 #include "daguerre/models/autoencoders/vq_model.hpp"
@@ -45,7 +47,8 @@ models::UNet2DConditionInputs condition_inputs(const Recorded& run) {
                                                     {"added.hint", &inputs.hint},
                                                     {"mid_res", &inputs.features.mid_residual}};
   for (const auto& name : run.names_below("in.")) {
-    if (name == "sample" || name == "timestep" || name.starts_with("down_res.") || name.starts_with("intra."))
+    if (name == "sample" || name == "timestep" || name.starts_with("down_res.") ||
+        name.starts_with("intra.") || name == "controlnet_cond" || name == "conditioning_scale")
       continue;
     const auto found = known.find(name);
     if (found == known.end()) throw ConfigError("conformance", "input \"" + name + "\" is not supported");
@@ -79,6 +82,39 @@ void run_unet(const fs::path& folder, const Config& config, const ops::Context& 
     compare<T>(result, run, "sample",
                unet(context, run.tensor("in.sample"), timesteps.span(), condition_inputs(run)),
                bounds::network);
+  }
+}
+
+template <class T>
+void run_control_net(const fs::path& folder, const Config& config, const ops::Context& context,
+                     Result& result) {
+  const models::ControlNet<T> network(models::ControlNetConfig::from(config),
+                                      loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    const auto hint = network.embed(context, run.tensor("in.controlnet_cond"));
+    if (run.has("mid.cond_embedding"))
+      result.checks.push_back({"cond_embedding" + run.label(),
+                               test::difference(hint, run.tensor("mid.cond_embedding")),
+                               bound<T>(bounds::network)});
+    const auto features = network(context, run.tensor("in.sample"), run.tensor("in.timestep").span(),
+                                  condition_inputs(run), hint,
+                                  {.scale = run.tensor("in.conditioning_scale").data()[0],
+                                   .guess_mode = run.label().starts_with(":guess_mode")});
+    for (std::size_t i = 0; i < features.down_residuals.size(); ++i)
+      compare<T>(result, run, "down." + std::to_string(i), features.down_residuals[i], bounds::network);
+    compare<T>(result, run, "mid", features.mid_residual, bounds::network);
+  }
+}
+
+template <class T>
+void run_t2i_adapter(const fs::path& folder, const Config& config, const ops::Context& context,
+                     Result& result) {
+  const models::T2IAdapter<T> network(models::T2IAdapterConfig::from(config),
+                                      loader_for(folder / "weights.safetensors", context));
+  for (const auto& run : recorded_runs(folder)) {
+    const auto features = network(context, run.tensor("in.x"));
+    for (std::size_t i = 0; i < features.size(); ++i)
+      compare<T>(result, run, "feature." + std::to_string(i), features[i], bounds::network);
   }
 }
 
@@ -286,6 +322,10 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_autoencoder<T>(folder, config, context, result);
   else if (name == "AutoencoderTiny")
     run_tiny_autoencoder<T>(folder, config, context, result);
+  else if (name == "ControlNetModel")
+    run_control_net<T>(folder, config, context, result);
+  else if (name == "T2IAdapter")
+    run_t2i_adapter<T>(folder, config, context, result);
   else if (name == "VQModel")
     run_vq_model<T>(folder, config, context, result);
   else if (name == "DiTTransformer2DModel" || models::DiTConfig::is_original(config))

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "conformance/case.hpp"
+#include "conformance/pipeline_inputs.hpp"
 #include "daguerre/media/image.hpp"
 #include "daguerre/ops/rearrange.hpp"
 #include "daguerre/pipeline/model.hpp"
@@ -18,29 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-
-/// Replays the noise that the reference drew.
-class RecordedNoise final : public NoiseStreams {
- public:
-  explicit RecordedNoise(const Recorded& run) : run_(run) {}
-  Tensor<float> draw(Use use, const Shape& shape) override {
-    const std::string kind = use == Use::initial ? "init" : use == Use::autoencoder ? "vae" : "step";
-    auto& index = next_[static_cast<std::size_t>(use)];
-    // A step that draws nothing leaves a gap in the numbers.
-    while (index < 1000 && !run_.has("noise." + kind + "." + std::to_string(index))) ++index;
-    if (index == 1000)
-      throw ArgumentError("conformance", "more noise." + kind + " is drawn than was recorded");
-    auto noise = run_.tensor("noise." + kind + "." + std::to_string(index++));
-    if (!(noise.shape() == shape))
-      throw ArgumentError("conformance", "noise." + kind + " is " + to_string(noise.shape()) +
-                                             ", asked for " + to_string(shape));
-    return noise;
-  }
-
- private:
-  const Recorded& run_;
-  std::array<int, 3> next_{};
-};
 
 /// As diffusers treats a tensor: values below zero mean that it is in [-1, 1] already.
 Tensor<float> normalised(Tensor<float> image) {
@@ -196,10 +174,12 @@ void set_micro_conditioning(const Json& arguments, Task& task) {
 }
 
 /// The picture or latents that a run begins with; four channels are latents, for this model.
-void set_inputs(const Recorded& run, const Model& model, Task& task) {
+void set_inputs(const Recorded& run, const Model& model, bool controlled, Task& task) {
   if (run.has("in.latents")) task.latents = run.tensor("in.latents");
   if (run.has("in.mask_image")) task.mask = run.tensor("in.mask_image");
-  if (run.has("in.control_image")) task.image = run.tensor("in.control_image");  // taken as it is
+  if (controlled && !run.has("in.control_image")) return;  // the picture is the control's
+  if (run.has("in.control_image") && !controlled)
+    task.image = run.tensor("in.control_image");  // taken as it is
   if (!run.has("in.image")) return;
   if (model.family().tasks.references) {
     task.reference = normalised(run.tensor("in.image"));
@@ -212,7 +192,7 @@ void set_inputs(const Recorded& run, const Model& model, Task& task) {
   task.width = image.dim(2) * ratio;
 }
 
-Task task_for(const Config& config, const Model& model, const Recorded& run) {
+Task task_for(const Config& config, const Model& model, const Controls& controls, const Recorded& run) {
   static const std::set<std::string> known{"prompt",
                                            "prompt_2",
                                            "prompt_3",
@@ -245,6 +225,15 @@ Task task_for(const Config& config, const Model& model, const Recorded& run) {
                                            "negative_target_size",
                                            "aesthetic_score",
                                            "negative_aesthetic_score",
+                                           "image",
+                                           "control_image",
+                                           "controlnet_conditioning_scale",
+                                           "control_guidance_start",
+                                           "control_guidance_end",
+                                           "guess_mode",
+                                           "control_mode",
+                                           "adapter_conditioning_scale",
+                                           "adapter_conditioning_factor",
                                            "max_area",
                                            "_auto_resize",
                                            "use_resolution_binning",
@@ -262,7 +251,8 @@ Task task_for(const Config& config, const Model& model, const Recorded& run) {
   set_micro_conditioning(arguments, task);
   task.height = model.default_size()[0];
   task.width = model.default_size()[1];
-  set_inputs(run, model, task);
+  set_inputs(run, model, !controls.empty(), task);
+  set_controls(config, arguments, run, controls, task);
   task.height = arguments.value("height", task.height);
   task.width = arguments.value("width", task.width);
   task.steps = arguments.value("num_inference_steps", model.family().name == "ddpm" ? 1000 : defaults.steps);
@@ -292,10 +282,10 @@ void check_class(const Config& config, const Model& model) {
   throw ConfigError("conformance", "pipeline " + name);
 }
 
-Result run_recorded(const ops::Context& context, const Model& model, const Config& config,
-                    const Recorded& run) {
+Result run_recorded(const ops::Context& context, const Model& model, const Controls& controls,
+                    const Config& config, const Recorded& run) {
   check_class(config, model);
-  const auto task = task_for(config, model, run);
+  const auto task = task_for(config, model, controls, run);
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
   const auto conditions = model.condition(context, task, *model.guider(task));
@@ -361,6 +351,7 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
   std::vector<Result> results;
   const auto context = options.context();
   std::optional<Model> model;
+  Controls controls;
   std::string unsupported =
       options.precision == Precision::float32
           ? ""
@@ -377,12 +368,15 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
       const auto config = Config::load(file);
       const Recorded run(fs::path(file).replace_extension(".safetensors"));
       if (const auto other = other_folder(config); !other.empty()) {
-        result = run_recorded(context, load(folder.parent_path() / other), config, run);
+        result = run_recorded(context, load(folder.parent_path() / other), {}, config, run);
       } else if (const auto absent = absent_part(config); !absent.empty()) {
-        result = run_recorded(context, load_source(source_of(folder).without(absent)), config, run);
+        result = run_recorded(context, load_source(source_of(folder).without(absent)), {}, config, run);
       } else {
-        if (!model) model = load(folder);
-        result = run_recorded(context, *model, config, run);
+        if (!model) {
+          model = load(folder);
+          controls = controls_in(folder, *model, {.compute = context});
+        }
+        result = run_recorded(context, *model, controls, config, run);
       }
     } catch (const ConfigError& error) {
       result.unsupported = error.what();

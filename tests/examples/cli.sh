@@ -109,6 +109,28 @@ a_2.png"
   one_error 'expected a tensor "latents"'
 }
 
+section_lora() {
+  mkdir styles
+  run 0 make_inputs lora "$sd1" styles/ink:v2.safetensors
+  txt2img 0 --seed 7 --out plain.png
+  txt2img 0 --seed 7 --lora styles/ink:v2.safetensors:0.5 --out half.png
+  err_has '^lora ink:v2: 1 modules of unet$'
+  differ plain.png half.png
+  run 0 daguerre inspect half.png
+  out_has 'v2:0.5'
+  txt2img 0 --seed 7 --lora-dir styles --lora ink:v2:0.25 --lora ink:v2:0.25:1 --lora-mode per-run --out twice.png
+  err_has '^lora ink:v2: 1 modules of unet$'
+  differ plain.png twice.png
+  txt2img 0 --seed 7 --lora styles/ink:v2.safetensors:0 --out none.png --quiet
+  txt2img 1 --lora-dir styles --lora pen --out bad.png
+  one_error '.*"pen".*"ink:v2"'
+  txt2img 1 --lora styles/pen.safetensors:0.5 --out bad.png
+  one_error '.*styles/pen.safetensors: '
+  txt2img 1 --lora "$sd1/unet/diffusion_pytorch_model.safetensors" --out bad.png
+  one_error '.*adapter'
+  absent bad.png
+}
+
 section_image_to_image() {
   txt2img 0 --seed 7 --out a.png
   txt2img 0 --seed 7 --init-image a.png --strength 0.5 --steps 4 --out b.png
@@ -124,6 +146,25 @@ section_image_to_image() {
   one_error 'nothere.png'
   txt2img 1 --init-image a.png --strength 0 --out d.png
   one_error 'leaves no step'
+}
+
+section_controls() {
+  control=$models/sd1_controlnet/controlnet
+  txt2img 0 --seed 7 --out a.png --save-latents a.safetensors
+  txt2img 0 --seed 7 --control-net "$control" --control-image a.png:0.5:0:0.8 --out b.png
+  differ a.png b.png
+  run 0 daguerre inspect b.png
+  out_has 'Model: controlnet, Weight: 0.5, Resize Mode: Just Resize, Guidance Start: 0, Guidance End: 0.8'
+  # Off; the file's own name ends as if it were a scale.
+  cp a.png a.png:1
+  txt2img 0 --seed 7 --control-net "$control" --control-image a.png:1:0 --out c.png --save-latents c.safetensors
+  same a.safetensors c.safetensors
+  txt2img 1 --control-net "$control" --out d.png
+  one_error '--control-image.*each needs one'
+  txt2img 1 --control-net "$control" --control-image nothere.png:1 --out d.png
+  one_error 'nothere.png'
+  txt2img 1 --control-net "$sd1/unet" --control-image a.png --out d.png
+  one_error 'UNet2DConditionModel.*no control'
 }
 
 section_inpainting() {

@@ -1,6 +1,7 @@
 // Makes what the tests of the programs feed them: model folders with one defect each, masks, latents.
 //
 //     make_inputs truncated|missing-tensor|wrong-shape|nan|unknown-scheduler MODEL TARGET
+//     make_inputs lora MODEL TARGET
 //     make_inputs mask|latents TARGET
 
 #include <cstdio>
@@ -73,6 +74,17 @@ void break_model(std::string_view how, const fs::path& model, const fs::path& ta
   }
 }
 
+/// A LoRA of rank 1 for the U-Net's first convolution.
+void make_lora(const fs::path& model, const fs::path& target) {
+  const auto file = weights::SafetensorsFile::open(model / "unet" / "diffusion_pytorch_model.safetensors");
+  const auto shape = file.read<float>(victim).shape();
+  const auto noise = make_generator("torch-cpu", 6);
+  weights::SafetensorsWriter writer;
+  writer.add("lora_unet_conv_in.lora_down.weight", noise->randn({1, shape[1], shape[2], shape[3]}));
+  writer.add("lora_unet_conv_in.lora_up.weight", noise->randn({shape[0], 1, 1, 1}));
+  writer.save(target);
+}
+
 /// White in its left half.
 void make_mask(const fs::path& target) {
   Image mask(24, 16, 1);
@@ -98,6 +110,8 @@ int main(int argc, char** argv) {
       make_mask(argv[2]);
     else if (what == "latents" && argc == 3)
       make_latents(argv[2]);
+    else if (what == "lora" && argc == 4)
+      make_lora(argv[2], argv[3]);
     else if (argc == 4)
       break_model(what, argv[2], argv[3]);
     else

@@ -187,6 +187,10 @@ TEST_CASE("resampling and embeddings", "[ops]") {
   CHECK(pooled.shape() == Shape{2, 1, 2, 4});
   CHECK(pooled.data()[0] == Approx(0.25f * (x.data()[0] + x.data()[4] + x.data()[20] + x.data()[24])));
 
+  const auto one = global_average_pool(context, pooled);
+  CHECK(one.shape() == Shape{2, 1, 1, 4});
+  CHECK(one.data()[5] == Approx(0.5f * (pooled.data()[9] + pooled.data()[13])));
+
   const auto table = random_tensor({5, 3}, 2);
   const std::array<std::int32_t, 2> ids{4, 0}, bad{5, 0};
   CHECK(embedding_lookup(table, ids).data()[1] == table.data()[13]);

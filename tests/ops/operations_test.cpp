@@ -59,6 +59,7 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("add_gated", [&](const Context& c) { return add_gated(c, residual, {parts, 1}, tokens); });
   expect_asked("resize_bilinear", [&](const Context& c) { return resize_bilinear(c, picture, 3, 9); });
   expect_asked("average_pool_2x2", [&](const Context& c) { return average_pool_2x2(c, picture); });
+  expect_asked("global_average_pool", [&](const Context& c) { return global_average_pool(c, picture); });
   expect_asked("fir_downsample",
                [&](const Context& c) { return fir_downsample(c, picture, ops::Border::zeros); });
   expect_asked("fir_upsample",

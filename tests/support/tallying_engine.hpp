@@ -129,6 +129,8 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
                       (context, x, height, width))
   DAGUERRE_TEST_TALLY(Tensor<float>, average_pool_2x2, (const ops::Context& context, const Tensor<float>& x),
                       (context, x))
+  DAGUERRE_TEST_TALLY(Tensor<float>, global_average_pool,
+                      (const ops::Context& context, const Tensor<float>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<float>, fir_downsample,
                       (const ops::Context& context, const Tensor<float>& x, ops::Border border),
                       (context, x, border))

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/config/config.hpp"
+#include "daguerre/weights/checkpoint.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
@@ -274,4 +276,39 @@ TEST_CASE("queries, keys and values that do not split are refused", "[weights][k
   test::expect_error<WeightError>(
       [&] { weights::with_diffusers_names(StateDict::load(folder / "x.safetensors")); },
       {"blocks.0.attn.qkv.weight", "[7, 2]", "three"});
+}
+
+TEST_CASE("TAESD is read from the two files that it is published in", "[weights][key_map]") {
+  const test::TempFolder folder;
+  const auto own = test::golden("pipelines/sd1_taesd") / "vae" / "diffusion_pytorch_model.safetensors";
+  const auto file = weights::SafetensorsFile::open(own);
+  weights::SafetensorsWriter encoder, decoder, both;
+  for (const auto& info : file.tensors()) {
+    const std::string name(info.name), layers = "coder.layers.";
+    const auto rest = name.substr(name.find(layers) + layers.size());
+    const bool encodes = name.starts_with("en");
+    const auto dot = rest.find('.');
+    // A clamp is the decoder's first layer there.
+    const auto theirs = std::to_string(std::stoi(rest) + (encodes ? 0 : 1)) + rest.substr(dot);
+    (encodes ? encoder : decoder).add(theirs, file.read<float>(name));
+    both.add((encodes ? "taesd_encoder." : "taesd_decoder.") + theirs, file.read<float>(name));
+  }
+  decoder.save(folder / "taesd_decoder.safetensors");
+  test::expect_error<WeightError>([&] { weights::open_checkpoint(folder / "taesd_decoder.safetensors"); },
+                                  {"taesd_decoder.safetensors", "no encoder", "two files"});
+  encoder.save(folder / "taesd_encoder.safetensors");
+  both.save(folder / "taesd.safetensors");
+  const auto config = Config::load(test::golden("pipelines/sd1_taesd") / "vae" / "config.json");
+  for (const char* name : {"taesd_decoder.safetensors", "taesd_encoder.safetensors", "taesd.safetensors"}) {
+    const auto checkpoint = weights::open_checkpoint(folder / name);
+    const auto* part = checkpoint.find("vae");
+    REQUIRE(part != nullptr);
+    CHECK(part->class_name == "AutoencoderTiny");
+    CHECK(part->weights.names() == StateDict::load(own).names());
+    CHECK(checkpoint.unknown.empty());
+    for (const char* key : {"encoder_block_out_channels", "decoder_block_out_channels", "num_encoder_blocks",
+                            "num_decoder_blocks"})
+      CHECK(part->config.require_ints(key) == config.require_ints(key));
+    CHECK(part->config.require_int("latent_channels") == 4);
+  }
 }

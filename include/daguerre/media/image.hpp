@@ -18,10 +18,26 @@ namespace daguerre {
 /// characters; image programs keep the generation parameters under "parameters" (see infotext.hpp).
 using PngText = std::vector<std::pair<std::string, std::string>>;
 
-/// How `Image::resized` takes samples.
+/// How `Image::resized` takes samples: PIL's filters. All but the first are widened when shrinking.
 enum class Resampling {
-  nearest,  ///< the pixel under the centre of the new one
-  lanczos,  ///< windowed sinc over 3 pixels, widened when shrinking
+  nearest,   ///< the pixel under the centre of the new one
+  lanczos,   ///< windowed sinc over 3 pixels
+  box,       ///< the mean of what the new pixel covers
+  bilinear,  ///< a triangle over 1 pixel
+  hamming,   ///< a windowed sinc over 1 pixel
+  bicubic,   ///< Keys's cubic over 2 pixels, a = -0.5
+};
+
+/// A part of a picture in pixels, whose borders may lie between two.
+struct ImageBox {
+  double left = 0.0, top = 0.0, right = 0.0, bottom = 0.0;
+};
+
+/// What a file's reader was compiled in for, as `picture_formats` says it.
+struct PictureFormat {
+  std::string_view name;     ///< as `image_format` calls it
+  bool is_readable = false;  ///< by this build
+  std::string_view library;  ///< that reads it; empty: the library's own reader
 };
 
 /// A picture of interleaved 8-bit pixels, rows from the top: 1 (grey), 3 (RGB) or 4 (RGBA) channels. A value:
@@ -38,11 +54,13 @@ class Image {
   /// max_pixels, or another number of channels than 1, 3, 4.
   Image(Index width, Index height, Index channels);
 
-  /// Reads a PNG, JPEG or BMP file of at most 256 MB as diffusers' load_image does, that is Pillow: turned
-  /// the right way up where EXIF or XMP says how the camera was held; of 16-bit channels the upper byte, but
-  /// of 16-bit grey without alpha the value itself, at most 255; palettes looked up; CMYK as inks on white,
-  /// without its colour profile. What has alpha becomes RGBA (`to_channels(3)` drops it, as load_image does),
-  /// the rest grey or RGB. Throws FileError, or FormatError naming the file.
+  /// Reads a PNG, JPEG, BMP, GIF, PBM, PGM or PPM file, and, where their libraries were compiled in, a WebP
+  /// or TIFF file (`picture_formats`), of at most 256 MB as diffusers' load_image does, that is Pillow:
+  /// turned the right way up where EXIF or XMP says how the camera was held; of 16-bit channels the upper
+  /// byte, but of 16-bit grey without alpha the value itself, at most 255; palettes looked up; CMYK as inks
+  /// on white, without its colour profile; of animations and pages the first. What has alpha becomes RGBA
+  /// (`to_channels(3)` drops it, as load_image does; `over` does not), the rest grey or RGB. Throws
+  /// FileError, or FormatError naming the file, and the library that its format would need.
   static Image load(const std::filesystem::path& path);
   /// The same from memory; `name` stands for the file in messages.
   static Image decode(std::span<const std::byte> file, std::string_view name = "image in memory");
@@ -63,11 +81,19 @@ class Image {
   /// is dropped, a new alpha is opaque. Throws ArgumentError.
   Image to_channels(Index channels) const;
 
+  /// The picture with its transparent parts over that colour, grey where it and the picture are, else RGB, as
+  /// PIL pastes it with its alpha for the mask. One without alpha stays what it is.
+  Image over(std::uint8_t red, std::uint8_t green, std::uint8_t blue) const;
+
   /// The picture at another size, bit by bit as PIL's `resize` computes it: two passes, horizontal first,
   /// 22-bit fixed-point weights, each pass rounded to 8 bits, colours weighted by alpha. Throws
   /// ArgumentError when this picture is empty, or for a size the constructor refuses, that between the two
   /// passes (new width, old height) included.
   Image resized(Index width, Index height, Resampling resampling = Resampling::lanczos) const;
+  /// The same of a part of the picture. Throws ArgumentError, too, where the box is empty or not inside.
+  Image resized(Index width, Index height, Resampling resampling, const ImageBox& box) const;
+  /// The pixels from (left, top) on, `width` by `height`. Throws ArgumentError where they are not inside.
+  Image cropped(Index left, Index top, Index width, Index height) const;
 
   /// The picture as a PNG file with `text` in it: as tEXt where Latin-1 can hold it, else as iTXt. NUL and
   /// invalid UTF-8 in a text are replaced by U+FFFD. Throws ArgumentError for an empty picture, an invalid
@@ -87,6 +113,9 @@ class Image {
 /// magic number, whether it can be read here or not; empty when it is none that is known.
 std::string_view image_format(std::span<const std::byte> start) noexcept;
 
+/// The formats that this library has readers for, whether they were compiled in or not.
+std::span<const PictureFormat> picture_formats() noexcept;
+
 /// The tEXt, zTXt and iTXt entries of a PNG file. At most 16 MB of text are read. Throws FileError, or
 /// FormatError naming the file and what is malformed.
 PngText read_png_text(const std::filesystem::path& path);
@@ -98,6 +127,10 @@ Tensor<float> to_unit_tensor(const Image& image);
 /// [1, H, W, C] in [-1, 1]: 2 (value / 255) - 1 in float32, as VaeImageProcessor normalises. The input of an
 /// autoencoder.
 Tensor<float> to_tensor(const Image& image);
+
+/// `[N, H, W, C]` of any values at another size, as PIL's `resize` computes pictures of mode "F": as
+/// `Image::resized`, without rounding to 8 bits. Throws ArgumentError for another shape or an empty size.
+Tensor<float> resized(const Tensor<float>& values, Index width, Index height, Resampling resampling);
 
 /// What a model is given of a picture to start from: its colours at that size by the Lanczos filter, as
 /// `to_tensor` (VaeImageProcessor.preprocess). Throws ArgumentError as `Image::resized`.

@@ -3,8 +3,8 @@
 #include <array>
 #include <vector>
 
+#include "daguerre/nn/adaptation-inl.hpp"
 #include "daguerre/nn/linear.hpp"
-#include "daguerre/ops/engine-inl.hpp"
 
 namespace daguerre::nn {
 namespace detail {
@@ -25,17 +25,28 @@ Linear<T>::Linear(const Loader& loader, Index in, Index out, const Options& opti
 template <class T>
 Linear<T> Linear<T>::side_by_side(std::span<const Loader> loaders, Index in, Index out,
                                   const Options& options) {
-  std::vector<ops::WeightSource> weights;
-  std::vector<Tensor<float>> biases;
-  for (const auto& loader : loaders) {
-    weights.push_back(detail::linear_weight(loader, in, out, options.stored_as_conv));
-    if (options.bias) biases.push_back(loader.tensor("bias", {out}));
-  }
-  const ops::Weight weight(std::move(weights));
-  const auto bias = biases.empty() ? Tensor<float>() : concat_leading<float>(biases);
   const auto& context = loaders.front().context;
-  return Linear(context.engine->as<T>().pack_linear(context, weight, bias, options.activation),
-                weight.rows());
+  const auto rows = checked_multiply(static_cast<Index>(loaders.size()), out);
+  const auto pack = [&]() -> std::shared_ptr<const ops::PackedLinear<T>> {
+    std::vector<ops::WeightSource> weights;
+    std::vector<Tensor<float>> biases;
+    for (const auto& loader : loaders) {
+      weights.push_back(detail::linear_weight(loader, in, out, options.stored_as_conv));
+      if (options.bias) biases.push_back(loader.tensor("bias", {out}));
+    }
+    const auto bias = biases.empty() ? Tensor<float>() : concat_leading<float>(biases);
+    return context.engine->as<T>().pack_linear(context, ops::Weight(std::move(weights)), bias,
+                                               options.activation);
+  };
+  const auto extend = [&](const auto& base, const detail::LowRankChange& change) {
+    return ops::with_low_rank(context, base, change.stack, change.bias);
+  };
+  const detail::LayerTensors tensors{loaders, options.stored_as_conv ? Shape{out, in, 1, 1} : Shape{out, in},
+                                     options.bias};
+  return Linear(detail::adapted_layer<ops::PackedLinear<T>>(
+                    tensors, "linear " + std::to_string(static_cast<int>(options.activation)),
+                    options.activation != ops::Activation::none, pack, extend),
+                rows);
 }
 
 extern template class Linear<float>;

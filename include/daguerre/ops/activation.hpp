@@ -26,6 +26,11 @@ Activation parse_activation(std::string_view name, std::string_view who);
 /// Applies `activation` to every element.
 Tensor<float> activate(const Context& context, const Tensor<float>& x, Activation activation);
 
+/// x where it is positive, else x times its channel's slope: `slopes[C]`, of the last axis, or `[1]`, the
+/// same for all (torch's PReLU and LeakyReLU). An x that is given away becomes the result. Throws
+/// ArgumentError for another number of slopes.
+Tensor<float> leaky_relu(const Context& context, Tensor<float> x, const Tensor<float>& slopes);
+
 /// Gated linear unit: `[..., 2 C]` holds (value, gate) side by side; gives value * activation(gate), `[...,
 /// C]`. GEGLU with `gelu` (diffusers' GEGLU), SwiGLU with `silu`.
 template <class T>

@@ -12,6 +12,7 @@ enum class Border;
 enum class PatchOrder;
 struct ChannelChunk;
 struct GroupNormExtras;
+struct InterpolateOptions;
 struct RotaryTable;
 struct TimestepEmbeddingOptions;
 template <class T>
@@ -26,6 +27,8 @@ class Operations {
   virtual ~Operations() = default;
 
   virtual Tensor<float> activate(const Context& context, const Tensor<float>& x, Activation activation) const;
+  virtual Tensor<float> leaky_relu(const Context& context, Tensor<float> x,
+                                   const Tensor<float>& slopes) const;
   virtual Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<float>& b,
                             float scale) const;
   virtual Tensor<float> add_gated(const Context& context, const Tensor<float>& residual,
@@ -56,7 +59,10 @@ class Operations {
 
   virtual Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height,
                                         Index width) const;
+  virtual Tensor<float> interpolate(const Context& context, const Tensor<float>& x, Index height, Index width,
+                                    const InterpolateOptions& options) const;
   virtual Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) const;
+  virtual Tensor<float> global_average_pool(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> fir_downsample(const Context& context, const Tensor<float>& x, Border border) const;
   virtual Tensor<float> fir_upsample(const Context& context, const Tensor<float>& x, Border border) const;
 

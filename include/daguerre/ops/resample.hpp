@@ -17,4 +17,7 @@ Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, In
 /// Mean of non-overlapping 2 x 2 windows; an odd last row or column is dropped (torch's avg_pool2d).
 Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x);
 
+/// Mean of each channel over all pixels, `[N, H, W, C]` to `[N, 1, 1, C]` (torch.mean over both axes).
+Tensor<float> global_average_pool(const Context& context, const Tensor<float>& x);
+
 }  // namespace daguerre::ops

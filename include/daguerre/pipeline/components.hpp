@@ -134,6 +134,7 @@ struct DenoiserInfo {
   Index pooled_width = 0;                           ///< of that vector, where the configuration says it
   bool embeds_guidance = false;                     ///< reads the guidance scale, extra "guidance"
   std::vector<std::string> extras{};                ///< that it reads
+  FeatureSizes takes{};                             ///< of networks beside it, `Conditioning::features`
   std::string kind{};                               ///< which of several models its class is, for defaults
   std::string config{};                             ///< the file that says all this, for messages
 };

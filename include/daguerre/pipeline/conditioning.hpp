@@ -8,8 +8,12 @@
 #include <vector>
 
 #include "daguerre/core/tensor.hpp"
+#include "daguerre/pipeline/features.hpp"
 
 namespace daguerre {
+
+/// Which of a picture's conditions is made.
+enum class Side { positive, negative };
 
 /// What a denoiser may read beside the sample and the time; made once a run. The leading axis counts images,
 /// or the branches of guidance of one image. What is empty is not given.
@@ -22,6 +26,8 @@ struct Conditioning {
   /// What only some denoisers know, by name: "time_ids", "guidance" … One that the denoiser does not read is
   /// an error.
   std::map<std::string, Tensor<float>, std::less<>> extras;
+  Features features{};        ///< what networks beside the denoiser add in this call
+  std::vector<Side> sides{};  ///< which condition each is; empty: all are positive
 };
 
 /// Several conditions side by side along the leading axis. Throws ArgumentError when one has what another

@@ -92,9 +92,6 @@ struct Levels {
   bool even = false;
 };
 
-/// Which of a picture's conditions is made.
-enum class Side { positive, negative };
-
 /// A kind of model, as a value: what it consists of and how its condition is made. Everything else is the
 /// same for all.
 struct Family {

@@ -4,9 +4,11 @@
 #include <functional>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "daguerre/core/log.hpp"
 #include "daguerre/nn/loader.hpp"
+#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/model_source.hpp"
 #include "daguerre/pipeline/precision.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
@@ -26,6 +28,16 @@ struct Keeping {
   bool when_needed = false;  ///< loaded in each run, and dropped
 };
 
+/// What changes a part's weights on their way into its network, and with which network it shares layers; see
+/// nn::Adaptation.
+struct PartChanges {
+  using Of = std::function<weights::Deltas(const weights::StateDict& weights)>;
+  Of merged{};                                     ///< what is read is changed already; empty: by nothing
+  Of added{};                                      ///< beyond that, to what `base` has
+  std::shared_ptr<const nn::PackedLayers> base{};  ///< with `merged` alone
+  std::shared_ptr<nn::PackedLayers> record{};      ///< where to keep the network's layers
+};
+
 /// What every part of a model is loaded with.
 struct LoadContext {
   /// Packs the weights; Model::load sets its placement for each part.
@@ -34,7 +46,10 @@ struct LoadContext {
   bool allow_trailing_bytes = false;
   text::ClipDialect dialect = text::ClipDialect::huggingface;
   MemoryOptions memory{};
-  Keeping keeping{};  ///< of the part that is loaded; Model::load sets it
+  Keeping keeping{};             ///< of the part that is loaded; Model::load sets it
+  std::vector<LoraUse> loras{};  ///< merged into the weights of all parts
+  /// Of the part that is loaded; Model sets it, `load_component` reads it. nullptr: none.
+  std::shared_ptr<const PartChanges> changes{};
   LogSink log{};
   /// Told of each part before it is loaded: its name, its number from 0, how many there are, and how it is
   /// kept.
@@ -75,14 +90,18 @@ auto with_precision(const LoadContext& context, Role role, const Load& load) {
                                              : load.template operator()<bfloat16>(own);
 }
 
+/// What a network is made from: `state` as the context changes it.
+nn::Loader loader_of(const weights::StateDict& state, const LoadContext& context);
+
 /// A network of that configuration, with the part's weights.
 template <class Model, class Config>
 Model load_component(const ComponentSource& part, const Config& config, const LoadContext& context) {
   report_leftovers(part.config(), context);
   const auto state = part.weights(
       {.allow_trailing_bytes = context.allow_trailing_bytes, .threads = context.compute.threads});
-  Model model(config, nn::Loader{weights::Scope(state), context.compute});
-  report(state, context);
+  const auto loader = loader_of(state, context);
+  Model model(config, loader);
+  report(loader.scope.weights(), context);
   return model;
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "daguerre/pipeline/component_registry.hpp"
 #include "daguerre/pipeline/denoising.hpp"
 #include "daguerre/pipeline/family.hpp"
+#include "daguerre/pipeline/lora.hpp"
 
 namespace daguerre {
 
@@ -58,12 +60,23 @@ class Model {
   Extent default_size() const noexcept;
   /// The same without its text encoders, for a host that has encoded all it wants to.
   Model without_text_encoders() const;
+  /// The same with these LoRAs in the place of those that an earlier call gave it; what was applied at load
+  /// stays. It shares all weights with this model but those that the LoRAs change: these have small products
+  /// of low rank behind them, or, where a change is none, are made anew. `run` says on which threads, and
+  /// when to stop. Throws WeightError for LoRAs that do not fit the model, ArgumentError for models that were
+  /// put together from parts, Cancelled.
+  Model with_loras(const ops::Context& run, std::span<const LoraUse> loras) const;
+  /// What is applied: at load, then what `with_loras` was given.
+  const std::vector<LoraInfo>& loras() const noexcept { return loras_; }
 
  private:
+  struct LoadedParts;
   void check(const Task& task) const;
 
   Family family_;
   Components components_;
+  std::shared_ptr<const LoadedParts> loaded_;  ///< nullptr where the parts were given
+  std::vector<LoraInfo> loras_;
 };
 
 /// The scheduler_config.json of `source` as the constructor of its pipeline class leaves it; its class is the

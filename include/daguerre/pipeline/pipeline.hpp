@@ -7,9 +7,11 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daguerre/core/expected.hpp"
 #include "daguerre/core/log.hpp"
+#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/pipeline_info.hpp"
 #include "daguerre/pipeline/precision.hpp"
 #include "daguerre/pipeline/request.hpp"
@@ -45,6 +47,10 @@ struct LoadOptions {
   /// Where the tokenizer of a single file lies, which variant of a folder's files is read …; see
   /// pipeline/model_source.hpp. nullptr: nothing of that.
   std::shared_ptr<const SourceOptions> source{};
+  /// Merged into the weights while they are read, so that they cost nothing later; see pipeline/lora.hpp.
+  std::vector<LoraUse> loras{};
+  std::filesystem::path lora_dir{};  ///< where `Pipeline::lora` looks for names; empty: nowhere
+  FindLora find_lora{};              ///< asked in the place of that folder; safe from many threads
   // What names may mean, where a host adds to it; nullptr: the library's own.
   std::shared_ptr<const ops::EngineRegistry> engines{};  ///< that `engine` may name
   /// Samplers that the model's scheduler_config.json and Request::Sampling::sampler may name.
@@ -91,10 +97,24 @@ class Pipeline {
   Result generate(const Request& request) const;
   Expected<Result> try_generate(const Request& request) const noexcept;
 
+  /// A ControlNet or T2I-Adapter for this model, for `Request::controls`: a folder in diffusers' layout, or
+  /// one file, safetensors or GGUF, under diffusers' names or those of its authors (lllyasviel's ControlNet,
+  /// TencentARC's T2I-Adapter, XLabs' for FLUX.1). It computes as the model does, and its weights are kept as
+  /// the denoiser's are. Throws FileError, FormatError, ConfigError or WeightError, naming the file, and
+  /// where it does not fit the model both files.
+  std::shared_ptr<const Control> load_control(const std::filesystem::path& path) const;
+  Expected<std::shared_ptr<const Control>> try_load_control(const std::filesystem::path& path) const noexcept;
+
   /// What the model is and can do, and what was decided at load.
   const PipelineInfo& info() const noexcept;
   /// The model itself, in tensors: stages that can be run one by one, parts that can be shared.
   const Model& model() const noexcept;
+  /// The LoRA of that name, as a prompt or a picture's settings have it, from LoadOptions::find_lora or
+  /// lora_dir. Throws ArgumentError for a name that is not there; what Lora::load throws.
+  std::shared_ptr<const Lora> lora(std::string_view name) const;
+  /// What these LoRAs change in the model, prepared for requests that name them. Throws as `generate` does
+  /// for them.
+  std::vector<LoraInfo> prepare(const std::vector<LoraUse>& loras) const;
   /// The id of the class of that name, as ClassNames::find. Throws ArgumentError.
   std::int32_t class_id(std::string_view name) const;
 

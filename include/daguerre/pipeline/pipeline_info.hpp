@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daguerre/core/shape.hpp"
+#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/precision.hpp"
 
 namespace daguerre {
@@ -32,6 +33,7 @@ struct PipelineInfo {
   bool takes_image = false;  ///< to start from, or to paint into
   bool needs_image = false;  ///< changes pictures, or paints into them, and does nothing else
   bool needs_mask = false;
+  bool takes_controls = false;  ///< ControlNets or T2I-Adapters may stand beside it, Request::controls
   Index width = 0,
         height = 0;  ///< that it was trained at; the size of pictures unless a request says another
   int steps = 0;     ///< by default
@@ -39,6 +41,7 @@ struct PipelineInfo {
   std::string sampler;                ///< by default, its class
   std::vector<std::string> samplers;  ///< the short names that Request::Sampling::sampler takes
   std::map<std::int32_t, std::string> class_names;
+  std::vector<LoraInfo> loras;  ///< applied at load
 
   std::string engine;
   Precision precision = Precision::float32;       ///< never automatic

@@ -10,6 +10,8 @@
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/pipeline/control_use.hpp"
+#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/prompting.hpp"
 #include "daguerre/pipeline/step.hpp"
@@ -92,7 +94,7 @@ struct Request {
   // For the second text encoder of models that have two (SDXL, FLUX) and the third (Stable Diffusion 3); by
   // default as for the first.
   std::optional<std::string> prompt_2{}, negative_prompt_2{}, prompt_3{}, negative_prompt_3{};
-  /// The language that all of them are written in.
+  /// The language that all of them are written in; LoRAs that they name are found as by Pipeline::lora.
   PromptSyntax prompt_syntax = PromptSyntax::plain;
   std::optional<Emphasis> emphasis{};  ///< of the a1111 language, by default Emphasis::original
   /// Textual inversions that the prompts may name; see pipeline/embedding.hpp.
@@ -105,12 +107,16 @@ struct Request {
   std::vector<std::int32_t> class_labels{};
   std::optional<std::string> class_name{};  ///< instead: the name of one class in the model's `id2label`
   std::optional<int> clip_skip{};  ///< layers of the text encoder left out at its end, for the prompt only
-  MicroConditioning micro{};       ///< sizes and scores that SDXL is told
+  /// For this run, beside those that were applied at load; see pipeline/lora.hpp. The first request with
+  /// other ones than the last few takes the time to prepare them.
+  std::vector<LoraUse> loras{};
+  MicroConditioning micro{};  ///< sizes and scores that SDXL is told
 
   Size size{};
   Sampling sampling{};
   Guidance guidance{};
   Input input{};
+  std::vector<ControlUse> controls{};  ///< ControlNets and T2I-Adapters: pictures to keep to
   Output output{};
 
   /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/pipeline/control.hpp"
 #include "daguerre/pipeline/guider.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/prompting.hpp"
@@ -51,6 +52,7 @@ struct Task {
   /// Parts of the whole schedule, 0 to 1, for runs that several models share (ensembles of experts; Balaji et
   /// al. 2022). With a start nothing is added to the image, whose noise is that of the start.
   std::optional<double> denoising_start{}, denoising_end{};
+  std::vector<ControlTask> controls{};  ///< networks that make it keep to pictures
   std::shared_ptr<const samplers::Sampler> sampler{};
 
   /// Whether there is a picture to start from, in pixels or in latents.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daguerre/core/tensor.hpp"
+#include "daguerre/weights/delta.hpp"
 #include "daguerre/weights/safetensors.hpp"
 
 namespace daguerre::weights {
@@ -69,6 +70,12 @@ class StateDict {
   /// These tensors and those of `other`, whose files are kept, too; messages name this one. What was asked
   /// for is counted anew. Throws FormatError for a name that both have.
   StateDict joined(const StateDict& other) const;
+
+  /// The same tensors with `deltas` applied as they are read: `weight` gives sources whose rows are changed
+  /// on their way out, `tensor` changed floats; nothing is copied, and `renamed` works on top as on any
+  /// other. What was asked for is counted anew. Throws WeightError for names that are not there and deltas of
+  /// other shapes.
+  StateDict with_deltas(const Deltas& deltas) const;
 
   bool contains(std::string_view name) const;
   /// nullptr when there is no such tensor. Does not count as asking for it.

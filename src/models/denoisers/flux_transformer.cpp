@@ -5,9 +5,13 @@
 namespace daguerre::models {
 
 FluxTransformerConfig FluxTransformerConfig::from(const Config& config) {
-  constexpr const char* who = "flux";
   if (const auto name = config.class_name(); name != "FluxTransformer2DModel")
-    throw ConfigError(who, config.source() + ": class \"" + name + "\" is not FluxTransformer2DModel");
+    throw ConfigError("flux", config.source() + ": class \"" + name + "\" is not FluxTransformer2DModel");
+  return of_any_class(config);
+}
+
+FluxTransformerConfig FluxTransformerConfig::of_any_class(const Config& config) {
+  constexpr const char* who = "flux";
   FluxTransformerConfig result;
   config.expect("patch_size", {"1"});  // tokens are patches already
   result.in_channels = config.get("in_channels", 64);
@@ -39,6 +43,8 @@ FluxTransformerConfig FluxTransformerConfig::from(const Config& config) {
   return result;
 }
 
+template class FluxTrunk<float>;
+template class FluxTrunk<bfloat16>;
 template class FluxTransformer<float>;
 template class FluxTransformer<bfloat16>;
 

@@ -3,9 +3,13 @@
 namespace daguerre::models {
 
 SD3TransformerConfig SD3TransformerConfig::from(const Config& config) {
-  constexpr const char* who = "sd3";
   if (const auto name = config.class_name(); name != "SD3Transformer2DModel")
-    throw ConfigError(who, config.source() + ": class \"" + name + "\" is not SD3Transformer2DModel");
+    throw ConfigError("sd3", config.source() + ": class \"" + name + "\" is not SD3Transformer2DModel");
+  return of_any_class(config);
+}
+
+SD3TransformerConfig SD3TransformerConfig::of_any_class(const Config& config) {
+  constexpr const char* who = "sd3";
   SD3TransformerConfig result;
   result.sample_size = config.get("sample_size", 128);
   result.patch_size = config.get("patch_size", 2);
@@ -40,6 +44,17 @@ SD3TransformerConfig SD3TransformerConfig::from(const Config& config) {
   return result;
 }
 
+nn::JointTransformerOptions SD3TransformerConfig::block(int index) const {
+  nn::JointTransformerOptions result{
+      .dim = dim(), .num_attention_heads = num_attention_heads, .attention_head_dim = attention_head_dim};
+  if (has_qk_norm) result.qk_norm = nn::query_key_norm_called("rms_norm", true, 1e-6f);
+  const auto& dual = dual_attention_layers;
+  result.use_dual_attention = std::find(dual.begin(), dual.end(), index) != dual.end();
+  return result;
+}
+
+template class SD3Embedder<float>;
+template class SD3Embedder<bfloat16>;
 template class SD3Transformer<float>;
 template class SD3Transformer<bfloat16>;
 

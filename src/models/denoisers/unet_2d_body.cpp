@@ -2,6 +2,8 @@
 
 namespace daguerre::models {
 
+template class UNetContractingPath<float>;
+template class UNetContractingPath<bfloat16>;
 template class UNet2DBody<float>;
 template class UNet2DBody<bfloat16>;
 

@@ -2,6 +2,8 @@
 
 namespace daguerre::models {
 
+template class UNet2DConditionEmbedder<float>;
+template class UNet2DConditionEmbedder<bfloat16>;
 template class UNet2DCondition<float>;
 template class UNet2DCondition<bfloat16>;
 

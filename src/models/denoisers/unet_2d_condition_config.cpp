@@ -252,6 +252,10 @@ void read_mid_block(const AttentionReader& attention, UNet2DShape& shape) {
 UNet2DConditionConfig UNet2DConditionConfig::from(const Config& config) {
   if (config.class_name() != "UNet2DConditionModel")
     refuse_unet(config, "class \"" + config.class_name() + "\" is not UNet2DConditionModel");
+  return of_any_class(config);
+}
+
+UNet2DConditionConfig UNet2DConditionConfig::of_any_class(const Config& config) {
   // Boxes for pictures' parts, which "gated" models know, are not among a U-Net's inputs here; without any
   // they are as others.
   config.expect("attention_type", {"\"default\"", "\"gated\"", "\"gated-text-image\""});

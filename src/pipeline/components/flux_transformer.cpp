@@ -6,34 +6,16 @@
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/rearrange.hpp"
 #include "pipeline/components/components.hpp"
+#include "pipeline/components/flux_tokens.hpp"
 #include "pipeline/name.hpp"
 
 namespace daguerre {
 namespace {
 
-constexpr const char* flux_guidance = "guidance";
 constexpr const char* flux_reference = "reference_latents";
 
-/// Latents go into tokens in patches of 2 x 2, channel by channel.
-constexpr Index flux_patch = 2;
-constexpr Index flux_patch_area = flux_patch * flux_patch;
-constexpr auto flux_order = ops::PatchOrder::channels_rows_columns;
 /// Latents' sides that FLUX.1 was trained at: pictures of 1024 x 1024.
 constexpr Index flux_sample_size = 128;
-
-/// Where the patches of `latents[N, h, w, C]` are, `[h / 2 * w / 2, axes]`: row and column on the last two
-/// axes, on the first which picture it is: 0 the one that is made, 1 one that it is made from.
-Tensor<float> picture_ids(const Tensor<float>& latents, Index axes, float picture) {
-  const Index height = latents.dim(1) / flux_patch, width = latents.dim(2) / flux_patch;
-  auto ids = Tensor<float>::zeros({height * width, axes});
-  for (Index i = 0; i < height * width; ++i) {
-    float* const id = ids.data() + i * axes;
-    id[0] = picture;
-    id[axes - 2] = static_cast<float>(i / width);
-    id[axes - 1] = static_cast<float>(i % width);
-  }
-  return ids;
-}
 
 template <class T>
 class FluxDenoiser final : public Denoiser {
@@ -50,17 +32,7 @@ class FluxDenoiser final : public Denoiser {
     const auto sample =
         conditioning.concat.empty() ? x : ops::concat_channels(context, x, conditioning.concat);
     const float time = timestep / 1000.0f;
-    models::FluxInputs inputs{.hidden_states = ops::patchify(context, sample, flux_patch, flux_order),
-                              .encoder_hidden_states = conditioning.context,
-                              .pooled = conditioning.pooled,
-                              .timesteps = std::span(&time, 1),
-                              .guidance = {},
-                              .img_ids = picture_ids(sample, axes, 0.0f),
-                              .txt_ids = {}};
-    if (conditioning.context.rank() == 3)
-      inputs.txt_ids = Tensor<float>::zeros({conditioning.context.dim(1), axes});
-    if (const auto found = conditioning.extras.find(flux_guidance); found != conditioning.extras.end())
-      inputs.guidance = found->second.span();
+    auto inputs = flux_inputs(context, sample, time, conditioning, axes);
     const Index length = inputs.hidden_states.dim(1);
     if (const auto found = conditioning.extras.find(flux_reference); found != conditioning.extras.end()) {
       const auto& reference = found->second;
@@ -68,7 +40,8 @@ class FluxDenoiser final : public Denoiser {
       inputs.hidden_states = ops::concat<float>(context, std::array{inputs.hidden_states, tokens}, 1);
       inputs.img_ids = concat_leading<float>(std::array{inputs.img_ids, picture_ids(reference, axes, 1.0f)});
     }
-    const auto tokens = ops::narrow(context, network_(context, inputs), 1, 0, length);
+    const auto tokens =
+        ops::narrow(context, network_(context, inputs, &conditioning.features.transformer), 1, 0, length);
     return ops::unpatchify(context, tokens, x.dim(1) / flux_patch, x.dim(2) / flux_patch, flux_patch,
                            flux_order);
   }
@@ -99,6 +72,10 @@ Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const Load
                     .pooled_width = config.pooled_projection_dim,
                     .embeds_guidance = config.guidance_embeds,
                     .extras = {flux_reference},
+                    .takes = {.kind = FeatureSizes::Kind::transformer,
+                              .width = config.dim(),
+                              .layers = config.num_layers,
+                              .single_layers = config.num_single_layers},
                     .config = source.config_path()};
   if (config.guidance_embeds) info.extras.emplace_back(flux_guidance);
   return {info, [=](const LoadContext& context) {

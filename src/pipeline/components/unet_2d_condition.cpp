@@ -1,5 +1,6 @@
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <span>
@@ -51,6 +52,7 @@ class ConditionDenoiser final : public Denoiser {
     if (const auto scales = conditioning.extras.find(guidance); scales != conditioning.extras.end())
       inputs.timestep_cond =
           guidance_embedding(scales->second, network_.config().time_perceptron.condition_channels);
+    inputs.features = conditioning.features.unet;
     const auto sample =
         conditioning.concat.empty() ? x : ops::concat_channels(context, x, conditioning.concat);
     return network_(context, sample, std::span(&timestep, 1), inputs);
@@ -88,6 +90,16 @@ DenoiserInfo info_of(const models::UNet2DConditionConfig& config, std::string so
                     .sample_width = config.sample_width,
                     .context_width = config.cross_attention_dim(),
                     .config = std::move(source)};
+  const auto& levels = config.shape.levels;
+  const bool residual = std::all_of(levels.begin(), levels.end(), [](const auto& level) {
+    return level.down.kind == models::UNetBlockShape::Kind::residual;
+  });
+  if (residual && config.shape.mid) {
+    info.takes.kind = FeatureSizes::Kind::unet;
+    info.takes.residuals = config.shape.skip_channels();
+    for (const auto& level : levels) info.takes.blocks.push_back(level.channels);
+    info.takes.blocks.push_back(levels.back().channels);
+  }
   using Addition = models::AdditionEmbeddingOptions::Kind;
   if (config.addition.kind == Addition::text_time) {
     info.reads_pooled = true;

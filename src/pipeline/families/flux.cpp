@@ -31,7 +31,9 @@ Family flux() {
   Family family;
   family.name = "flux";
   family.title = "FLUX.1";
-  family.classes = {{"FluxPipeline"}, {"FluxImg2ImgPipeline"}, {"FluxInpaintPipeline"}};
+  family.classes = {
+      {"FluxPipeline"},           {"FluxImg2ImgPipeline"},           {"FluxInpaintPipeline"},
+      {"FluxControlNetPipeline"}, {"FluxControlNetImg2ImgPipeline"}, {"FluxControlNetInpaintPipeline"}};
   family.parts = {
       {Part::Kind::text_encoder, "text_encoder", {"CLIPTextModel"}, "tokenizer", true, Part::Text::pooled},
       {Part::Kind::text_encoder,

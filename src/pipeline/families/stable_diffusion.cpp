@@ -24,6 +24,10 @@ Family stable_diffusion() {
       {"StableDiffusionImg2ImgPipeline", sd_scheduler_overrides},
       {"StableDiffusionInpaintPipeline", R"({"steps_offset": 1, "skip_prk_steps": true})"},
       {"StableDiffusionInpaintPipelineLegacy", sd_scheduler_overrides},
+      {"StableDiffusionControlNetPipeline"},
+      {"StableDiffusionControlNetImg2ImgPipeline"},
+      {"StableDiffusionControlNetInpaintPipeline"},
+      {"StableDiffusionAdapterPipeline"},
   };
   family.parts = {
       {Part::Kind::text_encoder,

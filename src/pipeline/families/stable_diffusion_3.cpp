@@ -56,8 +56,10 @@ Family stable_diffusion_3() {
   Family family;
   family.name = "sd3";
   family.title = "Stable Diffusion 3";
-  family.classes = {
-      {"StableDiffusion3Pipeline"}, {"StableDiffusion3Img2ImgPipeline"}, {"StableDiffusion3InpaintPipeline"}};
+  family.classes = {{"StableDiffusion3Pipeline"},
+                    {"StableDiffusion3Img2ImgPipeline"},
+                    {"StableDiffusion3InpaintPipeline"},
+                    {"StableDiffusion3ControlNetPipeline"}};
   const std::vector<std::string> clip{"CLIPTextModelWithProjection"};
   family.parts = {{Part::Kind::text_encoder, "text_encoder", clip, "tokenizer"},
                   {Part::Kind::text_encoder, "text_encoder_2", clip, "tokenizer_2"},

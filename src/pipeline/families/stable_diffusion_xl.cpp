@@ -71,7 +71,11 @@ Family stable_diffusion_xl() {
   family.title = "Stable Diffusion XL";
   family.classes = {{"StableDiffusionXLPipeline"},
                     {"StableDiffusionXLImg2ImgPipeline"},
-                    {"StableDiffusionXLInpaintPipeline"}};
+                    {"StableDiffusionXLInpaintPipeline"},
+                    {"StableDiffusionXLControlNetPipeline"},
+                    {"StableDiffusionXLControlNetImg2ImgPipeline"},
+                    {"StableDiffusionXLControlNetInpaintPipeline"},
+                    {"StableDiffusionXLAdapterPipeline"}};
   const std::vector<std::string> clip{"CLIPTextModel", "CLIPTextModelWithProjection"};
   family.parts = {{Part::Kind::text_encoder, "text_encoder", clip, "tokenizer", false},
                   {Part::Kind::text_encoder, "text_encoder_2", clip, "tokenizer_2"},

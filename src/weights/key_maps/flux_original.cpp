@@ -69,8 +69,8 @@ StateDict from_original_flux(const StateDict& weights) {
   return from_original(weights, flux_layout);
 }
 
-std::vector<JoinedTensor> to_original_flux(const StateDict& weights) {
-  return to_original(weights, flux_layout);
+std::vector<JoinedTensor> to_original_flux(const StateDict& weights, Unplaced unplaced) {
+  return to_original(weights, flux_layout, unplaced);
 }
 
 }  // namespace daguerre::weights::key_maps

@@ -20,6 +20,9 @@ struct JoinedTensor {
   bool halves_swapped = false;  ///< likewise: its second half comes first
 };
 
+/// What becomes of tensors that have no place in another layout.
+enum class Unplaced { refused, left_out };
+
 /// facebookresearch/DiT: queries, keys and values in one `qkv`, the timestep's embedder shared by all blocks.
 bool is_original_dit(const StateDict& weights);
 StateDict from_original_dit(const StateDict& weights);
@@ -28,19 +31,19 @@ StateDict from_original_dit(const StateDict& weights);
 /// before scale in the last norms.
 bool is_original_sd3(const StateDict& weights);
 StateDict from_original_sd3(const StateDict& weights);
-std::vector<JoinedTensor> to_original_sd3(const StateDict& weights);
+std::vector<JoinedTensor> to_original_sd3(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
 
 /// Black Forest Labs' FLUX (`double_blocks.N`, `single_blocks.N`): queries, keys and values in one `qkv`, and
 /// in `linear1` with the feed-forward's first layer; shift before scale in the last norm.
 bool is_original_flux(const StateDict& weights);
 StateDict from_original_flux(const StateDict& weights);
-std::vector<JoinedTensor> to_original_flux(const StateDict& weights);
+std::vector<JoinedTensor> to_original_flux(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
 
 /// PixArt's own (`blocks.N.cross_attn.kv_linear`): queries, keys and values in one `qkv`, keys and values of
 /// the prompt in one. Its table of positions and what stands for no prompt are left out.
 bool is_original_pixart(const StateDict& weights);
 StateDict from_original_pixart(const StateDict& weights);
-std::vector<JoinedTensor> to_original_pixart(const StateDict& weights);
+std::vector<JoinedTensor> to_original_pixart(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
 
 /// transformers' CLIP text model without `text_model.` (version 5.6 and later), with `clip.` before it, or
 /// with norms of `gamma` and `beta` (converted from TensorFlow's). The inverse of nothing: all of these are
@@ -61,7 +64,26 @@ StateDict from_llama_t5(const StateDict& weights);
 /// CompVis' and Stability's U-Net (`input_blocks.N.M`, `middle_block.M`, `output_blocks.N.M`).
 bool is_ldm_unet(const StateDict& weights);
 StateDict from_ldm_unet(const StateDict& weights);
-std::vector<JoinedTensor> to_ldm_unet(const StateDict& weights);
+std::vector<JoinedTensor> to_ldm_unet(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
+
+/// ControlNets of Stable Diffusion in their authors' layout, a U-Net's with `zero_convs.N`,
+/// `input_hint_block.N` and `middle_block_out`. The inverse of nothing.
+bool is_ldm_control_net(const StateDict& weights);
+StateDict from_ldm_control_net(const StateDict& weights);
+
+/// TencentARC's T2I-Adapters (`body.N.block1`, `conv_in`; light ones `body.N.body.M.block1`). Likewise.
+bool is_original_t2i_adapter(const StateDict& weights);
+StateDict from_original_t2i_adapter(const StateDict& weights);
+
+/// XLabs' ControlNets for FLUX, Black Forest Labs' with `controlnet_blocks.N` and `input_hint_block.N`.
+/// Likewise.
+bool is_xlabs_control_net(const StateDict& weights);
+StateDict from_xlabs_control_net(const StateDict& weights);
+
+/// The tiny autoencoder TAESD (`1.conv.0`), whose halves are files of their own, or lie below
+/// `taesd_encoder.` and `taesd_decoder.`. The inverse of nothing.
+bool is_original_tiny(const StateDict& weights);
+StateDict from_original_tiny(const StateDict& weights);
 
 /// Their autoencoder (`encoder.down.N.block.M`), whose attention is convolutions of one pixel and whose
 /// decoder counts its levels from the picture's.

@@ -118,7 +118,7 @@ StateDict from_ldm_unet(const StateDict& weights) {
   return weights.renamed(result);
 }
 
-std::vector<JoinedTensor> to_ldm_unet(const StateDict& weights) {
+std::vector<JoinedTensor> to_ldm_unet(const StateDict& weights, Unplaced unplaced) {
   const int layers = count_numbered(weights, "down_blocks.0.resnets.");
   std::set<int> attending;
   for (const auto& name : weights.names())
@@ -129,6 +129,7 @@ std::vector<JoinedTensor> to_ldm_unet(const StateDict& weights) {
     auto other = from_diffusers(name, unet_rules);
     if (!other) other = mid_resnet(name, false, resnet_from_diffusers);
     if (!other) other = block_from_diffusers(attending, name, layers);
+    if (!other && unplaced == Unplaced::left_out) continue;
     if (!other)
       throw WeightError(weights_name, weights.source() + ": tensor " + in_quotes(name) +
                                           " has no place in the U-Net's original layout");

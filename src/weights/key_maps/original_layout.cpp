@@ -124,7 +124,8 @@ StateDict from_original(const StateDict& weights, const OriginalLayout& layout) 
   return with_halves_swapped(weights.renamed(result), layout);
 }
 
-std::vector<JoinedTensor> to_original(const StateDict& weights, const OriginalLayout& layout) {
+std::vector<JoinedTensor> to_original(const StateDict& weights, const OriginalLayout& layout,
+                                      Unplaced unplaced) {
   std::vector<JoinedTensor> result;
   for (const auto& name : weights.names()) {
     bool known = false;
@@ -137,7 +138,7 @@ std::vector<JoinedTensor> to_original(const StateDict& weights, const OriginalLa
         known = true;
         tensor = JoinedTensor{*other, {name}, weights.shape(name)};
       }
-    if (!known)
+    if (!known && unplaced == Unplaced::refused)
       throw WeightError(weights_name, weights.source() + ": tensor " + in_quotes(name) + " has no place in " +
                                           std::string(layout.title));
     if (!tensor) continue;

@@ -37,7 +37,8 @@ struct OriginalLayout {
 /// Diffusers' names. Throws WeightError for rows that do not split.
 StateDict from_original(const StateDict& weights, const OriginalLayout& layout);
 /// The original tensors of weights under diffusers' names. Throws WeightError for a tensor without a place,
-/// and for parts of one that are missing or have other rows.
-std::vector<JoinedTensor> to_original(const StateDict& weights, const OriginalLayout& layout);
+/// where these are refused, and for parts of one that are missing or have other rows.
+std::vector<JoinedTensor> to_original(const StateDict& weights, const OriginalLayout& layout,
+                                      Unplaced unplaced);
 
 }  // namespace daguerre::weights::key_maps

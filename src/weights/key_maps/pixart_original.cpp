@@ -48,8 +48,8 @@ StateDict from_original_pixart(const StateDict& weights) {
   return from_original(weights.renamed(kept), pixart_layout);
 }
 
-std::vector<JoinedTensor> to_original_pixart(const StateDict& weights) {
-  return to_original(weights, pixart_layout);
+std::vector<JoinedTensor> to_original_pixart(const StateDict& weights, Unplaced unplaced) {
+  return to_original(weights, pixart_layout, unplaced);
 }
 
 }  // namespace daguerre::weights::key_maps

@@ -65,8 +65,8 @@ StateDict from_original_sd3(const StateDict& weights) {
   return from_original(weights, sd3_layout);
 }
 
-std::vector<JoinedTensor> to_original_sd3(const StateDict& weights) {
-  return to_original(weights, sd3_layout);
+std::vector<JoinedTensor> to_original_sd3(const StateDict& weights, Unplaced unplaced) {
+  return to_original(weights, sd3_layout, unplaced);
 }
 
 }  // namespace daguerre::weights::key_maps

@@ -22,19 +22,26 @@ inline std::vector<float> flux_thousandths(std::span<const float> values) {
   return result;
 }
 
+inline void check_flux_features(const TransformerFeatures& features, std::size_t blocks,
+                                std::size_t single_blocks) {
+  if (features.residuals.size() > blocks || features.single_residuals.size() > single_blocks)
+    throw ArgumentError("flux", std::to_string(features.residuals.size()) + " and " +
+                                    std::to_string(features.single_residuals.size()) + " residuals for " +
+                                    std::to_string(blocks) + " and " + std::to_string(single_blocks) +
+                                    " blocks");
+}
+
 }  // namespace detail
 
 template <class T>
-FluxTransformer<T>::FluxTransformer(const FluxTransformerConfig& config, const nn::Loader& loader)
+FluxTrunk<T>::FluxTrunk(const FluxTransformerConfig& config, const nn::Loader& loader)
     : config_(config),
       engine_(loader.context.engine),
       x_embedder_(loader.sub("x_embedder"), config.in_channels, config.dim()),
       context_embedder_(loader.sub("context_embedder"), config.joint_attention_dim, config.dim()),
       embedding_(loader.sub("time_text_embed"), {.dim = config.dim(),
                                                  .pooled_dim = config.pooled_projection_dim,
-                                                 .embeds_guidance = config.guidance_embeds}),
-      norm_out_(loader.sub("norm_out"), config.dim(), config.dim()),
-      proj_out_(loader.sub("proj_out"), config.dim(), config.out_channels) {
+                                                 .embeds_guidance = config.guidance_embeds}) {
   const Index dim = config.dim(), inner = checked_multiply(dim, detail::flux_mlp_ratio);
   const auto qk_norm = nn::query_key_norm_called("rms_norm", true, 1e-6f);
   for (int i = 0; i < config.num_layers; ++i)
@@ -57,9 +64,8 @@ FluxTransformer<T>::FluxTransformer(const FluxTransformerConfig& config, const n
 }
 
 template <class T>
-Tensor<float> FluxTransformer<T>::run(const ops::Context& context, const SingleBlock& block,
-                                      const Tensor<float>& x, const Tensor<float>& embedding,
-                                      const ops::RotaryTable& rotation) const {
+Tensor<float> FluxTrunk<T>::run(const ops::Context& context, const SingleBlock& block, const Tensor<float>& x,
+                                const Tensor<float>& embedding, const ops::RotaryTable& rotation) const {
   context.check_stop();
   const auto modulation = block.norm.modulation(context, embedding);
   Tensor<T> joined;
@@ -76,7 +82,7 @@ Tensor<float> FluxTransformer<T>::run(const ops::Context& context, const SingleB
 }
 
 template <class T>
-void FluxTransformer<T>::check(const FluxInputs& inputs) const {
+void FluxTrunk<T>::check(const FluxInputs& inputs) const {
   const auto& [x, states, pooled, timesteps, guidance, img_ids, txt_ids] = inputs;
   const auto expect = [](const char* what, const Tensor<float>& found, const Shape& expected) {
     if (!(found.shape() == expected) || found.empty())
@@ -95,25 +101,69 @@ void FluxTransformer<T>::check(const FluxInputs& inputs) const {
 }
 
 template <class T>
-Tensor<float> FluxTransformer<T>::operator()(const ops::Context& context, const FluxInputs& inputs) const {
+typename FluxTrunk<T>::Output FluxTrunk<T>::operator()(const ops::Context& context, const FluxInputs& inputs,
+                                                       const FluxBeside& beside) const {
   check(inputs);
-  const Index prompt_length = inputs.encoder_hidden_states.dim(1);
-  const auto rotation = ops::rotary_table(concat_leading<float>(std::array{inputs.txt_ids, inputs.img_ids}),
-                                          config_.axes_dims_rope, detail::flux_theta);
-  const auto embedding = embedding_(context, detail::flux_thousandths(inputs.timesteps),
-                                    detail::flux_thousandths(inputs.guidance), inputs.pooled);
-
+  const TransformerFeatures none;
+  const auto& features = beside.features == nullptr ? none : *beside.features;
+  detail::check_flux_features(features, blocks_.size(), single_blocks_.size());
+  auto embedding = embedding_(context, detail::flux_thousandths(inputs.timesteps),
+                              detail::flux_thousandths(inputs.guidance), inputs.pooled);
   nn::JointTokens x{
       x_embedder_(context, inputs.hidden_states),
       context_embedder_.accumulate(context, ops::cast<T>(context, inputs.encoder_hidden_states))};
-  for (const auto& block : blocks_) x = block(context, x, embedding, &rotation);
+  auto txt_ids = inputs.txt_ids;
+  if (!beside.hint.empty()) x.picture = ops::add(context, x.picture, beside.hint);
+  if (!beside.mode.empty()) {
+    x.prompt = ops::concat<float>(context, std::array{beside.mode, x.prompt}, 1);
+    txt_ids = concat_leading<float>(std::array{txt_ids.slice(0, 1), txt_ids});
+  }
+  const Index prompt_length = x.prompt.dim(1);
+  const auto rotation = ops::rotary_table(concat_leading<float>(std::array{txt_ids, inputs.img_ids}),
+                                          config_.axes_dims_rope, detail::flux_theta);
+  const auto picture_of = [&](const Tensor<float>& tokens) {
+    return ops::narrow(context, tokens, 1, prompt_length, tokens.dim(1) - prompt_length);
+  };
+
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    x = blocks_[i](context, x, embedding, &rotation);
+    if (beside.kept != nullptr) beside.kept->residuals.push_back(x.picture);
+    if (const auto* residual = features.residual(i, blocks_.size()))
+      x.picture = ops::add(context, x.picture, *residual);
+  }
+  if (single_blocks_.empty()) return {x.picture, std::move(embedding)};
   auto tokens = ops::concat<float>(context, std::array{x.prompt, x.picture}, 1);
   x = {};
-  for (const auto& block : single_blocks_) tokens = run(context, block, tokens, embedding, rotation);
-  const auto picture = ops::narrow(context, tokens, 1, prompt_length, tokens.dim(1) - prompt_length);
-  return proj_out_(context, norm_out_(context, picture, embedding));
+  for (std::size_t i = 0; i < single_blocks_.size(); ++i) {
+    tokens = run(context, single_blocks_[i], tokens, embedding, rotation);
+    if (beside.kept != nullptr) beside.kept->single_residuals.push_back(picture_of(tokens));
+    if (const auto* residual = features.single_residual(i, single_blocks_.size()))
+      tokens = ops::concat<float>(context,
+                                  std::array{ops::narrow(context, tokens, 1, 0, prompt_length),
+                                             ops::add(context, picture_of(tokens), *residual)},
+                                  1);
+  }
+  return {picture_of(tokens), std::move(embedding)};
 }
 
+template <class T>
+FluxTransformer<T>::FluxTransformer(const FluxTransformerConfig& config, const nn::Loader& loader)
+    : config_(config),
+      trunk_(config, loader),
+      norm_out_(loader.sub("norm_out"), config.dim(), config.dim()),
+      proj_out_(loader.sub("proj_out"), config.dim(), config.out_channels) {}
+
+template <class T>
+Tensor<float> FluxTransformer<T>::operator()(const ops::Context& context, const FluxInputs& inputs,
+                                             const TransformerFeatures* features) const {
+  FluxBeside beside;
+  beside.features = features;
+  const auto output = trunk_(context, inputs, beside);
+  return proj_out_(context, norm_out_(context, output.picture, output.embedding));
+}
+
+extern template class FluxTrunk<float>;
+extern template class FluxTrunk<bfloat16>;
 extern template class FluxTransformer<float>;
 extern template class FluxTransformer<bfloat16>;
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "daguerre/config/config.hpp"
+#include "daguerre/models/denoisers/features.hpp"
 #include "daguerre/nn/conditioning_embedding.hpp"
 #include "daguerre/nn/joint_transformer.hpp"
 
@@ -26,6 +27,8 @@ struct FluxTransformerConfig {
 
   /// Throws ConfigError for another class, for options it does not know and for values it does not support.
   static FluxTransformerConfig from(const Config& config);
+  /// The same whatever the class is.
+  static FluxTransformerConfig of_any_class(const Config& config);
 };
 
 /// What the network reads.
@@ -39,17 +42,30 @@ struct FluxInputs {
   Tensor<float> txt_ids;                ///< `[S, axes]`: zeros
 };
 
-/// The transformer of FLUX.1 (dev, schnell, Fill, Kontext, Control; Black Forest Labs 2024). Weights must
-/// bear diffusers' names (weights::with_diffusers_names).
+/// What the blocks of FLUX are told beside that, and what they leave.
+struct FluxBeside {
+  Tensor<float> hint;  ///< `[N, L, dim]`, added to the picture's tokens before the first block; empty: none
+  Tensor<float> mode;  ///< `[N, 1, dim]`, a token before the prompt's, at the place of its first; empty: none
+  const TransformerFeatures* features = nullptr;  ///< what is added behind blocks; nullptr: nothing
+  TransformerFeatures* kept = nullptr;  ///< is given the picture's tokens behind each block; nullptr: nobody
+};
+
+/// FLUX from the embeddings to the last block, which the transformer and a ControlNet beside it have in
+/// common.
 template <class T>
-class FluxTransformer {
+class FluxTrunk {
  public:
-  FluxTransformer(const FluxTransformerConfig& config, const nn::Loader& loader);
+  /// Reads `x_embedder`, `context_embedder`, `time_text_embed`, `transformer_blocks` and
+  /// `single_transformer_blocks`.
+  FluxTrunk(const FluxTransformerConfig& config, const nn::Loader& loader);
 
-  /// `[N, L, out_channels]`. Throws ArgumentError.
-  Tensor<float> operator()(const ops::Context& context, const FluxInputs& inputs) const;
-
-  const FluxTransformerConfig& config() const noexcept { return config_; }
+  struct Output {
+    Tensor<float> picture;    ///< `[N, L, dim]`
+    Tensor<float> embedding;  ///< of time, guidance and the prompt's vector, `[N, dim]`
+  };
+  /// Throws ArgumentError.
+  Output operator()(const ops::Context& context, const FluxInputs& inputs,
+                    const FluxBeside& beside = {}) const;
 
  private:
   /// Attention and feed-forward side by side, over all tokens (diffusers' FluxSingleTransformerBlock).
@@ -69,6 +85,24 @@ class FluxTransformer {
   nn::TimestepTextEmbedding embedding_;
   std::vector<nn::JointTransformerBlock<T>> blocks_;
   std::vector<SingleBlock> single_blocks_;
+};
+
+/// The transformer of FLUX.1 (dev, schnell, Fill, Kontext, Control; Black Forest Labs 2024). Weights must
+/// bear diffusers' names (weights::with_diffusers_names).
+template <class T>
+class FluxTransformer {
+ public:
+  FluxTransformer(const FluxTransformerConfig& config, const nn::Loader& loader);
+
+  /// `[N, L, out_channels]`. `features`: of networks beside this one; nullptr: none. Throws ArgumentError.
+  Tensor<float> operator()(const ops::Context& context, const FluxInputs& inputs,
+                           const TransformerFeatures* features = nullptr) const;
+
+  const FluxTransformerConfig& config() const noexcept { return config_; }
+
+ private:
+  FluxTransformerConfig config_;
+  FluxTrunk<T> trunk_;
   nn::AdaLayerNormContinuous<float> norm_out_;  // what is rounded here goes straight into the result
   nn::Linear<float> proj_out_;
 };

@@ -16,6 +16,12 @@ inline nn::Conv2d<float> centred_conv(const nn::Loader& loader, Index in, Index 
   return {loader, in, out, kernel, ops::ConvGeometry::same((kernel - 1) / 2)};
 }
 
+/// What an adapter adds to the result of that block; nullptr where it adds nothing.
+inline const Tensor<float>* down_feature(const UNetFeatures* features, std::size_t block) {
+  return features != nullptr && block < features->down_features.size() ? &features->down_features[block]
+                                                                       : nullptr;
+}
+
 inline void add_unet_residuals(const ops::Context& context, const UNetFeatures& features, UNetPath& path) {
   const auto& residuals = features.down_residuals;
   if (residuals.empty() != features.mid_residual.empty() ||
@@ -31,19 +37,59 @@ inline void add_unet_residuals(const ops::Context& context, const UNetFeatures& 
 }  // namespace detail
 
 template <class T>
-UNet2DBody<T>::UNet2DBody(const UNet2DShape& shape, const nn::Loader& root)
+UNetContractingPath<T>::UNetContractingPath(const UNet2DShape& shape, const nn::Loader& root)
     : shape_(shape),
       conv_in_(detail::centred_conv(root.sub("conv_in"), shape.in_channels, shape.levels.front().channels,
-                                    shape.conv_in_kernel)),
+                                    shape.conv_in_kernel)) {
+  const std::size_t count = shape.levels.size();
+  for (std::size_t i = 0; i < count; ++i)
+    down_blocks_.push_back(make_down_block<T>(root.sub("down_blocks", static_cast<int>(i)), {shape, i}));
+  if (shape.mid) mid_block_ = make_mid_block<T>(root.sub("mid_block"), {shape, count - 1});
+}
+
+template <class T>
+Tensor<float> UNetContractingPath<T>::down(const ops::Context& context, const Tensor<float>& sample,
+                                           const UNetBlockInputs<T>& inputs, const UNetFeatures* features,
+                                           const Tensor<float>& hint, UNetPath& path) const {
+  if (sample.rank() != 4 || sample.dim(3) != shape_.in_channels || sample.empty())
+    throw ArgumentError("unet", "sample " + to_string(sample.shape()) + ", expected [N, H, W, " +
+                                    std::to_string(shape_.in_channels) + "]");
+  // From [0, 1] to [-1, 1].
+  const auto input = shape_.center_input_sample ? ops::affine(context, sample, 2.0f, -1.0f) : sample;
+  auto x = conv_in_(context, input);
+  if (!hint.empty()) x = ops::add(context, x, hint);
+  path = {{x}, {}};
+  const bool leads_picture = std::any_of(shape_.levels.begin(), shape_.levels.end(), [](const auto& level) {
+    return level.down.kind == UNetBlockShape::Kind::skip;
+  });
+  if (leads_picture) path.picture = input;
+  for (std::size_t i = 0; i < down_blocks_.size(); ++i)
+    x = (*down_blocks_[i])(context, std::move(x), inputs, detail::down_feature(features, i), path);
+  path.picture = {};
+  return x;
+}
+
+template <class T>
+Tensor<float> UNetContractingPath<T>::middle(const ops::Context& context, Tensor<float> x,
+                                             const UNetBlockInputs<T>& inputs,
+                                             const UNetFeatures* features) const {
+  if (!mid_block_) return x;
+  x = (*mid_block_)(context, std::move(x), inputs);
+  if (const auto* last = detail::down_feature(features, down_blocks_.size());
+      last != nullptr && last->shape() == x.shape())
+    x = ops::add(context, x, *last);
+  return x;
+}
+
+template <class T>
+UNet2DBody<T>::UNet2DBody(const UNet2DShape& shape, const nn::Loader& root)
+    : way_down_(shape, root),
       conv_out_(detail::centred_conv(root.sub("conv_out"), shape.levels.front().channels, shape.out_channels,
                                      shape.conv_out_kernel)) {
   const std::size_t count = shape.levels.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    down_blocks_.push_back(make_down_block<T>(root.sub("down_blocks", static_cast<int>(i)), {shape, i}));
+  for (std::size_t i = 0; i < count; ++i)
     up_blocks_.push_back(
         make_up_block<T>(root.sub("up_blocks", static_cast<int>(i)), {shape, count - 1 - i}));
-  }
-  if (shape.mid) mid_block_ = make_mid_block<T>(root.sub("mid_block"), {shape, count - 1});
   if (shape.out_groups > 0)
     conv_norm_out_.emplace(root.sub("conv_norm_out"), shape.levels.front().channels, shape.out_groups,
                            shape.resnet.epsilon, shape.out_activation);
@@ -53,31 +99,10 @@ template <class T>
 Tensor<float> UNet2DBody<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
                                         const UNetBlockInputs<T>& inputs,
                                         const UNetFeatures* features) const {
-  if (sample.rank() != 4 || sample.dim(3) != shape_.in_channels || sample.empty())
-    throw ArgumentError("unet", "sample " + to_string(sample.shape()) + ", expected [N, H, W, " +
-                                    std::to_string(shape_.in_channels) + "]");
-  const auto feature = [&](std::size_t block) -> const Tensor<float>* {
-    return features != nullptr && block < features->down_features.size() ? &features->down_features[block]
-                                                                         : nullptr;
-  };
-  // From [0, 1] to [-1, 1].
-  const auto input = shape_.center_input_sample ? ops::affine(context, sample, 2.0f, -1.0f) : sample;
-  auto x = conv_in_(context, input);
-  UNetPath path{{x}, {}};
-  const bool leads_picture = std::any_of(shape_.levels.begin(), shape_.levels.end(), [](const auto& level) {
-    return level.down.kind == UNetBlockShape::Kind::skip;
-  });
-  if (leads_picture) path.picture = input;
-  for (std::size_t i = 0; i < down_blocks_.size(); ++i)
-    x = (*down_blocks_[i])(context, std::move(x), inputs, feature(i), path);
-  path.picture = {};
+  UNetPath path;
+  auto x = way_down_.down(context, sample, inputs, features, {}, path);
   if (features != nullptr) detail::add_unet_residuals(context, *features, path);
-
-  if (mid_block_) {
-    x = (*mid_block_)(context, std::move(x), inputs);
-    if (const auto* last = feature(down_blocks_.size()); last != nullptr && last->shape() == x.shape())
-      x = ops::add(context, x, *last);
-  }
+  x = way_down_.middle(context, std::move(x), inputs, features);
   if (features != nullptr && !features->mid_residual.empty())
     x = ops::add(context, x, features->mid_residual);
 
@@ -86,6 +111,8 @@ Tensor<float> UNet2DBody<T>::operator()(const ops::Context& context, const Tenso
   return conv_out_(context, x, std::move(path.picture));
 }
 
+extern template class UNetContractingPath<float>;
+extern template class UNetContractingPath<bfloat16>;
 extern template class UNet2DBody<float>;
 extern template class UNet2DBody<bfloat16>;
 

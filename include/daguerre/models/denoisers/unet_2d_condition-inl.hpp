@@ -10,20 +10,29 @@
 #include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
+namespace detail {
+
+/// The same as blocks take it; borrowed.
+template <class T>
+UNetBlockInputs<T> told_to_blocks(const UNet2DConditionStates<T>& told) {
+  return {told.temb, &told.states, told.key_bias.empty() ? nullptr : &told.key_bias};
+}
+
+}  // namespace detail
 
 template <class T>
-UNet2DCondition<T>::UNet2DCondition(const UNet2DConditionConfig& config, const nn::Loader& loader)
+UNet2DConditionEmbedder<T>::UNet2DConditionEmbedder(const UNet2DConditionConfig& config,
+                                                    const nn::Loader& loader)
     : config_(config),
       time_projection_(loader.sub("time_proj"), config.time),
       time_embedding_(loader.sub("time_embedding"), config.time.width, config.time_embedding_dim,
                       config.time_perceptron),
       class_embedding_(loader.sub("class_embedding"), config.classes),
       addition_(loader.sub("add_embedding"), config.addition),
-      states_(loader.sub("encoder_hid_proj"), config.states),
-      body_(config.shape, loader) {}
+      states_(loader.sub("encoder_hid_proj"), config.states) {}
 
 template <class T>
-void UNet2DCondition<T>::check(const UNet2DConditionInputs& inputs) const {
+void UNet2DConditionEmbedder<T>::check(const UNet2DConditionInputs& inputs) const {
   using Addition = AdditionEmbeddingOptions::Kind;
   using States = StatesProjectionOptions::Kind;
   const auto addition = config_.addition.kind;
@@ -44,8 +53,9 @@ void UNet2DCondition<T>::check(const UNet2DConditionInputs& inputs) const {
 }
 
 template <class T>
-Tensor<float> UNet2DCondition<T>::embedding(const ops::Context& context, std::span<const float> timesteps,
-                                            const UNet2DConditionInputs& inputs, Index batch) const {
+Tensor<float> UNet2DConditionEmbedder<T>::embedding(const ops::Context& context,
+                                                    std::span<const float> timesteps,
+                                                    const UNet2DConditionInputs& inputs, Index batch) const {
   auto result = embedded_time(context, time_projection_, time_embedding_, timesteps, batch,
                               inputs.timestep_cond.empty() ? nullptr : &inputs.timestep_cond);
   if (!class_embedding_.is_none()) {
@@ -60,25 +70,36 @@ Tensor<float> UNet2DCondition<T>::embedding(const ops::Context& context, std::sp
 }
 
 template <class T>
+UNet2DConditionStates<T> UNet2DConditionEmbedder<T>::operator()(const ops::Context& context,
+                                                                std::span<const float> timesteps,
+                                                                const UNet2DConditionInputs& inputs,
+                                                                Index batch) const {
+  check(inputs);
+  UNet2DConditionStates<T> result;
+  result.states = states_(context, inputs, batch);
+  if (!inputs.encoder_attention_mask.empty()) {
+    const auto& mask = inputs.encoder_attention_mask;
+    if (mask.rank() != 2 || mask.dim(0) != batch || mask.dim(1) != result.states.dim(1))
+      throw ArgumentError("unet", "encoder_attention_mask " + to_string(mask.shape()) + " for tokens " +
+                                      to_string(result.states.shape()));
+    result.key_bias = ops::affine(context, mask, 10000.0f, -10000.0f);
+  }
+  result.temb = embedding(context, timesteps, inputs, batch);
+  return result;
+}
+
+template <class T>
+UNet2DCondition<T>::UNet2DCondition(const UNet2DConditionConfig& config, const nn::Loader& loader)
+    : config_(config), embedder_(config, loader), body_(config.shape, loader) {}
+
+template <class T>
 Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
                                              std::span<const float> timesteps,
                                              const UNet2DConditionInputs& inputs) const {
-  check(inputs);
-  const Index batch = sample.rank() == 0 ? 0 : sample.dim(0);
-  const auto states = states_(context, inputs, batch);
-  Tensor<float> key_bias;
-  if (!inputs.encoder_attention_mask.empty()) {
-    const auto& mask = inputs.encoder_attention_mask;
-    if (mask.rank() != 2 || mask.dim(0) != batch || mask.dim(1) != states.dim(1))
-      throw ArgumentError("unet", "encoder_attention_mask " + to_string(mask.shape()) + " for tokens " +
-                                      to_string(states.shape()));
-    key_bias = ops::affine(context, mask, 10000.0f, -10000.0f);
-  }
-  const auto temb = embedding(context, timesteps, inputs, batch);
-  const UNetBlockInputs<T> blocks{temb, &states, key_bias.empty() ? nullptr : &key_bias};
-  const auto hint = addition_.hint_channels(context, inputs);
-  return body_(context, hint.empty() ? sample : ops::concat_channels(context, sample, hint), blocks,
-               &inputs.features);
+  const auto told = embedder_(context, timesteps, inputs, sample.rank() == 0 ? 0 : sample.dim(0));
+  const auto hint = embedder_.hint_channels(context, inputs);
+  return body_(context, hint.empty() ? sample : ops::concat_channels(context, sample, hint),
+               detail::told_to_blocks(told), &inputs.features);
 }
 
 template <class T>
@@ -92,6 +113,8 @@ Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const 
   return (*this)(context, sample, timesteps, inputs);
 }
 
+extern template class UNet2DConditionEmbedder<float>;
+extern template class UNet2DConditionEmbedder<bfloat16>;
 extern template class UNet2DCondition<float>;
 extern template class UNet2DCondition<bfloat16>;
 

@@ -23,8 +23,49 @@ struct UNet2DConditionConfig {
 
   /// Throws ConfigError for another class, for options it does not know and for values it does not support.
   static UNet2DConditionConfig from(const Config& config);
+  /// The same whatever the class is.
+  static UNet2DConditionConfig of_any_class(const Config& config);
   /// Width of the prompt's tokens as they are given; 0 where the model reads no text.
   Index cross_attention_dim() const;
+};
+
+/// What a conditional U-Net's blocks are told.
+template <class T>
+struct UNet2DConditionStates {
+  Tensor<float> temb;      ///< `[N, temb_channels]`
+  Tensor<T> states;        ///< the prompt's tokens, `[N, S, C]`
+  Tensor<float> key_bias;  ///< of those, `[N, S]`, or empty
+};
+
+/// Makes that of the time, the class and the prompt, for a U-Net and for a ControlNet beside it.
+template <class T>
+class UNet2DConditionEmbedder {
+ public:
+  /// Reads `time_proj`, `time_embedding`, `class_embedding`, `add_embedding` and `encoder_hid_proj`, as far
+  /// as the configuration has them.
+  UNet2DConditionEmbedder(const UNet2DConditionConfig& config, const nn::Loader& loader);
+
+  /// Throws ArgumentError where what the model needs is missing, and where it is told what it takes no notice
+  /// of.
+  UNet2DConditionStates<T> operator()(const ops::Context& context, std::span<const float> timesteps,
+                                      const UNet2DConditionInputs& inputs, Index batch) const;
+  /// The channels that the hint adds to the sample; empty where the model takes none.
+  Tensor<float> hint_channels(const ops::Context& context, const UNet2DConditionInputs& inputs) const {
+    return addition_.hint_channels(context, inputs);
+  }
+
+ private:
+  /// What all blocks are told: the time, the class and what is added to them.
+  Tensor<float> embedding(const ops::Context& context, std::span<const float> timesteps,
+                          const UNet2DConditionInputs& inputs, Index batch) const;
+  void check(const UNet2DConditionInputs& inputs) const;
+
+  UNet2DConditionConfig config_;
+  TimeProjection time_projection_;
+  nn::TimestepEmbedding<float> time_embedding_;
+  ClassEmbedding class_embedding_;
+  AdditionEmbedding addition_;
+  StatesProjection<T> states_;
 };
 
 /// The denoiser of Stable Diffusion (Rombach et al. 2022) and its kin: a U-Net of residual blocks with
@@ -49,17 +90,8 @@ class UNet2DCondition {
   const UNet2DConditionConfig& config() const noexcept { return config_; }
 
  private:
-  /// What all blocks are told: the time, the class and what is added to them.
-  Tensor<float> embedding(const ops::Context& context, std::span<const float> timesteps,
-                          const UNet2DConditionInputs& inputs, Index batch) const;
-  void check(const UNet2DConditionInputs& inputs) const;
-
   UNet2DConditionConfig config_;
-  TimeProjection time_projection_;
-  nn::TimestepEmbedding<float> time_embedding_;
-  ClassEmbedding class_embedding_;
-  AdditionEmbedding addition_;
-  StatesProjection<T> states_;
+  UNet2DConditionEmbedder<T> embedder_;
   UNet2DBody<T> body_;
 };
 

@@ -54,6 +54,17 @@ struct UNet2DShape {
   int conv_in_kernel = 3;
   int conv_out_kernel = 3;
   bool center_input_sample = false;  ///< pictures in [0, 1] become [-1, 1]
+
+  /// Channels of each skip connection of residual blocks, from the outermost on: the first convolution leaves
+  /// one, each layer, and what halves the size.
+  std::vector<Index> skip_channels() const {
+    std::vector<Index> result{levels.front().channels};
+    for (std::size_t i = 0; i < levels.size(); ++i)
+      result.insert(result.end(),
+                    static_cast<std::size_t>(levels[i].down.layers + (i + 1 < levels.size() ? 1 : 0)),
+                    levels[i].channels);
+    return result;
+  }
 };
 
 }  // namespace daguerre::models

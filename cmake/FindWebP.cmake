@@ -1,0 +1,11 @@
+# Finds libwebp and offers it as WebP::WebP. (Where it was built with autotools it has no package file of its own.)
+find_path(WebP_INCLUDE_DIR webp/decode.h)
+find_library(WebP_LIBRARY NAMES webp libwebp)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(WebP REQUIRED_VARS WebP_LIBRARY WebP_INCLUDE_DIR)
+mark_as_advanced(WebP_INCLUDE_DIR WebP_LIBRARY)
+if(WebP_FOUND AND NOT TARGET WebP::WebP)
+  add_library(WebP::WebP UNKNOWN IMPORTED)
+  set_target_properties(WebP::WebP PROPERTIES IMPORTED_LOCATION "${WebP_LIBRARY}"
+                        INTERFACE_INCLUDE_DIRECTORIES "${WebP_INCLUDE_DIR}")
+endif()

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <optional>
+
+#include "daguerre/ops/context.hpp"
+
+namespace daguerre::ops {
+
+/// torch.nn.functional.interpolate's modes, without align_corners.
+enum class Interpolation {
+  nearest,        ///< source index floor(i * H / height)
+  nearest_exact,  ///< the pixel under the centre of the new one
+  bilinear,       ///< between the nearest pixel centres
+  bicubic,        ///< Keys's cubic over 4 pixels, a = -0.75, borders repeated; with antialias a = -0.5
+  area,           ///< the mean of the pixels from floor(i H / height) to ceil((i + 1) H / height)
+};
+
+/// How a tensor is brought to another size.
+struct InterpolateOptions {
+  Interpolation mode = Interpolation::bilinear;
+  bool antialias = false;  ///< widens the filter when shrinking; for bilinear and bicubic only
+  /// The new size over the old one, where it was what the caller was given and the size was rounded down from
+  /// it (torch's scale_factor).
+  std::optional<double> factor{};
+};
+
+/// `[N, H, W, C]` brought to `height` x `width`. Throws ArgumentError for another shape, an empty size, a
+/// factor that is not positive, and where antialiasing is asked of another mode.
+Tensor<float> interpolate(const Context& context, const Tensor<float>& x, Index height, Index width,
+                          const InterpolateOptions& options = {});
+
+}  // namespace daguerre::ops

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "daguerre/pipeline/model.hpp"
+
+namespace daguerre {
+
+/// A model with the sets of LoRAs that were asked for last. Safe from many threads; a set that several ask
+/// for at the same time is prepared once.
+class AdaptedModels {
+ public:
+  explicit AdaptedModels(Model plain) : plain_(std::move(plain)), sets_(std::make_shared<Sets>()) {}
+
+  const Model& plain() const noexcept { return plain_; }
+  /// The model with `loras`. Throws what Model::with_loras does.
+  Model with(const std::vector<LoraUse>& loras, const ops::Context& run) const;
+
+ private:
+  /// Sets that are kept: as many as a few hosts' threads use in turn.
+  static constexpr std::size_t most_sets = 4;
+  struct Set {
+    explicit Set(std::vector<LoraUse> uses) : loras(std::move(uses)) {}
+    const std::vector<LoraUse> loras;
+    std::mutex mutex;
+    std::optional<Model> model;
+  };
+  struct Sets {
+    std::mutex mutex;
+    std::list<std::shared_ptr<Set>> latest_first;
+  };
+
+  Model plain_;
+  std::shared_ptr<Sets> sets_;
+};
+
+}  // namespace daguerre
