@@ -71,9 +71,9 @@ PartSize size_of_part(Part::Kind kind, const ComponentSource& source, const Load
 
 template <class Change>
 void for_each_side(Conditions& conditions, const Change& change) {
-  change(conditions.positive);
-  if (conditions.negative) change(*conditions.negative);
-  for (auto& other : conditions.others) change(other.conditioning);
+  change(conditions.positive, Side::positive);
+  if (conditions.negative) change(*conditions.negative, Side::negative);
+  for (auto& other : conditions.others) change(other.conditioning, Side::positive);
 }
 
 /// One image's guidance and the conditions that it goes through.
@@ -305,17 +305,13 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
     auto& stages = guided.emplace_back().stages;
     for (const auto& later : conditions[i].later) stages.push_back(*later);
     stages.insert(stages.begin(), {0, std::move(conditions[i])});
-    for (auto& stage : stages) {
-      auto& sides = stage.conditions;
-      sides.positive.sides = {Side::positive};
-      if (sides.negative) sides.negative->sides = {Side::negative};
-      for (auto& other : sides.others) other.conditioning.sides = {Side::positive};
-      for_each_side(sides, [&](Conditioning& side) {
-        if (!start.concat.empty()) side.concat = of_image(start.concat);
+    for (auto& stage : stages)
+      for_each_side(stage.conditions, [&](Conditioning& conditioning, Side side) {
+        conditioning.sides = {side};
+        if (!start.concat.empty()) conditioning.concat = of_image(start.concat);
         if (!start.reference_latents.empty())
-          side.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
+          conditioning.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
       });
-    }
     guided.back().begin(*how, step_of(start.first_call));
   }
   DenoisingLoop loop;

@@ -12,6 +12,7 @@
 #include "pipeline/adapted_models.hpp"
 #include "pipeline/canvas.hpp"
 #include "pipeline/infotext.hpp"
+#include "pipeline/lora_tags.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/piecewise.hpp"
@@ -254,9 +255,10 @@ std::string Pipeline::State::infotext(const Request& request, const Plan& plan, 
 }
 
 Result Pipeline::generate(const Request& given) const {
-  const ops::Context context = state_->context(given.stop, given.profile);
-  const auto adapted = state_->models.with(given.loras, context);
-  const auto canvas = Canvas::of(given, adapted.format().space_ratio * adapted.denoiser().side_multiple,
+  const auto named = with_named_loras(given, [this](std::string_view name) { return lora(name); });
+  const ops::Context context = state_->context(named.stop, named.profile);
+  const auto adapted = state_->models.with(named.loras, context);
+  const auto canvas = Canvas::of(named, adapted.format().space_ratio * adapted.denoiser().side_multiple,
                                  adapted.default_size());
   const auto& request = canvas.request();
   const auto& sampling = request.sampling;

@@ -106,7 +106,7 @@ struct Request {
   // For the second text encoder of models that have two (SDXL, FLUX) and the third (Stable Diffusion 3); by
   // default as for the first.
   std::optional<std::string> prompt_2{}, negative_prompt_2{}, prompt_3{}, negative_prompt_3{};
-  /// The language that all of them are written in.
+  /// The language that all of them are written in; LoRAs that they name are found as by Pipeline::lora.
   PromptSyntax prompt_syntax = PromptSyntax::plain;
   std::optional<Emphasis> emphasis{};  ///< of the a1111 language, by default Emphasis::original
   /// Textual inversions that the prompts may name; see pipeline/embedding.hpp.
