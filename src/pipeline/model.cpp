@@ -47,6 +47,12 @@ Config overridden(const Config& config, const std::string& overrides) {
   return config.with(changes.dump());
 }
 
+/// The context for a task's convolutions.
+ops::Context wrapping(ops::Context context, const Task& task) {
+  context.wrap = {task.tiling.x, task.tiling.y};
+  return context;
+}
+
 /// A part that was opened, and its number among the model's.
 template <class Component>
 struct Found {
@@ -192,6 +198,11 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
   auto task = given;
   task.sequence_length = sequence_length(given);
   for (auto& prompt : task.prompts) prompt = family_.cleaned(std::move(prompt));
+  const auto& attentions = denoiser().cross_attentions;
+  const auto positive_keys = decoupled_keys(context, task.image_prompts, attentions, true);
+  const auto negative_keys = guider.needs_negative()
+                                 ? decoupled_keys(context, task.image_prompts, attentions, false)
+                                 : decltype(positive_keys)();
   const auto leases = components_.lease_text_encoders();
   std::vector<Conditions> result;
   for (std::size_t i = 0; i < task.prompts.size(); ++i) {
@@ -203,6 +214,12 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
     Conditions conditions{family_.condition(context, components_, task, prompt, Side::positive), {}};
     if (guider.needs_negative())
       conditions.negative = family_.condition(context, components_, task, prompt, Side::negative);
+    conditions.positive.decoupled = positive_keys;
+    conditions.positive.free_u = task.free_u;
+    if (conditions.negative) {
+      conditions.negative->decoupled = negative_keys;
+      conditions.negative->free_u = task.free_u;
+    }
     for (const auto& [name, extra] : conditions.positive.extras)
       if (const auto& known = denoiser().extras; std::find(known.begin(), known.end(), name) == known.end())
         throw ArgumentError(pipeline_name,
@@ -212,10 +229,11 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
   return result;
 }
 
-Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
+Tensor<float> Model::denoise(const ops::Context& given, const Task& task,
                              std::vector<Conditions> conditions, NoiseStreams& noise,
                              const StepObserver& on_step) const {
   check(task);
+  const auto context = wrapping(given, task);
   if (conditions.size() != task.prompts.size())
     throw ArgumentError(pipeline_name, std::to_string(conditions.size()) + " conditions for " +
                                            std::to_string(task.prompts.size()) + " pictures");
@@ -270,7 +288,7 @@ Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& la
   const auto& autoencoder = *components_.autoencoder;
   const auto lease = autoencoder.lease();
   auto decoded = image_by_image(format_of(task).from_model(latents), [&](const Tensor<float>& x, Index) {
-    return autoencoder.decode(context, x);
+    return autoencoder.decode(wrapping(context, task), x);
   });
   ops::check_finite(decoded, part->name);
   return decoded;

@@ -78,6 +78,7 @@ struct Pipeline::State {
   PipelineInfo info;
 
   static Pipeline load(const ModelSource& source, const LoadOptions& options);
+  LoadContext adapter_context() const;
   std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed) const;
 };
 
@@ -261,6 +262,23 @@ Result Pipeline::generate(const Request& request) const {
 
 Expected<Result> Pipeline::try_generate(const Request& request) const noexcept {
   return attempt([&] { return generate(request); });
+}
+
+LoadContext Pipeline::State::adapter_context() const {
+  return {.compute = {.engine = engine, .threads = threads, .pool = {}, .stop = {}, .profile = {}},
+          .precision = info.precision,
+          .log = log};
+}
+
+std::shared_ptr<const ImageEncoder> Pipeline::load_image_encoder(const std::filesystem::path& folder) const {
+  return naming(folder, [&] { return daguerre::load_image_encoder(folder, state_->adapter_context()); });
+}
+
+std::shared_ptr<const IpAdapter> Pipeline::load_ip_adapter(const std::filesystem::path& file,
+                                                           std::shared_ptr<const ImageEncoder> encoder) const {
+  return naming(file, [&] {
+    return daguerre::load_ip_adapter(file, std::move(encoder), state_->adapter_context());
+  });
 }
 
 const PipelineInfo& Pipeline::info() const noexcept {

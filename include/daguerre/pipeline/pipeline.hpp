@@ -91,6 +91,12 @@ class Pipeline {
   Result generate(const Request& request) const;
   Expected<Result> try_generate(const Request& request) const noexcept;
 
+  /// CLIP's image encoder and an IP-Adapter (see pipeline/image_prompt.hpp), with this pipeline's engine,
+  /// threads and precision, for Request::image_prompts. Throw what `load` throws.
+  std::shared_ptr<const ImageEncoder> load_image_encoder(const std::filesystem::path& folder) const;
+  std::shared_ptr<const IpAdapter> load_ip_adapter(const std::filesystem::path& file,
+                                                   std::shared_ptr<const ImageEncoder> encoder) const;
+
   /// What the model is and can do, and what was decided at load.
   const PipelineInfo& info() const noexcept;
   /// The model itself, in tensors: stages that can be run one by one, parts that can be shared.

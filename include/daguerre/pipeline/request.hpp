@@ -10,8 +10,11 @@
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/models/denoisers/free_u.hpp"
+#include "daguerre/pipeline/image_prompt.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/step.hpp"
+#include "daguerre/pipeline/tiling.hpp"
 
 namespace daguerre {
 
@@ -100,6 +103,10 @@ struct Request {
   std::optional<std::string> class_name{};  ///< instead: the name of one class in the model's `id2label`
   std::optional<int> clip_skip{};  ///< layers of the text encoder left out at its end, for the prompt only
   MicroConditioning micro{};       ///< sizes and scores that SDXL is told
+
+  std::vector<ImagePrompt> image_prompts{};  ///< pictures to show, see Pipeline::load_ip_adapter
+  std::optional<models::FreeU> free_u{};     ///< of U-Nets that read a prompt
+  Tiling tiling{};                           ///< pictures that repeat without a seam, of U-Nets
 
   Size size{};
   Sampling sampling{};

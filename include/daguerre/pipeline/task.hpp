@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "daguerre/pipeline/guider.hpp"
+#include "daguerre/pipeline/image_prompt.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
+#include "daguerre/pipeline/tiling.hpp"
 #include "daguerre/samplers/sampler.hpp"
 
 namespace daguerre {
@@ -50,6 +52,9 @@ struct Task {
   /// al. 2022). With a start nothing is added to the image, whose noise is that of the start.
   std::optional<double> denoising_start{}, denoising_end{};
   std::shared_ptr<const samplers::Sampler> sampler{};
+  std::vector<ImagePrompt> image_prompts{};
+  std::optional<models::FreeU> free_u{};
+  Tiling tiling{};
 
   /// Whether there is a picture to start from, in pixels or in latents.
   bool has_image() const noexcept { return !image.empty() || !image_latents.empty(); }

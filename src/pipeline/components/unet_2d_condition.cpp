@@ -51,6 +51,8 @@ class ConditionDenoiser final : public Denoiser {
     if (const auto scales = conditioning.extras.find(guidance); scales != conditioning.extras.end())
       inputs.timestep_cond =
           guidance_embedding(scales->second, network_.config().time_perceptron.condition_channels);
+    inputs.decoupled = conditioning.decoupled;
+    inputs.free_u = conditioning.free_u;
     const auto sample =
         conditioning.concat.empty() ? x : ops::concat_channels(context, x, conditioning.concat);
     return network_(context, sample, std::span(&timestep, 1), inputs);
@@ -87,7 +89,11 @@ DenoiserInfo info_of(const models::UNet2DConditionConfig& config, std::string so
                     .sample_height = config.sample_height,
                     .sample_width = config.sample_width,
                     .context_width = config.cross_attention_dim(),
-                    .config = std::move(source)};
+                    .config = std::move(source),
+                    .takes_free_u = true,
+                    .wraps = true};
+  for (const auto& attention : config.shape.cross_attentions())
+    info.cross_attentions.push_back({attention.name, attention.width});
   using Addition = models::AdditionEmbeddingOptions::Kind;
   if (config.addition.kind == Addition::text_time) {
     info.reads_pooled = true;
