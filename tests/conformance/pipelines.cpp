@@ -246,6 +246,10 @@ Task task_for(const Config& config, const Model& model, const Recorded& run) {
                                            "aesthetic_score",
                                            "negative_aesthetic_score",
                                            "max_area",
+                                           "freeu",
+                                           "ip_adapter",
+                                           "ip_adapter_image",
+                                           "ip_adapter_scale",
                                            "_auto_resize",
                                            "use_resolution_binning",
                                            "clean_caption"};
@@ -280,6 +284,10 @@ Task task_for(const Config& config, const Model& model, const Recorded& run) {
     task.denoising_start = arguments.at("denoising_start").get<double>();
   if (arguments.contains("denoising_end")) task.denoising_end = arguments.at("denoising_end").get<double>();
   task.sampler = sampler_of(config);
+  if (arguments.contains("freeu")) {
+    const auto& free_u = arguments.at("freeu");
+    task.free_u = models::FreeU{free_u.at("b1"), free_u.at("b2"), free_u.at("s1"), free_u.at("s2")};
+  }
   return task;
 }
 
@@ -292,10 +300,65 @@ void check_class(const Config& config, const Model& model) {
   throw ConfigError("conformance", "pipeline " + name);
 }
 
+/// A recorded picture, [H, W, 3] from 0 to 255.
+Image recorded_image(const Recorded& run, const std::string& name) {
+  const auto values = run.file().read<float>(name);
+  Image image(values.dim(1), values.dim(0), values.dim(2));
+  std::ranges::transform(values.span(), image.pixels().begin(),
+                         [](float value) { return static_cast<std::uint8_t>(value); });
+  return image;
+}
+
+/// A scale, or diffusers' description of it: {"down": {"block_0": [0.5, 0.1]}, "up": 0.3, "mid": 1.0}.
+void set_scale(const Json& scale, ImagePrompt& prompt) {
+  if (scale.is_number()) {
+    prompt.scale = scale.get<float>();
+    return;
+  }
+  for (const auto& [side, blocks] : scale.items()) {
+    const auto module = side == "mid" ? std::string("mid_block") : side + "_blocks";
+    const auto set = [&](const std::string& name, const Json& value) {
+      if (value.is_number()) prompt.block_scales[name] = value.get<float>();
+      for (std::size_t i = 0; value.is_array() && i < value.size(); ++i)
+        prompt.block_scales[name + ".attentions." + std::to_string(i)] = value.at(i).get<float>();
+    };
+    if (!blocks.is_object()) {
+      set(module, blocks);
+      continue;
+    }
+    for (const auto& [block, value] : blocks.items())
+      set(module + block.substr(block.find('_')).replace(0, 1, "."), value);
+  }
+}
+
+/// The adapters and pictures of a run; `folder` holds their files.
+std::vector<ImagePrompt> image_prompts(const fs::path& folder, const Config& config, const Recorded& run,
+                                       const ops::Context& context) {
+  const auto arguments = Json::parse(config.json("args").value());
+  if (!arguments.contains("ip_adapter")) return {};
+  const LoadContext load{.compute = context};
+  const auto encoder = load_image_encoder(folder / "image_encoder", load);
+  const auto files = arguments.at("ip_adapter").get<std::vector<std::string>>();
+  const auto& images = arguments.at("ip_adapter_image");
+  const auto& scale = arguments.at("ip_adapter_scale");
+  std::vector<ImagePrompt> result;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    ImagePrompt prompt{.adapter = load_ip_adapter(folder / (files[i] + ".safetensors"), encoder, load)};
+    const auto& own = images.is_array() ? images.at(i) : images;
+    for (const auto& name : own.is_array() ? own.get<std::vector<std::string>>()
+                                           : std::vector<std::string>{own.get<std::string>()})
+      prompt.images.push_back(recorded_image(run, name));
+    set_scale(scale.is_array() ? scale.at(i) : scale, prompt);
+    result.push_back(std::move(prompt));
+  }
+  return result;
+}
+
 Result run_recorded(const ops::Context& context, const Model& model, const Config& config,
-                    const Recorded& run) {
+                    const Recorded& run, const fs::path& folder) {
   check_class(config, model);
-  const auto task = task_for(config, model, run);
+  auto task = task_for(config, model, run);
+  task.image_prompts = image_prompts(folder, config, run, context);
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
   const auto conditions = model.condition(context, task, *model.guider(task));
@@ -377,12 +440,12 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
       const auto config = Config::load(file);
       const Recorded run(fs::path(file).replace_extension(".safetensors"));
       if (const auto other = other_folder(config); !other.empty()) {
-        result = run_recorded(context, load(folder.parent_path() / other), config, run);
+        result = run_recorded(context, load(folder.parent_path() / other), config, run, folder);
       } else if (const auto absent = absent_part(config); !absent.empty()) {
-        result = run_recorded(context, load_source(source_of(folder).without(absent)), config, run);
+        result = run_recorded(context, load_source(source_of(folder).without(absent)), config, run, folder);
       } else {
         if (!model) model = load(folder);
-        result = run_recorded(context, *model, config, run);
+        result = run_recorded(context, *model, config, run, folder);
       }
     } catch (const ConfigError& error) {
       result.unsupported = error.what();
