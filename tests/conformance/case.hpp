@@ -118,6 +118,7 @@ std::optional<Result> run_random(const std::filesystem::path& folder, const Conf
 std::optional<Result> run_metric(const std::filesystem::path& folder, const Config& config,
                                  const Options& options);
 std::optional<Result> run_sampler(const std::filesystem::path& folder, const Config& config);
+std::optional<Result> run_image_processor(const std::filesystem::path& folder, const Config& config);
 std::optional<Result> run_pictures(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
 Result run_single_file(const std::filesystem::path& folder, const Options& options);
