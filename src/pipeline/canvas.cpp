@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "daguerre/media/filter.hpp"
+#include "pipeline/control_picture.hpp"
 #include "pipeline/infotext_names.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/plan.hpp"
@@ -227,6 +228,10 @@ void Canvas::work_on(const Area& area, Index width, Index height) {
   area_ = area;
   input.image = part(input.image);
   input.mask = part(input.mask);
+  // What controls keep to lies over the whole picture.
+  for (auto& use : request_.controls)
+    if (!use.image.empty())
+      use.image = part(resized_as(use.image, picture_.width(), picture_.height(), use.resize));
   request_.size = {width, height};
 }
 

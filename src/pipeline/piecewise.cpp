@@ -21,6 +21,12 @@ void tile_denoiser(const Tiles& tiles, const Model& model, Components& component
   if (overlap >= least)
     throw ArgumentError(pipeline_name, "tiles of " + std::to_string(least) + " pixels cannot overlap by " +
                                            std::to_string(overlap));
+  const auto& task = plan.second ? *plan.second : plan.task;
+  if (!task.controls.empty() && (task.height > sides[0] || task.width > sides[1]))
+    throw ArgumentError(pipeline_name, "controls see whole pictures: one of " + std::to_string(task.width) +
+                                           " x " + std::to_string(task.height) + " in tiles of " +
+                                           std::to_string(sides[1]) + " x " + std::to_string(sides[0]) +
+                                           " is not possible with them");
   components.denoiser = tiled(components.denoiser, {sides[0] / ratio, sides[1] / ratio}, overlap / ratio);
   plan.parameters.emplace_back("Tile size", std::to_string(tiles.size));
   plan.parameters.emplace_back("Tile overlap", std::to_string(tiles.overlap));

@@ -181,6 +181,28 @@ TEST_CASE("a control's picture is brought to the size", "[pipeline][control]") {
   CHECK(same_bits(made(pipeline, small_request(), {large}), made(pipeline, small_request(), {exact})));
 }
 
+TEST_CASE("controls see the part of a picture that is worked on, and no tiles", "[pipeline][control]") {
+  const auto pipeline = controlled_model();
+  auto request = small_request();
+  request.input.image = ramps(24, 16);
+  request.input.mask = Image(24, 16, 1);
+  for (Index y = 4; y < 12; ++y)
+    for (Index x = 10; x < 18; ++x) request.input.mask.pixels()[static_cast<std::size_t>(y * 24 + x)] = 255;
+  auto use = use_of(pipeline.load_control(control_folder())), other = use;
+  for (Index y = 0; y < 16; ++y)
+    other.image.pixels()[static_cast<std::size_t>(y * 24 * 3)] = 255;  // far from it
+  CHECK_FALSE(same_bits(made(pipeline, request, {use}), made(pipeline, request, {other})));
+  request.input.inpainting.only_masked = 0;
+  CHECK(same_bits(made(pipeline, request, {use}), made(pipeline, request, {other})));
+
+  auto tiled = small_request();
+  tiled.tiles = Tiles{.size = 16, .overlap = 8};
+  expect_error<ArgumentError>([&] { made(pipeline, tiled, {use}); },
+                              {"controls see whole pictures", "16 x 16"});
+  tiled.tiles = Tiles{.size = 32, .overlap = 8};  // all of it in one
+  CHECK(same_bits(made(pipeline, tiled, {use}), made(pipeline, small_request(), {use})));
+}
+
 TEST_CASE("controls that are not possible are refused in a line", "[pipeline][control]") {
   const auto pipeline = controlled_model();
   const auto control = pipeline.load_control(control_folder());
