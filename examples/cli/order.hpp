@@ -87,6 +87,7 @@ void add_step_options(CLI::App& app, Order& order,
                       int steps);  // number of steps by default, guidance, sampler
 void add_control_options(CLI::App& app, Order& order);
 void add_latents_option(CLI::App& app, Order& order);
+void add_language_options(CLI::App& app, Order& order);  // prompt languages, textual inversions
 void add_lora_options(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);

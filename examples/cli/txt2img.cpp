@@ -64,6 +64,7 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->group(groups::from);
   add_control_options(app, order);
   add_latents_option(app, order);
+  add_language_options(app, order);
   add_lora_options(app, order);
   add_source_options(app, order);
   app.add_option("--refiner", order.refiner,

@@ -78,6 +78,15 @@ void check_sequence_length(const Task& task) {
                                            ", expected 1 to " + std::to_string(most));
 }
 
+void check_free_u(const Task& task, const DenoiserInfo& denoiser, const Family& family) {
+  if (!task.free_u) return;
+  if (!denoiser.takes_free_u) throw ArgumentError(pipeline_name, family.title + " takes no FreeU");
+  for (const float value : {task.free_u->b1, task.free_u->b2, task.free_u->s1, task.free_u->s2})
+    if (!std::isfinite(value))
+      throw ArgumentError(pipeline_name, "a factor of FreeU is " + std::to_string(value) +
+                                             ", expected a finite number");
+}
+
 }  // namespace
 
 void check_task(const Task& task, const Family& family, const Components& components) {
@@ -94,6 +103,10 @@ void check_task(const Task& task, const Family& family, const Components& compon
   if (task.prompts.empty()) throw ArgumentError(pipeline_name, "there is no prompt");
   check_numbers(task);
   check_sequence_length(task);
+  check_image_prompts(task.image_prompts, denoiser.cross_attentions, family.title);
+  check_free_u(task, denoiser, family);
+  if (task.tiling.any() && !denoiser.wraps)
+    throw ArgumentError(pipeline_name, family.title + " makes no seamless pictures");
   check_labels(task, denoiser);
   const bool has_image = task.has_image();
   if (has_image && !family.tasks.image)

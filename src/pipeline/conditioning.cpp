@@ -25,6 +25,21 @@ Tensor<float> joined_tensors(std::span<const Conditioning> parts, const char* wh
   return tensors.size() == 1 ? tensors.front() : concat_leading<float>(tensors);
 }
 
+/// The keys of each attention, joined adapter by adapter; scales are those of the first part.
+std::vector<std::vector<nn::DecoupledKeys>> joined_keys(std::span<const Conditioning> parts) {
+  auto result = parts.empty() ? std::vector<std::vector<nn::DecoupledKeys>>() : parts.front().decoupled;
+  for (const auto& part : parts)
+    if (part.decoupled.size() != result.size())
+      throw ArgumentError(pipeline_name, "only some conditions of an image have image prompts, all or none must");
+  for (std::size_t i = 0; i < result.size(); ++i)
+    for (std::size_t k = 0; k < result[i].size(); ++k) {
+      std::vector<Tensor<float>> tensors;
+      for (const auto& part : parts) tensors.push_back(part.decoupled[i].at(k).keys_values);
+      result[i][k].keys_values = concat_leading<float>(tensors);
+    }
+  return result;
+}
+
 }  // namespace
 
 Conditioning joined(std::span<const Conditioning> parts) {
@@ -43,6 +58,8 @@ Conditioning joined(std::span<const Conditioning> parts) {
       const auto found = part.extras.find(key);
       return found == part.extras.end() ? Tensor<float>() : found->second;
     });
+  result.decoupled = joined_keys(parts);
+  if (!parts.empty()) result.free_u = parts.front().free_u;
   return result;
 }
 

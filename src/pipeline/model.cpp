@@ -49,6 +49,12 @@ Config overridden(const Config& config, const std::string& overrides) {
   return config.with(changes.dump());
 }
 
+/// The context for a task's convolutions.
+ops::Context wrapping(ops::Context context, const Task& task) {
+  context.wrap = {task.tiling.x, task.tiling.y};
+  return context;
+}
+
 /// A part that was opened, and its number among the model's.
 template <class Component>
 struct Found {
@@ -71,9 +77,9 @@ PartSize size_of_part(Part::Kind kind, const ComponentSource& source, const Load
 
 template <class Change>
 void for_each_side(Conditions& conditions, const Change& change) {
-  change(conditions.positive);
-  if (conditions.negative) change(*conditions.negative);
-  for (auto& other : conditions.others) change(other.conditioning);
+  change(conditions.positive, Side::positive);
+  if (conditions.negative) change(*conditions.negative, Side::negative);
+  for (auto& other : conditions.others) change(other.conditioning, Side::positive);
 }
 
 /// One image's guidance and the conditions that it goes through.
@@ -252,6 +258,17 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
   auto task = given;
   task.sequence_length = sequence_length(given);
   for (auto& prompt : task.prompts) prompt = family_.cleaned(std::move(prompt));
+  const auto& attentions = denoiser().cross_attentions;
+  const auto positive_keys = decoupled_keys(context, task.image_prompts, attentions, true);
+  const auto negative_keys = guider.needs_negative()
+                                 ? decoupled_keys(context, task.image_prompts, attentions, false)
+                                 : decltype(positive_keys)();
+  const auto add_pictures = [&](Conditions& conditions) {
+    for_each_side(conditions, [&](Conditioning& conditioning, Side side) {
+      conditioning.decoupled = side == Side::positive ? positive_keys : negative_keys;
+      conditioning.free_u = task.free_u;
+    });
+  };
   const auto leases = components_.lease_text_encoders();
   std::vector<Conditions> result;
   for (std::size_t i = 0; i < task.prompts.size(); ++i) {
@@ -268,6 +285,12 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
     } else {
       conditions = read_conditions(context, family_, components_, task, prompt, guider);
     }
+    add_pictures(conditions);
+    for (auto& later : conditions.later) {
+      auto own = *later;
+      add_pictures(own.conditions);
+      later = std::make_shared<const LaterConditions>(std::move(own));
+    }
     for (const auto& [name, extra] : conditions.positive.extras)
       if (const auto& known = denoiser().extras; std::find(known.begin(), known.end(), name) == known.end())
         throw ArgumentError(pipeline_name,
@@ -277,10 +300,10 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
   return result;
 }
 
-Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
-                             std::vector<Conditions> conditions, NoiseStreams& noise,
-                             const StepObserver& on_step) const {
+Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::vector<Conditions> conditions,
+                             NoiseStreams& noise, const StepObserver& on_step) const {
   check(task);
+  const auto context = wrapping(given, task);
   if (conditions.size() != task.prompts.size())
     throw ArgumentError(pipeline_name, std::to_string(conditions.size()) + " conditions for " +
                                            std::to_string(task.prompts.size()) + " pictures");
@@ -305,17 +328,13 @@ Tensor<float> Model::denoise(const ops::Context& context, const Task& task,
     auto& stages = guided.emplace_back().stages;
     for (const auto& later : conditions[i].later) stages.push_back(*later);
     stages.insert(stages.begin(), {0, std::move(conditions[i])});
-    for (auto& stage : stages) {
-      auto& sides = stage.conditions;
-      sides.positive.sides = {Side::positive};
-      if (sides.negative) sides.negative->sides = {Side::negative};
-      for (auto& other : sides.others) other.conditioning.sides = {Side::positive};
-      for_each_side(sides, [&](Conditioning& side) {
-        if (!start.concat.empty()) side.concat = of_image(start.concat);
+    for (auto& stage : stages)
+      for_each_side(stage.conditions, [&](Conditioning& conditioning, Side side) {
+        conditioning.sides = {side};
+        if (!start.concat.empty()) conditioning.concat = of_image(start.concat);
         if (!start.reference_latents.empty())
-          side.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
+          conditioning.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
       });
-    }
     guided.back().begin(*how, step_of(start.first_call));
   }
   DenoisingLoop loop;
@@ -355,7 +374,7 @@ Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& la
   const auto& autoencoder = *components_.autoencoder;
   const auto lease = autoencoder.lease();
   auto decoded = image_by_image(format_of(task).from_model(latents), [&](const Tensor<float>& x, Index) {
-    return autoencoder.decode(context, x);
+    return autoencoder.decode(wrapping(context, task), x);
   });
   ops::check_finite(decoded, part->name);
   return decoded;

@@ -12,6 +12,7 @@
 #include "pipeline/adapted_models.hpp"
 #include "pipeline/canvas.hpp"
 #include "pipeline/infotext.hpp"
+#include "pipeline/lora_tags.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/piecewise.hpp"
@@ -106,6 +107,7 @@ struct Pipeline::State {
             .stop = std::move(stop),
             .profile = std::move(profile)};
   }
+  LoadContext adapter_context() const;
   /// What is to be done, in tensors, by `model`; `canvas` has what is done in pixels.
   Plan plan_of(const Canvas& canvas, const Model& model) const;
   std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed,
@@ -254,15 +256,16 @@ std::string Pipeline::State::infotext(const Request& request, const Plan& plan, 
 }
 
 Result Pipeline::generate(const Request& given) const {
-  const ops::Context context = state_->context(given.stop, given.profile);
-  const auto adapted = state_->models.with(given.loras, context);
-  const auto canvas = Canvas::of(given, adapted.format().space_ratio * adapted.denoiser().side_multiple,
+  const auto named = with_named_loras(given, [this](std::string_view name) { return lora(name); });
+  const ops::Context context = state_->context(named.stop, named.profile);
+  const auto adapted = state_->models.with(named.loras, context);
+  const auto canvas = Canvas::of(named, adapted.format().space_ratio * adapted.denoiser().side_multiple,
                                  adapted.default_size());
   const auto& request = canvas.request();
   const auto& sampling = request.sampling;
   auto plan = state_->plan_of(canvas, adapted);
-  const auto model = piecewise(adapted, request, plan,
-                               memory_for_decoding(state_->memory_limit, state_->info, request));
+  const auto model =
+      piecewise(adapted, request, plan, memory_for_decoding(state_->memory_limit, state_->info, request));
   Result result;
   const auto seed = sampling.seed.value_or(0);
   const bool varies = sampling.variation_strength.value_or(0.0) > 0.0;
@@ -349,22 +352,35 @@ Expected<Result> Pipeline::try_generate(const Request& request) const noexcept {
   return attempt([&] { return generate(request); });
 }
 
+/// What networks beside the model are loaded with: kept and computed as the denoiser is.
+LoadContext Pipeline::State::adapter_context() const {
+  const bool mapped = info.weights == WeightStorage::mapped;
+  LoadContext result{.compute = {.engine = engine, .threads = threads, .pool = {}, .stop = {}, .profile = {}},
+                     .precision = info.precision,
+                     .allow_trailing_bytes = allow_trailing_bytes,
+                     .log = log};
+  result.keeping.placement = mapped ? ops::WeightPlacement::mapped : ops::WeightPlacement::packed;
+  result.compute.placement = result.keeping.placement;
+  return result;
+}
+
 std::shared_ptr<const Control> Pipeline::load_control(const std::filesystem::path& path) const {
-  const auto& state = *state_;
-  const bool mapped = state.info.weights == WeightStorage::mapped;
-  LoadContext context{
-      .compute = {.engine = state.engine, .threads = state.threads, .pool = {}, .stop = {}, .profile = {}},
-      .precision = state.info.precision,
-      .allow_trailing_bytes = state.allow_trailing_bytes,
-      .log = state.log};
-  context.keeping.placement = mapped ? ops::WeightPlacement::mapped : ops::WeightPlacement::packed;
-  context.compute.placement = context.keeping.placement;
-  return daguerre::load_control(path, state.models.plain(), context);
+  return daguerre::load_control(path, state_->models.plain(), state_->adapter_context());
 }
 
 Expected<std::shared_ptr<const Control>> Pipeline::try_load_control(
     const std::filesystem::path& path) const noexcept {
   return attempt([&] { return load_control(path); });
+}
+
+std::shared_ptr<const ImageEncoder> Pipeline::load_image_encoder(const std::filesystem::path& folder) const {
+  return naming(folder, [&] { return daguerre::load_image_encoder(folder, state_->adapter_context()); });
+}
+
+std::shared_ptr<const IpAdapter> Pipeline::load_ip_adapter(
+    const std::filesystem::path& file, std::shared_ptr<const ImageEncoder> encoder) const {
+  return naming(
+      file, [&] { return daguerre::load_ip_adapter(file, std::move(encoder), state_->adapter_context()); });
 }
 
 const PipelineInfo& Pipeline::info() const noexcept {

@@ -295,6 +295,9 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   task.clip_skip = request.clip_skip.value_or(0);
   task.sequence_length = request.max_sequence_length.value_or(0);
   task.micro = request.micro;
+  task.image_prompts = request.image_prompts;
+  task.free_u = request.free_u;
+  task.tiling = request.tiling;
   task.latents = request.sampling.noise;
   task.denoising_start = request.sampling.denoising_start;
   task.denoising_end = request.sampling.denoising_end;
@@ -333,6 +336,13 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   if (family.tasks.joins == Joins::edited)
     plan.parameters.emplace_back("Image CFG scale", number(task.guidance.image_scale));
   if (!model.loras().empty()) plan.parameters.emplace_back("Loras", lora_mentions(model.loras()));
+  if (const auto& tiling = task.tiling; tiling.any())
+    plan.parameters.emplace_back("Tiling", tiling.x && tiling.y ? "True" : tiling.x ? "x" : "y");
+  if (task.free_u)
+    for (const auto& [key, value] :
+         {std::pair{"freeu_b1", task.free_u->b1}, std::pair{"freeu_b2", task.free_u->b2},
+          std::pair{"freeu_s1", task.free_u->s1}, std::pair{"freeu_s2", task.free_u->s2}})
+      plan.parameters.emplace_back(key, number(static_cast<double>(value)));
   if (task.clip_skip > 0)  // there 1 means none
     plan.parameters.emplace_back("Clip skip", std::to_string(task.clip_skip + 1));
   describe_prompting(task.prompting, plan.parameters);

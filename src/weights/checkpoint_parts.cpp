@@ -240,6 +240,8 @@ std::string_view other_kind(const StateDict& weights) {
   for (const std::string_view prefix :
        {"controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_blocks."})
     if (weights.contains_below(prefix)) return "controlnet";
+  if (key_maps::is_original_t2i_adapter(weights) || weights.contains_below("adapter.body."))
+    return "t2i-adapter";
   // A few vectors, named after their word or encoder, or as wide as the states of text encoders that there
   // are.
   constexpr std::array<Index, 3> widths{768, 1024, 1280};
@@ -257,9 +259,10 @@ std::string_view other_kind(const StateDict& weights) {
 }
 
 std::string_view kind_in_words(std::string_view kind) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 9> words{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 10> words{
       {{"lora", "a LoRA, which changes a model and is none itself"},
        {"controlnet", "a ControlNet, which steers a model and is none itself"},
+       {"t2i-adapter", "a T2I-Adapter, which steers a model and is none itself"},
        {"textual-inversion", "a textual inversion, words for a model's text encoder"},
        {"t5", "a T5 text encoder alone"},
        {"umt5", "a umT5 text encoder alone"},

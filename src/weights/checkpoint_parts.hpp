@@ -42,7 +42,7 @@ StateDict with_averages(const StateDict& weights, const DenoiserPlace& denoiser)
 /// Tensors that are below none of `places` and that published files are not known to leave over.
 std::vector<std::string> unknown_names(const StateDict& weights, const std::vector<PartPlace>& places);
 
-/// "lora", "controlnet" or "textual-inversion", which are no part of a checkpoint; else empty.
+/// "lora", "controlnet", "t2i-adapter" or "textual-inversion", which are no part of a checkpoint; else empty.
 std::string_view other_kind(const StateDict& weights);
 /// That in words: "a LoRA, which changes a model".
 std::string_view kind_in_words(std::string_view kind);

@@ -118,6 +118,7 @@ std::optional<Result> run_random(const std::filesystem::path& folder, const Conf
 std::optional<Result> run_metric(const std::filesystem::path& folder, const Config& config,
                                  const Options& options);
 std::optional<Result> run_sampler(const std::filesystem::path& folder, const Config& config);
+std::optional<Result> run_image_processor(const std::filesystem::path& folder, const Config& config);
 std::optional<Result> run_pictures(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
 Result run_single_file(const std::filesystem::path& folder, const Options& options);
@@ -125,13 +126,14 @@ Result run_gguf_model(const std::filesystem::path& folder, const Options& option
 /// What is to be run of a case of GGUF files or ggml's blocks: what to put behind the case's name, and how.
 std::vector<std::pair<std::string, std::function<Result()>>> gguf_runs(const std::filesystem::path& folder,
                                                                        const Options& options);
-/// The same of a model with adapter files, each of which is a case.
-std::vector<std::pair<std::string, std::function<Result()>>> lora_runs(const std::filesystem::path& folder,
-                                                                       const Options& options);
-/// Whether a folder has recorded texts in a prompt language, or text encoders with their results; and the runs.
+/// Whether a folder has recorded texts in a prompt language, or text encoders with their results; and the
+/// runs.
 bool is_prompt_case(const std::filesystem::path& folder);
 std::vector<std::pair<std::string, std::function<Result()>>> prompt_runs(const std::filesystem::path& folder,
                                                                          const Options& options);
+/// The same of a model with adapter files, each of which is a case.
+std::vector<std::pair<std::string, std::function<Result()>>> lora_runs(const std::filesystem::path& folder,
+                                                                       const Options& options);
 std::vector<Result> run_pipeline(const std::filesystem::path& folder, const Options& options);
 
 }  // namespace daguerre::conformance

@@ -25,24 +25,25 @@ struct AppliedFile {
 /// What a variant of a case's denoiser is recorded as, and what is different in it.
 struct Variant {
   std::string output;
-  std::optional<float> strength = std::nullopt;
-  weights::DoraRule dora = weights::DoraRule::automatic;
-  bool read_metadata = true;
+  std::optional<float> strength;  ///< nullopt: as the case says
+  weights::DoraRule dora;
+  bool read_metadata;
 };
 
 const std::vector<Variant>& variants() {
   using weights::DoraRule;
-  constexpr float whole = 1.0f;
+  constexpr auto given = std::optional<float>();
+  constexpr auto usual = DoraRule::automatic;
   static const std::vector<Variant> all{
-      {"sample"},
-      {"sample_scale1", whole},
-      {"base", 0.0f},
-      {"sample_without_metadata", std::nullopt, DoraRule::automatic, false},
-      {"sample_scaled", std::nullopt, DoraRule::peft},
-      {"sample_lycoris", whole, DoraRule::lycoris},
-      {"sample_lycoris_scaled", std::nullopt, DoraRule::lycoris},
-      {"sample_comfyui", whole, DoraRule::comfyui},
-      {"sample_comfyui_scaled", std::nullopt, DoraRule::comfyui},
+      {"sample", given, usual, true},
+      {"sample_scale1", 1.0f, usual, true},
+      {"base", 0.0f, usual, true},
+      {"sample_without_metadata", given, usual, false},
+      {"sample_scaled", given, DoraRule::peft, true},
+      {"sample_lycoris", 1.0f, DoraRule::lycoris, true},
+      {"sample_lycoris_scaled", given, DoraRule::lycoris, true},
+      {"sample_comfyui", 1.0f, DoraRule::comfyui, true},
+      {"sample_comfyui_scaled", given, DoraRule::comfyui, true},
   };
   return all;
 }

@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "conformance/case.hpp"
+#include "daguerre/media/clip_image_processor.hpp"
 #include "daguerre/media/image.hpp"
 #include "daguerre/ops/interpolate.hpp"
+#include "pipeline/clip_image_processor.hpp"
 
 /// Cases of pictures, which have a case.json and no configuration: files read, pictures resized, pictures
 /// made into what models are given.
@@ -164,7 +166,38 @@ Result run_processor(const Json& description, const Recorded& recorded) {
   return result;
 }
 
+/// CLIPImageProcessor; the last picture of a case may have a target of its own.
+Result run_clip_processor(const fs::path& folder, const Json& description, const Recorded& recorded) {
+  const auto processor = read_clip_image_processor(Config::load(folder / "config.json"));
+  Result result;
+  for (const auto& entry : description.at("images")) {
+    auto own = processor;
+    own.shortest_edge = own.crop_height = own.crop_width = entry.at("target").get<Index>();
+    const auto number = std::to_string(entry.at("image").get<int>());
+    const Image image = image_of(recorded.file().read<float>("in.image." + number));
+    compare(result, "picture " + number, own(image), recorded.tensor("out.pixel_values." + number), 0.0);
+    if (!recorded.has("mid.cropped." + number)) continue;
+    const auto cropped = recorded.file().read<float>("mid.cropped." + number);
+    compare(result, "cropped " + number, values_of(own.prepared(image), cropped.shape()), cropped, 0.0);
+  }
+  for (const auto& run : recorded_runs(folder)) {
+    if (run.label().empty()) continue;
+    std::ifstream file(folder / ("case_" + run.label().substr(1) + ".json"));
+    const auto changes = Json::parse(file).at(run.label().substr(1));
+    const auto own = read_clip_image_processor(Config::load(folder / "config.json").with(changes.dump()));
+    compare(result, run.label(), own(image_of(run.file().read<float>("in.image"))),
+            run.tensor("out.pixel_values"), 0.0);
+  }
+  return result;
+}
+
 }  // namespace
+
+std::optional<Result> run_image_processor(const fs::path& folder, const Config& config) {
+  if (config.get("image_processor_type", "") != std::string("CLIPImageProcessor")) return std::nullopt;
+  std::ifstream file(folder / "case.json");
+  return run_clip_processor(folder, Json::parse(file), Recorded(folder / "io.safetensors"));
+}
 
 std::optional<Result> run_pictures(const fs::path& folder) {
   std::ifstream file(folder / "case.json");

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -32,5 +33,9 @@ Controls controls_in(const std::filesystem::path& folder, const Model& model, co
 /// Puts those of a run, with their pictures, into its task; `arguments` are the run's.
 void set_controls(const Config& config, const nlohmann::json& arguments, const Recorded& run,
                   const Controls& controls, Task& task);
+
+/// The IP-Adapters and pictures of a run; `folder` holds their files.
+std::vector<ImagePrompt> image_prompts(const std::filesystem::path& folder, const Config& config,
+                                       const Recorded& run, const ops::Context& context);
 
 }  // namespace daguerre::conformance

@@ -235,6 +235,10 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
                                            "adapter_conditioning_scale",
                                            "adapter_conditioning_factor",
                                            "max_area",
+                                           "freeu",
+                                           "ip_adapter",
+                                           "ip_adapter_image",
+                                           "ip_adapter_scale",
                                            "_auto_resize",
                                            "use_resolution_binning",
                                            "clean_caption"};
@@ -270,6 +274,10 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
     task.denoising_start = arguments.at("denoising_start").get<double>();
   if (arguments.contains("denoising_end")) task.denoising_end = arguments.at("denoising_end").get<double>();
   task.sampler = sampler_of(config);
+  if (arguments.contains("freeu")) {
+    const auto& free_u = arguments.at("freeu");
+    task.free_u = models::FreeU{free_u.at("b1"), free_u.at("b2"), free_u.at("s1"), free_u.at("s2")};
+  }
   return task;
 }
 
@@ -283,9 +291,10 @@ void check_class(const Config& config, const Model& model) {
 }
 
 Result run_recorded(const ops::Context& context, const Model& model, const Controls& controls,
-                    const Config& config, const Recorded& run) {
+                    const Config& config, const Recorded& run, const fs::path& folder) {
   check_class(config, model);
-  const auto task = task_for(config, model, controls, run);
+  auto task = task_for(config, model, controls, run);
+  task.image_prompts = image_prompts(folder, config, run, context);
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
   const auto conditions = model.condition(context, task, *model.guider(task));
@@ -368,15 +377,16 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
       const auto config = Config::load(file);
       const Recorded run(fs::path(file).replace_extension(".safetensors"));
       if (const auto other = other_folder(config); !other.empty()) {
-        result = run_recorded(context, load(folder.parent_path() / other), {}, config, run);
+        result = run_recorded(context, load(folder.parent_path() / other), {}, config, run, folder);
       } else if (const auto absent = absent_part(config); !absent.empty()) {
-        result = run_recorded(context, load_source(source_of(folder).without(absent)), {}, config, run);
+        result =
+            run_recorded(context, load_source(source_of(folder).without(absent)), {}, config, run, folder);
       } else {
         if (!model) {
           model = load(folder);
           controls = controls_in(folder, *model, {.compute = context});
         }
-        result = run_recorded(context, *model, controls, config, run);
+        result = run_recorded(context, *model, controls, config, run, folder);
       }
     } catch (const ConfigError& error) {
       result.unsupported = error.what();

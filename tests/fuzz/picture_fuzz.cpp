@@ -17,6 +17,9 @@ bool is_small(std::span<const std::byte> file) {
     return !header || (header->width <= largest && header->height <= largest);
   };
   const auto is_zero = [&](std::size_t i) { return i >= file.size() || file[i] == std::byte{0}; };
+  // The upper bytes of a GIF picture's sides; others are as long as their pixels, or their libraries'
+  // business.
+  if (daguerre::image_format(file) == "GIF") return is_zero(7) && is_zero(9);
   if (daguerre::image_format(file) != "BMP")
     return fits(daguerre::read_png_header(file)) && fits(daguerre::read_jpeg_header(file));
   // The upper bytes of the sides, in the long headers and in the short one.

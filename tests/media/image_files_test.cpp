@@ -225,6 +225,14 @@ TEST_CASE("BMP files of all depths are read", "[image]") {
   CHECK(values_of(decoded(bmp(32, 0, repeated_text("\1\2\3\4", 8), 54))) == repeated_values({3, 2, 1}, 8));
 }
 
+TEST_CASE("PBM, PGM and PPM files are read, with comments and any largest value", "[image]") {
+  CHECK(values_of(decoded("P1 # bits\n3 1\n1 01")) == std::vector<int>{0, 255, 0});
+  CHECK(values_of(decoded("P4 3 1\n\xA0")) == std::vector<int>{0, 255, 0});
+  CHECK(values_of(decoded("P2 3 1 4 0 1 4")) == std::vector<int>{0, 64, 255});
+  CHECK(values_of(decoded("P6\n1 1\n65535\n\xFF\xFF\x80\x80\0\0"s)) == std::vector<int>{255, 128, 0});
+  CHECK(values_of(decoded("P5 2 1 65535 \0\7\7\0"s)) == std::vector<int>{7, 255});
+}
+
 TEST_CASE("formats are told by their first bytes", "[image]") {
   for (const auto& [start, format] : {std::pair{"\x89PNG\r\n\x1A\n"s, "PNG"},
                                       {"\xFF\xD8\xFF\xE0"s, "JPEG"},
@@ -253,9 +261,20 @@ TEST_CASE("what is not a picture is told for what it is", "[image]") {
   const auto refused = [](const std::string& file, std::initializer_list<std::string_view> parts) {
     expect_error<FormatError>([&] { (void)decoded(file); }, parts);
   };
-  refused("", {"x: is not a picture that can be read here: it is empty", "PNG, JPEG or BMP"});
-  refused("RIFF1234WEBPVP8 ", {"is not a picture that can be read here: WebP", "PNG, JPEG or BMP"});
-  refused("GIF89a", {"GIF"});
+  refused("", {"x: is not a picture that can be read here: it is empty", "PNG, JPEG, BMP, GIF"});
+  refused("8BPS", {"is not a picture that can be read here: Photoshop", "PNG, JPEG, BMP, GIF"});
+  for (const auto& format : picture_formats()) {
+    // Where the library is not there, its name is told.
+    if (format.name == "WebP") refused("RIFF1234WEBPVP8 ", {"x: ", format.is_readable ? "WebP" : "libwebp"});
+    if (format.name == "TIFF") refused("II*\0"s, {"x: ", format.is_readable ? "decoded" : "libtiff"});
+  }
+  refused("GIF89a", {"GIF", "cut short"});
+  refused("GIF89a\1\0\1\0\0\0\0;"s, {"no picture in this GIF file"});
+  refused("GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\1\7\0"s, {"stands for nothing"});
+  refused("P5 2 2 255 abc", {"cut short"});
+  refused("P2 2 1 7 8 1", {"larger than the largest"});
+  refused("P6 1 1 70000 abc", {"largest value is 70000"});
+  refused("P7\nWIDTH 1", {"kind P7"});
   refused("\n<!DOCTYPE html><html>", {"HTML"});
   refused("version https://git-lfs.github.com/spec/v1\noid sha256:1", {"git lfs pull"});
   refused("hello", {"can be read here; expected"});
@@ -281,6 +300,8 @@ TEST_CASE("sizes beyond the limit are refused in every format, before anything i
   auto parts = grey_jpeg();
   parts.frame = jpeg_frame(0xC0, 60000, 50000, "\1\x11\0"s);
   refused(parts.file(), "60000 x 50000");
+  refused("GIF89a\x60\xEA\x60\xEA\0\0\0,\0\0\0\0\1\0\1\0\0\2\1\7\0"s, "60000 x 60000");
+  refused("P6 60000 50000 255 ", "60000 x 50000");
   auto huge = bmp(24, 0, std::string(64, '\0'), 54);
   huge.replace(18, 4, "\0\0\1\0"s);
   refused(huge, "65536 x 2");

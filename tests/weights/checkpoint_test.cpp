@@ -211,6 +211,7 @@ TEST_CASE("files that are no model are told apart", "[weights][checkpoint]") {
   CHECK(family(TinyCheckpoint("").add("controlnet_cond_embedding.conv_in.weight", {4, 4})) == "controlnet");
   CHECK(family(TinyCheckpoint("").add("controlnet_blocks.0.weight", {4, 4})) == "controlnet");
   CHECK(family(TinyCheckpoint("").add("lora_unet_conv_in.diff", {4, 4})) == "lora");
+  CHECK(family(TinyCheckpoint("").add("body.0.block1.weight", {8, 8, 3, 3})) == "t2i-adapter");
   CHECK(family(TinyCheckpoint("").add("<cat-toy>", {16})) == "textual-inversion");
   CHECK(family(TinyCheckpoint("").add("emb_params", {3, 16})) == "textual-inversion");
   CHECK(family(TinyCheckpoint("").add("word", {2, 768})) == "textual-inversion");

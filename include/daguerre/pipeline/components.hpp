@@ -121,6 +121,12 @@ struct Opened<TextEncoder> {
   std::shared_ptr<const PromptReader> prompts{};
 };
 
+/// An attention to the prompt that image prompts can join.
+struct CrossAttention {
+  std::string name;  ///< "down_blocks.0.attentions.1.transformer_blocks.0"
+  Index width = 0;   ///< of its keys
+};
+
 struct DenoiserInfo {
   Index in_channels = 4;
   Index out_channels = 4;                       ///< twice the latents' where a variance is predicted
@@ -139,6 +145,10 @@ struct DenoiserInfo {
   FeatureSizes takes{};                             ///< of networks beside it, `Conditioning::features`
   std::string kind{};                               ///< which of several models its class is, for defaults
   std::string config{};                             ///< the file that says all this, for messages
+  /// That read Conditioning::decoupled, in the order of IP-Adapter's files; empty: none do.
+  std::vector<CrossAttention> cross_attentions{};
+  bool takes_free_u = false;  ///< reads Conditioning::free_u
+  bool wraps = false;         ///< follows the context's `wrap`, so that pictures fit themselves at the edges
 };
 
 /// The network that is asked again and again.

@@ -3,11 +3,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "daguerre/core/tensor.hpp"
+#include "daguerre/models/denoisers/free_u.hpp"
+#include "daguerre/nn/decoupled_keys.hpp"
 #include "daguerre/pipeline/features.hpp"
 
 namespace daguerre {
@@ -28,13 +31,16 @@ struct Conditioning {
   std::map<std::string, Tensor<float>, std::less<>> extras;
   Features features{};        ///< what networks beside the denoiser add in this call
   std::vector<Side> sides{};  ///< which condition each is; not given: all are positive
+  /// What each of the denoiser's cross-attentions looks at beside the tokens: image prompts.
+  std::vector<std::vector<nn::DecoupledKeys>> decoupled{};
+  std::optional<models::FreeU> free_u{};
 };
 
 /// Several conditions side by side along the leading axis. Throws ArgumentError when one has what another
 /// lacks, or in another shape.
 Conditioning joined(std::span<const Conditioning> parts);
 
-/// The same in zeros, labels apart.
+/// The same in zeros, labels apart, and what was made of pictures, which is left out.
 Conditioning zeros_like(const Conditioning& conditioning);
 
 }  // namespace daguerre

@@ -104,6 +104,11 @@ class Pipeline {
   /// where it does not fit the model both files.
   std::shared_ptr<const Control> load_control(const std::filesystem::path& path) const;
   Expected<std::shared_ptr<const Control>> try_load_control(const std::filesystem::path& path) const noexcept;
+  /// CLIP's image encoder and an IP-Adapter (see pipeline/image_prompt.hpp), with this pipeline's engine,
+  /// threads and precision, for Request::image_prompts. Throw what `load` throws.
+  std::shared_ptr<const ImageEncoder> load_image_encoder(const std::filesystem::path& folder) const;
+  std::shared_ptr<const IpAdapter> load_ip_adapter(const std::filesystem::path& file,
+                                                   std::shared_ptr<const ImageEncoder> encoder) const;
 
   /// What the model is and can do, and what was decided at load.
   const PipelineInfo& info() const noexcept;

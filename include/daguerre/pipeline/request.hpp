@@ -10,14 +10,17 @@
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/models/denoisers/free_u.hpp"
 #include "daguerre/pipeline/control_use.hpp"
-#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/hires.hpp"
+#include "daguerre/pipeline/image_prompt.hpp"
 #include "daguerre/pipeline/inpainting.hpp"
+#include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/prompting.hpp"
 #include "daguerre/pipeline/step.hpp"
 #include "daguerre/pipeline/tiles.hpp"
+#include "daguerre/pipeline/tiling.hpp"
 
 namespace daguerre {
 
@@ -47,8 +50,8 @@ struct Request {
     std::optional<int> steps{};  ///< by default 50, 4 for latent consistency models …
     /// Of the first image, by default 0; the next ones have seed + 1, seed + 2 …
     std::optional<std::uint64_t> seed{};
-    /// Turns the initial noise towards that of another seed, on the arc between them: 0 not at all, 1 all the way
-    /// (the web UI's "variation"). Above 0 every image has the same seed, and the next variation_seed.
+    /// Turns the initial noise towards that of another seed, on the arc between them: 0 not at all, 1 all the
+    /// way (the web UI's "variation"). Above 0 every image has the same seed, and the next variation_seed.
     std::optional<double> variation_strength{};
     std::optional<std::uint64_t> variation_seed{};  ///< by default 0
     /// A short name ("euler-a", "dpm++2m-karras", …); by default what the model's folder says.
@@ -106,7 +109,7 @@ struct Request {
   // For the second text encoder of models that have two (SDXL, FLUX) and the third (Stable Diffusion 3); by
   // default as for the first.
   std::optional<std::string> prompt_2{}, negative_prompt_2{}, prompt_3{}, negative_prompt_3{};
-  /// The language that all of them are written in.
+  /// The language that all of them are written in; LoRAs that they name are found as by Pipeline::lora.
   PromptSyntax prompt_syntax = PromptSyntax::plain;
   std::optional<Emphasis> emphasis{};  ///< of the a1111 language, by default Emphasis::original
   /// Textual inversions that the prompts may name; see pipeline/embedding.hpp.
@@ -123,6 +126,10 @@ struct Request {
   /// other ones than the last few takes the time to prepare them.
   std::vector<LoraUse> loras{};
   MicroConditioning micro{};  ///< sizes and scores that SDXL is told
+
+  std::vector<ImagePrompt> image_prompts{};  ///< pictures to show, see Pipeline::load_ip_adapter
+  std::optional<models::FreeU> free_u{};     ///< of U-Nets that read a prompt
+  Tiling tiling{};                           ///< pictures that repeat without a seam, of U-Nets
 
   Size size{};
   Sampling sampling{};

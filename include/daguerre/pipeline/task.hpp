@@ -7,9 +7,11 @@
 
 #include "daguerre/pipeline/control.hpp"
 #include "daguerre/pipeline/guider.hpp"
+#include "daguerre/pipeline/image_prompt.hpp"
 #include "daguerre/pipeline/inpainting.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/prompting.hpp"
+#include "daguerre/pipeline/tiling.hpp"
 #include "daguerre/samplers/sampler.hpp"
 
 namespace daguerre {
@@ -57,6 +59,9 @@ struct Task {
   std::optional<double> denoising_start{}, denoising_end{};
   std::vector<ControlTask> controls{};  ///< networks that make it keep to pictures
   std::shared_ptr<const samplers::Sampler> sampler{};
+  std::vector<ImagePrompt> image_prompts{};
+  std::optional<models::FreeU> free_u{};
+  Tiling tiling{};
 
   /// Whether there is a picture to start from, in pixels or in latents.
   bool has_image() const noexcept { return !image.empty() || !image_latents.empty(); }

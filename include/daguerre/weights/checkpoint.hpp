@@ -36,8 +36,8 @@ struct Checkpoint {
   /// "sdxl-inpaint", "sdxl-pix2pix", "sdxl-refiner", "sd3", "sd35-medium", "sd35-large", "flux-dev",
   /// "flux-kontext", "flux-schnell", "flux-fill", "flux-control", "pixart-alpha", "pixart-alpha-512",
   /// "pixart-sigma" for whole models and for their denoiser alone; "vae", "clip-l", "clip-h", "clip-g", "t5",
-  /// "umt5", "lora", "controlnet", "textual-inversion" for what is no model. Empty for a folder of another
-  /// pipeline.
+  /// "umt5", "lora", "controlnet", "t2i-adapter", "textual-inversion" for what is no model. Empty for a
+  /// folder of another pipeline.
   std::string family;
   std::string title;           ///< the family in words: "Stable Diffusion XL"
   std::string pipeline_class;  ///< of diffusers: "StableDiffusionXLPipeline"; empty for what is no model

@@ -40,7 +40,8 @@ Opened<Denoiser> open_unet_2d(const ComponentSource& source, const LoadContext&)
                           .sample_width = config.sample_width,
                           .side_multiple = Index{1} << (config.shape.levels.size() - 1),
                           .classes = config.num_class_embeds(),
-                          .config = source.config_path()};
+                          .config = source.config_path(),
+                          .wraps = true};
   return {info, [=](const LoadContext& context) {
             return with_precision(context, Role::denoiser,
                                   [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Denoiser> {

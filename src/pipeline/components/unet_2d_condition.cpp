@@ -53,6 +53,8 @@ class ConditionDenoiser final : public Denoiser {
       inputs.timestep_cond =
           guidance_embedding(scales->second, network_.config().time_perceptron.condition_channels);
     inputs.features = conditioning.features.unet;
+    inputs.decoupled = conditioning.decoupled;
+    inputs.free_u = conditioning.free_u;
     const auto sample =
         conditioning.concat.empty() ? x : ops::concat_channels(context, x, conditioning.concat);
     return network_(context, sample, std::span(&timestep, 1), inputs);
@@ -89,7 +91,9 @@ DenoiserInfo info_of(const models::UNet2DConditionConfig& config, std::string so
                     .sample_height = config.sample_height,
                     .sample_width = config.sample_width,
                     .context_width = config.cross_attention_dim(),
-                    .config = std::move(source)};
+                    .config = std::move(source),
+                    .takes_free_u = true,
+                    .wraps = true};
   const auto& levels = config.shape.levels;
   const bool residual = std::all_of(levels.begin(), levels.end(), [](const auto& level) {
     return level.down.kind == models::UNetBlockShape::Kind::residual;
@@ -100,6 +104,8 @@ DenoiserInfo info_of(const models::UNet2DConditionConfig& config, std::string so
     for (const auto& level : levels) info.takes.blocks.push_back(level.channels);
     info.takes.blocks.push_back(levels.back().channels);
   }
+  for (const auto& attention : config.shape.cross_attentions())
+    info.cross_attentions.push_back({attention.name, attention.width});
   using Addition = models::AdditionEmbeddingOptions::Kind;
   if (config.addition.kind == Addition::text_time) {
     info.reads_pooled = true;

@@ -40,7 +40,7 @@ Tensor<float> ControlNet<T>::residual(const ops::Context& context, const nn::Lin
   if (config_.global_pool_conditions)
     result = ops::upsample_nearest<float>(context, ops::global_average_pool(context, result), map.dim(1),
                                           map.dim(2));
-  return ops::affine(context, result, scale, 0.0f);
+  return scale == 1.0f ? result : ops::affine(context, result, scale, 0.0f);
 }
 
 template <class T>

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <array>
+
+#include "daguerre/media/image.hpp"
+
+namespace daguerre {
+
+/// What CLIP's image encoders are given of a picture (transformers' CLIPImageProcessor), bit by bit: its
+/// colours, resized, cut out of the middle, scaled and normalised.
+struct ClipImageProcessor {
+  bool resize = true;
+  Index shortest_edge = 224;                 ///< to which the shorter side is brought; 0: `height` and `width`
+  Index height = 0, width = 0;               ///< to which the picture is brought without regard to proportions
+  Resampling resampling = Resampling::bicubic;
+  bool crop = true;
+  Index crop_height = 224, crop_width = 224;  ///< pictures that are smaller get black edges
+  bool rescale = true;
+  double rescale_factor = 1.0 / 255.0;
+  bool normalise = true;
+  std::array<float, 3> mean{0.48145466f, 0.4578275f, 0.40821073f};
+  std::array<float, 3> deviation{0.26862954f, 0.26130258f, 0.27577711f};
+
+  /// The picture after resizing and cutting, in eight bits. Throws ArgumentError for an empty picture and for
+  /// sizes that are not possible.
+  Image prepared(const Image& picture) const;
+  /// `[1, H, W, 3]`.
+  Tensor<float> operator()(const Image& picture) const;
+};
+
+}  // namespace daguerre

@@ -1,0 +1,219 @@
+#include "daguerre/pipeline/image_prompt.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "daguerre/media/clip_image_processor.hpp"
+#include "daguerre/models/adapters/ip_adapter.hpp"
+#include "daguerre/models/vision_encoders/clip_vision.hpp"
+#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/pipeline/components.hpp"
+#include "daguerre/pipeline/load_component.hpp"
+#include "pipeline/clip_image_processor.hpp"
+#include "pipeline/name.hpp"
+
+namespace daguerre {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class T>
+class ClipImageEncoder final : public ImageEncoder {
+ public:
+  ClipImageEncoder(ImageEncoderInfo info, ClipImageProcessor processor, models::ClipVision<T> network)
+      : info_(std::move(info)), processor_(processor), network_(std::move(network)) {}
+  const ImageEncoderInfo& info() const noexcept override { return info_; }
+  Output encode(const ops::Context& context, const Image& picture) const override {
+    return run(context, processor_(picture));
+  }
+  Output encode_nothing(const ops::Context& context) const override {
+    const auto& config = network_.config();
+    return run(context,
+               Tensor<float>::zeros({1, config.image_size, config.image_size, config.num_channels}));
+  }
+
+ private:
+  Output run(const ops::Context& context, const Tensor<float>& values) const {
+    const auto output = network_(context, values);
+    ops::check_finite(output.image_embeds, "image_encoder");
+    return {output.image_embeds, output.penultimate()};
+  }
+
+  ImageEncoderInfo info_;
+  ClipImageProcessor processor_;
+  models::ClipVision<T> network_;
+};
+
+template <class T>
+class PublishedIpAdapter final : public IpAdapter {
+ public:
+  PublishedIpAdapter(IpAdapterInfo info, std::shared_ptr<const ImageEncoder> encoder,
+                     models::IpAdapter<T> network)
+      : info_(std::move(info)), encoder_(std::move(encoder)), network_(std::move(network)) {}
+  const IpAdapterInfo& info() const noexcept override { return info_; }
+
+  std::vector<Tensor<float>> keys_values(const ops::Context& context, std::span<const Image> pictures,
+                                         bool positive) const override {
+    std::vector<Tensor<float>> tokens;
+    for (const auto& picture : pictures) {
+      if (!positive && !tokens.empty())
+        tokens.push_back(tokens.front());
+      else
+        tokens.push_back(network_.tokens(context, features(context, picture, positive)));
+    }
+    return network_.keys_values(context, side_by_side(tokens));
+  }
+
+ private:
+  /// What leads away is a zero embedding, or the states of a picture of zeros.
+  Tensor<float> features(const ops::Context& context, const Image& picture, bool positive) const {
+    if (!network_.config().reads_states())
+      return positive ? encoder_->encode(context, picture).embedding
+                      : Tensor<float>::zeros({1, network_.config().input_width});
+    return (positive ? encoder_->encode(context, picture) : encoder_->encode_nothing(context)).penultimate;
+  }
+  /// `[1, S, W]` each, along S.
+  static Tensor<float> side_by_side(const std::vector<Tensor<float>>& tokens) {
+    const auto all = concat_leading<float>(tokens);
+    return all.reshape({1, -1, all.dim(2)});
+  }
+
+  IpAdapterInfo info_;
+  std::shared_ptr<const ImageEncoder> encoder_;
+  models::IpAdapter<T> network_;
+};
+
+/// Where an encoder's preprocessor_config.json lies; empty where there is none.
+fs::path processor_file(const fs::path& folder) {
+  for (const auto& place : {folder, folder.parent_path() / "feature_extractor"})
+    if (std::error_code error; fs::exists(place / "preprocessor_config.json", error))
+      return place / "preprocessor_config.json";
+  return {};
+}
+
+/// The scale of the attention of that name.
+float scale_of(const ImagePrompt& prompt, const std::string& attention) {
+  if (prompt.block_scales.empty()) return prompt.scale;
+  std::size_t longest = 0;
+  float scale = 0.0f;
+  for (const auto& [name, value] : prompt.block_scales)
+    if ((attention + ".").starts_with(name + ".") && name.size() >= longest) {
+      longest = name.size();
+      scale = value;
+    }
+  return scale;
+}
+
+void check_scales(const ImagePrompt& prompt, std::span<const CrossAttention> attentions) {
+  const auto check_scale = [](float scale) {
+    if (!std::isfinite(scale))
+      throw ArgumentError(pipeline_name, "an image prompt's scale is " + std::to_string(scale) +
+                                             ", expected a finite number");
+  };
+  check_scale(prompt.scale);
+  for (const auto& [name, scale] : prompt.block_scales) {
+    check_scale(scale);
+    const bool found = std::any_of(attentions.begin(), attentions.end(), [&, &key = name](const auto& one) {
+      return (one.name + ".").starts_with(key + ".");
+    });
+    if (!found)
+      throw ArgumentError(pipeline_name,
+                          "an image prompt's scale is given for \"" + name +
+                              "\", where no attention looks at a prompt; there is \"" +
+                              attentions.front().name + "\"");
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const ImageEncoder> load_image_encoder(const fs::path& folder, const LoadContext& context) {
+  ComponentSource source;
+  source.name = "image_encoder";
+  source.library = "transformers";
+  source.class_name = "CLIPVisionModelWithProjection";
+  source.folder = folder;
+  const auto config = models::ClipVisionConfig::from(source.config());
+  ClipImageProcessor processor;
+  processor.shortest_edge = processor.crop_height = processor.crop_width = config.image_size;
+  if (const auto file = processor_file(folder); !file.empty())
+    processor = read_clip_image_processor(Config::load(file));
+  if (processor.crop && (processor.crop_height != config.image_size || processor.crop_width != config.image_size))
+    throw ConfigError("image_encoder", source.config_path() + ": image_size is " +
+                                           std::to_string(config.image_size) +
+                                           ", the preprocessor cuts out " +
+                                           std::to_string(processor.crop_width) + " x " +
+                                           std::to_string(processor.crop_height));
+  const ImageEncoderInfo info{config.hidden_size, config.projection_dim, source.config_path()};
+  return with_precision(
+      context, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const ImageEncoder> {
+        return std::make_shared<const ClipImageEncoder<T>>(
+            info, processor, load_component<models::ClipVision<T>>(source, config, own));
+      });
+}
+
+std::shared_ptr<const IpAdapter> load_ip_adapter(const fs::path& file,
+                                                 std::shared_ptr<const ImageEncoder> encoder,
+                                                 const LoadContext& context) {
+  if (encoder == nullptr) throw ArgumentError("ip_adapter", "an IP-Adapter needs an image encoder");
+  const auto state = weights::StateDict::load(file, {.allow_trailing_bytes = context.allow_trailing_bytes,
+                                                     .threads = context.compute.threads});
+  const auto config = models::IpAdapterConfig::from(state);
+  const auto& seen = encoder->info();
+  const Index given = config.reads_states() ? seen.width : seen.embed_width;
+  if (given != config.input_width)
+    throw WeightError("ip_adapter", state.source() + ": made for an image encoder with a " +
+                                        (config.reads_states() ? "hidden_size" : "projection_dim") + " of " +
+                                        std::to_string(config.input_width) + ", " + seen.config + " has " +
+                                        std::to_string(given));
+  const IpAdapterInfo info{config.attention_widths, state.source()};
+  return with_precision(
+      context, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const IpAdapter> {
+        models::IpAdapter<T> network(config, nn::Loader{weights::Scope(state), own.compute});
+        report(state, own);
+        return std::make_shared<const PublishedIpAdapter<T>>(info, encoder, std::move(network));
+      });
+}
+
+void check_image_prompts(std::span<const ImagePrompt> prompts, std::span<const CrossAttention> attentions,
+                         const std::string& model) {
+  if (prompts.empty()) return;
+  if (attentions.empty()) throw ArgumentError(pipeline_name, model + " takes no pictures as prompts");
+  for (const auto& prompt : prompts) {
+    if (prompt.adapter == nullptr) throw ArgumentError(pipeline_name, "an image prompt has no adapter");
+    if (prompt.images.empty()) throw ArgumentError(pipeline_name, "an image prompt has no picture");
+    for (const auto& image : prompt.images)
+      if (image.empty()) throw ArgumentError(pipeline_name, "an image prompt's picture is empty");
+    const auto& info = prompt.adapter->info();
+    bool fits = info.attention_widths.size() == attentions.size();
+    for (std::size_t i = 0; fits && i < attentions.size(); ++i)
+      fits = info.attention_widths[i] == attentions[i].width;
+    if (!fits)
+      throw ArgumentError(pipeline_name,
+                          info.file + " is for another model: its " +
+                              std::to_string(info.attention_widths.size()) + " attentions (the first of width " +
+                              std::to_string(info.attention_widths.empty() ? 0 : info.attention_widths.front()) +
+                              ") are not this model's " + std::to_string(attentions.size()) + " (" +
+                              std::to_string(attentions.front().width) + ")");
+    check_scales(prompt, attentions);
+  }
+}
+
+std::vector<std::vector<nn::DecoupledKeys>> decoupled_keys(const ops::Context& context,
+                                                           std::span<const ImagePrompt> prompts,
+                                                           std::span<const CrossAttention> attentions,
+                                                           bool positive) {
+  if (prompts.empty()) return {};
+  std::vector<std::vector<nn::DecoupledKeys>> result(attentions.size());
+  for (const auto& prompt : prompts) {
+    const auto all = prompt.adapter->keys_values(context, prompt.images, positive);
+    if (all.size() != attentions.size())
+      throw ArgumentError(pipeline_name, "an adapter gave keys for " + std::to_string(all.size()) +
+                                             " attentions, this model has " +
+                                             std::to_string(attentions.size()));
+    for (std::size_t i = 0; i < all.size(); ++i)
+      result[i].push_back({all[i], scale_of(prompt, attentions[i].name)});
+  }
+  return result;
+}
+
+}  // namespace daguerre
