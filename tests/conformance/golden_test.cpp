@@ -24,7 +24,8 @@ void check_area(const std::string& area, const conformance::Options& options) {
 
 TEST_CASE("every recorded case of a supported class agrees with the reference", "[golden]") {
   for (const auto& engine : ops::engine_names())
-    for (const auto* area : {"blocks", "unet", "dit", "vae", "text", "pipelines", "single_file"})
+    for (const auto* area :
+         {"blocks", "unet", "dit", "vae", "text", "pipelines", "single_file", "prompts", "adapters"})
       SECTION(engine + ", float32, " + area) {
         check_area(area, {.engine = engine});
       }
