@@ -6,8 +6,14 @@
 
 #include <unistd.h>
 
+#include "daguerre/core/error.hpp"
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
+#include "daguerre/text/compel.hpp"
+#include "daguerre/text/extra_networks.hpp"
+#include "daguerre/text/prompt_schedule.hpp"
+#include "daguerre/text/prompt_weights.hpp"
+#include "daguerre/text/prompt_windows.hpp"
 
 namespace {
 
@@ -33,6 +39,38 @@ daguerre::text::ClipTokenizer make_tokenizer(daguerre::text::ClipDialect dialect
   return tokenizer;
 }
 
+/// What a prompt language refuses, it refuses by ArgumentError.
+template <class Read>
+void read_language(const Read& read) {
+  try {
+    read();
+  } catch (const daguerre::ArgumentError&) {
+  }
+}
+
+void read_languages(std::string_view text, const daguerre::text::ClipTokenizer& tokenizer) {
+  using namespace daguerre::text;
+  static const auto words = window_tokenizer(tokenizer);
+  const std::vector<NamedVectors> named{{"cat", 2}, {"a", 9}};
+  const auto check = [](const std::vector<TokenWindow>& windows) {
+    for (const auto& window : windows)
+      if (window.ids.size() != 77 || window.weights.size() != 77) __builtin_trap();
+  };
+  read_language([&] { check(a1111_windows(parse_a1111_attention(text), words, 20, named)); });
+  read_language([&] { check(comfyui_windows(parse_comfyui_weights(text), words, named)); });
+  read_language([&] {
+    for (const auto& part : parse_compel(text).parts)
+      for (const auto& prompt : part.prompts)
+        check(compel_windows(prompt, words, false, LongText::sentences, named).windows);
+  });
+  read_language([&] { check({diffusers_window(text, words, named)}); });
+  read_language([&] { (void)parse_a1111_schedule(text, {.steps = 5}); });
+  read_language([&] {
+    for (const auto& network : take_extra_networks(text).networks) (void)lora_tag(network);
+  });
+  (void)parse_a1111_and(text);
+}
+
 }  // namespace
 
 // A prompt, or the settings that a picture holds: no text is refused.
@@ -46,6 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (window.ids.size() != 77) __builtin_trap();
     (void)tokenizer->decode(tokenizer->encode(text));
   }
+  read_languages(text, huggingface);
   const auto infotext = daguerre::parse_infotext(text);
   (void)daguerre::to_string(infotext);
   return 0;
