@@ -80,9 +80,6 @@ std::optional<std::uint64_t> memory_for_decoding(std::uint64_t limit, const Pipe
 
 Model piecewise(const Model& model, const Request& request, Plan& plan, std::optional<std::uint64_t> memory) {
   auto components = model.components();
-  if (request.tiles && !request.controls.empty())
-    throw ArgumentError(pipeline_name,
-                        "ControlNets and T2I-Adapters are of the whole picture: no tiles beside them");
   if (request.tiles) tile_denoiser(*request.tiles, model, components, plan);
   tile_autoencoder(request.vae_tiling, model, components, plan, memory);
   return model.with_parts(std::move(components.denoiser), std::move(components.autoencoder));
