@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <CLI/CLI.hpp>
 
 #include <daguerre/media/infotext.hpp>
+#include <daguerre/pipeline/embedding.hpp>
 #include <daguerre/pipeline/infotext_request.hpp>
 #include <daguerre/pipeline/model.hpp>
 #include <daguerre/samplers/registry.hpp>
@@ -20,6 +22,12 @@
 
 namespace daguerre::cli {
 namespace {
+
+/// In the fewest digits that are read back as this number.
+std::string shortest(float value) {
+  char text[64];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
 
 constexpr double usual_upscale_strength = 0.35;  // more would paint the prompt again into every tile
 constexpr Index usual_padding = 32;
@@ -236,6 +244,7 @@ void take_settings(CLI::App& app, Order& order) {
     return;
   }
   auto settings = settings_of(comfort.from_png);
+  std::vector<std::string> lora_texts;
   order.request = std::move(settings.request);
   if (!order.seed) order.seed = order.request.sampling.seed;
   for (auto* option : app.get_options())  // once more, over what the picture says
@@ -248,6 +257,21 @@ void take_settings(CLI::App& app, Order& order) {
     throw ArgumentError("--from-png",
                         comfort.from_png + ": the picture was painted into a mask, which --mask must give");
   comfort.notes = std::move(settings.notes);
+  for (const auto& lora : settings.loras) {
+    if (!order.loras.empty()) break;  // the command line's own
+    if (order.lora_dir.empty()) {
+      comfort.notes.push_back("made with the LoRA " + lora.name + ", which --lora or --lora-dir must give");
+      continue;
+    }
+    auto& text = lora_texts.emplace_back(lora.name + ":" + shortest(lora.weight));
+    if (lora.text_encoder_weight) text += ":" + shortest(*lora.text_encoder_weight);
+  }
+  order.loras.insert(order.loras.end(), lora_texts.begin(), lora_texts.end());
+  for (const auto& name : settings.embeddings)
+    if (std::none_of(order.request.embeddings.begin(), order.request.embeddings.end(),
+                     [&](const auto& embedding) { return embedding->name() == name; }))
+      comfort.notes.push_back("made with the textual inversion " + name +
+                              ", which --embedding or --embedding-dir must give");
   comfort.model = settings.model;
 }
 

@@ -276,9 +276,41 @@ void add_files(InfotextKeys& keys) {
       reading.note(std::string("made with ") + what + ", to be given again: " + value);
     });
   };
-  given("Loras", "LoRAs");
-  given("Embeddings", "textual inversions");
+  keys.add("Loras", [](const Reading& reading, const std::string& value) {
+    try {
+      reading.result.loras = parse_lora_mentions(value);
+    } catch (const FormatError&) {
+      reading.note("Loras: \"" + value + "\" is not a list of LoRAs with weights");
+    }
+  });
+  keys.add("Embeddings", [](const Reading& reading, const std::string& value) {
+    for (std::size_t begin = 0; begin < value.size();) {
+      const auto end = std::min(value.find(", ", begin), value.size());
+      reading.result.embeddings.push_back(value.substr(begin, end - begin));
+      begin = end + 2;
+    }
+  });
   for (int i = 0; i < 10; ++i) given("ControlNet " + std::to_string(i), "a ControlNet or T2I-Adapter");
+}
+
+/// What changes how a U-Net computes.
+void add_textures(InfotextKeys& keys) {
+  keys.add("Tiling", [](const Reading& reading, const std::string& value) {
+    auto& tiling = reading.result.request.tiling;
+    tiling.x = is_true(value) || value == "x";
+    tiling.y = is_true(value) || value == "y";
+  });
+  const auto free_u = [&](const char* key, float models::FreeU::*member) {
+    keys.add(key, number_row(key, [=](const Reading& reading, double number) {
+               auto& value = reading.result.request.free_u;
+               if (!value) value.emplace();
+               (*value).*member = static_cast<float>(number);
+             }));
+  };
+  free_u("freeu_b1", &models::FreeU::b1);
+  free_u("freeu_b2", &models::FreeU::b2);
+  free_u("freeu_s1", &models::FreeU::s1);
+  free_u("freeu_s2", &models::FreeU::s2);
 }
 
 void add_second_pass(InfotextKeys& keys) {
@@ -375,6 +407,7 @@ InfotextKeys InfotextKeys::standard() {
   add_micro_conditioning(keys);
   add_inputs(keys);
   add_files(keys);
+  add_textures(keys);
   add_second_pass(keys);
   add_tiles(keys);
   keys.add("Size", size_row("Size", [](const Reading& reading, Index width, Index height) {

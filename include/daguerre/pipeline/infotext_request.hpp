@@ -18,6 +18,9 @@ struct InfotextRequest {
   std::string model;         ///< that the picture was made with, as people call it; empty: not told
   bool needs_image = false;  ///< the picture was made from another one, which the text does not hold
   bool needs_mask = false;
+  // By name, for whoever has the files: LoRAs with their weights, and textual inversions.
+  std::vector<LoraMention> loras;
+  std::vector<std::string> embeddings;
   /// What is not repeated, a line each: keys that are not known, values that are not understood, inputs that
   /// the text names and does not hold.
   std::vector<std::string> notes;
