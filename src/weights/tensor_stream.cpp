@@ -146,6 +146,15 @@ void write_tensor(OutputFile& file, const StreamedTensor& tensor,
     return;
   }
   for (const auto& [weights, name] : tensor.sources) {
+    const Shape shape = weights.shape(name);
+    if (is_convertible(tensor.dtype) && shape.rank() > 0 &&
+        weights.weight(name, shape).decoder != nullptr) {
+      // What is computed is rounded once, to what is written.
+      const auto values = weights.tensor(name, shape);
+      write_converted(file, tensor, DType::f32, std::as_bytes(values.span()), written);
+      weights.release_pages(name);
+      continue;
+    }
     std::vector<std::byte> scratch;
     write_converted(file, tensor, element_type(weights.find(name)->dtype), weights.bytes(name, scratch),
                     written);
