@@ -345,6 +345,7 @@ void carry_out(Order order) {
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
+  load_image_prompts(order, *pipeline);
   progress.loaded();
   for (const auto& text : order.classes) request.class_labels.push_back(class_called(text, *pipeline));
   if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);

@@ -32,6 +32,9 @@ struct Order {
   std::optional<int> count;
   std::optional<std::uint64_t> seed;
   std::vector<std::string> classes;  ///< ids or names
+  std::vector<std::string> ip_adapters;  ///< FILE or FILE:SCALE
+  std::string image_encoder;
+  std::vector<std::string> image_prompts;
   std::string out, init_image, mask, latents, save_latents, preview;
   int usual_steps = 20;  ///< where the order says nothing
   int preview_every = 5;
@@ -65,6 +68,9 @@ void add_step_options(CLI::App& app, Order& order,
 void add_latents_option(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);
+void add_image_prompt_options(CLI::App& app, Order& order);  // with FreeU and seamless tiling
+/// Reads the adapters and pictures that the order names into its request.
+void load_image_prompts(Order& order, const Pipeline& pipeline);
 
 /// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
 CLI::Validator file_name();
