@@ -367,6 +367,7 @@ void carry_out(Order order) {
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
   load_controls(order, *pipeline);
+  load_image_prompts(order, *pipeline);
   progress.loaded();
   if (!order.comfort.preview_vae.empty())
     request.output.preview = load_autoencoder(order.comfort.preview_vae, order.load);

@@ -54,6 +54,9 @@ struct Order {
   std::vector<int> control_modes;                         ///< one for each union
   std::string control_resize = "stretch";
   bool guess_mode = false, control_hides_masked = false;
+  std::vector<std::string> ip_adapters;  ///< FILE or FILE:SCALE
+  std::string image_encoder;
+  std::vector<std::string> image_prompts;
   std::string out, init_image, mask, latents, save_latents, preview;
   Comfort comfort;
   int usual_steps = 20;  ///< where the order says nothing
@@ -91,6 +94,9 @@ void add_language_options(CLI::App& app, Order& order);  // prompt languages, te
 void add_lora_options(CLI::App& app, Order& order);
 void add_machine_options(CLI::App& app, Order& order);
 void add_other_outputs(CLI::App& app, Order& order);
+void add_image_prompt_options(CLI::App& app, Order& order);  // with FreeU and seamless tiling
+/// Reads the adapters and pictures that the order names into its request.
+void load_image_prompts(Order& order, const Pipeline& pipeline);
 
 // Masks, second passes, tiles, settings of pictures (comfort_options.cpp). To be added behind the others that
 // txt2img has.

@@ -66,6 +66,7 @@ void add_prompt_options(CLI::App& app, Order& order) {
   add_latents_option(app, order);
   add_language_options(app, order);
   add_lora_options(app, order);
+  add_image_prompt_options(app, order);
   add_source_options(app, order);
   app.add_option("--refiner", order.refiner,
                  "A second model (SDXL's refiner), which does the last part of the steps")
