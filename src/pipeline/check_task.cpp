@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "daguerre/pipeline/ip_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
@@ -83,8 +84,8 @@ void check_free_u(const Task& task, const DenoiserInfo& denoiser, const Family& 
   if (!denoiser.takes_free_u) throw ArgumentError(pipeline_name, family.title + " takes no FreeU");
   for (const float value : {task.free_u->b1, task.free_u->b2, task.free_u->s1, task.free_u->s2})
     if (!std::isfinite(value))
-      throw ArgumentError(pipeline_name, "a factor of FreeU is " + std::to_string(value) +
-                                             ", expected a finite number");
+      throw ArgumentError(pipeline_name,
+                          "a factor of FreeU is " + std::to_string(value) + ", expected a finite number");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "daguerre/core/memory.hpp"
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "daguerre/pipeline/ip_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/loaded_parts.hpp"

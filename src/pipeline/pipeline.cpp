@@ -8,6 +8,7 @@
 #include "daguerre/core/version.hpp"
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/ops/engine_registry.hpp"
+#include "daguerre/pipeline/ip_adapter.hpp"
 #include "daguerre/samplers/registry.hpp"
 #include "pipeline/adapted_models.hpp"
 #include "pipeline/canvas.hpp"

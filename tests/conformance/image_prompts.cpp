@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "conformance/pipeline_inputs.hpp"
+#include "daguerre/pipeline/ip_adapter.hpp"
 #include "daguerre/pipeline/load_component.hpp"
 
 /// Pictures that recorded runs are prompted with.

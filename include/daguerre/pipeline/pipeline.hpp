@@ -26,7 +26,10 @@ namespace samplers {
 class SamplerRegistry;
 }
 class ComponentRegistry;
+class Control;
 class FamilyRegistry;
+class ImageEncoder;
+class IpAdapter;
 class Model;
 class ModelSource;
 struct SourceOptions;
@@ -104,7 +107,7 @@ class Pipeline {
   /// where it does not fit the model both files.
   std::shared_ptr<const Control> load_control(const std::filesystem::path& path) const;
   Expected<std::shared_ptr<const Control>> try_load_control(const std::filesystem::path& path) const noexcept;
-  /// CLIP's image encoder and an IP-Adapter (see pipeline/image_prompt.hpp), with this pipeline's engine,
+  /// CLIP's image encoder and an IP-Adapter (see pipeline/ip_adapter.hpp), with this pipeline's engine,
   /// threads and precision, for Request::image_prompts. Throw what `load` throws.
   std::shared_ptr<const ImageEncoder> load_image_encoder(const std::filesystem::path& folder) const;
   std::shared_ptr<const IpAdapter> load_ip_adapter(const std::filesystem::path& file,

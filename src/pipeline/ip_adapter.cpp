@@ -1,4 +1,4 @@
-#include "daguerre/pipeline/image_prompt.hpp"
+#include "daguerre/pipeline/ip_adapter.hpp"
 
 #include <algorithm>
 #include <cmath>
