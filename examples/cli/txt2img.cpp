@@ -44,9 +44,10 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->type_name("N")
       ->group(groups::how);
   auto* init =
-      app.add_option("--init-image", order.init_image,
-                     "Picture to start from: PNG, JPEG or BMP, turned as its EXIF says, scaled to the "
-                     "size")
+      app.add_option(
+             "--init-image", order.init_image,
+             "Picture to start from (PNG, JPEG, WebP, TIFF ...), turned as its EXIF says, scaled to the "
+             "size")
           ->check(file_name())
           ->type_name("FILE")
           ->group(groups::from);

@@ -203,7 +203,7 @@ class LoraCase {
   void check(const std::string& name, const Tensor<float>& actual, const Recorded& run) {
     constexpr bool is_float = std::is_same_v<T, float>;
     result_.checks.push_back({name, test::difference(actual, run.tensor("out." + name)),
-                              is_float ? bounds::network : bounds::bfloat16_network});
+                              is_float ? bounds::network : bounds::bfloat16_narrow_network});
   }
 
   void check_unmatched() {

@@ -11,9 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// These networks have four to eight channels at the published depth. Rounding their weights to bfloat16 and
-/// nothing else puts the U-Nets at up to 2.3e-2, above what holds for others.
-constexpr double bfloat16_bound = 5e-2;
+constexpr double bfloat16_bound = bounds::bfloat16_narrow_network;
 
 /// Compares what one checkpoint file's networks make of a run's inputs, wherever the outputs were recorded.
 class SingleFile {
