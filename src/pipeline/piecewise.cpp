@@ -9,6 +9,13 @@
 namespace daguerre {
 namespace {
 
+/// The run, and the second pass where there is one.
+std::vector<const Task*> passes(const Plan& plan) {
+  std::vector<const Task*> result{&plan.task};
+  if (plan.second) result.push_back(&*plan.second);
+  return result;
+}
+
 void tile_denoiser(const Tiles& tiles, const Model& model, Components& components, Plan& plan) {
   const Index ratio = model.format().space_ratio, multiple = ratio * model.denoiser().side_multiple;
   auto sides = model.default_size();
@@ -21,12 +28,16 @@ void tile_denoiser(const Tiles& tiles, const Model& model, Components& component
   if (overlap >= least)
     throw ArgumentError(pipeline_name, "tiles of " + std::to_string(least) + " pixels cannot overlap by " +
                                            std::to_string(overlap));
-  const auto& task = plan.second ? *plan.second : plan.task;
-  if (!task.controls.empty() && (task.height > sides[0] || task.width > sides[1]))
-    throw ArgumentError(pipeline_name, "controls see whole pictures: one of " + std::to_string(task.width) +
-                                           " x " + std::to_string(task.height) + " in tiles of " +
-                                           std::to_string(sides[1]) + " x " + std::to_string(sides[0]) +
-                                           " is not possible with them");
+  for (const Task* task : passes(plan)) {
+    if (!task->controls.empty() && (task->height > sides[0] || task->width > sides[1]))
+      throw ArgumentError(pipeline_name,
+                          "controls see whole pictures: one of " + std::to_string(task->width) + " x " +
+                              std::to_string(task->height) + " in tiles of " + std::to_string(sides[1]) +
+                              " x " + std::to_string(sides[0]) + " is not possible with them");
+    if ((task->tiling.x && task->width > sides[1]) || (task->tiling.y && task->height > sides[0]))
+      throw ArgumentError(pipeline_name,
+                          "a picture without a seam cannot be made in tiles along the side that is to fit");
+  }
   components.denoiser = tiled(components.denoiser, {sides[0] / ratio, sides[1] / ratio}, overlap / ratio);
   plan.parameters.emplace_back("Tile size", std::to_string(tiles.size));
   plan.parameters.emplace_back("Tile overlap", std::to_string(tiles.overlap));
@@ -36,7 +47,16 @@ void tile_autoencoder(const VaeTiling& tiling, const Model& model, Components& c
                       std::optional<std::uint64_t> memory) {
   constexpr Index usual = 512;  // large enough for what tiles see of each other, small enough for any machine
   const auto& format = model.format();
-  const auto& task = plan.second ? *plan.second : plan.task;
+  Index height = 0, width = 0;
+  for (const Task* task : passes(plan)) {
+    height = std::max(height, task->height);
+    width = std::max(width, task->width);
+  }
+  if (plan.task.tiling.any()) {  // each tile would meet its own other side
+    if (tiling.use == VaeTiling::Use::on)
+      throw ArgumentError(pipeline_name, "the autoencoder cannot make pictures without a seam in tiles");
+    return;
+  }
   if (tiling.use == VaeTiling::Use::off || model.family().part(Part::Kind::autoencoder) == nullptr) return;
   const bool seamless = tiling.blend == VaeTiling::Blend::seamless;
   const auto trained = model.default_size();
@@ -46,18 +66,18 @@ void tile_autoencoder(const VaeTiling& tiling, const Model& model, Components& c
     check_side("the size of the autoencoder's tiles", tiling.size, 4 * format.space_ratio);
     side = tiling.size;
   }
-  const auto needed = [&](Index height, Index width) {
-    return static_cast<std::uint64_t>(std::max<Index>(0, format.bytes_per_pixel * height * width));
+  const auto needed = [&](Index rows, Index columns) {
+    return static_cast<std::uint64_t>(std::max<Index>(0, format.bytes_per_pixel * rows * columns));
   };
   if (tiling.use == VaeTiling::Use::automatic) {
-    if (!memory || needed(task.height, task.width) <= *memory) return;
+    if (!memory || needed(height, width) <= *memory) return;
     const Index least = std::min(side, 16 * format.space_ratio);  // smaller ones see too little
     while (side / 2 >= least && needed(side, side) > *memory) side /= 2;
     side -= side % (4 * format.space_ratio);
-    if (std::max(task.width, task.height) <= side) return;
+    if (std::max(width, height) <= side) return;
     plan.warnings.push_back("[pipeline] the autoencoder works in tiles of " + std::to_string(side) +
                             " pixels: the whole picture would take about " +
-                            std::to_string(needed(task.height, task.width) / 1'000'000) + " MB, there are " +
+                            std::to_string(needed(height, width) / 1'000'000) + " MB, there are " +
                             std::to_string(*memory / 1'000'000));
   }
   components.autoencoder =

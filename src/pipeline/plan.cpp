@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <limits>
 #include <set>
 
+#include "daguerre/pipeline/ip_adapter.hpp"
 #include "pipeline/control_picture.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prompt_conditions.hpp"
@@ -189,6 +191,18 @@ void describe_controls(const Request& request, Plan& plan) {
   }
 }
 
+void describe_image_prompts(const Request& request, Plan& plan) {
+  for (std::size_t i = 0; i < request.image_prompts.size(); ++i) {
+    const auto& prompt = request.image_prompts[i];
+    if (prompt.adapter == nullptr) continue;  // is refused later
+    auto text = "Model: " + std::filesystem::path(prompt.adapter->info().file).stem().string();
+    if (prompt.block_scales.empty()) text += ", Weight: " + number(prompt.scale);
+    for (const auto& [name, scale] : prompt.block_scales) text += ", " + name + ": " + number(scale);
+    plan.parameters.emplace_back("Image prompt " + std::to_string(i),
+                                 text + ", Images: " + std::to_string(prompt.images.size()));
+  }
+}
+
 /// The same for prompts in a prompt language, or with textual inversions.
 void check_language(const Prompt& prompt, const Model& model, const Task& task, bool guided,
                     std::vector<std::string>& warnings) {
@@ -315,6 +329,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   if (possible) {
     task.controls = controls_for(request, task);
     describe_controls(request, plan);
+    describe_image_prompts(request, plan);
   }
   task.differential = inpainting.differential;
   task.content = inpainting.content;

@@ -121,6 +121,11 @@ Task second_task(const Request& request, const Task& first, const Model& model,
   const Index multiple = format.space_ratio * model.denoiser().side_multiple;
   if (first.denoising_start || first.denoising_end)
     throw ArgumentError(pipeline_name, "a second pass needs a first one that runs from beginning to end");
+  if (!(hires.strength >= 0.0 && hires.strength <= 1.0))
+    throw ArgumentError(pipeline_name,
+                        "the second pass has a strength of " + number(hires.strength) + ", expected 0 to 1");
+  if (hires.steps && *hires.steps < 1)
+    throw ArgumentError(pipeline_name, "the second pass has " + std::to_string(*hires.steps) + " steps");
   const auto size = second_size(hires, first, multiple);
   check_sides(size, multiple);
   auto task = first;

@@ -53,7 +53,9 @@ ClipTextConfig ClipTextConfig::from(const Config& config) {
   const std::string class_name = config.class_name();
   if (class_name == "CLIPModel") {  // both towers, whose projections have one width
     const int projection = config.get("projection_dim", 512);
-    return read(text_part(config).with("{\"projection_dim\": " + std::to_string(projection) + "}"), true);
+    const auto part = text_part(config).with("{\"projection_dim\": " + std::to_string(projection) + "}");
+    part.ignore({"model_type"});  // has been looked at
+    return read(part, true);
   }
   if (class_name != "CLIPTextModel" && class_name != "CLIPTextModelWithProjection")
     throw ConfigError("clip_text", config.source() + ": class \"" + class_name +
