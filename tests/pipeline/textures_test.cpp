@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daguerre/media/infotext.hpp"
+#include "daguerre/pipeline/ip_adapter.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"

@@ -176,6 +176,9 @@ class OneDnnEngineFor : public EngineFor<T> {
                                                      const ConvGeometry& geometry) const override {
     if (own_ != nullptr) return own_->as<T>().pack_conv2d(context, weight, bias, geometry);
     check_conv_shapes(weight, bias);
+    // oneDNN 2.6's convolutions of one pixel that skip others read the wrong ones.
+    if (geometry.stride > 1 && weight.dim(2) == 1 && weight.dim(3) == 1)
+      return make_native_engine()->as<T>().pack_conv2d(context, weight, bias, geometry);
     return translated("conv2d",
                       [&] { return std::make_unique<OneDnnConv2d<T>>(context, weight, bias, geometry); });
   }
