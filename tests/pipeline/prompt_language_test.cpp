@@ -83,6 +83,10 @@ TEST_CASE("LoRAs that a prompt names must be there", "[pipeline][prompts]") {
   expect_error<ArgumentError>(
       [] { (void)tiny().generate(order("a cat <hypernet:x:1>", PromptSyntax::a1111)); },
       {"<hypernet:...> names no LoRA"});
+  auto negative = order("a cat", PromptSyntax::compel);
+  negative.negative_prompt = "a dog withLora(style, 0.5)";
+  expect_error<ArgumentError>([&] { (void)tiny().generate(negative); },
+                              {"withLora() is in a negative prompt"});
 }
 
 TEST_CASE("textual inversions are used by name, and leave the model as it was", "[pipeline][prompts]") {
