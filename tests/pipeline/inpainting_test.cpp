@@ -269,7 +269,7 @@ TEST_CASE("what makes no sense around a mask is refused", "[pipeline][inpaint]")
         r.input.inpainting.content = MaskedContent::latent_noise;
         r.sampling.denoising_start = 0.5;
       },
-      {"denoising_start"});
+      {"denoising_start", "under the mask"});
   refused([](Request& r) { r.input.inpainting.mask_grow = 99999; }, {"99999", "4096"});
   refused([](Request& r) { r.input.inpainting.only_masked = -4; }, {"padding", "-4"});
   refused([](Request& r) { r.input.inpainting.outpaint.left = -8; }, {"outpainting", "-8"});

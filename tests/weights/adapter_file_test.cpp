@@ -304,6 +304,18 @@ TEST_CASE("deltas reach weights of every type, by rows, in parts and rearranged"
     CHECK(halves.data()[0] == all.data()[4 * 64]);
     for (const auto& name : views.names()) CHECK(views.is_computed(name));
     CHECK_FALSE(plain.is_computed("a.weight"));
+    // Written as float32, nothing is rounded to the file's own type on the way.
+    weights::SafetensorsWriter writer;
+    writer.add("a.weight", values.to<half>());
+    const auto halved = std::make_shared<const std::vector<std::byte>>(writer.to_bytes());
+    const auto changed_halves = StateDict({weights::SafetensorsFile::from_memory(halved, "halves")})
+                                    .with_deltas(match.deltas)
+                                    .renamed({{.name = "turned", .source = "a.weight", .transposed = true}});
+    const test::TempFolder folder;
+    weights::convert_file(changed_halves, folder / "turned.safetensors", {.type = weights::DType::f32});
+    const auto written = StateDict::load(folder / "turned.safetensors").tensor("turned", {64, 8}),
+               computed = changed_halves.tensor("turned", {64, 8});
+    CHECK(std::equal(written.span().begin(), written.span().end(), computed.data()));
   }
   SECTION("low rank, twice, and nothing") {
     const auto product = applied.front().delta->low_rank();

@@ -28,7 +28,7 @@ bool is_matrix(const Shape& shape) {
 }
 
 /// A tensor's values. Those that should be one number are not read when they are more.
-Tensor<float> read_values(const StateDict& file, const std::string& key, Role role) {
+Tensor<float> checked_values(const StateDict& file, const std::string& key, Role role) {
   const Shape shape = file.shape(key);
   if (is_single_number(role) && shape.size() != 1)
     throw FormatError(
@@ -116,7 +116,7 @@ std::vector<Module> read_modules(const StateDict& file, std::vector<std::string>
           weights_name,
           file.source() + ": " + in_quotes(there->second) + " and " + in_quotes(name) + " say the same twice",
           file.path());
-    module.tensors.emplace(key->role, read_values(file, name, key->role));
+    module.tensors.emplace(key->role, checked_values(file, name, key->role));
   }
   std::sort(result.begin(), result.end(), [](const Module& a, const Module& b) {
     return std::pair(std::string_view(a.part), std::string_view(a.name)) <
