@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -15,15 +16,15 @@ namespace daguerre {
 /// for at the same time is prepared once.
 class AdaptedModels {
  public:
-  explicit AdaptedModels(Model plain) : plain_(std::move(plain)), sets_(std::make_shared<Sets>()) {}
+  /// As many sets are kept as a few hosts' threads use in turn; one where memory is scarce.
+  AdaptedModels(Model plain, bool is_memory_limited)
+      : plain_(std::move(plain)), most_sets_(is_memory_limited ? 1 : 4), sets_(std::make_shared<Sets>()) {}
 
   const Model& plain() const noexcept { return plain_; }
   /// The model with `loras`. Throws what Model::with_loras does.
   Model with(const std::vector<LoraUse>& loras, const ops::Context& run) const;
 
  private:
-  /// Sets that are kept: as many as a few hosts' threads use in turn.
-  static constexpr std::size_t most_sets = 4;
   struct Set {
     explicit Set(std::vector<LoraUse> uses) : loras(std::move(uses)) {}
     const std::vector<LoraUse> loras;
@@ -35,7 +36,10 @@ class AdaptedModels {
     std::list<std::shared_ptr<Set>> latest_first;
   };
 
+  void keep(const std::shared_ptr<Set>& set) const;
+
   Model plain_;
+  std::size_t most_sets_;
   std::shared_ptr<Sets> sets_;
 };
 

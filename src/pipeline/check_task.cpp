@@ -122,6 +122,12 @@ void check_task(const Task& task, const Family& family, const Components& compon
     throw ArgumentError(pipeline_name, family.title + " looks at no picture beside the one it makes");
   if (task.denoising_start && !has_image)
     throw ArgumentError(pipeline_name, "denoising_start needs the latents of the run that came before");
+  if (task.denoising_start &&
+      (task.content == MaskedContent::latent_noise || task.content == MaskedContent::latent_nothing))
+    throw ArgumentError(
+        pipeline_name,
+        "a run from denoising_start on goes on with the latents that it is given: nothing else "
+        "can stand under the mask");
   if (task.denoising_start && task.denoising_end && *task.denoising_start >= *task.denoising_end)
     throw ArgumentError(pipeline_name, "denoising_start is " + std::to_string(*task.denoising_start) +
                                            ", denoising_end " + std::to_string(*task.denoising_end) +

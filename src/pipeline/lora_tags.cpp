@@ -1,5 +1,8 @@
 #include "pipeline/lora_tags.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "daguerre/core/error.hpp"
 #include "daguerre/text/compel.hpp"
 #include "daguerre/text/extra_networks.hpp"
@@ -7,11 +10,13 @@
 namespace daguerre {
 namespace {
 
-void add_named(std::string& prompt, PromptSyntax syntax, const FindLora& find, std::vector<LoraUse>& loras) {
+/// What a prompt names; tags that are no words are taken out of it.
+std::vector<LoraMention> take_named(std::string& prompt, PromptSyntax syntax) {
+  std::vector<LoraMention> result;
   if (syntax == PromptSyntax::compel) {
     for (const auto& [name, weight] : text::parse_compel(prompt).loras)
-      loras.push_back({.lora = find(name), .weight = static_cast<float>(weight)});
-    return;
+      result.push_back({.name = name, .weight = static_cast<float>(weight)});
+    return result;
   }
   auto tagged = text::take_extra_networks(prompt);
   for (const auto& network : tagged.networks) {
@@ -21,11 +26,12 @@ void add_named(std::string& prompt, PromptSyntax syntax, const FindLora& find, s
     const auto tag = text::lora_tag(network);
     if (tag.dimension)
       throw ArgumentError("prompt", "<lora:" + tag.name + ":...> asks for a rank, which cannot be chosen");
-    loras.push_back({.lora = find(tag.name),
-                     .weight = static_cast<float>(tag.denoiser),
-                     .text_encoder_weight = static_cast<float>(tag.text_encoder)});
+    result.push_back({.name = tag.name,
+                      .weight = static_cast<float>(tag.denoiser),
+                      .text_encoder_weight = static_cast<float>(tag.text_encoder)});
   }
   prompt = std::move(tagged.prompt);
+  return result;
 }
 
 }  // namespace
@@ -34,9 +40,26 @@ Request with_named_loras(const Request& request, const FindLora& find) {
   auto result = request;
   const auto syntax = request.prompt_syntax;
   if (syntax != PromptSyntax::a1111 && syntax != PromptSyntax::compel) return result;
-  add_named(result.prompt, syntax, find, result.loras);
-  for (auto* prompt : {&result.prompt_2, &result.prompt_3})
-    if (*prompt) add_named(**prompt, syntax, find, result.loras);
+  if (syntax == PromptSyntax::compel)
+    for (const auto* prompt :
+         {&request.negative_prompt, &request.negative_prompt_2, &request.negative_prompt_3})
+      if (*prompt && !text::parse_compel(**prompt).loras.empty())
+        throw ArgumentError("prompt",
+                            "withLora() is in a negative prompt: a LoRA changes the model for all prompts, "
+                            "name it in the prompt");
+  auto named = take_named(result.prompt, syntax);
+  for (auto* prompt : {&result.prompt_2, &result.prompt_3}) {
+    if (!*prompt) continue;
+    // Prompts for several encoders are often the same text: what another one says counts once.
+    const auto others = named;
+    for (auto& mention : take_named(**prompt, syntax))
+      if (std::find(others.begin(), others.end(), mention) == others.end())
+        named.push_back(std::move(mention));
+  }
+  for (const auto& mention : named)
+    result.loras.push_back({.lora = find(mention.name),
+                            .weight = mention.weight,
+                            .text_encoder_weight = mention.text_encoder_weight});
   return result;
 }
 

@@ -202,8 +202,9 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
   if (!find_lora && !options.lora_dir.empty()) find_lora = LoraFolder(options.lora_dir);
   return Pipeline(std::make_shared<const State>(
       State{source, std::move(engine), threads, options.log, std::move(registry), std::move(scheduler),
-            std::move(own_sampler), std::move(class_names), AdaptedModels(std::move(model)),
-            std::move(find_lora), std::move(info), options.allow_trailing_bytes, options.memory_limit}));
+            std::move(own_sampler), std::move(class_names),
+            AdaptedModels(std::move(model), options.memory_limit != 0), std::move(find_lora), std::move(info),
+            options.allow_trailing_bytes, options.memory_limit}));
 }
 
 Plan Pipeline::State::plan_of(const Canvas& canvas, const Model& model) const {

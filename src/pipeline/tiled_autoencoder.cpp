@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <vector>
 
 #include "daguerre/models/autoencoders/detail/tiles.hpp"
 #include "daguerre/ops/elementwise.hpp"
@@ -85,6 +86,12 @@ class TiledAutoencoder final : public Autoencoder {
       return models::in_tiles(context, x, tile_ * in, tile_ * out, overlap,
                               [&](const Tensor<float>& tile) { return on_tile(context, tile); });
     }
+    if (x.dim(0) > 1) {  // each has its own statistics
+      std::vector<Tensor<float>> joined;
+      for (Index n = 0; n < x.dim(0); ++n)
+        joined.push_back(joined_tiles(context, x.slice(n, n + 1), in, out, on_tile));
+      return concat_leading<float>(joined);
+    }
     auto own = context;
     own.norm_statistics = std::make_shared<ops::NormStatistics>();
     own.norm_statistics->keep();
@@ -103,7 +110,7 @@ class TiledAutoencoder final : public Autoencoder {
         const std::array<Index, 4> begin{0, down.begins[i] * in, across.begins[j] * in, 0};
         const auto made = on_tile(
             own, ops::crop(context, x, begin, {x.dim(0), down.size * in, across.size * in, x.dim(3)}));
-        if (sum.empty()) sum = Tensor<float>::zeros({1, height * out, width * out, made.dim(3)});
+        if (sum.empty()) sum = Tensor<float>::zeros({x.dim(0), height * out, width * out, made.dim(3)});
         add_weighted(sum, made, down.begins[i] * out, across.begins[j] * out, rows[i], columns[j]);
       }
     return sum;

@@ -128,8 +128,9 @@ void check_joined_types(std::vector<StreamedTensor>& tensors) {
   for (auto& tensor : tensors)
     for (const auto& [weights, source] : tensor.sources) {
       const DType dtype = element_type(weights.find(source)->dtype);
-      if (dtype != tensor.dtype && (tensor.dtype == DType::f8_e4m3 || tensor.dtype == DType::f8_e5m2))
-        tensor.dtype = DType::f32;
+      const bool is_rounded_to =
+          tensor.dtype != DType::f64 && tensor.dtype != DType::f8_e4m3 && tensor.dtype != DType::f8_e5m2;
+      if (dtype != tensor.dtype && is_convertible(tensor.dtype) && !is_rounded_to) tensor.dtype = DType::f32;
       if (dtype != tensor.dtype && !(is_convertible(dtype) && is_convertible(tensor.dtype)))
         throw WeightError(convert_name, "tensor " + in_quotes(tensor.name) + " cannot be made of " +
                                             std::string(name(dtype)) + " elements");

@@ -331,6 +331,11 @@ ops::WeightSource StateDict::weight(std::string_view name, const Shape& expected
   return result;
 }
 
+bool StateDict::is_computed(std::string_view name) const {
+  const auto& entry = state_->require(name);
+  return entry.file->weight(*entry.info).decoder != nullptr;
+}
+
 void StateDict::release_pages() const noexcept {
   for (const auto& file : state_->files) file->release_pages();
 }

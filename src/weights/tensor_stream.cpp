@@ -65,7 +65,9 @@ class Converter {
   std::span<const std::byte> operator()(DType from, std::span<const std::byte> in) {
     if (tensor_.dtype == DType::f32) return converted(from, in, floats_);
     if (tensor_.dtype == DType::bf16) return converted(from, in, bfloats_);
-    return converted(from, in, halves_);
+    if (tensor_.dtype == DType::f16) return converted(from, in, halves_);
+    throw WeightError(weights_name, "tensor " + in_quotes(tensor_.name) + " of " + std::string(name(from)) +
+                                        " elements cannot be written as " + std::string(name(tensor_.dtype)));
   }
 
  private:
@@ -147,8 +149,7 @@ void write_tensor(OutputFile& file, const StreamedTensor& tensor,
   }
   for (const auto& [weights, name] : tensor.sources) {
     const Shape shape = weights.shape(name);
-    if (is_convertible(tensor.dtype) && shape.rank() > 0 &&
-        weights.weight(name, shape).decoder != nullptr) {
+    if (is_convertible(tensor.dtype) && shape.rank() > 0 && weights.is_computed(name)) {
       // What is computed is rounded once, to what is written.
       const auto values = weights.tensor(name, shape);
       write_converted(file, tensor, DType::f32, std::as_bytes(values.span()), written);

@@ -152,8 +152,13 @@ TEST_CASE("pictures that are too large are refused before they are decoded", "[i
 }
 
 TEST_CASE("malformed pictures are errors that name the file", "[image]") {
-  expect_error<FormatError>([] { (void)Image::decode({}, "a.png"); }, {"a.png", "PNG, JPEG or BMP"});
-  expect_error<FormatError>([] { (void)Image::decode(bytes_of({'G', 'I', 'F', '8', '9', 'a'})); }, {"PNG"});
+  expect_error<FormatError>([] { (void)Image::decode({}, "a.png"); },
+                            {"a.png", "expected PNG, JPEG, BMP, GIF, PPM, WebP or TIFF"});
+  expect_error<FormatError>(
+      [] {
+        (void)Image::decode(bytes_of({'G', 'I', 'F', '8', '9', 'a'}));
+      },
+      {"cannot be decoded: the GIF picture is cut short"});
   const auto png = random_image(9, 9, 3, 2).encode_png();
   expect_error<FormatError>([&] { (void)Image::decode(std::span(png).first(png.size() / 2), "b.png"); },
                             {"b.png", "cannot be decoded"});

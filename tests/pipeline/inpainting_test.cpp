@@ -264,6 +264,12 @@ TEST_CASE("what makes no sense around a mask is refused", "[pipeline][inpaint]")
     expect_error<ArgumentError>([&] { pipe.generate(order); }, parts);
   };
   refused([](Request& r) { r.input.inpainting.mask_blur = -1.0; }, {"blur", "-1"});
+  refused(
+      [](Request& r) {
+        r.input.inpainting.content = MaskedContent::latent_noise;
+        r.sampling.denoising_start = 0.5;
+      },
+      {"denoising_start", "under the mask"});
   refused([](Request& r) { r.input.inpainting.mask_grow = 99999; }, {"99999", "4096"});
   refused([](Request& r) { r.input.inpainting.only_masked = -4; }, {"padding", "-4"});
   refused([](Request& r) { r.input.inpainting.outpaint.left = -8; }, {"outpainting", "-8"});

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -301,6 +302,9 @@ TEST_CASE("the autoencoder's tiles blend as the reference's or unseen", "[pipeli
   const auto encoded = with(VaeTiling::Blend::seamless)->encode(context, pictures);
   CHECK(test::difference(encoded.mean, latents).rel_l2 < 0.2);
   CHECK(encoded.std.shape() == latents.shape());
+  const auto two = concat_leading<float>(std::array{Tensor<float>::zeros(latents.shape()), latents});
+  CHECK(same_tensor(with(VaeTiling::Blend::seamless)->decode(context, two).slice(1, 2),
+                    with(VaeTiling::Blend::seamless)->decode(context, latents)));
   CHECK(same_tensor(tiled(vae, VaeTiling::Blend::seamless, latents.dim(1))->decode(context, latents), whole));
 
   order.output.count = 1;

@@ -9,6 +9,7 @@
 #include "daguerre/pipeline/pipeline.hpp"
 #include "daguerre/weights/adapter_file.hpp"
 #include "daguerre/weights/safetensors.hpp"
+#include "pipeline/adapted_models.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
@@ -236,6 +237,22 @@ TEST_CASE("a LoRA that does not fit is refused, and the pipeline goes on", "[pip
   const Model by_hand(pipeline.model().family(), pipeline.model().components());
   const std::vector<LoraUse> uses{{partly, 1.0f, {}}};
   expect_error<ArgumentError>([&] { by_hand.with_loras({}, uses); }, {"[lora]"});
+}
+
+TEST_CASE("prepared LoRAs stay until others take their place", "[pipeline][lora]") {
+  const auto pipeline = load_with();
+  const ops::Context context{.engine = nullptr, .threads = {}, .pool = {}, .stop = {}, .profile = {}};
+  const std::vector<LoraUse> first{{whole_lora("first", 3), 1.0f, {}}}, second{{differences(), 1.0f, {}}},
+      broken{{nullptr, 1.0f, {}}};
+  const AdaptedModels one(pipeline.model(), true), several(pipeline.model(), false);
+  for (const auto* models : {&one, &several}) {
+    const auto made = models->with(first, context);
+    expect_error<ArgumentError>([&] { (void)models->with(broken, context); }, {"without a file"});
+    const auto denoiser = [&] { return models->with(first, context).components().denoiser; };
+    CHECK(denoiser() == made.components().denoiser);
+    (void)models->with(second, context);
+    CHECK((denoiser() == made.components().denoiser) == (models == &several));
+  }
 }
 
 TEST_CASE("LoRAs are found by name", "[pipeline][lora]") {

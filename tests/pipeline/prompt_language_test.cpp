@@ -5,6 +5,7 @@
 #include "daguerre/pipeline/embedding.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
 #include "daguerre/weights/safetensors.hpp"
+#include "pipeline/lora_tags.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
@@ -83,6 +84,18 @@ TEST_CASE("LoRAs that a prompt names must be there", "[pipeline][prompts]") {
   expect_error<ArgumentError>(
       [] { (void)tiny().generate(order("a cat <hypernet:x:1>", PromptSyntax::a1111)); },
       {"<hypernet:...> names no LoRA"});
+  // What prompts for several encoders say alike counts once.
+  auto several = order("a cat <lora:a:0.5>", PromptSyntax::a1111);
+  several.prompt_2 = "a cat <lora:a:0.5> <lora:b:1> <lora:a:1>";
+  const auto named =
+      with_named_loras(several, [](std::string_view) { return std::shared_ptr<const Lora>(); });
+  REQUIRE(named.loras.size() == 3);
+  CHECK(named.loras[0].weight == 0.5f);
+  CHECK(named.loras[2].weight == 1.0f);
+  auto negative = order("a cat", PromptSyntax::compel);
+  negative.negative_prompt = "a dog withLora(style, 0.5)";
+  expect_error<ArgumentError>([&] { (void)tiny().generate(negative); },
+                              {"withLora() is in a negative prompt"});
 }
 
 TEST_CASE("textual inversions are used by name, and leave the model as it was", "[pipeline][prompts]") {

@@ -302,10 +302,25 @@ TEST_CASE("deltas reach weights of every type, by rows, in parts and rearranged"
     CHECK(std::equal(shape.span().begin(), shape.span().end(), all.data()));
     CHECK(turned.data()[8 * 5 + 2] == all.data()[2 * 64 + 5]);
     CHECK(halves.data()[0] == all.data()[4 * 64]);
+    for (const auto& name : views.names()) CHECK(views.is_computed(name));
+    CHECK_FALSE(plain.is_computed("a.weight"));
+    // Written as float32, nothing is rounded to the file's own type on the way.
+    weights::SafetensorsWriter writer;
+    writer.add("a.weight", values.to<half>());
+    const auto halved = std::make_shared<const std::vector<std::byte>>(writer.to_bytes());
+    const auto changed_halves = StateDict({weights::SafetensorsFile::from_memory(halved, "halves")})
+                                    .with_deltas(match.deltas)
+                                    .renamed({{.name = "turned", .source = "a.weight", .transposed = true}});
+    const test::TempFolder folder;
+    weights::convert_file(changed_halves, folder / "turned.safetensors", {.type = weights::DType::f32});
+    const auto written = StateDict::load(folder / "turned.safetensors").tensor("turned", {64, 8}),
+               computed = changed_halves.tensor("turned", {64, 8});
+    CHECK(std::equal(written.span().begin(), written.span().end(), computed.data()));
   }
   SECTION("low rank, twice, and nothing") {
     const auto product = applied.front().delta->low_rank();
     REQUIRE(product.has_value());
+    CHECK(applied.front().delta->low_rank()->down.data() == product->down.data());
     Tensor<float> zero = Tensor<float>::full({8, 64}, 0.0f);
     applied.front().delta->apply(0, 8, 1.0f, zero.data());
     const auto expected = multiplied(product->up, product->down);
@@ -338,6 +353,7 @@ TEST_CASE("adapter files that do not fit are refused in one line", "[weights][ad
           {"look like those for FLUX"});
   refused(with("what.is.this", number(1)), {"1 of 3 keys are none of an adapter: \"what.is.this\""});
   refused({{"what.is.this", number(1)}}, {"no key is one of an adapter"});
+  refused({{"unet.mid.to_q.weight", random_tensor(matrix, 1)}}, {"no key is one of an adapter"});
   refused({{name + "lora_A.weight", random_tensor({2, 4}, 1)}}, {"it has no lora_up"});
   refused({{name + "lora_B.weight", random_tensor({6, 2}, 1)}}, {"it has no lora_down"});
   refused(with(name + "lora_A.weight", random_tensor({3, 4}, 1)), {"whose ranks differ"});
@@ -361,6 +377,11 @@ TEST_CASE("adapter files that do not fit are refused in one line", "[weights][ad
   refused(plain_lora, {"lora_adapter_metadata is not a JSON object"}, {{"lora_adapter_metadata", "[1"}});
   refused(plain_lora, {"\"unet.lora_alpha\" is no number"},
           {{"lora_adapter_metadata", R"({"unet.r": 2, "unet.lora_alpha": "x"})"}});
+  refused(plain_lora, {"\"unet.lora_alpha\" is too large"},
+          {{"lora_adapter_metadata", R"({"unet.r": 2, "unet.lora_alpha": 1e300})"}});
+  auto huge = with(name + "alpha", number(3e38f));
+  huge[name + "scalar"] = number(3e38f);
+  refused(huge, {"alpha and scalar together are too large"});
 
   const AdapterFile partial(dict_of(with("unet.up_blocks.9.x.lora_A.weight", random_tensor({2, 4}, 1))),
                             {.partial = true});

@@ -48,7 +48,7 @@ class PackedLayers {
 
 /// A network made beside another one of the same configuration. What no delta touches is the other's; where
 /// all deltas of a layer are of low rank, the other's layer goes on behind two small products; the rest is
-/// made anew. So there is never a second copy of the weights.
+/// made anew, and is all that there is a second copy of.
 struct Adaptation {
   std::shared_ptr<const PackedLayers> base{};  ///< the other one's; nullptr: all is made anew
   weights::Deltas added{};                     ///< what the weights that are read have beyond those of `base`

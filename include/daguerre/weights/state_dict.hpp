@@ -86,6 +86,9 @@ class StateDict {
   Tensor<float> tensor(std::string_view name, const Shape& expected, const MemoryPool* pool = nullptr) const;
   /// The tensor as it is stored, for an engine; it keeps the file open. Throws as `tensor` does.
   ops::WeightSource weight(std::string_view name, const Shape& expected) const;
+  /// Whether its numbers are computed as they are read, from blocks or with deltas, in whatever way the
+  /// tensor is then rearranged. Throws WeightError when it is missing. Does not count as asking for it.
+  bool is_computed(std::string_view name) const;
   /// Tells the system that nothing of the files will be needed soon: mapped pages no longer count as this
   /// process's memory. They come back when they are read, as layers that were not packed do.
   void release_pages() const noexcept;

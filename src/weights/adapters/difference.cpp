@@ -1,6 +1,7 @@
 #include "weights/adapters/difference.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "ops/engines/native/kernels.hpp"
@@ -51,20 +52,28 @@ class Product final : public Difference {
     }
   }
 
+  /// All that are given have one right factor, by which they are known to belong together.
   std::optional<LowRank> low_rank(Index begin, Index end) const override {
+    std::call_once(unpacked_, [this] { down_ = unpacked(); });
+    return LowRank{up_.slice(begin, end), down_};
+  }
+
+ private:
+  Tensor<float> unpacked() const {
     const Index width = ops::kernels::active().panel_width;
     Tensor<float> down({rank_, row_size()});
     for (Index k = 0; k < rank_; ++k)
       for (Index j = 0; j < row_size(); ++j)
         down.data()[k * row_size() + j] =
             panels_[static_cast<std::size_t>((j / width * rank_ + k) * width + j % width)];
-    return LowRank{up_.slice(begin, end), std::move(down)};
+    return down;
   }
 
- private:
   Index rank_;
   Tensor<float> up_;
   std::vector<float> panels_;
+  mutable std::once_flag unpacked_;
+  mutable Tensor<float> down_;
 };
 
 class Hadamard final : public Difference {

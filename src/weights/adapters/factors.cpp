@@ -36,10 +36,13 @@ float Factors::scale(Index rank) const {
   const auto* scalar = find(Role::scalar);
   const float factor = scalar == nullptr ? 1.0f : scalar->data()[0];
   const auto divisor = static_cast<float>(rank);
-  if (const auto* alpha = find(Role::alpha)) return factor * (alpha->data()[0] / divisor);
-  if (module_.alpha)
-    return factor * (*module_.alpha / (module_.rank_stabilised ? std::sqrt(divisor) : divisor));
-  return factor;
+  float result = factor;
+  if (const auto* alpha = find(Role::alpha))
+    result = factor * (alpha->data()[0] / divisor);
+  else if (module_.alpha)
+    result = factor * (*module_.alpha / (module_.rank_stabilised ? std::sqrt(divisor) : divisor));
+  if (!std::isfinite(result)) refuse_("its alpha and scalar together are too large");
+  return result;
 }
 
 DifferencePointer Factors::checked_product(const Tensor<float>& up, const Tensor<float>& down,

@@ -67,9 +67,9 @@ struct Module {
   const Tensor<float>& operator[](Role role) const { return tensors.at(role); }
 };
 
-/// The modules of a file, sorted, and the keys that are of no known form. Throws FormatError for two keys
-/// that say the same, and for what should be a number and is none; WeightError for values that are not
-/// finite.
+/// The modules of a file, sorted, and the keys that are of no known form or name whole matrices, as those of
+/// models do; these are not read. Throws FormatError for two keys that say the same, and for what should be a
+/// number and is none; WeightError for values that are not finite.
 std::vector<Module> read_modules(const StateDict& file, std::vector<std::string>& foreign);
 
 /// Puts what `lora_adapter_metadata` says of ranks and alphas into modules without an alpha of their own.

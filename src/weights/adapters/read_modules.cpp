@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -19,17 +20,28 @@ bool is_single_number(Role role) {
   return role == Role::alpha || role == Role::scalar || role == Role::on_input;
 }
 
-void check_values(const StateDict& file, const std::string& key, Role role, const Tensor<float>& values) {
-  if (is_single_number(role) && values.size() != 1)
-    throw FormatError(weights_name,
-                      file.source() + ": " + in_quotes(key) + " has shape " + to_string(values.shape()) +
-                          ", expected one number",
-                      file.path());
+/// More than one of its extents is another than 1.
+bool is_matrix(const Shape& shape) {
+  Index longer = 0;
+  for (Index axis = 0; axis < shape.rank(); ++axis) longer += shape[axis] != 1 ? 1 : 0;
+  return longer > 1;
+}
+
+/// A tensor's values. Those that should be one number are not read when they are more.
+Tensor<float> checked_values(const StateDict& file, const std::string& key, Role role) {
+  const Shape shape = file.shape(key);
+  if (is_single_number(role) && shape.size() != 1)
+    throw FormatError(
+        weights_name,
+        file.source() + ": " + in_quotes(key) + " has shape " + to_string(shape) + ", expected one number",
+        file.path());
+  auto values = file.tensor(key, shape);
   for (Index i = 0; i < values.size(); ++i)
     if (!std::isfinite(values.data()[i]))
       throw WeightError(weights_name,
                         file.source() + ": " + in_quotes(key) + " holds a number that is not finite",
                         file.path());
+  return values;
 }
 
 /// Whether PEFT's pattern, the end of a module's name, fits.
@@ -61,11 +73,12 @@ class AdapterMetadata {
   }
   double number(const json& value, const std::string& key) const {
     const double result = value.is_number() ? value.get<double>() : std::nan("");
-    if (!std::isfinite(result))
-      throw FormatError(
-          weights_name,
-          file_.source() + ": lora_adapter_metadata: " + in_quotes(component_ + "." + key) + " is no number",
-          file_.path());
+    constexpr double largest = std::numeric_limits<float>::max();
+    if (!(std::abs(result) <= largest))
+      throw FormatError(weights_name,
+                        file_.source() + ": lora_adapter_metadata: " + in_quotes(component_ + "." + key) +
+                            (std::isnan(result) ? " is no number" : " is too large"),
+                        file_.path());
     return result;
   }
   std::optional<double> value(const std::string& key, const std::string& patterns,
@@ -89,7 +102,8 @@ std::vector<Module> read_modules(const StateDict& file, std::vector<std::string>
   std::unordered_map<std::string, std::size_t> places;
   for (const auto& name : file.names()) {
     auto key = parse_key(name);
-    if (!key) {
+    // Whole weights are those of a model; they are many, and nothing an adapter has.
+    if (!key || (key->role == Role::weight && is_matrix(file.shape(name)))) {
       foreign.push_back(name);
       continue;
     }
@@ -102,9 +116,7 @@ std::vector<Module> read_modules(const StateDict& file, std::vector<std::string>
           weights_name,
           file.source() + ": " + in_quotes(there->second) + " and " + in_quotes(name) + " say the same twice",
           file.path());
-    auto values = file.tensor(name, file.shape(name));
-    check_values(file, name, key->role, values);
-    module.tensors.emplace(key->role, std::move(values));
+    module.tensors.emplace(key->role, checked_values(file, name, key->role));
   }
   std::sort(result.begin(), result.end(), [](const Module& a, const Module& b) {
     return std::pair(std::string_view(a.part), std::string_view(a.name)) <
