@@ -2,11 +2,14 @@
 #include <array>
 #include <charconv>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -15,6 +18,7 @@
 #include <daguerre/pipeline/infotext_request.hpp>
 #include <daguerre/pipeline/model.hpp>
 #include <daguerre/samplers/registry.hpp>
+#include <daguerre/text/compel.hpp>
 
 #include "numbers.hpp"
 #include "order.hpp"
@@ -217,6 +221,29 @@ InfotextRequest settings_of(const std::string& file) {
   throw FormatError("--from-png", file + ": it holds no text \"parameters\", in which settings are kept");
 }
 
+/// compel's language names LoRAs in the prompt, which keeps them; the settings list them among the others.
+void drop_named_in_prompts(const Request& request, std::vector<LoraMention>& loras) {
+  constexpr std::size_t most = std::size_t{128} << 10;  // more is refused later
+  if (request.prompt_syntax != PromptSyntax::compel) return;
+  std::vector<std::string> prompts{request.prompt};
+  for (const auto* prompt : {&request.prompt_2, &request.prompt_3})
+    if (*prompt) prompts.push_back(**prompt);
+  const auto stem = [](std::string_view name) {
+    constexpr std::string_view ending = ".safetensors";
+    return name.ends_with(ending) ? name.substr(0, name.size() - ending.size()) : name;
+  };
+  for (const auto& prompt : prompts) {
+    if (prompt.size() > most) continue;
+    for (const auto& named : text::parse_compel(prompt).loras) {
+      // The last one: what the prompts name comes behind the others.
+      const auto found = std::find_if(loras.rbegin(), loras.rend(), [&](const LoraMention& lora) {
+        return stem(lora.name) == stem(named.first);
+      });
+      if (found != loras.rend()) loras.erase(std::next(found).base());
+    }
+  }
+}
+
 }  // namespace
 
 void add_comfort_options(CLI::App& app, Order& order) {
@@ -246,6 +273,7 @@ void take_settings(CLI::App& app, Order& order) {
   auto settings = settings_of(comfort.from_png);
   std::vector<std::string> lora_texts;
   order.request = std::move(settings.request);
+  comfort.png_has_hires = order.request.hires.has_value();
   if (!order.seed) order.seed = order.request.sampling.seed;
   for (auto* option : app.get_options())  // once more, over what the picture says
     if (option->count() > 0) option->run_callback();
@@ -257,6 +285,7 @@ void take_settings(CLI::App& app, Order& order) {
     throw ArgumentError("--from-png",
                         comfort.from_png + ": the picture was painted into a mask, which --mask must give");
   comfort.notes = std::move(settings.notes);
+  drop_named_in_prompts(order.request, settings.loras);
   for (const auto& lora : settings.loras) {
     if (!order.loras.empty()) break;  // the command line's own
     if (order.lora_dir.empty()) {
@@ -286,17 +315,23 @@ void settle_comfort(Order& order) {
   const bool alone = order.refiner.empty();
   if (!how.keep_unmasked && comfort.from_png.empty() && !order.mask.empty() && alone)
     how.keep_unmasked = true;
-  if (comfort.hires) hires_of(order).scale = *comfort.hires;
+  const auto scale_second = [&](double scale) {  // a size that a picture's settings say does not stay
+    auto& hires = hires_of(order);
+    hires.scale = scale;
+    hires.width.reset();
+    hires.height.reset();
+  };
+  if (comfort.hires) scale_second(*comfort.hires);
   const bool again = order.init_image.empty();  // --upscale is a second pass over what is made
   if (comfort.upscale && again) {
-    auto& hires = hires_of(order);
-    hires.scale = *comfort.upscale;
+    scale_second(*comfort.upscale);
+    auto& hires = *request.hires;
     hires.mode = Hires::Mode::pixels;
     hires.strength = usual_upscale_strength;
   }
   if (comfort.upscale && !again && !request.input.strength) request.input.strength = usual_upscale_strength;
   if (comfort.upscale && !request.tiles) request.tiles.emplace();
-  const bool has_second = comfort.hires || (comfort.upscale && again) || !comfort.from_png.empty();
+  const bool has_second = comfort.hires || (comfort.upscale && again) || comfort.png_has_hires;
   if ((request.hires && !has_second) || (!request.hires && (comfort.hires_strength || comfort.hires_steps)))
     throw ArgumentError("--hires", "mode, strength, steps or sampler of a second pass: give --hires, too");
   if (comfort.hires_strength) request.hires->strength = *comfort.hires_strength;

@@ -18,9 +18,11 @@
 
 #include <daguerre/daguerre.hpp>
 #include <daguerre/ops/engine.hpp>
+#include <daguerre/pipeline/embedding.hpp>
 #include <daguerre/pipeline/model_source.hpp>
 #include <daguerre/pipeline/other_autoencoder.hpp>
 #include <daguerre/samplers/registry.hpp>
+#include <daguerre/text/extra_networks.hpp>
 #include <daguerre/weights/checkpoint.hpp>
 
 #include "files.hpp"
@@ -80,6 +82,34 @@ void introduce(const Order& order, const Pipeline& pipeline, Progress& progress)
   if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
 }
 
+/// A prompt without the LoRAs that it names.
+std::string without_loras(const std::string& prompt, PromptSyntax syntax) {
+  if (syntax == PromptSyntax::a1111) return text::take_extra_networks(prompt).prompt;
+  std::string result = prompt;
+  if (syntax != PromptSyntax::compel) return result;
+  for (const std::string word : {"withLora", "useLora"})
+    for (auto at = result.find(word); at != result.npos; at = result.find(word, at)) {
+      const auto open = result.find_first_not_of(" \t\n", at + word.size());
+      const auto close = result.find(')', at);
+      if (open != result.npos && result[open] == '(' && close != result.npos)
+        result.erase(at, close + 1 - at);
+      else
+        at += word.size();
+    }
+  return result;
+}
+
+/// What of a request is for the first model alone: a second one has other weights, and maybe other widths.
+void leave_to_second_model(Request& request) {
+  request.loras.clear();
+  request.controls.clear();
+  request.image_prompts.clear();
+  request.prompt = without_loras(request.prompt, request.prompt_syntax);
+  for (auto* prompt : {&request.prompt_2, &request.prompt_3})
+    if (*prompt) **prompt = without_loras(**prompt, request.prompt_syntax);
+  for (auto& embedding : request.embeddings) embedding = embedding->where_it_fits();
+}
+
 }  // namespace
 
 void settle_machine(Order& order) {
@@ -106,7 +136,11 @@ Pipeline load(const Order& order, const Interrupt& interrupt) {
 Pipeline load(const Order& order, const std::string& model, const Interrupt& interrupt) {
   auto options = order.load;
   options.stop = interrupt.token();
-  if (model != order.model) options.loras.clear();  // they are the first model's
+  if (model != order.model) {  // they are the first model's
+    options.loras.clear();
+    options.find_lora = {};
+    options.lora_dir.clear();
+  }
   const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
   const auto source = std::make_shared<const SourceOptions>(
       SourceOptions{.tokenizer = order.tokenizer,
@@ -397,9 +431,8 @@ void carry_out(Order order) {
     request.sampling.denoising_start = order.refiner_start;
     request.input.latents = made.latents;
     request.input.image = {};
-    request.controls.clear();  // networks for the first one
     request.sampling.noise = {};
-    request.loras.clear();
+    leave_to_second_model(request);
     made = pipeline->generate(request);
   }
   progress.finished();

@@ -27,6 +27,7 @@ struct Comfort {
   std::vector<std::string> notes;  ///< on what of them is not repeated
   std::optional<Index> mask_grow, only_masked, outpaint_overlap, tile, tile_overlap;
   std::optional<bool> keep_unmasked;
+  bool png_has_hires = false;  ///< its settings have a second pass
   std::optional<double> hires, hires_strength, upscale;
   std::optional<int> hires_steps;
 };

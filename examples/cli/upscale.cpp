@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -22,7 +23,8 @@ struct UpscaleRequest {
   std::string model, from, to, precision = "auto";
   std::optional<double> scale;
   UpscalerOptions load;
-  int tile = 256, overlap = 32;
+  int tile = 256;
+  std::optional<int> overlap;
   bool quiet = false;
 };
 
@@ -38,7 +40,8 @@ void run(UpscaleRequest request) {
   progress.note(request.model + ": " + upscaler.description());
   const double scale = request.scale.value_or(static_cast<double>(upscaler.scale()));
   const auto scaled = [&](Index size) { return static_cast<Index>(static_cast<double>(size) * scale + 0.5); };
-  UpscaleOptions options{.tile = request.tile, .overlap = request.overlap, .stop = interrupt.token()};
+  const int overlap = request.overlap.value_or(request.tile == 0 ? 32 : std::min(32, request.tile / 4));
+  UpscaleOptions options{.tile = request.tile, .overlap = overlap, .stop = interrupt.token()};
   options.on_tile = [&](int done, int total) {
     progress.stage("tile " + std::to_string(done) + " of " + std::to_string(total));
     return true;
@@ -77,8 +80,7 @@ void add_upscale(CLI::App& parent) {
              "A tile's side in pixels of the picture, which decides how much memory is taken; 0: no tiles")
       ->capture_default_str();
   add_number(*app, "--tile-overlap", request->overlap, {.least = 0, .most = 4096},
-             "Pixels that neighbouring tiles share, a quarter of a tile at most")
-      ->capture_default_str();
+             "Pixels that neighbouring tiles share, a quarter of a tile at most; by default that, or 32");
   app->add_option("--engine", request->load.engine, "onednn, native, or auto")
       ->capture_default_str()
       ->type_name("NAME");

@@ -17,10 +17,12 @@ import argparse
 import collections
 import io
 import json
+import math
 import pickle
 import struct
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -32,6 +34,8 @@ STORAGES = {  # torch's classes of storages: numpy's type of their elements, saf
 }
 ZIP_MAGIC = b"PK\x03\x04"
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C  # of torch before 1.6
+MOST_REPEATED = 1 << 20  # elements of a tensor that shows those of a smaller storage several times
+LARGEST_PICKLE = 1 << 28  # bytes of an archive's data.pkl
 UNWRAPPED = ("params_ema", "params", "state_dict", "string_to_param")
 
 
@@ -71,6 +75,8 @@ class Tensor:
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides))
         if 0 not in shape and last >= storage.size:
             raise Refused(f"a tensor of the shape {shape} reaches beyond its storage of {storage.size} elements")
+        if math.prod(shape) > max(storage.size, MOST_REPEATED):  # a stride of 0 shows an element again and again
+            raise Refused(f"a tensor of the shape {shape} shows more than its storage of {storage.size} elements")
         self.storage, self.offset, self.shape, self.strides = storage, offset, tuple(shape), strides
 
     def array(self):
@@ -154,6 +160,14 @@ class Unpickler(pickle.Unpickler):
         return self.load_storage(kind, str(key), size)
 
 
+def member(archive, name, most):
+    """The bytes of an archive's file, which must not become more than expected."""
+    size = archive.getinfo(name).file_size
+    if size > most:
+        raise Refused(f"{name} has {size} bytes, expected {most} at most")
+    return archive.read(name)
+
+
 def read_archive(file):
     """The ZIP archive of torch 1.6 and later: data.pkl, and a file for each storage."""
     with zipfile.ZipFile(file) as archive:
@@ -168,10 +182,10 @@ def read_archive(file):
         def load_storage(kind, key, size):
             if key not in storages:
                 storages[key] = Storage(kind, size)
-                storages[key].fill(archive.read(f"{folder}data/{key}"))
+                storages[key].fill(member(archive, f"{folder}data/{key}", size * storages[key].dtype.itemsize))
             return storages[key]
 
-        return Unpickler(io.BytesIO(archive.read(pickles[0])), load_storage).load()
+        return Unpickler(io.BytesIO(member(archive, pickles[0], LARGEST_PICKLE)), load_storage).load()
 
 
 def read_stream(file):
@@ -285,7 +299,8 @@ def main():
     except Refused as problem:
         sys.exit(f"convert_pickle: {options.source}: {problem}")
     except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError,
-            pickle.UnpicklingError, zipfile.BadZipFile, struct.error, RecursionError) as problem:
+            pickle.UnpicklingError, zipfile.BadZipFile, struct.error, RecursionError, ArithmeticError,
+            RuntimeError, zlib.error) as problem:
         sys.exit(f"convert_pickle: {options.source}: it is malformed, or no file of tensors: {problem}".replace("\n", " "))
     print(f"{options.target}: {len(tensors)} tensors")
 

@@ -5,8 +5,7 @@
 namespace daguerre {
 namespace {
 
-/// Where a cut of `crop` begins and ends in a line of `size` with `before` black pixels in front of it, as the
-/// reference has it: where the difference is odd, a larger cut is one pixel short.
+/// Where a cut of `crop` begins and ends in a line of `size` with `before` black pixels in front of it.
 struct Cut {
   Index before = 0, begin = 0, end = 0;
 };
@@ -17,7 +16,7 @@ Cut centre_cut(Index size, Index crop, bool padded) {
   Index begin = difference >= 0 ? difference / 2 : -((-difference + 1) / 2), before = 0, whole = size;
   if (padded) {
     whole = std::max(size, crop);
-    before = (whole - size) / 2;
+    before = (whole - size + 1) / 2;  // rounded up, by which an odd difference gives the whole cut
     begin += before;
   }
   return {before, std::max<Index>(0, begin), std::min(whole, begin + crop)};
@@ -48,8 +47,8 @@ Image ClipImageProcessor::prepared(const Image& picture) const {
   if (resize && shortest_edge > 0) {
     const Index shorter = std::min(image.width(), image.height());
     const Index longer = std::max(image.width(), image.height());
-    const auto other = static_cast<Index>(static_cast<double>(shortest_edge * longer) /
-                                          static_cast<double>(shorter));
+    const auto other =
+        static_cast<Index>(static_cast<double>(shortest_edge * longer) / static_cast<double>(shorter));
     image = image.width() <= image.height() ? image.resized(shortest_edge, other, resampling)
                                             : image.resized(other, shortest_edge, resampling);
   } else if (resize) {

@@ -125,9 +125,12 @@ class TiffPages {
 
   void read_layout() {
     const int compression = short_default(TIFFTAG_COMPRESSION);
-    const int photometric = compression == COMPRESSION_OJPEG
-                                ? PHOTOMETRIC_YCBCR
-                                : short_number(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISWHITE);
+    constexpr std::array known{COMPRESSION_NONE,      COMPRESSION_CCITTRLE, COMPRESSION_CCITTFAX3,
+                               COMPRESSION_CCITTFAX4, COMPRESSION_LZW,      COMPRESSION_JPEG,
+                               COMPRESSION_DEFLATE,   COMPRESSION_PACKBITS, COMPRESSION_ADOBE_DEFLATE};
+    if (std::find(known.begin(), known.end(), compression) == known.end())
+      throw error("the TIFF compression " + std::to_string(compression) + " is not read");
+    const int photometric = short_number(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISWHITE);
     bits_ = static_cast<unsigned>(short_default(TIFFTAG_BITSPERSAMPLE));
     samples_ = static_cast<unsigned>(short_default(TIFFTAG_SAMPLESPERPIXEL));
     format_ = short_default(TIFFTAG_SAMPLEFORMAT);
@@ -171,6 +174,32 @@ class TiffPages {
       throw error("TIFF samples of " + std::to_string(bits_) + " bits and the format " +
                   std::to_string(format_));
     if (colours_ == TiffColours::palette) read_tiff_palette();
+    check_stored(compression);
+  }
+
+  /// Refuses a picture that what is stored cannot hold, before memory is taken for it.
+  void check_stored(int compression) {
+    const std::uint64_t* counts = nullptr;
+    const bool is_tiled = TIFFIsTiled(tiff_.get()) != 0;
+    if (TIFFGetField(tiff_.get(), is_tiled ? TIFFTAG_TILEBYTECOUNTS : TIFFTAG_STRIPBYTECOUNTS, &counts) != 1)
+      counts = nullptr;
+    const std::uint64_t parts = counts == nullptr ? 0
+                                : is_tiled        ? TIFFNumberOfTiles(tiff_.get())
+                                                  : TIFFNumberOfStrips(tiff_.get());
+    std::uint64_t stored = 0;  // 2^32 parts of at most 2^31 bytes
+    for (std::uint64_t i = 0; i < parts; ++i)
+      stored += std::min({counts[i], std::uint64_t{memory_.bytes.size()}, std::uint64_t{1} << 31});
+    // Of colours that share their hue with neighbours, brightness alone is there for each pixel.
+    const auto samples = is_ycc_ ? 1 : static_cast<Index>(samples_);
+    const auto needed = static_cast<std::uint64_t>((width_ * samples * bits_ + 7) / 8 * height_);
+    constexpr std::uint64_t most_deflated = 1032;  // bytes that one byte stands for
+    const std::uint64_t ratio =
+        compression == COMPRESSION_NONE                                                  ? 1
+        : compression == COMPRESSION_DEFLATE || compression == COMPRESSION_ADOBE_DEFLATE ? most_deflated
+                                                                                         : 0;
+    if (stored == 0 || (ratio != 0 && stored < (needed + ratio - 1) / ratio))
+      throw error("a TIFF picture of " + std::to_string(width_) + " x " + std::to_string(height_) + " in " +
+                  std::to_string(stored) + " bytes");
   }
 
   void read_tiff_palette() {

@@ -84,10 +84,16 @@ const Tensor<float>* Embedding::vectors_for(std::string_view part, Index width, 
   if (found == vectors_.end()) found = vectors_.find("");
   if (found == vectors_.end()) return nullptr;
   if (found->second.dim(1) == width) return &found->second;
-  if (several && found->first.empty()) return nullptr;
+  if (optional_ || (several && found->first.empty())) return nullptr;
   throw ArgumentError(embedding_name, source_ + " has vectors of " + std::to_string(found->second.dim(1)) +
                                           " numbers, the model's " + std::string(part) + " reads " +
                                           std::to_string(width));
+}
+
+std::shared_ptr<const Embedding> Embedding::where_it_fits() const {
+  auto result = std::make_shared<Embedding>(*this);
+  result->optional_ = true;
+  return result;
 }
 
 std::vector<std::shared_ptr<const Embedding>> load_embeddings(const std::filesystem::path& folder) {
@@ -99,7 +105,11 @@ std::vector<std::shared_ptr<const Embedding>> load_embeddings(const std::filesys
   if (error) throw FileError(embedding_name, folder.string() + ": " + error.message(), folder);
   std::sort(files.begin(), files.end());
   std::vector<std::shared_ptr<const Embedding>> result;
-  for (const auto& file : files) result.push_back(Embedding::load(file));
+  for (const auto& file : files) try {
+      result.push_back(Embedding::load(file)->where_it_fits());
+    } catch (const WeightError&) {
+      continue;  // a LoRA, say
+    }
   return result;
 }
 

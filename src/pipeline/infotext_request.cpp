@@ -432,7 +432,13 @@ InfotextRequest InfotextKeys::read(const Infotext& infotext) const {
   result.request.prompt = infotext.prompt;
   if (!infotext.negative_prompt.empty()) result.request.negative_prompt = infotext.negative_prompt;
   const Reading reading{infotext, result};
-  if (!infotext.parameters.empty()) result.request.sampling.generator = "cuda-philox";
+  if (!infotext.parameters.empty()) {
+    result.request.sampling.generator = "cuda-philox";
+    // Another program than this one is the web UI, which has no other language than its own.
+    const auto* version = reading.find("Version");
+    if (version == nullptr || !version->starts_with("Daguerre"))
+      result.request.prompt_syntax = PromptSyntax::a1111;
+  }
   for (const auto& [key, value] : infotext.parameters) {
     const auto row = rows_.find(key);
     if (row != rows_.end())

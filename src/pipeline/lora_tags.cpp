@@ -1,6 +1,8 @@
 #include "pipeline/lora_tags.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
 #include <utility>
 
 #include "daguerre/core/error.hpp"
@@ -34,11 +36,27 @@ std::vector<LoraMention> take_named(std::string& prompt, PromptSyntax syntax) {
   return result;
 }
 
+/// Reading a prompt language may take time by the square of the text.
+void check_prompt_lengths(const Request& request) {
+  constexpr std::size_t most = std::size_t{128} << 10;
+  const auto check = [](const std::string& text) {
+    if (text.size() > most)
+      throw ArgumentError("prompt", "it has " + std::to_string(text.size()) +
+                                        " bytes; in a prompt language " + std::to_string(most) +
+                                        " are the most");
+  };
+  check(request.prompt);
+  for (const auto* text : {&request.prompt_2, &request.prompt_3, &request.negative_prompt,
+                           &request.negative_prompt_2, &request.negative_prompt_3})
+    if (*text) check(**text);
+}
+
 }  // namespace
 
 Request with_named_loras(const Request& request, const FindLora& find) {
-  auto result = request;
   const auto syntax = request.prompt_syntax;
+  if (syntax != PromptSyntax::plain) check_prompt_lengths(request);
+  auto result = request;
   if (syntax != PromptSyntax::a1111 && syntax != PromptSyntax::compel) return result;
   if (syntax == PromptSyntax::compel)
     for (const auto* prompt :

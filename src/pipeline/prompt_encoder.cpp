@@ -85,15 +85,44 @@ Tensor<float> mixed(const std::vector<Tensor<float>>& parts, std::vector<double>
   return result;
 }
 
+void check_swaps(const std::vector<text::CompelFragment>& fragments) {
+  for (const auto& fragment : fragments)
+    if (fragment.swap)
+      throw ArgumentError("prompt", ".swap() needs control of the cross-attention, which is not offered");
+}
+
+/// Refuses weights of .and() and .blend() of which nothing can be mixed.
+void check_mixture(const text::CompelPart& part) {
+  const auto check = [](double weight, const char* what) {
+    if (!std::isfinite(static_cast<float>(weight)))
+      throw ArgumentError("prompt", std::string("a weight of ") + what + " is " + std::to_string(weight) +
+                                        ", expected a finite number");
+  };
+  check(part.weight, ".and()");
+  if (!part.blends) return;
+  double sum = 0.0;
+  for (const double weight : part.weights) {
+    check(weight, ".blend()");
+    sum += weight;
+  }
+  if (!part.normalize) return;
+  for (const double weight : part.weights)
+    if (!std::isfinite(static_cast<float>(weight / sum)))
+      throw ArgumentError("prompt", "the weights of .blend() have the sum " + std::to_string(sum) +
+                                        ", by which they cannot be divided");
+}
+
 /// The words of a prompt of compel's language, for an encoder that has no windows.
 std::vector<text::WeightedText> compel_texts(const std::string& prompt) {
   const auto parsed = text::parse_compel(prompt);
   if (parsed.parts.size() > 1 || (parsed.parts.size() == 1 && parsed.parts[0].blends))
     throw ArgumentError("prompt", ".and() and .blend() are for CLIP's encoders, T5 takes neither");
   std::vector<text::WeightedText> result;
-  for (const auto& part : parsed.parts)
+  for (const auto& part : parsed.parts) {
+    check_swaps(part.prompts.front());
     for (const auto& fragment : part.prompts.front())
       result.push_back({(result.empty() ? "" : " ") + fragment.text, fragment.weight});
+  }
   return result;
 }
 
@@ -167,16 +196,16 @@ std::vector<text::TokenWindow> PromptEncoder::windows(const std::string& prompt,
   } else if (prompting_.syntax == PromptSyntax::comfyui) {
     result = text::comfyui_windows(weighted_texts(prompt), words, names_, unknown);
   } else {
-    for (const auto& part : text::parse_compel(prompt).parts)
+    const auto parsed = text::parse_compel(prompt);
+    for (const auto& part : parsed.parts) {
+      check_mixture(part);
       for (const auto& fragments : part.prompts) {
-        for (const auto& fragment : fragments)
-          if (fragment.swap)
-            throw ArgumentError("prompt",
-                                ".swap() needs control of the cross-attention, which is not offered");
+        check_swaps(fragments);
         auto some =
             text::compel_windows(fragments, words, compel_.truncates, compel_.long_text, names_).windows;
         result.insert(result.end(), some.begin(), some.end());
       }
+    }
   }
   check_finite_weights(result);
   return result;

@@ -10,6 +10,7 @@
 #include "daguerre/models/upscalers/srvgg.hpp"
 #include "daguerre/ops/engine_registry.hpp"
 #include "daguerre/pipeline/load_component.hpp"
+#include "media/picture_file.hpp"
 #include "pipeline/picture_tiles.hpp"
 
 namespace daguerre {
@@ -172,10 +173,17 @@ Image Upscaler::operator()(const Image& image, Index width, Index height,
   const auto& network = state_->network;
   check_tiling(upscaler_speaker, options.tile, options.overlap, network.multiple);
   if (image.empty()) throw ArgumentError(upscaler_speaker, "an empty picture cannot be enlarged");
-  const Image result_size(width, height, 1);  // throws where a picture cannot be that large
+  const auto fits = [&](Index times) { return is_permitted(image.width() * times, image.height() * times); };
+  if (!is_permitted(width, height) || !fits(network.scale))
+    throw ArgumentError(upscaler_speaker,
+                        "a picture of " + std::to_string(image.width()) + " x " +
+                            std::to_string(image.height()) + " would be too large enlarged " +
+                            std::to_string(network.scale) + " times and brought to " + std::to_string(width) +
+                            " x " + std::to_string(height) + ", " + limit_text());
   int runs = 1;
-  for (Index larger = network.scale; network.scale > 1 && runs < most_upscaler_runs &&
-                                     (larger * image.width() < width || larger * image.height() < height);
+  for (Index larger = network.scale;
+       network.scale > 1 && runs < most_upscaler_runs && fits(larger * network.scale) &&
+       (larger * image.width() < width || larger * image.height() < height);
        larger *= network.scale)
     ++runs;
   Image result = image.to_channels(network.channels == 1 ? 1 : 3);

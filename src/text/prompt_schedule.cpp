@@ -207,9 +207,13 @@ class Schedule {
 
 std::vector<ScheduledPrompt> parse_a1111_schedule(std::string_view prompt, const ScheduleSteps& how) {
   constexpr std::size_t most_bytes = std::size_t{64} << 20;
+  constexpr int most_steps = 100'000;
   const int steps = how.second_pass && !how.old ? *how.second_pass : how.steps;
   if (how.steps < 1 || steps < 1)
     throw ArgumentError(prompt_name, "a schedule over " + std::to_string(steps) + " steps");
+  if (steps > most_steps)
+    throw ArgumentError(prompt_name, "a schedule over " + std::to_string(steps) + " steps, " +
+                                         std::to_string(most_steps) + " are the most");
   Schedule schedule(prompt);
   if (!schedule.is_readable()) return {{steps, std::string(prompt)}};
   const auto ends = schedule.ends(how);

@@ -26,6 +26,14 @@ void add_vectors(std::size_t embedding, Index count, double weight, Pieces& piec
     pieces.push_back({0, weight, InsertedVector{.embedding = embedding, .row = row}});
 }
 
+/// How many tokens a window takes. Throws ArgumentError where there is no room for any.
+std::size_t room_of(const WindowTokenizer& tokenizer) {
+  if (tokenizer.room() < 1)
+    throw ArgumentError(prompt_name,
+                        "windows of " + std::to_string(tokenizer.length) + " tokens have no room for words");
+  return static_cast<std::size_t>(tokenizer.room());
+}
+
 /// Start, the pieces, end, and padding.
 TokenWindow window_of(const Pieces& pieces, const WindowTokenizer& tokenizer) {
   TokenWindow window;
@@ -224,8 +232,8 @@ TokenWindow empty_window(const WindowTokenizer& tokenizer) {
 std::vector<TokenWindow> a1111_windows(const std::vector<WeightedText>& prompt,
                                        const WindowTokenizer& tokenizer, int comma_backtrack,
                                        const std::vector<NamedVectors>& embeddings) {
+  const auto room = room_of(tokenizer);
   const NameFinder names(embeddings, tokenizer);
-  const auto room = static_cast<std::size_t>(tokenizer.room());
   const auto comma = single_token(tokenizer, ",");
   std::vector<TokenWindow> windows;
   Pieces window;
@@ -274,7 +282,7 @@ std::vector<TokenWindow> comfyui_windows(const std::vector<WeightedText>& prompt
                                          const std::vector<NamedVectors>& embeddings,
                                          std::vector<std::string>* unknown) {
   constexpr std::size_t long_group = 8;
-  const auto room = static_cast<std::size_t>(tokenizer.room());
+  const auto room = room_of(tokenizer);
   ComfyuiGroups groups(tokenizer, embeddings, unknown);
   for (const auto& part : prompt) groups.add(part);
   std::vector<TokenWindow> windows;
@@ -301,6 +309,7 @@ std::vector<TokenWindow> comfyui_windows(const std::vector<WeightedText>& prompt
 
 CompelWindows compel_windows(const std::vector<CompelFragment>& prompt, const WindowTokenizer& tokenizer,
                              bool truncates, LongText how, const std::vector<NamedVectors>& embeddings) {
+  const auto room = room_of(tokenizer);
   const auto names = names_of(embeddings);
   Pieces pieces;
   std::vector<std::pair<std::size_t, std::size_t>> ranges;
@@ -317,7 +326,6 @@ CompelWindows compel_windows(const std::vector<CompelFragment>& prompt, const Wi
   }
   CompelWindows result;
   std::vector<Index> place;  // of each piece through all windows
-  const auto room = static_cast<std::size_t>(tokenizer.room());
   const auto marks = static_cast<Index>(tokenizer.start.size());
   const std::span<const Piece> all(pieces);
   for (std::size_t from = 0;;) {

@@ -74,3 +74,12 @@ assert values == (0, 3, 1, 4, 2, 5), values
 result = convert({"w": Tensor(), "more": Program()})
 assert result.returncode == 1 and result.stderr.count("\n") == 1 and "system" in result.stderr, result.stderr
 assert not os.path.exists(os.path.join(folder, "ran"))
+
+
+class Repeated:
+    def __reduce__(self):  # one element, shown four thousand million times
+        return _rebuild_tensor_v2, (Storage(), 0, (1 << 16, 1 << 16), (0, 0), False, {})
+
+
+result = convert({"w": Repeated()})
+assert result.returncode == 1 and "more than its storage" in result.stderr, result.stderr

@@ -268,6 +268,25 @@ TEST_CASE("what is not a picture is told for what it is", "[image]") {
     if (format.name == "WebP") refused("RIFF1234WEBPVP8 ", {"x: ", format.is_readable ? "WebP" : "libwebp"});
     if (format.name == "TIFF") refused("II*\0"s, {"x: ", format.is_readable ? "decoded" : "libtiff"});
   }
+  // A large TIFF picture in a few bytes: width, height, compression, place and size of its only strip.
+  const auto tiff = [](char compression, char stored) {
+    std::string file = "II*\0\x0A\0\0\0\7\7\5\0"s;
+    const auto entry = [&](char tag, const std::string& value) {
+      file += std::string{tag, 1, 4, 0, 1, 0, 0, 0} + value;
+    };
+    entry(0, "\0\x20\0\0"s);
+    entry(1, "\0\x20\0\0"s);
+    entry(3, std::string{compression, 0, 0, 0});
+    entry(0x11, "\x08\0\0\0"s);
+    entry(0x17, std::string{stored, 0, 0, 0});
+    return file + "\0\0\0\0"s;
+  };
+  for (const auto& format : picture_formats()) {
+    if (format.name != "TIFF" || !format.is_readable) continue;
+    refused(tiff(1, 2), {"8192 x 8192"});
+    refused(tiff(8, 2), {"8192 x 8192 in 2 bytes"});
+    refused(tiff(77, 2), {"compression"});
+  }
   refused("GIF89a", {"GIF", "cut short"});
   refused("GIF89a\1\0\1\0\0\0\0;"s, {"no picture in this GIF file"});
   refused("GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\1\7\0"s, {"stands for nothing"});

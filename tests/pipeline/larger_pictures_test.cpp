@@ -506,6 +506,7 @@ TEST_CASE("settings of other programs are read as far as they are known", "[pipe
   const auto& request = read.request;
   CHECK(request.prompt == "a lighthouse");
   CHECK(request.negative_prompt == "fog");
+  CHECK(request.prompt_syntax == PromptSyntax::a1111);
   CHECK(request.sampling.sampler == "dpm++2m-karras");
   CHECK(request.sampling.generator == "cuda-philox");
   CHECK(request.size.height == 768);
@@ -526,4 +527,5 @@ TEST_CASE("settings of other programs are read as far as they are known", "[pipe
     reading.result.request.prompt += ", " + value;
   });
   CHECK(keys.read({"a house", "", {{"Palette", "blue"}}}).request.prompt == "a house, blue");
+  CHECK(keys.read({"a house", "", {{"Version", "Daguerre 1"}}}).request.prompt_syntax == PromptSyntax::plain);
 }

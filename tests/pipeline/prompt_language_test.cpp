@@ -138,4 +138,24 @@ TEST_CASE("a file that holds no textual inversion for the model is refused", "[p
   request.embeddings = {Embedding::load(save("emb_params", Tensor<float>::zeros({1, 4})))};
   expect_error<ArgumentError>([&] { (void)tiny().generate(request); },
                               {"4 numbers", "text_encoder reads 16"});
+  // In a folder it may lie among others.
+  (void)tiny().generate([&] {
+    auto with_folder = request;
+    with_folder.embeddings = load_embeddings(folder.path());
+    REQUIRE(with_folder.embeddings.size() == 1);
+    return with_folder;
+  }());
+  (void)save("x", Tensor<float>::zeros({1, 4}));
+  CHECK(load_embeddings(folder.path()).empty());
+}
+
+TEST_CASE("prompts that cannot be read in time, and mixtures of nothing, are refused",
+          "[pipeline][prompts]") {
+  const auto refused = [](const Request& request, std::string_view what) {
+    expect_error<ArgumentError>([&] { (void)tiny().generate(request); }, {what});
+  };
+  auto request = order("a cat", PromptSyntax::comfyui);
+  request.negative_prompt_2 = std::string((std::size_t{128} << 10) + 1, '(');
+  refused(request, "131072 are the most");
+  refused(order("(\"a\", \"b\").blend(1, -1)", PromptSyntax::compel), "the weights of .blend()");
 }

@@ -46,6 +46,8 @@ TEST_CASE("weights and numbers of prompts that are none are refused in one line"
                               {"names no file"});
   expect_error<ArgumentError>([&] { (void)parse_a1111_schedule("[a:b:1e999]", {.steps = 10}); },
                               {"out of range"});
+  expect_error<ArgumentError>([&] { (void)parse_a1111_schedule("[a|b]", {.steps = 1'000'000'000}); },
+                              {"100000 are the most"});
   expect_error<ArgumentError>([&] { (void)parse_compel("(\"a\", \"b\").blend(1)"); },
                               {".blend() has 1 weights for 2 prompts"});
   expect_error<ArgumentError>([&] { (void)parse_compel("(\"a\", \"b\").and(1, x)"); },
@@ -99,6 +101,14 @@ TEST_CASE("windows break at commas, at BREAK and before vectors that do not fit"
         (void)a1111_windows({{"a", 1.0}}, words, 20, {{"big", 9}});
       },
       {"\"big\" has 9 vectors, more than the 8 tokens"});
+
+  auto narrow = words;
+  narrow.length = static_cast<Index>(narrow.start.size()) + 1;
+  const std::initializer_list<std::string_view> no_room{"no room for words"};
+  expect_error<ArgumentError>([&] { (void)a1111_windows({{"a", 1.0}}, narrow); }, no_room);
+  expect_error<ArgumentError>([&] { (void)comfyui_windows({{"a", 1.0}}, narrow, {}, nullptr); }, no_room);
+  expect_error<ArgumentError>([&] { (void)compel_windows({{"a"}}, narrow, false, LongText::words, {}); },
+                              no_room);
 
   std::vector<std::string> unknown;
   const auto comfy = comfyui_windows(parse_comfyui_weights("abcdef (ghi:2) embedding:xy, embedding:no"),

@@ -32,13 +32,17 @@ class Embedding {
   /// token embeddings are `width` wide; nullptr where there are none for it. `several`: the model has other
   /// text encoders that it may be meant for. Throws ArgumentError for vectors of another width.
   const Tensor<float>* vectors_for(std::string_view part, Index width, bool several) const;
+  /// The same one, but nothing, and no error, to encoders of another width.
+  std::shared_ptr<const Embedding> where_it_fits() const;
 
  private:
   std::string name_, source_;
   std::map<std::string, Tensor<float>, std::less<>> vectors_;
+  bool optional_ = false;
 };
 
-/// All `*.safetensors` of a folder, by name. Throws FileError where there is no such folder, and as `load`.
+/// All textual inversions of a folder, `*.safetensors`, by name, each where it fits; files that are none, as
+/// LoRAs, are passed over. Throws FileError where there is no such folder, FormatError.
 std::vector<std::shared_ptr<const Embedding>> load_embeddings(const std::filesystem::path& folder);
 
 }  // namespace daguerre

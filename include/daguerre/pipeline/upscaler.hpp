@@ -56,7 +56,7 @@ class Upscaler {
   /// infinity, Cancelled.
   Image operator()(const Image& image, const UpscaleOptions& options = {}) const;
   /// The same to a size of the caller's: the network is run until the picture is as large, three times at
-  /// most, and the Lanczos filter does the rest.
+  /// most and no larger than a picture may be, and the Lanczos filter does the rest.
   Image operator()(const Image& image, Index width, Index height, const UpscaleOptions& options = {}) const;
   Expected<Image> try_upscale(const Image& image, Index width, Index height,
                               const UpscaleOptions& options = {}) const noexcept;
