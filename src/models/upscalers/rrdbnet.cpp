@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <charconv>
 #include <optional>
+#include <string>
 
 #include "daguerre/models/upscalers/rrdbnet-inl.hpp"
 
@@ -12,10 +12,11 @@ constexpr int most_rrdb_blocks = 1000;
 
 /// The number that `text` begins with, which is taken off it.
 std::optional<int> take_number(std::string_view& text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || value < 0) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  const auto length = std::min(text.find_first_not_of("0123456789"), text.size());
+  constexpr std::size_t most_digits = 9;
+  if (length == 0 || length > most_digits) return std::nullopt;
+  const int value = std::stoi(std::string(text.substr(0, length)));
+  text.remove_prefix(length);
   return value;
 }
 
