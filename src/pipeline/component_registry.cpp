@@ -58,6 +58,9 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("PixArtTransformer2DModel", open_pixart_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
+  registry.add_autoencoder("AutoencoderKLHunyuanVideo", open_autoencoder_kl_hunyuan_video);
+  registry.add_autoencoder("AutoencoderKLMochi", open_autoencoder_kl_mochi);
+  registry.add_autoencoder("AutoencoderKLWan", open_autoencoder_kl_wan);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
   registry.add_image_encoder("CLIPVisionModel", open_clip_image_encoder);
   registry.add_image_encoder("CLIPVisionModelWithProjection", open_clip_image_encoder);
