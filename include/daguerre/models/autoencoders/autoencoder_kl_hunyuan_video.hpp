@@ -61,7 +61,7 @@ class AutoencoderKlHunyuanVideo {
   AutoencoderKlHunyuanVideoConfig config_;
   HunyuanEncoder<T> encoder_;
   HunyuanDecoder<T> decoder_;
-  nn::Conv3d<T> quant_conv_, post_quant_conv_;
+  nn::Conv3d<float> quant_conv_, post_quant_conv_;
 };
 
 }  // namespace daguerre::models
