@@ -3,6 +3,7 @@
 
 #include "conformance/case.hpp"
 #include "conformance/transformers.hpp"
+#include "conformance/wan_models.hpp"
 #include "daguerre/models/adapters/control_net.hpp"
 #include "daguerre/models/adapters/t2i_adapter.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
@@ -395,6 +396,8 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_flux<T>(folder, config, context, result);
   else if (name == "PixArtTransformer2DModel")
     run_pixart<T>(folder, config, context, result);
+  else if (name == "WanTransformer3DModel" || name == "WanVACETransformer3DModel")
+    run_wan_transformer<T>(folder, config, context, result);
   else if (name == "CLIPTextModel" || name == "CLIPTextModelWithProjection")
     run_clip<T>(folder, config, context, result);
   else if (name == "CLIPVisionModelWithProjection")
