@@ -134,8 +134,7 @@ Tensor<float> sincos_positions_3d(const Context& context, Index channels, Index 
     for (Index place = 0; place < count; ++place, out += width_of_axis) {
       const auto position = static_cast<double>(static_cast<float>(place) / static_cast<float>(scale));
       for (Index i = 0; i < half; ++i) {
-        const double angle =
-            position / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half));
+        const double angle = position / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half));
         out[i] = static_cast<float>(std::sin(angle));
         out[half + i] = static_cast<float>(std::cos(angle));
       }

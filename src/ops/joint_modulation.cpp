@@ -1,6 +1,6 @@
-#include "daguerre/ops/joint_modulation-inl.hpp"
-
 #include <utility>
+
+#include "daguerre/ops/joint_modulation-inl.hpp"
 
 namespace daguerre::ops {
 
@@ -16,9 +16,8 @@ Tensor<float> add_joint_gated(const Context& context, Tensor<float> residual, In
   });
 }
 
-Tensor<float> Operations::add_joint_gated(const Context& context, Tensor<float> residual,
-                                          Index prompt_length, const JointChunk& gate,
-                                          const Tensor<float>& x) const {
+Tensor<float> Operations::add_joint_gated(const Context& context, Tensor<float> residual, Index prompt_length,
+                                          const JointChunk& gate, const Tensor<float>& x) const {
   const Index channels = x.dim(2);
   auto y = std::move(residual);
   float* const out = y.data();

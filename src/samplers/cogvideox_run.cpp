@@ -42,8 +42,8 @@ std::vector<double> shifted_alphas(const CogVideoXDdimConfig& config) {
 
 std::vector<double> cogvideox_alphas(const CogVideoXDdimConfig& config, const char* who) {
   if (!(config.snr_shift_scale > 0.0 && std::isfinite(config.snr_shift_scale)))
-    throw ConfigError(who, "snr_shift_scale is " + std::to_string(config.snr_shift_scale) +
-                               ", expected a positive number");
+    throw ConfigError(
+        who, "snr_shift_scale is " + std::to_string(config.snr_shift_scale) + ", expected a positive number");
   return shifted_alphas(config);
 }
 
@@ -54,10 +54,10 @@ CogVideoXRun::CogVideoXRun(const char* who, const CogVideoXDdimConfig& config,
       alphas_(std::move(alphas)),
       stride_(config.schedule.num_train_timesteps / options.steps) {
   for (const double t : spaced_timesteps({.spacing = config.timestep_spacing,
-                                          .num_train_timesteps = config.schedule.num_train_timesteps,
-                                          .usable_timesteps = config.schedule.num_train_timesteps,
-                                          .steps = options.steps,
-                                          .steps_offset = config.steps_offset}))
+                        .num_train_timesteps = config.schedule.num_train_timesteps,
+                        .usable_timesteps = config.schedule.num_train_timesteps,
+                        .steps = options.steps,
+                        .steps_offset = config.steps_offset}))
     if (t >= 0.0) timesteps_.push_back(static_cast<float>(t));
   begin(options.first_call);
   for (Index i = options.first_call; i < calls(); ++i)

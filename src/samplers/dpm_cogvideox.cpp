@@ -41,9 +41,9 @@ class CogVideoXDpmRun final : public CogVideoXRun {
     const double sample_factor = std::sqrt((1.0 - a_prev) / (1.0 - a)) * std::exp(-h);
     const double original_factor = -std::expm1(-2.0 * h) * std::sqrt(a_prev);
     const double noise_factor = std::sqrt(1.0 - a_prev) * std::sqrt(1.0 - std::exp(-2.0 * h));
-    const auto moved = mix(sample, denoised,
-                           {.alpha = static_cast<float>(sample_factor),
-                            .sigma = static_cast<float>(original_factor)});
+    const auto moved =
+        mix(sample, denoised,
+            {.alpha = static_cast<float>(sample_factor), .sigma = static_cast<float>(original_factor)});
     return mix(moved, drawn, {.alpha = 1.0f, .sigma = static_cast<float>(noise_factor)});
   }
 };

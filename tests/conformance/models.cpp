@@ -411,6 +411,7 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
 }  // namespace
 
 std::optional<Result> run_model(const fs::path& folder, const Config& config, const Options& options) {
+  if (auto result = run_cogvideox_model(folder, config, options)) return result;
   return options.with_type([&]<class T>() { return run_as<T>(folder, config, options.context()); });
 }
 

@@ -13,8 +13,8 @@ inline void check_joint(const Tensor<float>& x, Index prompt_length, const Joint
                         const char* who) {
   check_tokens(x, who);
   if (prompt_length < 0 || prompt_length > x.dim(1))
-    throw ArgumentError(who, "a prompt of " + std::to_string(prompt_length) + " tokens in " +
-                                 to_string(x.shape()));
+    throw ArgumentError(
+        who, "a prompt of " + std::to_string(prompt_length) + " tokens in " + to_string(x.shape()));
   check_chunk(chunk.prompt, x, who);
   check_chunk(chunk.picture, x, who);
 }
@@ -36,8 +36,8 @@ namespace host {
 
 template <class T>
 Tensor<T> joint_modulated_norm(const Context& context, const Tensor<float>& x, Index prompt_length,
-                               const Tensor<float>& gamma, const Tensor<float>& beta,
-                               const JointChunk& scale, const JointChunk& shift, float epsilon) {
+                               const Tensor<float>& gamma, const Tensor<float>& beta, const JointChunk& scale,
+                               const JointChunk& shift, float epsilon) {
   const Index channels = x.dim(2);
   auto y = context.empty<T>(x.shape());
   T* const out = y.data();
@@ -63,8 +63,8 @@ Tensor<T> joint_modulated_norm(const Context& context, const Tensor<float>& x, I
 
 template <class T>
 Tensor<T> joint_modulated_norm(const Context& context, const Tensor<float>& x, Index prompt_length,
-                               const Tensor<float>& gamma, const Tensor<float>& beta,
-                               const JointChunk& scale, const JointChunk& shift, float epsilon) {
+                               const Tensor<float>& gamma, const Tensor<float>& beta, const JointChunk& scale,
+                               const JointChunk& shift, float epsilon) {
   constexpr const char* who = "joint_modulated_norm";
   const Profile::Scope scope(context, OpKind::layer_norm);
   detail::check_joint(x, prompt_length, scale, who);

@@ -16,8 +16,8 @@ struct JointChunk {
 /// CogVideoXLayerNormZero). Throws ArgumentError for another shape and more prompt than tokens.
 template <class T>
 Tensor<T> joint_modulated_norm(const Context& context, const Tensor<float>& x, Index prompt_length,
-                               const Tensor<float>& gamma, const Tensor<float>& beta,
-                               const JointChunk& scale, const JointChunk& shift, float epsilon);
+                               const Tensor<float>& gamma, const Tensor<float>& beta, const JointChunk& scale,
+                               const JointChunk& shift, float epsilon);
 
 /// residual + gate * x for `x[N, S + L, C]` with one gate for the first `prompt_length` tokens of each image
 /// and another for the rest. A residual that is given away becomes the result. Throws ArgumentError likewise.

@@ -61,8 +61,8 @@ ChannelMoments channel_moments(const Context& context, const From* x, Index rows
 
 inline void check_norm_maps(const Tensor<float>& maps, const Shape& shape) {
   const int rank = shape.rank();
-  bool fits = rank >= 4 && maps.rank() == rank && maps.dim(-1) == checked_multiply(2, shape[-1]) &&
-              !maps.empty();
+  bool fits =
+      rank >= 4 && maps.rank() == rank && maps.dim(-1) == checked_multiply(2, shape[-1]) && !maps.empty();
   for (int axis = 0; fits && axis < rank - 3; ++axis) fits = maps.dim(axis) == shape[axis];
   if (!fits)
     throw ArgumentError("group_norm", "maps " + to_string(maps.shape()) + " over " + to_string(shape));
@@ -151,9 +151,8 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
         kernel.scale_shift_rounded(image + first * channels, to, count, channels, factor, offset, activation);
     };
     if (extras.maps == nullptr) {
-      parallel_for(context.threads, rows, 16, [&](Index begin, Index end) {
-        apply(begin, end - begin, scale.data(), shift.data());
-      });
+      parallel_for(context.threads, rows, 16,
+                   [&](Index begin, Index end) { apply(begin, end - begin, scale.data(), shift.data()); });
       continue;
     }
     const auto& maps = *extras.maps;

@@ -1,6 +1,6 @@
-#include "daguerre/models/denoisers/cogvideox_transformer-inl.hpp"
-
 #include <cmath>
+
+#include "daguerre/models/denoisers/cogvideox_transformer-inl.hpp"
 
 namespace daguerre::models {
 namespace {
@@ -84,9 +84,7 @@ CogVideoXTransformerConfig CogVideoXTransformerConfig::from(const Config& config
     throw ConfigError(cogvideox_who,
                       config.source() + ": class \"" + name + "\" is not CogVideoXTransformer3DModel");
   CogVideoXTransformerConfig result;
-  const auto read = [&](const char* key, Index& value) {
-    value = config.get(key, static_cast<int>(value));
-  };
+  const auto read = [&](const char* key, Index& value) { value = config.get(key, static_cast<int>(value)); };
   result.num_attention_heads = config.get("num_attention_heads", result.num_attention_heads);
   read("attention_head_dim", result.attention_head_dim);
   read("in_channels", result.in_channels);
@@ -157,8 +155,9 @@ CogVideoXTransformerConfig CogVideoXTransformerConfig::from(const Config& config
     refuse("tokens of " + std::to_string(result.dim()) +
            " do not split into positions on three axes; 16 must divide their width");
   if (result.use_learned_positional_embeddings && !result.use_rotary_positional_embeddings)
-    refuse("use_learned_positional_embeddings is true without use_rotary_positional_embeddings; no such "
-           "model is known to the class");
+    refuse(
+        "use_learned_positional_embeddings is true without use_rotary_positional_embeddings; no such "
+        "model is known to the class");
   return result;
 }
 

@@ -33,8 +33,8 @@ inline std::pair<Tensor<float>, Tensor<float>> cogvideox_norm_parameters(
 inline Tensor<float> frames_to_channels(const ops::Context& context, const Tensor<float>& x, Index k) {
   const Index films = x.dim(0) * x.dim(1) / k, height = x.dim(2), width = x.dim(3), channels = x.dim(4);
   if (k == 1) return x.reshape({films, height, width, channels});
-  const auto parts = ops::chunk(context, x.reshape({films, k, height * width * channels}),
-                                static_cast<int>(k), 1);
+  const auto parts =
+      ops::chunk(context, x.reshape({films, k, height * width * channels}), static_cast<int>(k), 1);
   std::vector<Tensor<float>> columns;
   for (const auto& part : parts) columns.push_back(part.reshape({part.size(), 1}));
   return ops::concat<float>(context, columns, 1).reshape({films, height, width, channels * k});
@@ -80,15 +80,15 @@ CogVideoXBlock<T>::CogVideoXBlock(const CogVideoXTransformerConfig& config, cons
 template <class T>
 Tensor<T> CogVideoXBlock<T>::normed(const ops::Context& context, const Norm& norm, const Tensor<float>& x,
                                     Index prompt_length, const Tensor<float>& modulation) const {
-  return ops::joint_modulated_norm<T>(
-      context, x, prompt_length, norm.gamma, norm.beta,
-      {{modulation, Norm::prompt_scale}, {modulation, Norm::scale}},
-      {{modulation, Norm::prompt_shift}, {modulation, Norm::shift}}, epsilon_);
+  return ops::joint_modulated_norm<T>(context, x, prompt_length, norm.gamma, norm.beta,
+                                      {{modulation, Norm::prompt_scale}, {modulation, Norm::scale}},
+                                      {{modulation, Norm::prompt_shift}, {modulation, Norm::shift}},
+                                      epsilon_);
 }
 
 template <class T>
-Tensor<float> CogVideoXBlock<T>::operator()(const ops::Context& context, Tensor<float> x,
-                                            Index prompt_length, const Tensor<float>& embedding,
+Tensor<float> CogVideoXBlock<T>::operator()(const ops::Context& context, Tensor<float> x, Index prompt_length,
+                                            const Tensor<float>& embedding,
                                             const ops::RotaryTable* rotation) const {
   context.check_stop();
   const auto attention_modulation = norm1_.modulation(context, embedding);
@@ -122,10 +122,10 @@ CogVideoXTransformer<T>::CogVideoXTransformer(const CogVideoXTransformerConfig& 
     patch_conv_.emplace(embed.sub("proj"), config.in_channels, config.dim(), config.patch_size,
                         ops::ConvGeometry::same(0, static_cast<int>(config.patch_size)), config.patch_bias);
   else
-    patch_linear_.emplace(embed.sub("proj"),
-                          checked_multiply(config.patch_size * config.patch_size * config.patch_size_t,
-                                           config.in_channels),
-                          config.dim());
+    patch_linear_.emplace(
+        embed.sub("proj"),
+        checked_multiply(config.patch_size * config.patch_size * config.patch_size_t, config.in_channels),
+        config.dim());
   if (config.use_learned_positional_embeddings) {
     const Index places = config.sample_latent_frames() * (config.sample_height / config.patch_size) *
                          (config.sample_width / config.patch_size);
@@ -149,11 +149,10 @@ void CogVideoXTransformer<T>::check(const CogVideoXInputs& inputs) const {
   const Index patch = config_.patch_size, frames = config_.patch_frames();
   if (sample.rank() != 5 || sample.dim(4) != config_.in_channels || sample.empty() ||
       sample.dim(1) % frames != 0 || sample.dim(2) % patch != 0 || sample.dim(3) % patch != 0)
-    throw ArgumentError("cogvideox",
-                        "sample " + to_string(sample.shape()) + ", expected [N, F, H, W, " +
-                            std::to_string(config_.in_channels) + "] with frames that " +
-                            std::to_string(frames) + " divides and sides that " + std::to_string(patch) +
-                            " divides");
+    throw ArgumentError("cogvideox", "sample " + to_string(sample.shape()) + ", expected [N, F, H, W, " +
+                                         std::to_string(config_.in_channels) + "] with frames that " +
+                                         std::to_string(frames) + " divides and sides that " +
+                                         std::to_string(patch) + " divides");
   const auto& states = inputs.encoder_hidden_states;
   const Index batch = sample.dim(0);
   if (states.rank() != 3 || states.dim(0) != batch || states.dim(2) != config_.text_embed_dim)
@@ -166,8 +165,8 @@ void CogVideoXTransformer<T>::check(const CogVideoXInputs& inputs) const {
                                          std::to_string(config_.max_text_seq_length));
   const auto times = static_cast<Index>(inputs.timesteps.size());
   if (times != 1 && times != batch)
-    throw ArgumentError("cogvideox", std::to_string(times) + " timesteps for a batch of " +
-                                         std::to_string(batch));
+    throw ArgumentError("cogvideox",
+                        std::to_string(times) + " timesteps for a batch of " + std::to_string(batch));
   if (inputs.ofs.has_value() != ofs_embedding_.has_value())
     throw ArgumentError("cogvideox", ofs_embedding_ ? "ofs is needed" : "this network takes no ofs");
   if (config_.use_learned_positional_embeddings &&
@@ -181,12 +180,12 @@ void CogVideoXTransformer<T>::check(const CogVideoXInputs& inputs) const {
 template <class T>
 Tensor<float> CogVideoXTransformer<T>::embedding(const ops::Context& context,
                                                  const CogVideoXInputs& inputs) const {
-  const std::vector<float> times = inputs.timesteps.size() == 1
-                                       ? std::vector<float>(static_cast<std::size_t>(inputs.sample.dim(0)),
-                                                            inputs.timesteps.front())
-                                       : std::vector<float>(inputs.timesteps.begin(), inputs.timesteps.end());
-  auto result = time_embedding_(
-      context, ops::timestep_embedding(context, times, config_.dim(), config_.timestep));
+  const std::vector<float> times =
+      inputs.timesteps.size() == 1
+          ? std::vector<float>(static_cast<std::size_t>(inputs.sample.dim(0)), inputs.timesteps.front())
+          : std::vector<float>(inputs.timesteps.begin(), inputs.timesteps.end());
+  auto result =
+      time_embedding_(context, ops::timestep_embedding(context, times, config_.dim(), config_.timestep));
   if (!ofs_embedding_) return result;
   const std::vector<float> ofs(times.size(), *inputs.ofs);
   return ops::add(context, result,
@@ -212,8 +211,7 @@ Tensor<float> CogVideoXTransformer<T>::tokens(const ops::Context& context,
                                               const CogVideoXInputs& inputs) const {
   const auto& sample = inputs.sample;
   auto film = patches(context, sample);
-  const auto prompt =
-      text_proj_.accumulate(context, ops::cast<T>(context, inputs.encoder_hidden_states));
+  const auto prompt = text_proj_.accumulate(context, ops::cast<T>(context, inputs.encoder_hidden_states));
   if (!config_.adds_positions()) return ops::concat<float>(context, std::array{prompt, film}, 1);
   // Of another number of frames than was learned the reference takes fixed positions, which the prompt's
   // tokens have none of.
@@ -229,8 +227,8 @@ Tensor<float> CogVideoXTransformer<T>::tokens(const ops::Context& context,
 }
 
 template <class T>
-Tensor<float> CogVideoXTransformer<T>::unpatchified(const ops::Context& context,
-                                                    const Tensor<float>& tokens, const Shape& shape) const {
+Tensor<float> CogVideoXTransformer<T>::unpatchified(const ops::Context& context, const Tensor<float>& tokens,
+                                                    const Shape& shape) const {
   const Index patch = config_.patch_size, height = shape[2] / patch, width = shape[3] / patch;
   const auto grids = tokens.reshape({-1, height * width, tokens.dim(2)});
   return detail::channels_to_frames(
@@ -259,8 +257,7 @@ Tensor<float> CogVideoXTransformer<T>::operator()(const ops::Context& context,
   for (const auto& block : blocks_)
     x = block(context, std::move(x), prompt_length, time, rotation ? &*rotation : nullptr);
 
-  x = ops::layer_norm<float>(context,
-                             ops::narrow(context, x, 1, prompt_length, x.dim(1) - prompt_length),
+  x = ops::layer_norm<float>(context, ops::narrow(context, x, 1, prompt_length, x.dim(1) - prompt_length),
                              norm_final_gamma_, norm_final_beta_, config_.norm_eps);
   const auto modulation = norm_out_(context, time);  // shift, then scale
   const ops::ChannelChunk shift{modulation, 0}, scale{modulation, 1};

@@ -79,7 +79,8 @@ class CogVideoXBlock {
  public:
   CogVideoXBlock(const CogVideoXTransformerConfig& config, const nn::Loader& loader);
 
-  /// `x[N, S + L, dim]`, the prompt's tokens first; `embedding[N, time_embed_dim]`; `rotation` for all tokens.
+  /// `x[N, S + L, dim]`, the prompt's tokens first; `embedding[N, time_embed_dim]`; `rotation` for all
+  /// tokens.
   Tensor<float> operator()(const ops::Context& context, Tensor<float> x, Index prompt_length,
                            const Tensor<float>& embedding, const ops::RotaryTable* rotation) const;
 
@@ -91,8 +92,8 @@ class CogVideoXBlock {
     Tensor<float> gamma, beta;
   };
   static Norm read_norm(const CogVideoXTransformerConfig& config, const nn::Loader& loader);
-  Tensor<T> normed(const ops::Context& context, const Norm& norm, const Tensor<float>& x,
-                   Index prompt_length, const Tensor<float>& modulation) const;
+  Tensor<T> normed(const ops::Context& context, const Norm& norm, const Tensor<float>& x, Index prompt_length,
+                   const Tensor<float>& modulation) const;
   static ops::JointChunk gate(const Tensor<float>& modulation) {
     return {{modulation, Norm::prompt_gate}, {modulation, Norm::gate}};
   }
