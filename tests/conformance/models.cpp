@@ -415,6 +415,7 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
 
 std::optional<Result> run_model(const fs::path& folder, const Config& config, const Options& options) {
   if (auto result = run_film_autoencoder(folder, config, options)) return result;
+  if (auto result = run_cogvideox_model(folder, config, options)) return result;
   return options.with_type([&]<class T>() { return run_as<T>(folder, config, options.context()); });
 }
 

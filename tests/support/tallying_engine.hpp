@@ -66,6 +66,11 @@ class TallyingFor : public AsNative<T> {
                       (const ops::Context& context, const Tensor<float>& x, const ops::ChannelChunk& scale,
                        const ops::ChannelChunk& shift, float epsilon),
                       (context, x, scale, shift, epsilon))
+  DAGUERRE_TEST_TALLY(Tensor<T>, joint_modulated_norm,
+                      (const ops::Context& context, const Tensor<float>& x, Index prompt_length,
+                       const Tensor<float>& gamma, const Tensor<float>& beta, const ops::JointChunk& scale,
+                       const ops::JointChunk& shift, float epsilon),
+                      (context, x, prompt_length, gamma, beta, scale, shift, epsilon))
   DAGUERRE_TEST_TALLY(Tensor<T>, join_heads,
                       (const ops::Context& context, std::span<const ops::HeadStream<T>> streams,
                        Index head_dim, const ops::RotaryTable* rotation),
@@ -128,6 +133,10 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
                       (const ops::Context& context, const Tensor<float>& residual,
                        const ops::ChannelChunk& gate, const Tensor<float>& x),
                       (context, residual, gate, x))
+  DAGUERRE_TEST_TALLY(Tensor<float>, add_joint_gated,
+                      (const ops::Context& context, Tensor<float> residual, Index prompt_length,
+                       const ops::JointChunk& gate, const Tensor<float>& x),
+                      (context, std::move(residual), prompt_length, gate, x))
   DAGUERRE_TEST_TALLY(Tensor<float>, resize_bilinear,
                       (const ops::Context& context, const Tensor<float>& x, Index height, Index width),
                       (context, x, height, width))

@@ -4,6 +4,7 @@
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
 #include "daguerre/ops/heads-inl.hpp"
+#include "daguerre/ops/joint_modulation-inl.hpp"
 #include "daguerre/ops/modulation-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
 #include "daguerre/ops/operations.hpp"
@@ -47,6 +48,14 @@ Tensor<T> OperationsFor<T>::modulated_layer_norm(const Context& context, const T
                                                  const ChannelChunk& scale, const ChannelChunk& shift,
                                                  float epsilon) const {
   return host::modulated_layer_norm<T>(context, x, scale, shift, epsilon);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::joint_modulated_norm(const Context& context, const Tensor<float>& x,
+                                                 Index prompt_length, const Tensor<float>& gamma,
+                                                 const Tensor<float>& beta, const JointChunk& scale,
+                                                 const JointChunk& shift, float epsilon) const {
+  return host::joint_modulated_norm<T>(context, x, prompt_length, gamma, beta, scale, shift, epsilon);
 }
 
 template <class T>

@@ -14,6 +14,7 @@ enum class PatchOrder;
 struct ChannelChunk;
 struct GroupNormExtras;
 struct InterpolateOptions;
+struct JointChunk;
 struct RotaryTable;
 struct SpaceTimeBlock;
 struct TimestepEmbeddingOptions;
@@ -35,6 +36,8 @@ class Operations {
                             float scale) const;
   virtual Tensor<float> add_gated(const Context& context, const Tensor<float>& residual,
                                   const ChannelChunk& gate, const Tensor<float>& x) const;
+  virtual Tensor<float> add_joint_gated(const Context& context, Tensor<float> residual, Index prompt_length,
+                                        const JointChunk& gate, const Tensor<float>& x) const;
   virtual Tensor<float> add_to_each(const Context& context, const Tensor<float>& x,
                                     const Tensor<float>& y) const;
   virtual Tensor<float> divide_each(const Context& context, const Tensor<float>& x,
@@ -105,6 +108,10 @@ class OperationsFor {
                              float epsilon, Activation activation) const;
   virtual Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x,
                                          const ChannelChunk& scale, const ChannelChunk& shift,
+                                         float epsilon) const;
+  virtual Tensor<T> joint_modulated_norm(const Context& context, const Tensor<float>& x, Index prompt_length,
+                                         const Tensor<float>& gamma, const Tensor<float>& beta,
+                                         const JointChunk& scale, const JointChunk& shift,
                                          float epsilon) const;
   virtual Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> streams, Index head_dim,
                                const RotaryTable* rotation) const;
