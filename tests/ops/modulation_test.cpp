@@ -45,6 +45,44 @@ TEST_CASE("modulated layer norm and gates do what their formulas say", "[ops][mo
   CHECK(test::difference(ops::add_gated(context, residual, {parts, 1}, x), gated).rel_l2 < 1e-7);
 }
 
+TEST_CASE("tokens may be modulated by rows of their own", "[ops][modulation]") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 generator(seed);
+  const auto draw = [&](int most) { return std::uniform_int_distribution<Index>(1, most)(generator); };
+  const Index batch = draw(3), length = 30 + draw(40), channels = draw(40), known = draw(4);
+  const auto x = test::random_tensor({batch, length, channels}, seed + 1);
+  const auto parts = test::random_tensor({known, 3 * channels}, seed + 2);
+  std::vector<std::int32_t> rows;
+  while (static_cast<Index>(rows.size()) < batch * length)
+    rows.resize(rows.size() + static_cast<std::size_t>(draw(20)),
+                static_cast<std::int32_t>(draw(static_cast<int>(known)) - 1));
+  rows.resize(static_cast<std::size_t>(batch * length));
+  // The same, each token being an image.
+  Tensor<float> spread({batch * length, 3 * channels});
+  for (Index token = 0; token < batch * length; ++token)
+    std::copy_n(parts.data() + rows[static_cast<std::size_t>(token)] * 3 * channels, 3 * channels,
+                spread.data() + token * 3 * channels);
+  const auto context = test::context_for("native");
+  const auto tokens = x.reshape({batch * length, 1, channels});
+  const auto normed = ops::modulated_layer_norm<float>(context, x, {parts, 2, rows}, {parts, 0, rows}, 1e-6f);
+  CHECK(test::difference(normed,
+                         ops::modulated_layer_norm<float>(context, tokens, {spread, 2}, {spread, 0}, 1e-6f)
+                             .reshape(x.shape()))
+            .max_abs == 0.0);
+  const auto gated = ops::add_gated(context, x, {parts, 1, rows}, x);
+  CHECK(test::difference(gated, ops::add_gated(context, tokens, {spread, 1}, tokens).reshape(x.shape()))
+            .max_abs == 0.0);
+  rows.back() = static_cast<std::int32_t>(known);
+  test::expect_error<ArgumentError>([&] { ops::add_gated(context, x, {parts, 1, rows}, x); }, {"rows"});
+  rows.pop_back();
+  test::expect_error<ArgumentError>(
+      [&] {
+        ops::add_gated(context, x, {parts, 1, rows}, x);
+      },
+      {"rows for the tokens"});
+}
+
 TEST_CASE("modulation of another shape is refused", "[ops][modulation]") {
   const auto context = test::context_for("native");
   const auto x = Tensor<float>::zeros({2, 3, 4}), parts = Tensor<float>::zeros({2, 8});
