@@ -9,6 +9,7 @@
 #include "daguerre/ops/blend.hpp"
 #include "daguerre/ops/engine-inl.hpp"
 #include "daguerre/ops/fir.hpp"
+#include "daguerre/ops/space_time.hpp"
 #include "support/native_engine.hpp"
 
 namespace daguerre::test {
@@ -59,8 +60,8 @@ class TallyingFor : public AsNative<T> {
                       (context, x, gamma, beta, epsilon))
   DAGUERRE_TEST_TALLY(Tensor<T>, rms_norm,
                       (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
-                       float epsilon),
-                      (context, x, gamma, epsilon))
+                       float epsilon, ops::Activation activation),
+                      (context, x, gamma, epsilon, activation))
   DAGUERRE_TEST_TALLY(Tensor<T>, modulated_layer_norm,
                       (const ops::Context& context, const Tensor<float>& x, const ops::ChannelChunk& scale,
                        const ops::ChannelChunk& shift, float epsilon),
@@ -82,6 +83,9 @@ class TallyingFor : public AsNative<T> {
                       (const ops::Context& context, const Tensor<T>& x, std::span<const Index> begin,
                        const Shape& extents),
                       (context, x, begin, extents))
+  DAGUERRE_TEST_TALLY(Tensor<T>, repeat_edges,
+                      (const ops::Context& context, const Tensor<T>& x, Index rows, Index columns),
+                      (context, x, rows, columns))
   DAGUERRE_TEST_TALLY(Tensor<T>, rounded, (const ops::Context& context, const Tensor<float>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<float>, widened, (const ops::Context& context, const Tensor<T>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<T>, upsample_nearest,
@@ -176,10 +180,26 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
                       (const ops::Context& context, const Tensor<float>& tokens, Index height, Index width,
                        Index patch, ops::PatchOrder order),
                       (context, tokens, height, width, patch, order))
+  DAGUERRE_TEST_TALLY(Tensor<float>, depth_to_space_time,
+                      (const ops::Context& context, const Tensor<float>& x, const ops::SpaceTimeBlock& block,
+                       ops::DepthOrder order),
+                      (context, x, block, order))
+  DAGUERRE_TEST_TALLY(Tensor<float>, space_time_to_depth,
+                      (const ops::Context& context, const Tensor<float>& x, const ops::SpaceTimeBlock& block,
+                       ops::DepthOrder order),
+                      (context, x, block, order))
+  DAGUERRE_TEST_TALLY(Tensor<float>, duplicate_to_space_time,
+                      (const ops::Context& context, const Tensor<float>& x, const ops::SpaceTimeBlock& block,
+                       Index channels),
+                      (context, x, block, channels))
   DAGUERRE_TEST_TALLY(Tensor<float>, blend,
                       (const ops::Context& context, const Tensor<float>& neighbour, Tensor<float> tile,
                        int axis, Index extent),
                       (context, neighbour, std::move(tile), axis, extent))
+  DAGUERRE_TEST_TALLY(Tensor<float>, fourier_features,
+                      (const ops::Context& context, const Tensor<float>& x,
+                       std::span<const float> frequencies),
+                      (context, x, frequencies))
   DAGUERRE_TEST_TALLY(Tensor<float>, fourier_embedding,
                       (const ops::Context& context, std::span<const float> times,
                        const Tensor<float>& frequencies, bool flip_sin_to_cos),

@@ -9,6 +9,7 @@
 #include "daguerre/ops/operations.hpp"
 #include "daguerre/ops/rearrange-inl.hpp"
 #include "daguerre/ops/resample-inl.hpp"
+#include "daguerre/ops/space_time-inl.hpp"
 
 namespace daguerre::ops {
 
@@ -37,8 +38,8 @@ Tensor<T> OperationsFor<T>::layer_norm(const Context& context, const Tensor<floa
 
 template <class T>
 Tensor<T> OperationsFor<T>::rms_norm(const Context& context, const Tensor<float>& x,
-                                     const Tensor<float>& gamma, float epsilon) const {
-  return host::rms_norm<T>(context, x, gamma, epsilon);
+                                     const Tensor<float>& gamma, float epsilon, Activation activation) const {
+  return host::rms_norm<T>(context, x, gamma, epsilon, activation);
 }
 
 template <class T>
@@ -75,6 +76,12 @@ template <class T>
 Tensor<T> OperationsFor<T>::crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
                                  const Shape& extents) const {
   return host::crop(context, x, begin, extents);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::repeat_edges(const Context& context, const Tensor<T>& x, Index rows,
+                                         Index columns) const {
+  return host::repeat_edges(context, x, rows, columns);
 }
 
 template <class T>

@@ -9,11 +9,13 @@
 namespace daguerre::ops {
 
 enum class Border;
+enum class DepthOrder;
 enum class PatchOrder;
 struct ChannelChunk;
 struct GroupNormExtras;
 struct InterpolateOptions;
 struct RotaryTable;
+struct SpaceTimeBlock;
 struct TimestepEmbeddingOptions;
 template <class T>
 struct HeadStream;
@@ -54,6 +56,12 @@ class Operations {
                                  PatchOrder order) const;
   virtual Tensor<float> unpatchify(const Context& context, const Tensor<float>& tokens, Index height,
                                    Index width, Index patch, PatchOrder order) const;
+  virtual Tensor<float> depth_to_space_time(const Context& context, const Tensor<float>& x,
+                                            const SpaceTimeBlock& block, DepthOrder order) const;
+  virtual Tensor<float> space_time_to_depth(const Context& context, const Tensor<float>& x,
+                                            const SpaceTimeBlock& block, DepthOrder order) const;
+  virtual Tensor<float> duplicate_to_space_time(const Context& context, const Tensor<float>& x,
+                                                const SpaceTimeBlock& block, Index channels) const;
   virtual Tensor<float> blend(const Context& context, const Tensor<float>& neighbour, Tensor<float> tile,
                               int axis, Index extent) const;
 
@@ -71,6 +79,8 @@ class Operations {
 
   virtual Tensor<float> timestep_embedding(const Context& context, std::span<const float> timesteps,
                                            Index width, const TimestepEmbeddingOptions& options) const;
+  virtual Tensor<float> fourier_features(const Context& context, const Tensor<float>& x,
+                                         std::span<const float> frequencies) const;
   virtual Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
                                           const Tensor<float>& frequencies, bool flip_sin_to_cos) const;
 };
@@ -92,7 +102,7 @@ class OperationsFor {
   virtual Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                                const Tensor<float>& beta, float epsilon) const;
   virtual Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
-                             float epsilon) const;
+                             float epsilon, Activation activation) const;
   virtual Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x,
                                          const ChannelChunk& scale, const ChannelChunk& shift,
                                          float epsilon) const;
@@ -107,6 +117,7 @@ class OperationsFor {
   /// Not called for what can share x's elements. `narrow` and `chunk` come here, too.
   virtual Tensor<T> crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
                          const Shape& extents) const;
+  virtual Tensor<T> repeat_edges(const Context& context, const Tensor<T>& x, Index rows, Index columns) const;
   /// `cast` to T and to float32; where T is float32 they are not called.
   virtual Tensor<T> rounded(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> widened(const Context& context, const Tensor<T>& x) const;
