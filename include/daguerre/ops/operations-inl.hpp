@@ -50,6 +50,13 @@ Tensor<T> OperationsFor<T>::modulated_layer_norm(const Context& context, const T
 }
 
 template <class T>
+Tensor<T> OperationsFor<T>::modulated_rms_norm(const Context& context, const Tensor<float>& x,
+                                               const ChannelChunk& scale, const ChannelChunk& shift,
+                                               float epsilon, Activation activation) const {
+  return host::modulated_rms_norm<T>(context, x, scale, shift, epsilon, activation);
+}
+
+template <class T>
 Tensor<T> OperationsFor<T>::join_heads(const Context& context, std::span<const HeadStream<T>> streams,
                                        Index head_dim, const RotaryTable* rotation) const {
   return host::join_heads(context, streams, head_dim, rotation);

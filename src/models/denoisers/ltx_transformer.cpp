@@ -8,20 +8,6 @@ constexpr const char* ltx_class = "LTXVideoTransformer3DModel";
 
 }  // namespace
 
-namespace detail {
-
-LTXTimesteps ltx_different(std::span<const float> timesteps) {
-  LTXTimesteps result;
-  for (const float timestep : timesteps) {
-    const auto found = std::find(result.values.begin(), result.values.end(), timestep);
-    result.rows.push_back(static_cast<std::int32_t>(found - result.values.begin()));
-    if (found == result.values.end()) result.values.push_back(timestep);
-  }
-  return result;
-}
-
-}  // namespace detail
-
 LTXTransformerConfig LTXTransformerConfig::from(const Config& config) {
   if (const auto name = config.class_name(); name != ltx_class)
     throw ConfigError(ltx_name, config.source() + ": class \"" + name + "\" is not " + ltx_class);

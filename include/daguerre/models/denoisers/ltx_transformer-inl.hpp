@@ -1,13 +1,14 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "daguerre/models/denoisers/ltx_transformer.hpp"
 #include "daguerre/nn/ada_norm-inl.hpp"
 #include "daguerre/nn/joint_attention-inl.hpp"
+#include "daguerre/nn/token_timesteps.hpp"
 #include "daguerre/nn/transformer-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/interleaved_rotary.hpp"
@@ -23,13 +24,6 @@ inline constexpr float ltx_out_epsilon = 1e-6f, ltx_qk_epsilon = 1e-5f;
 
 /// What the rotary embedding was laid out for: seconds, rows and columns.
 inline constexpr std::array<float, 3> ltx_extents{20.0f, 2048.0f, 2048.0f};
-
-/// The different ones of `timesteps`, and which of them each is.
-struct LTXTimesteps {
-  std::vector<float> values;
-  std::vector<std::int32_t> rows;
-};
-LTXTimesteps ltx_different(std::span<const float> timesteps);
 
 }  // namespace detail
 
@@ -60,31 +54,21 @@ LTXTransformer<T>::LTXTransformer(const LTXTransformerConfig& config, const nn::
   for (int i = 0; i < config.num_layers; ++i) {
     const auto block = loader.sub("transformer_blocks", i);
     const auto attn1 = block.sub("attn1");
-    blocks_.push_back(
-        {block.tensor("scale_shift_table", {parts, dim}).reshape({parts * dim}),
-         nn::QkvProjection<T>(attn1, self),
-         nn::Linear<T>(attn1.sub("to_out", 0), dim, dim, {.bias = config.attention_out_bias}),
-         nn::Attention<T>(block.sub("attn2"), cross),
-         nn::FeedForward<T>(block.sub("ff"), dim, config.activation_fn)});
+    blocks_.push_back({block.tensor("scale_shift_table", {parts, dim}).reshape({parts * dim}),
+                       nn::QkvProjection<T>(attn1, self),
+                       nn::Linear<T>(attn1.sub("to_out", 0), dim, dim, {.bias = config.attention_out_bias}),
+                       nn::Attention<T>(block.sub("attn2"), cross),
+                       nn::FeedForward<T>(block.sub("ff"), dim, config.activation_fn)});
   }
 }
 
 template <class T>
 typename LTXTransformer<T>::Steering LTXTransformer<T>::steering(const ops::Context& context,
                                                                  const LTXInputs& inputs) const {
-  const Index batch = inputs.hidden_states.dim(0), length = inputs.hidden_states.dim(1);
-  Steering result;
-  std::vector<float> values(inputs.timesteps.begin(), inputs.timesteps.end());
-  if (static_cast<Index>(values.size()) == batch * length && length > 1) {
-    auto different = detail::ltx_different(values);
-    values = std::move(different.values);
-    result.rows = std::move(different.rows);
-  }
-  const Index rows = result.rows.empty() ? batch : static_cast<Index>(values.size());
-  auto [modulation, embedding] = time_embed_(context, rows, values, {}, {});
-  result.modulation = std::move(modulation);
-  result.embedding = std::move(embedding);
-  return result;
+  const auto& x = inputs.hidden_states;
+  auto timesteps = nn::TokenTimesteps::of(inputs.timesteps, x.dim(0), x.dim(1), "ltx");
+  auto steering = time_embed_(context, static_cast<Index>(timesteps.times.size()), timesteps.times, {}, {});
+  return {std::move(steering.modulation), std::move(steering.embedding), std::move(timesteps.rows)};
 }
 
 template <class T>
@@ -115,15 +99,16 @@ Tensor<float> LTXTransformer<T>::run(const ops::Context& context, const Block& b
     y = ops::add_gated(context, x, part(Norm::gate_msa), block.to_out.accumulate(context, found));
   }
   y = block.attn2(context, ops::cast<T>(context, y), &prompt, key_bias, &y);  // without a norm
-  const auto inner = ops::modulated_rms_norm<T>(context, y, part(Norm::scale_mlp), part(Norm::shift_mlp),
-                                                config_.norm_eps);
+  const auto inner =
+      ops::modulated_rms_norm<T>(context, y, part(Norm::scale_mlp), part(Norm::shift_mlp), config_.norm_eps);
   return ops::add_gated(context, y, part(Norm::gate_mlp), block.feed_forward(context, inner));
 }
 
 template <class T>
 void LTXTransformer<T>::check(const LTXInputs& inputs) const {
   constexpr const char* who = "ltx";
-  const auto& [x, positions, timesteps, states, mask] = inputs;
+  const auto &x = inputs.hidden_states, &positions = inputs.positions, &states = inputs.encoder_hidden_states,
+             &mask = inputs.encoder_attention_mask;
   if (x.rank() != 3 || x.dim(2) != config_.in_channels || x.empty())
     throw ArgumentError(who, "hidden_states " + to_string(x.shape()) + ", expected [N, L, " +
                                  std::to_string(config_.in_channels) + "]");
@@ -131,26 +116,22 @@ void LTXTransformer<T>::check(const LTXInputs& inputs) const {
   if (!(positions.shape() == Shape{length, 3}))
     throw ArgumentError(who, "positions " + to_string(positions.shape()) + " for " + std::to_string(length) +
                                  " tokens, expected one of three numbers for each");
-  const auto steps = static_cast<Index>(timesteps.size());
-  if (steps != 1 && steps != batch && steps != batch * length)
-    throw ArgumentError(who, std::to_string(steps) + " timesteps for " + std::to_string(batch) +
-                                 " films of " + std::to_string(length) + " tokens");
   if (states.rank() != 3 || states.dim(0) != batch || states.dim(2) != config_.caption_channels ||
       states.empty())
     throw ArgumentError(who, "encoder_hidden_states " + to_string(states.shape()) + ", expected [" +
                                  std::to_string(batch) + ", S, " + std::to_string(config_.caption_channels) +
                                  "]");
   if (!mask.empty() && !(mask.shape() == Shape{states.dim(0), states.dim(1)}))
-    throw ArgumentError(who, "a mask " + to_string(mask.shape()) + " for encoder_hidden_states " +
-                                 to_string(states.shape()));
+    throw ArgumentError(
+        who, "a mask " + to_string(mask.shape()) + " for encoder_hidden_states " + to_string(states.shape()));
 }
 
 template <class T>
 Tensor<float> LTXTransformer<T>::operator()(const ops::Context& context, const LTXInputs& inputs) const {
   check(inputs);
   const auto steered = steering(context, inputs);
-  const auto rotation = ops::interleaved_rotary_table(inputs.positions, detail::ltx_extents, config_.dim(),
-                                                      detail::ltx_theta);
+  const auto rotation =
+      ops::interleaved_rotary_table(inputs.positions, detail::ltx_extents, config_.dim(), detail::ltx_theta);
   const auto prompt = caption_projection_(context, ops::cast<T>(context, inputs.encoder_hidden_states));
   constexpr float hidden = -10000.0f;  // what the reference adds to the logits of masked tokens
   Tensor<float> key_bias;
@@ -164,9 +145,9 @@ Tensor<float> LTXTransformer<T>::operator()(const ops::Context& context, const L
   const auto& embedding = steered.embedding;
   const auto modulation = ops::add_to_each(context, ops::concat_channels(context, embedding, embedding),
                                            scale_shift_table_);  // (shift, scale)
-  return proj_out_(
-      context, ops::modulated_layer_norm<float>(context, x, {modulation, 1, steered.rows},
-                                                {modulation, 0, steered.rows}, detail::ltx_out_epsilon));
+  return proj_out_(context,
+                   ops::modulated_layer_norm<float>(context, x, {modulation, 1, steered.rows},
+                                                    {modulation, 0, steered.rows}, detail::ltx_out_epsilon));
 }
 
 extern template class LTXTransformer<float>;
