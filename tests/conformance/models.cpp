@@ -418,6 +418,7 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
 }  // namespace
 
 std::optional<Result> run_model(const fs::path& folder, const Config& config, const Options& options) {
+  if (auto result = run_film_autoencoder(folder, config, options)) return result;
   return options.with_type([&]<class T>() { return run_as<T>(folder, config, options.context()); });
 }
 
