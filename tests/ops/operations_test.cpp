@@ -91,6 +91,9 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
     return space_time_to_depth(c, film, {.frames = 2, .rows = 2, .columns = 3},
                                ops::DepthOrder::frames_rows_columns_channels);
   });
+  expect_asked("add_plane", [&](const Context& c) {
+    return add_plane(c, film, random_tensor({4, 6}, 11), random_tensor({8}, 12));
+  });
   expect_asked("duplicate_to_space_time", [&](const Context& c) {
     return duplicate_to_space_time(c, film, {.frames = 2, .rows = 2, .columns = 2}, 4);
   });
@@ -112,6 +115,9 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   expect_asked("rms_norm", [&](const Context& c) { return ops::rms_norm<T>(c, tokens, gamma, 1e-5f); });
   expect_asked("modulated_layer_norm", [&](const Context& c) {
     return ops::modulated_layer_norm<T>(c, tokens, {parts, 2}, {parts, 0}, 1e-5f);
+  });
+  expect_asked("modulated_rms_norm", [&](const Context& c) {
+    return ops::modulated_rms_norm<T>(c, tokens, {parts, 2}, {parts, 0}, 1e-5f);
   });
   const ops::HeadNorm norm;
   const ops::HeadStream<T> stream{ops::TokenView<T>::all(qkv), &norm};

@@ -71,6 +71,10 @@ class TallyingFor : public AsNative<T> {
                        const Tensor<float>& gamma, const Tensor<float>& beta, const ops::JointChunk& scale,
                        const ops::JointChunk& shift, float epsilon),
                       (context, x, prompt_length, gamma, beta, scale, shift, epsilon))
+  DAGUERRE_TEST_TALLY(Tensor<T>, modulated_rms_norm,
+                      (const ops::Context& context, const Tensor<float>& x, const ops::ChannelChunk& scale,
+                       const ops::ChannelChunk& shift, float epsilon, ops::Activation activation),
+                      (context, x, scale, shift, epsilon, activation))
   DAGUERRE_TEST_TALLY(Tensor<T>, join_heads,
                       (const ops::Context& context, std::span<const ops::HeadStream<T>> streams,
                        Index head_dim, const ops::RotaryTable* rotation),
@@ -197,6 +201,10 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
                       (const ops::Context& context, const Tensor<float>& x, const ops::SpaceTimeBlock& block,
                        ops::DepthOrder order),
                       (context, x, block, order))
+  DAGUERRE_TEST_TALLY(Tensor<float>, add_plane,
+                      (const ops::Context& context, Tensor<float> x, const Tensor<float>& plane,
+                       const Tensor<float>& scale),
+                      (context, std::move(x), plane, scale))
   DAGUERRE_TEST_TALLY(Tensor<float>, duplicate_to_space_time,
                       (const ops::Context& context, const Tensor<float>& x, const ops::SpaceTimeBlock& block,
                        Index channels),

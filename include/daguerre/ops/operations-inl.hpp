@@ -56,6 +56,10 @@ Tensor<T> OperationsFor<T>::joint_modulated_norm(const Context& context, const T
                                                  const Tensor<float>& beta, const JointChunk& scale,
                                                  const JointChunk& shift, float epsilon) const {
   return host::joint_modulated_norm<T>(context, x, prompt_length, gamma, beta, scale, shift, epsilon);
+Tensor<T> OperationsFor<T>::modulated_rms_norm(const Context& context, const Tensor<float>& x,
+                                               const ChannelChunk& scale, const ChannelChunk& shift,
+                                               float epsilon, Activation activation) const {
+  return host::modulated_rms_norm<T>(context, x, scale, shift, epsilon, activation);
 }
 
 template <class T>

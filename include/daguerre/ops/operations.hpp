@@ -63,6 +63,8 @@ class Operations {
                                             const SpaceTimeBlock& block, DepthOrder order) const;
   virtual Tensor<float> space_time_to_depth(const Context& context, const Tensor<float>& x,
                                             const SpaceTimeBlock& block, DepthOrder order) const;
+  virtual Tensor<float> add_plane(const Context& context, Tensor<float> x, const Tensor<float>& plane,
+                                  const Tensor<float>& scale) const;
   virtual Tensor<float> duplicate_to_space_time(const Context& context, const Tensor<float>& x,
                                                 const SpaceTimeBlock& block, Index channels) const;
   virtual Tensor<float> blend(const Context& context, const Tensor<float>& neighbour, Tensor<float> tile,
@@ -113,6 +115,9 @@ class OperationsFor {
                                          const Tensor<float>& gamma, const Tensor<float>& beta,
                                          const JointChunk& scale, const JointChunk& shift,
                                          float epsilon) const;
+  virtual Tensor<T> modulated_rms_norm(const Context& context, const Tensor<float>& x,
+                                       const ChannelChunk& scale, const ChannelChunk& shift, float epsilon,
+                                       Activation activation) const;
   virtual Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> streams, Index head_dim,
                                const RotaryTable* rotation) const;
   virtual Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation) const;

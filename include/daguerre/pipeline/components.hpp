@@ -177,6 +177,8 @@ class Denoiser {
 /// What a decoder of films may be told.
 struct FilmDecoding {
   std::optional<float> timestep{};  ///< that it is conditioned on (LTX-Video from 0.9.1 on)
+  /// The part of the latents that becomes noise before; not given: as much as the timestep says (likewise).
+  std::optional<float> noise_part{};
   /// Noise of unit variance in a shape that it asks for; empty: it gets zeros.
   std::function<Tensor<float>(const Shape& shape)> noise{};
   Index chunk = 0;  ///< frames that see each other, where the decoder leaves that open; 0: its own number
