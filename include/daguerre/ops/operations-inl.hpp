@@ -95,6 +95,8 @@ template <class T>
 Tensor<T> OperationsFor<T>::repeat_edges(const Context& context, const Tensor<T>& x, Index rows,
                                          Index columns) const {
   return host::repeat_edges(context, x, rows, columns);
+Tensor<T> OperationsFor<T>::swap_axes(const Context& context, const Tensor<T>& x) const {
+  return host::swap_axes(context, x);
 }
 
 template <class T>
