@@ -82,6 +82,7 @@ class TallyingFor : public AsNative<T> {
                       (const ops::Context& context, const Tensor<T>& x, std::span<const Index> begin,
                        const Shape& extents),
                       (context, x, begin, extents))
+  DAGUERRE_TEST_TALLY(Tensor<T>, swap_axes, (const ops::Context& context, const Tensor<T>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<T>, rounded, (const ops::Context& context, const Tensor<float>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<float>, widened, (const ops::Context& context, const Tensor<T>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<T>, upsample_nearest,
@@ -146,6 +147,13 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
   DAGUERRE_TEST_TALLY(Tensor<float>, add_to_each,
                       (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& y),
                       (context, x, y))
+  DAGUERRE_TEST_TALLY(Tensor<float>, add_rows,
+                      (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& rows),
+                      (context, x, rows))
+  DAGUERRE_TEST_TALLY(Tensor<float>, weighted_sum,
+                      (const ops::Context& context, const Tensor<float>& x, float a, Tensor<float> y,
+                       float b),
+                      (context, x, a, std::move(y), b))
   DAGUERRE_TEST_TALLY(Tensor<float>, divide_each,
                       (const ops::Context& context, const Tensor<float>& x, std::span<const float> divisors),
                       (context, x, divisors))

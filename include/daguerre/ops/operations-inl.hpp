@@ -78,6 +78,11 @@ Tensor<T> OperationsFor<T>::crop(const Context& context, const Tensor<T>& x, std
 }
 
 template <class T>
+Tensor<T> OperationsFor<T>::swap_axes(const Context& context, const Tensor<T>& x) const {
+  return host::swap_axes(context, x);
+}
+
+template <class T>
 Tensor<T> OperationsFor<T>::rounded(const Context& context, const Tensor<float>& x) const {
   return host::cast<T>(context, x);
 }

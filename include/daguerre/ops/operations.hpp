@@ -35,6 +35,10 @@ class Operations {
                                   const ChannelChunk& gate, const Tensor<float>& x) const;
   virtual Tensor<float> add_to_each(const Context& context, const Tensor<float>& x,
                                     const Tensor<float>& y) const;
+  virtual Tensor<float> add_rows(const Context& context, const Tensor<float>& x,
+                                 const Tensor<float>& rows) const;
+  virtual Tensor<float> weighted_sum(const Context& context, const Tensor<float>& x, float a, Tensor<float> y,
+                                     float b) const;
   virtual Tensor<float> divide_each(const Context& context, const Tensor<float>& x,
                                     std::span<const float> divisors) const;
   virtual Tensor<float> multiply_add(const Context& context, const Tensor<float>& a, const Tensor<float>& b,
@@ -107,6 +111,8 @@ class OperationsFor {
   /// Not called for what can share x's elements. `narrow` and `chunk` come here, too.
   virtual Tensor<T> crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
                          const Shape& extents) const;
+  /// Not called where A or B is 1.
+  virtual Tensor<T> swap_axes(const Context& context, const Tensor<T>& x) const;
   /// `cast` to T and to float32; where T is float32 they are not called.
   virtual Tensor<T> rounded(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> widened(const Context& context, const Tensor<T>& x) const;
