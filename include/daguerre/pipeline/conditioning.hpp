@@ -34,6 +34,7 @@ struct Conditioning {
   /// What each of the denoiser's cross-attentions looks at beside the tokens: image prompts.
   std::vector<std::vector<nn::DecoupledKeys>> decoupled{};
   std::optional<models::FreeU> free_u{};
+  std::optional<nn::TemporalWindows> windows{};  ///< that attention along a long film's frames is kept to
 };
 
 /// Several conditions side by side along the leading axis. Throws ArgumentError when one has what another
