@@ -56,6 +56,8 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("SD3Transformer2DModel", open_sd3_transformer);
   registry.add_denoiser("FluxTransformer2DModel", open_flux_transformer);
   registry.add_denoiser("PixArtTransformer2DModel", open_pixart_transformer);
+  for (const char* name : {"WanTransformer3DModel", "WanVACETransformer3DModel"})
+    registry.add_denoiser(name, open_wan_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
