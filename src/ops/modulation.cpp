@@ -34,5 +34,9 @@ template Tensor<float> modulated_layer_norm(const Context&, const Tensor<float>&
                                             const ChannelChunk&, float);
 template Tensor<bfloat16> modulated_layer_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
                                                const ChannelChunk&, float);
+template Tensor<float> modulated_rms_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
+                                          const ChannelChunk&, float, Activation);
+template Tensor<bfloat16> modulated_rms_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
+                                             const ChannelChunk&, float, Activation);
 
 }  // namespace daguerre::ops

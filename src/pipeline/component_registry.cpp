@@ -59,8 +59,14 @@ ComponentRegistry ComponentRegistry::standard() {
   for (const char* name : {"WanTransformer3DModel", "WanVACETransformer3DModel"})
     registry.add_denoiser(name, open_wan_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
+  registry.add_denoiser("CogVideoXTransformer3DModel", open_cogvideox_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
+  registry.add_autoencoder("AutoencoderKLCogVideoX", open_autoencoder_kl_cogvideox);
+  registry.add_denoiser("LTXVideoTransformer3DModel", open_ltx_transformer);
+  registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
+  registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
+  registry.add_autoencoder("AutoencoderKLLTXVideo", open_autoencoder_kl_ltx);
   registry.add_image_encoder("CLIPVisionModel", open_clip_image_encoder);
   registry.add_image_encoder("CLIPVisionModelWithProjection", open_clip_image_encoder);
   return registry;

@@ -74,6 +74,31 @@ Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x, c
   return y;
 }
 
+template <class T>
+Tensor<T> modulated_rms_norm(const Context& context, const Tensor<float>& x, const ChannelChunk& scale,
+                             const ChannelChunk& shift, float epsilon, Activation activation) {
+  const Index channels = x.dim(2);
+  auto y = context.empty<T>(x.shape());
+  T* const elements = y.data();
+  parallel_for(context.threads, x.dim(0) * x.dim(1), 16, [&](Index begin, Index end) {
+    const auto size = static_cast<std::size_t>(channels);
+    std::vector<float> normed(size), gamma(size);
+    const std::vector<float> ones(size, 1.0f);
+    for (Index until = begin; begin < end;) {
+      until = std::min(detail::chunk_end(scale, x, begin, end), detail::chunk_end(shift, x, begin, end));
+      const float *factor = detail::chunk_row(scale, x, begin), *beta = detail::chunk_row(shift, x, begin);
+      std::transform(factor, factor + channels, gamma.begin(), [](float value) { return 1.0f + value; });
+      for (; begin < until; ++begin) {
+        detail::row_functions<float>().rms_norm(x.data() + begin * channels, normed.data(), 1, channels,
+                                                gamma.data(), epsilon, Activation::none);
+        detail::row_functions<T>().scale_shift(normed.data(), elements + begin * channels, 1, channels,
+                                               ones.data(), beta, activation);
+      }
+    }
+  });
+  return y;
+}
+
 }  // namespace host
 
 template <class T>
@@ -89,9 +114,26 @@ Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x, c
   return host::modulated_layer_norm<T>(context, x, scale, shift, epsilon);
 }
 
+template <class T>
+Tensor<T> modulated_rms_norm(const Context& context, const Tensor<float>& x, const ChannelChunk& scale,
+                             const ChannelChunk& shift, float epsilon, Activation activation) {
+  constexpr const char* who = "modulated_rms_norm";
+  const Profile::Scope scope(context, OpKind::layer_norm);
+  detail::check_tokens(x, who);
+  detail::check_chunk(scale, x, who);
+  detail::check_chunk(shift, x, who);
+  if (const auto* engine = engine_for<T>(context))
+    return engine->modulated_rms_norm(context, x, scale, shift, epsilon, activation);
+  return host::modulated_rms_norm<T>(context, x, scale, shift, epsilon, activation);
+}
+
 extern template Tensor<float> modulated_layer_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
                                                    const ChannelChunk&, float);
 extern template Tensor<bfloat16> modulated_layer_norm(const Context&, const Tensor<float>&,
                                                       const ChannelChunk&, const ChannelChunk&, float);
+extern template Tensor<float> modulated_rms_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
+                                                 const ChannelChunk&, float, Activation);
+extern template Tensor<bfloat16> modulated_rms_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
+                                                    const ChannelChunk&, float, Activation);
 
 }  // namespace daguerre::ops

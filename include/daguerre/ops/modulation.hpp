@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "daguerre/ops/context.hpp"
+#include "daguerre/ops/activation.hpp"
 
 namespace daguerre::ops {
 
@@ -22,7 +22,14 @@ template <class T>
 Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x, const ChannelChunk& scale,
                                const ChannelChunk& shift, float epsilon);
 
-/// residual + gate * x; `x` and `residual` are `[N, L, C]`. Both throw ArgumentError for other shapes, and
+/// The same with the root of the mean square in the place of mean and variance, and an activation behind it:
+/// activation(x / sqrt(mean(x^2) + epsilon) * (1 + scale) + shift) (LTX-Video).
+template <class T>
+Tensor<T> modulated_rms_norm(const Context& context, const Tensor<float>& x, const ChannelChunk& scale,
+                             const ChannelChunk& shift, float epsilon,
+                             Activation activation = Activation::none);
+
+/// residual + gate * x; `x` and `residual` are `[N, L, C]`. All throw ArgumentError for other shapes, and
 /// for rows that are not in the chunk's tensor.
 Tensor<float> add_gated(const Context& context, const Tensor<float>& residual, const ChannelChunk& gate,
                         const Tensor<float>& x);

@@ -48,6 +48,15 @@ inline constexpr const char* wan_deep_kind = "wan-ti2v";
 Opened<Denoiser> open_wan_transformer(const ComponentSource& source, const LoadContext& context);
 /// What the older class Transformer2DModel is: PixArt's or DiT's.
 Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::CogVideoXTransformer: the context, and channels that join the sample's.
+Opened<Denoiser> open_cogvideox_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlCogVideoX.
+Opened<Autoencoder> open_autoencoder_kl_cogvideox(const ComponentSource& source, const LoadContext& context);
+/// models::LTXTransformer: the context and its mask, "positions" `[1, L, 3]`, and "timesteps" `[1, L]` where
+/// tokens have their own.
+Opened<Denoiser> open_ltx_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlLtx.
+Opened<Autoencoder> open_autoencoder_kl_ltx(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKl.
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderTiny.
