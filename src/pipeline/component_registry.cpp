@@ -61,6 +61,9 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
   registry.add_denoiser("CogVideoXTransformer3DModel", open_cogvideox_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
+  registry.add_autoencoder("AutoencoderKLHunyuanVideo", open_autoencoder_kl_hunyuan_video);
+  registry.add_autoencoder("AutoencoderKLMochi", open_autoencoder_kl_mochi);
+  registry.add_autoencoder("AutoencoderKLWan", open_autoencoder_kl_wan);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
   registry.add_autoencoder("AutoencoderKLCogVideoX", open_autoencoder_kl_cogvideox);
   registry.add_denoiser("LTXVideoTransformer3DModel", open_ltx_transformer);

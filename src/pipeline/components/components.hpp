@@ -59,6 +59,13 @@ Opened<Denoiser> open_ltx_transformer(const ComponentSource& source, const LoadC
 Opened<Autoencoder> open_autoencoder_kl_ltx(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKl.
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlWan: films.
+Opened<Autoencoder> open_autoencoder_kl_wan(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlHunyuanVideo: films, in groups of frames.
+Opened<Autoencoder> open_autoencoder_kl_hunyuan_video(const ComponentSource& source,
+                                                      const LoadContext& context);
+/// models::AutoencoderKlMochi: films.
+Opened<Autoencoder> open_autoencoder_kl_mochi(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderTiny.
 Opened<Autoencoder> open_autoencoder_tiny(const ComponentSource& source, const LoadContext& context);
 /// models::ClipVision behind the `processor` of its pictures, a folder with a preprocessor_config.json;
