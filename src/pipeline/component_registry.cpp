@@ -67,8 +67,6 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
   registry.add_autoencoder("AutoencoderKLCogVideoX", open_autoencoder_kl_cogvideox);
   registry.add_denoiser("LTXVideoTransformer3DModel", open_ltx_transformer);
-  registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
-  registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
   registry.add_autoencoder("AutoencoderKLLTXVideo", open_autoencoder_kl_ltx);
   registry.add_image_encoder("CLIPVisionModel", open_clip_image_encoder);
   registry.add_image_encoder("CLIPVisionModelWithProjection", open_clip_image_encoder);
