@@ -390,9 +390,9 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
   return start.finish ? start.finish(latents) : latents;
 }
 
-Index Model::frames_of(const Task& task) const noexcept {
+Index Model::frames_of(const Task& task) const {
   if (!denoiser().films) return 1;
-  return task.film.frames == 0 ? family_.defaults.frames : task.film.frames;
+  return film_frames(task, family_, format());
 }
 
 double Model::frame_rate_of(const Task& task) const noexcept {

@@ -131,6 +131,8 @@ struct Family {
       condition;
   /// What is done to a prompt before it is read; empty: nothing.
   std::function<std::string(std::string_view prompt)> clean{};
+  /// How many frames a film has that `task` asks so many of; empty: as many.
+  std::function<Index(const Task& task, Index asked, const LatentFormat& format)> frames{};
   /// What depends on the model at hand: distilled ones take fewer steps. Called once its parts are known;
   /// empty: nothing does.
   std::function<void(Family& family, const DenoiserInfo& denoiser)> settle{};
