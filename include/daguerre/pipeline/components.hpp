@@ -154,6 +154,7 @@ struct DenoiserInfo {
   bool takes_free_u = false;  ///< reads Conditioning::free_u
   bool wraps = false;         ///< follows the context's `wrap`, so that pictures fit themselves at the edges
   bool films = false;         ///< samples are films' latents `[N, F, h, w, C]`
+  Index sample_frames = 0;    ///< of the latents that it was trained at; 0: not known
   Index frame_multiple = 1;   ///< their frames must be multiples of it
   Index largest_frames = 0;   ///< where there is a table of positions in time; 0: any
 };
