@@ -14,11 +14,17 @@
 namespace daguerre::nn {
 namespace detail {
 
-inline ops::HeadNorm read_head_norm(const Loader& loader, const QueryKeyNorm& options, Index head_dim) {
-  ops::HeadNorm norm{.kind = options.kind, .gamma = {}, .beta = {}, .epsilon = options.epsilon};
+inline ops::HeadNorm read_head_norm(const Loader& loader, const QueryKeyNorm& options, Index heads,
+                                    Index head_dim) {
+  ops::HeadNorm norm{.kind = options.kind,
+                     .gamma = {},
+                     .beta = {},
+                     .epsilon = options.epsilon,
+                     .across_heads = options.across_heads};
+  const Index size = options.across_heads ? checked_multiply(heads, head_dim) : head_dim;
   if (options.elementwise_affine) {
-    norm.gamma = loader.tensor("weight", {head_dim});
-    if (options.kind == ops::HeadNorm::Kind::layer_norm) norm.beta = loader.tensor("bias", {head_dim});
+    norm.gamma = loader.tensor("weight", {size});
+    if (options.kind == ops::HeadNorm::Kind::layer_norm) norm.beta = loader.tensor("bias", {size});
   }
   return norm;
 }
@@ -48,8 +54,8 @@ Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
   }
   to_out_.emplace(out, inner, options.query_dim, typename Linear<T>::Options{.bias = options.out_bias});
   if (options.qk_norm) {
-    norm_q_ = detail::read_head_norm(loader.sub("norm_q"), *options.qk_norm, options.head_dim);
-    norm_k_ = detail::read_head_norm(loader.sub("norm_k"), *options.qk_norm, options.head_dim);
+    norm_q_ = detail::read_head_norm(loader.sub("norm_q"), *options.qk_norm, options.heads, options.head_dim);
+    norm_k_ = detail::read_head_norm(loader.sub("norm_k"), *options.qk_norm, options.heads, options.head_dim);
   }
 }
 

@@ -46,6 +46,15 @@ Opened<Denoiser> open_unet_3d_condition(const ComponentSource& source, const Loa
 Opened<Denoiser> open_i2vgen_xl_unet(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKlTemporal, of which a film's frames are decoded in chunks that see themselves alone.
 Opened<Autoencoder> open_autoencoder_kl_temporal(const ComponentSource& source, const LoadContext& context);
+/// models::CogVideoXTransformer: the context, and channels that join the sample's.
+Opened<Denoiser> open_cogvideox_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlCogVideoX.
+Opened<Autoencoder> open_autoencoder_kl_cogvideox(const ComponentSource& source, const LoadContext& context);
+/// models::LTXTransformer: the context and its mask, "positions" `[1, L, 3]`, and "timesteps" `[1, L]` where
+/// tokens have their own.
+Opened<Denoiser> open_ltx_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlLtx.
+Opened<Autoencoder> open_autoencoder_kl_ltx(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKl.
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderTiny.
