@@ -56,6 +56,8 @@ FamilyRegistry FamilyRegistry::standard() {
         families::latent_consistency, families::instruct_pix2pix, families::flux, families::flux_fill,
         families::flux_control, families::flux_kontext, families::pixart_alpha, families::pixart_sigma,
         families::dit, families::ddpm, families::cogvideox, families::wan, families::wan_vace})
+        families::dit, families::ddpm, families::stable_video_diffusion, families::text_to_video_sd,
+        families::i2vgen_xl, families::cogvideox})
     registry.add(make());
   return registry;
 }

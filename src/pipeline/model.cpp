@@ -383,7 +383,7 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
   };
   loop.revise = start.revise;
   loop.on_step = on_step;
-  loop.order = family_.order;
+  loop.order = family_.step_order.value_or(family_.order);
   loop.first_call = start.first_call;
   loop.end_call = start.end_call;
   auto latents = loop(context, *start.run, start.latents, noise);

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -125,6 +126,8 @@ struct Family {
   Levels levels{};
   FilmTasks films{};
   FilmOrder order = FilmOrder::channels_first;  ///< in which a film's noise is drawn
+  /// The same of what samplers draw in their steps, where they see a film's frames as pictures.
+  std::optional<FilmOrder> step_order{};
   /// One side of the condition of one picture, `[1, ...]`.
   std::function<Conditioning(const ops::Context& context, const Components& components, const Task& task,
                              const Prompt& prompt, Side side)>

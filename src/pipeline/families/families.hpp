@@ -40,6 +40,12 @@ Family ddpm();
 Family wan();
 /// Films that follow films, in whole or where a mask says so, and look at pictures (Jiang et al. 2025).
 Family wan_vace();
+/// Stable Video Diffusion (Blattmann et al. 2023): a picture begins to move.
+Family stable_video_diffusion();
+/// ModelScope's text to video and Zeroscope (Wang et al. 2023), which also begin with films.
+Family text_to_video_sd();
+/// I2VGen-XL (Zhang et al. 2023): a picture moves as a prompt says.
+Family i2vgen_xl();
 
 /// The prompt of Stable Diffusion: the last states of the only text encoder. Skipping its last layers
 /// concerns the prompt alone, as in the reference.
