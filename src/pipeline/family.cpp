@@ -58,6 +58,7 @@ FamilyRegistry FamilyRegistry::standard() {
         families::dit, families::ddpm, families::cogvideox, families::wan, families::wan_vace})
         families::dit, families::ddpm, families::stable_video_diffusion, families::text_to_video_sd,
         families::i2vgen_xl, families::cogvideox})
+        families::dit, families::ddpm, families::ltx_video, families::ltx_video_conditions})
     registry.add(make());
   return registry;
 }

@@ -109,6 +109,9 @@ struct Levels {
   bool strength_rounds_up = false;
   /// Samplers that follow given levels get 1, 1 - 1/n … 1/n, before the shift.
   bool even = false;
+  /// They get levels whose first half falls by 0.025 in a line and whose second half by a square, before the
+  /// shift (Polyak et al. 2024, sec. 3.4.2; LTX-Video, Mochi).
+  bool linear_quadratic = false;
 };
 
 struct Preparation;

@@ -30,6 +30,10 @@ Family pixart_sigma();
 /// CogVideoX 1.0 and 1.5 (Yang et al. 2024): films of a prompt, of a picture that they begin with, or of
 /// another film.
 Family cogvideox();
+/// LTX-Video 0.9.0 to 0.9.8 (HaCohen et al. 2024): films from a prompt, or beginning with a picture; and with
+/// pictures and clips at any frames.
+Family ltx_video();
+Family ltx_video_conditions();
 /// Classes in latents with a transformer (Peebles & Xie 2023).
 Family dit();
 /// Pixels without an autoencoder (Ho et al. 2020), also with the samplers of DDIM and PNDM.
