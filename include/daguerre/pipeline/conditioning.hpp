@@ -11,6 +11,7 @@
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/models/denoisers/free_u.hpp"
 #include "daguerre/nn/decoupled_keys.hpp"
+#include "daguerre/nn/temporal_windows.hpp"
 #include "daguerre/pipeline/features.hpp"
 
 namespace daguerre {
