@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -108,6 +109,9 @@ struct Levels {
   bool strength_rounds_up = false;
   /// Samplers that follow given levels get 1, 1 - 1/n … 1/n, before the shift.
   bool even = false;
+  /// They get levels whose first half falls by 0.025 in a line and whose second half by a square, before the
+  /// shift (Polyak et al. 2024, sec. 3.4.2; LTX-Video, Mochi).
+  bool linear_quadratic = false;
 };
 
 struct Preparation;
@@ -125,6 +129,8 @@ struct Family {
   Levels levels{};
   FilmTasks films{};
   FilmOrder order = FilmOrder::channels_first;  ///< in which a film's noise is drawn
+  /// The same of what samplers draw in their steps, where they see a film's frames as pictures.
+  std::optional<FilmOrder> step_order{};
   /// One side of the condition of one picture, `[1, ...]`.
   std::function<Conditioning(const ops::Context& context, const Components& components, const Task& task,
                              const Prompt& prompt, Side side)>

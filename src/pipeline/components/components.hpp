@@ -48,6 +48,16 @@ inline constexpr const char* wan_deep_kind = "wan-ti2v";
 Opened<Denoiser> open_wan_transformer(const ComponentSource& source, const LoadContext& context);
 /// What the older class Transformer2DModel is: PixArt's or DiT's.
 Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::UNetSpatioTemporal: the context, a picture's embedding, and "time_ids" `[N, K]`; `concat` is the
+/// picture's latents for every frame.
+Opened<Denoiser> open_unet_spatio_temporal(const ComponentSource& source, const LoadContext& context);
+/// models::UNet3DCondition: the context.
+Opened<Denoiser> open_unet_3d_condition(const ComponentSource& source, const LoadContext& context);
+/// models::I2VGenXLUNet: the context, "fps" `[N]`, "image_embeds" `[N, 1, D]`, and "image_latents", which are
+/// as the sample.
+Opened<Denoiser> open_i2vgen_xl_unet(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlTemporal, of which a film's frames are decoded in chunks that see themselves alone.
+Opened<Autoencoder> open_autoencoder_kl_temporal(const ComponentSource& source, const LoadContext& context);
 /// models::CogVideoXTransformer: the context, and channels that join the sample's.
 Opened<Denoiser> open_cogvideox_transformer(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKlCogVideoX.
