@@ -93,7 +93,7 @@ TEST_CASE("CogVideoX's films are encoded eight frames at a time", "[models][film
       {"[1, 1, 2, 3, 5]"});
   expect_error<ArgumentError>(
       [&] {
-        films.vae.decode(films.context, random_tensor({2, 1, 2, 3, 4}, 1), [](const auto&) {});
+        films.vae.decode(films.context, random_tensor({2, 1, 2, 3, 4}, 1), [](const Tensor<float>&) {});
       },
       {"2 films"});
 }

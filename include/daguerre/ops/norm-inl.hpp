@@ -186,13 +186,13 @@ Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tenso
 }
 
 template <class T>
-Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
-                   float epsilon) {
+Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma, float epsilon,
+                   Activation activation) {
   const Index channels = x.dim(-1);
   auto y = context.empty<T>(x.shape());
   parallel_for(context.threads, channels == 0 ? 0 : x.size() / channels, 16, [&](Index begin, Index end) {
     detail::row_functions<T>().rms_norm(x.data() + begin * channels, y.data() + begin * channels, end - begin,
-                                        channels, gamma.data(), epsilon);
+                                        channels, gamma.data(), epsilon, activation);
   });
   return y;
 }
@@ -240,13 +240,14 @@ Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tenso
 }
 
 template <class T>
-Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
-                   float epsilon) {
+Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma, float epsilon,
+                   Activation activation) {
   const Profile::Scope scope(context, OpKind::layer_norm);
   if (x.rank() == 0) throw ArgumentError("rms_norm", "a scalar has no channels");
   detail::check_channel_vector(gamma, x.dim(-1), "rms_norm", "gamma");
-  if (const auto* engine = engine_for<T>(context)) return engine->rms_norm(context, x, gamma, epsilon);
-  return host::rms_norm<T>(context, x, gamma, epsilon);
+  if (const auto* engine = engine_for<T>(context))
+    return engine->rms_norm(context, x, gamma, epsilon, activation);
+  return host::rms_norm<T>(context, x, gamma, epsilon, activation);
 }
 
 extern template Tensor<float> group_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
@@ -262,7 +263,9 @@ extern template Tensor<float> layer_norm(const Context&, const Tensor<float>&, c
                                          const Tensor<float>&, float);
 extern template Tensor<bfloat16> layer_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
                                             const Tensor<float>&, float);
-extern template Tensor<float> rms_norm(const Context&, const Tensor<float>&, const Tensor<float>&, float);
-extern template Tensor<bfloat16> rms_norm(const Context&, const Tensor<float>&, const Tensor<float>&, float);
+extern template Tensor<float> rms_norm(const Context&, const Tensor<float>&, const Tensor<float>&, float,
+                                       Activation);
+extern template Tensor<bfloat16> rms_norm(const Context&, const Tensor<float>&, const Tensor<float>&, float,
+                                          Activation);
 
 }  // namespace daguerre::ops

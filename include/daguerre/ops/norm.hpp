@@ -34,8 +34,9 @@ Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tenso
                      const Tensor<float>& beta, float epsilon);
 
 /// Every row of `[..., C]` divided by the root of its mean square and scaled by `gamma[C]` (Zhang & Sennrich
-/// 2019; transformers' T5LayerNorm, torch.nn.RMSNorm), the result rounded to T.
+/// 2019; transformers' T5LayerNorm, torch.nn.RMSNorm), then through the activation, the result rounded to T.
 template <class T>
-Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma, float epsilon);
+Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma, float epsilon,
+                   Activation activation = Activation::none);
 
 }  // namespace daguerre::ops

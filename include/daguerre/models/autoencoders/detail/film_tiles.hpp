@@ -71,6 +71,42 @@ inline Tensor<float> in_film_tiles(const ops::Context& context, const Tensor<flo
   return film_tile_at(context, ops::concat<float>(context, lines, 2), 0, 0, height, width);
 }
 
+/// Groups of frames: how many lie in each behind the one that they share with the group before, and how many
+/// lie between the beginnings of two.
+struct FrameGroups {
+  Index frames = 0;
+  Index stride = 0;
+};
+
+/// Hands `sink` what `transform`, which makes groups `out` of groups `in`, makes of overlapping groups of
+/// frames of `x[1, F, H, W, C]`, `length` frames in all. Each group but the first loses its first frame, then
+/// is blended with the group before over what both have (diffusers' _temporal_tiled_encode and
+/// _temporal_tiled_decode). Throws ArgumentError for groups that are not possible.
+inline void in_frame_groups(const ops::Context& context, const Tensor<float>& x, const FrameGroups& in,
+                            const FrameGroups& out, Index length,
+                            const std::function<Tensor<float>(const Tensor<float>&)>& transform,
+                            const FilmSink& sink) {
+  for (const auto& groups : {in, out})
+    if (groups.stride < 1 || groups.stride > groups.frames)
+      throw ArgumentError("autoencoder", "groups of " + std::to_string(groups.frames) + " frames, " +
+                                             std::to_string(groups.stride) + " apart, are not possible");
+  Tensor<float> before;
+  Index left = length;
+  for (Index begin = 0; begin < x.dim(1) && left > 0; begin += in.stride) {
+    context.check_stop();
+    auto group = transform(ops::narrow(context, x, 1, begin, std::min(in.frames + 1, x.dim(1) - begin)));
+    if (begin > 0) {
+      if (group.dim(1) < 2) break;  // it is the frame that the group before had, too
+      group = ops::narrow(context, group, 1, 1, group.dim(1) - 1);
+      group = ops::blend(context, before, std::move(group), 1, out.frames - out.stride);
+    }
+    const Index kept = std::min({group.dim(1), begin > 0 ? out.stride : out.stride + 1, left});
+    sink(ops::narrow(context, group, 1, 0, kept));
+    left -= kept;
+    before = std::move(group);
+  }
+}
+
 /// Joins groups of frames `[N, f, H, W, C]`, `stride` of each kept and one more of the first, each blended
 /// over `extent` frames with the one before it (diffusers' _temporal_tiled_decode), and hands them to `sink`.
 class JoinedFrameGroups {
