@@ -16,18 +16,19 @@ Tensor<float> add_gated(const Context& context, const Tensor<float>& residual, c
 
 Tensor<float> Operations::add_gated(const Context& context, const Tensor<float>& residual,
                                     const ChannelChunk& gate, const Tensor<float>& x) const {
-  const Index length = x.dim(1), channels = x.dim(2);
+  const Index channels = x.dim(2);
   auto y = context.empty<float>(x.shape());
-  for (Index n = 0; n < x.dim(0); ++n) {
-    const float* factor = detail::chunk_row(gate, x, n);
-    parallel_for(context.threads, length, 16, [&](Index begin, Index end) {
-      for (Index row = n * length + begin; row < n * length + end; ++row) {
+  float* const elements = y.data();
+  detail::for_each_run(gate, x, [&](Index n, Index r, Index first, Index count) {
+    const float* factor = detail::chunk_row(gate, x, n, r);
+    parallel_for(context.threads, count, 16, [&](Index begin, Index end) {
+      for (Index row = first + begin; row < first + end; ++row) {
         const float *a = residual.data() + row * channels, *b = x.data() + row * channels;
-        float* out = y.data() + row * channels;
+        float* out = elements + row * channels;
         for (Index c = 0; c < channels; ++c) out[c] = a[c] + factor[c] * b[c];
       }
     });
-  }
+  });
   return y;
 }
 

@@ -47,4 +47,24 @@ RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> 
   return table;
 }
 
+RotaryTable learned_rotary_table(const Tensor<float>& positions, const Tensor<float>& frequencies) {
+  if (positions.rank() != 2 || frequencies.rank() != 2 || positions.dim(1) != frequencies.dim(0))
+    throw ArgumentError("learned_rotary_table", "frequencies " + to_string(frequencies.shape()) +
+                                                    " for positions " + to_string(positions.shape()));
+  const Index length = positions.dim(0), axes = positions.dim(1), columns = frequencies.dim(1);
+  RotaryTable table{Tensor<float>({length, columns}), Tensor<float>({length, columns}),
+                    RotaryPairs::neighbours};
+  float *cosine = table.cosine.data(), *sine = table.sine.data();
+  for (Index token = 0; token < length; ++token)
+    for (Index column = 0; column < columns; ++column) {
+      double angle = 0.0;
+      for (Index axis = 0; axis < axes; ++axis)
+        angle += static_cast<double>(positions.data()[token * axes + axis]) *
+                 static_cast<double>(frequencies.data()[axis * columns + column]);
+      *cosine++ = static_cast<float>(std::cos(angle));
+      *sine++ = static_cast<float>(std::sin(angle));
+    }
+  return table;
+}
+
 }  // namespace daguerre::ops

@@ -1,9 +1,19 @@
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/ops/modulation.hpp"
 
 namespace daguerre::nn {
+
+/// What steers the norms and gates that tokens go through: one embedding for all of an image's, or one for
+/// each run of neighbouring tokens (frames that are given are at another timestep than those to be made).
+struct Steering {
+  Tensor<float> embedding;    ///< `[N, dim]`, or `[N, R, dim]`
+  std::vector<Index> runs{};  ///< how many tokens each of the R is for; none where it is one for all
+};
 
 /// What norms and gates are steered by: `parts` vectors of `dim` for each image, side by side, from a linear
 /// layer over an embedding (Peebles & Xie 2023, fig. 3).
@@ -14,7 +24,7 @@ class Modulation {
   Modulation(const Loader& loader, Index embedding_dim, Index dim, int parts)
       : linear_(loader, embedding_dim, checked_multiply(dim, parts)) {}
 
-  /// linear(silu(embedding)), `[N, parts dim]` from `embedding[N, embedding_dim]`.
+  /// linear(silu(embedding)), `[..., parts dim]` from `embedding[..., embedding_dim]`.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& embedding) const;
 
  private:
@@ -46,21 +56,21 @@ class AdaLayerNormZero {
       : epsilon_(epsilon),
         modulation_(loader.sub("linear"), dim, dim, has_second ? parts_with_second : parts) {}
 
-  /// `[N, 6 dim]` or, with a second, `[N, 9 dim]`, the parts side by side, from `embedding[N, dim]`.
+  /// `[..., 6 dim]` or, with a second, `[..., 9 dim]`, the parts side by side, from `embedding[..., dim]`.
   Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const {
     return modulation_(context, embedding);
   }
-  /// norm(x) * (1 + scale_msa) + shift_msa for `x[N, L, dim]`, rounded to T.
-  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x,
-                  const Tensor<float>& modulation) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa}, {modulation, shift_msa},
-                                        epsilon_);
+  /// norm(x) * (1 + scale_msa) + shift_msa for `x[N, L, dim]`, rounded to T; `runs` as in `Steering`.
+  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
+                  std::span<const Index> runs = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa, runs},
+                                        {modulation, shift_msa, runs}, epsilon_);
   }
   /// The same by the second modulation.
-  Tensor<T> apply_second(const ops::Context& context, const Tensor<float>& x,
-                         const Tensor<float>& modulation) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa2}, {modulation, shift_msa2},
-                                        epsilon_);
+  Tensor<T> apply_second(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
+                         std::span<const Index> runs = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa2, runs},
+                                        {modulation, shift_msa2, runs}, epsilon_);
   }
 
  private:
@@ -78,14 +88,15 @@ class AdaLayerNormZeroSingle {
   AdaLayerNormZeroSingle(const Loader& loader, Index dim, float epsilon = 1e-6f)
       : epsilon_(epsilon), modulation_(loader.sub("linear"), dim, dim, parts) {}
 
-  /// `[N, 3 dim]` from `embedding[N, dim]`.
+  /// `[..., 3 dim]` from `embedding[..., dim]`.
   Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const {
     return modulation_(context, embedding);
   }
-  /// norm(x) * (1 + scale) + shift for `x[N, L, dim]`, rounded to T.
-  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x,
-                  const Tensor<float>& modulation) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale}, {modulation, shift}, epsilon_);
+  /// norm(x) * (1 + scale) + shift for `x[N, L, dim]`, rounded to T; `runs` as in `Steering`.
+  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
+                  std::span<const Index> runs = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale, runs}, {modulation, shift, runs},
+                                        epsilon_);
   }
 
  private:

@@ -15,9 +15,16 @@ namespace daguerre::nn {
 template <class T>
 class FeedForward {
  public:
-  /// Reads `net.0.proj` and `net.2`; the inner width is `mult * dim`. Throws ConfigError for an unknown
-  /// activation.
-  FeedForward(const Loader& loader, Index dim, const std::string& activation_fn = "geglu", Index mult = 4);
+  struct Options {
+    std::string activation_fn = "geglu";
+    Index inner = 0;   ///< width between the two layers; 0: 4 dim
+    bool bias = true;  ///< of both layers
+  };
+  /// Reads `net.0.proj` and `net.2`. Throws ConfigError for an unknown activation.
+  FeedForward(const Loader& loader, Index dim, const Options& options);
+  /// The same with an inner width of `mult * dim`.
+  FeedForward(const Loader& loader, Index dim, const std::string& activation_fn = "geglu", Index mult = 4)
+      : FeedForward(loader, dim, Options{activation_fn, checked_multiply(dim, mult)}) {}
 
   /// `residual`, of x's shape, is added to the result.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
@@ -29,7 +36,7 @@ class FeedForward {
     bool gated;
   };
   static Kind kind_of(const std::string& activation_fn);
-  FeedForward(const Loader& loader, Index dim, Index inner, const Kind& kind);
+  FeedForward(const Loader& loader, Index dim, Index inner, bool bias, const Kind& kind);
 
   Kind kind_;
   Linear<T> proj_in_, proj_out_;

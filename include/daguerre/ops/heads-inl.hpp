@@ -80,9 +80,11 @@ void check_streams(std::span<const HeadStream<T>> streams, Index head_dim, const
     check_head_size(norm->gamma, head_dim, "gamma");
     check_head_size(norm->beta, head_dim, "beta");
   }
-  const Shape table{length, head_dim / 2};
-  if (rotation != nullptr &&
-      (head_dim % 2 != 0 || !(rotation->cosine.shape() == table) || !(rotation->sine.shape() == table)))
+  if (rotation == nullptr) return;
+  const auto& table = rotation->cosine.shape();
+  const bool is_for_all = table == Shape{length, head_dim / 2},
+             is_for_each = table == Shape{length, first.width / 2};
+  if (head_dim % 2 != 0 || !(is_for_all || is_for_each) || !(rotation->sine.shape() == table))
     throw ArgumentError(who, "a rotation of " + to_string(rotation->cosine.shape()) + " for " +
                                  std::to_string(length) + " tokens with heads of " +
                                  std::to_string(head_dim));
@@ -100,6 +102,7 @@ Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> stre
   for (const auto& stream : streams) length += stream.tokens.length;
   auto result = context.empty<T>({batch, length, width});
   T* const elements = result.data();
+  const Index half = head_dim / 2, angles = rotation == nullptr ? 0 : rotation->cosine.dim(1);
   Index before = 0;  // tokens of the streams that are done
   for (const auto& [tokens, norm] : streams) {
     const auto join = [&, &view = tokens, norm = norm](Index begin, Index end) {
@@ -117,9 +120,11 @@ Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> stre
             detail::norm_head(row + column, head.data(), head_dim, *norm);
           else
             std::transform(row + column, row + column + head_dim, head.begin(), convert<float, T>);
-          if (rotation != nullptr)
-            detail::rotate_head(head.data(), head_dim, rotation->cosine.data() + place * (head_dim / 2),
-                                rotation->sine.data() + place * (head_dim / 2), rotation->pairs);
+          if (rotation != nullptr) {
+            const Index pair = place * angles + (angles == half ? 0 : column / 2);
+            detail::rotate_head(head.data(), head_dim, rotation->cosine.data() + pair,
+                                rotation->sine.data() + pair, rotation->pairs);
+          }
           std::transform(head.begin(), head.end(), out + column, convert<T, float>);
         }
       }

@@ -30,9 +30,9 @@ struct HeadStream {
 };
 
 /// The streams' tokens one behind the other, `[N, sum of L, heads * d]`: every head normalised as its stream
-/// says and then, where there is a `rotation`, turned by its token's row there. Rounded to T once. Throws
-/// ArgumentError for no streams, streams of another batch or width, a `head_dim` that does not divide the
-/// width, and parameters or a table of another size.
+/// says and then, where there is a `rotation`, turned by its token's row there (all heads alike, or each by
+/// its part of the row). Rounded to T once. Throws ArgumentError for no streams, streams of another batch or
+/// width, a `head_dim` that does not divide the width, and parameters or a table of another size.
 template <class T>
 Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> streams, Index head_dim,
                      const RotaryTable* rotation = nullptr);

@@ -15,7 +15,9 @@ enum class RotaryPairs {
 /// By which angles the heads of each token are turned, so that the logits of two tokens depend on how far
 /// they are from each other only (Su et al. 2021, eq. 34). Made from positions alone: once for all layers.
 struct RotaryTable {
-  Tensor<float> cosine, sine;  ///< `[L, d / 2]`: a row for each token, a column for each pair of channels
+  /// `[L, d / 2]`: a row for each token, a column for each pair of channels; or `[L, heads * d / 2]`, where
+  /// every head is turned by angles of its own.
+  Tensor<float> cosine, sine;
   RotaryPairs pairs = RotaryPairs::neighbours;
 };
 
@@ -25,5 +27,10 @@ struct RotaryTable {
 /// not one for each axis.
 RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> axes, double theta,
                          RotaryPairs pairs = RotaryPairs::neighbours);
+
+/// The table for tokens at `positions[L, A]` whose pairs are turned by learned frequencies, `frequencies[A,
+/// heads * d / 2]`: by the sum of position * frequency over the axes (diffusers' MochiRoPE). Throws
+/// ArgumentError for frequencies of another number of axes.
+RotaryTable learned_rotary_table(const Tensor<float>& positions, const Tensor<float>& frequencies);
 
 }  // namespace daguerre::ops
