@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "core/stored_elements.hpp"
 #include "ops/engines/native/kernels.hpp"
@@ -80,7 +81,47 @@ void read_rows(const WeightSource& source, Index row_size, Index begin, Index en
   }
 }
 
+/// Rows of a wider weight, of which a part is left out.
+class SliceDecoder final : public RowDecoder {
+ public:
+  SliceDecoder(Weight whole, Index blocks, Index stride, Index begin, Index length)
+      : whole_(std::move(whole)), blocks_(blocks), stride_(stride), begin_(begin), length_(length) {}
+  void decode(const WeightSource&, Index begin, Index end, float* out) const override {
+    std::vector<float> row(static_cast<std::size_t>(whole_.row_size()));
+    for (; begin < end; ++begin) {
+      whole_.read(begin, begin + 1, row.data());
+      for (Index block = 0; block < blocks_; ++block) {
+        const float* const from = row.data() + block * stride_ + begin_;
+        out = std::copy(from, from + length_, out);
+      }
+    }
+  }
+
+ private:
+  Weight whole_;
+  Index blocks_, stride_, begin_, length_;
+};
+
 }  // namespace
+
+WeightSource slice_source(const WeightSource& source, int axis, Index index) {
+  const auto& shape = source.shape;
+  if (axis < 1 || axis >= shape.rank() || index < 0 || index >= shape[axis])
+    throw ArgumentError(weight_name, "no slice " + std::to_string(index) + " on axis " +
+                                         std::to_string(axis) + " of " + to_string(shape));
+  std::vector<Index> extents;
+  Index blocks = 1, length = 1;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (i != axis) extents.push_back(shape[i]);
+    if (i > 0 && i < axis) blocks *= shape[i];
+    if (i > axis) length *= shape[i];
+  }
+  auto result = source;
+  result.shape = Shape(std::span<const Index>(extents));
+  result.decoder =
+      std::make_shared<SliceDecoder>(Weight(source), blocks, shape[axis] * length, index * length, length);
+  return result;
+}
 
 Weight::Weight(std::vector<WeightSource> sources) : sources_(std::move(sources)) {
   if (sources_.empty()) throw ArgumentError(weight_name, "there is no source");

@@ -51,6 +51,10 @@ struct WeightSource {
 WeightSource block_source(DType dtype, const Shape& shape, std::span<const std::byte> bytes,
                           std::shared_ptr<const void> owner, Index lead = 0);
 
+/// Of each row, which has the source's extents behind the first axis, what has `index` on `axis` (from 1):
+/// one frame of a 3-D kernel. The axis is left out of the shape. Throws ArgumentError outside of it.
+WeightSource slice_source(const WeightSource& source, int axis, Index index);
+
 /// What an engine packs: one source, or several whose rows lie one behind the other, as those of the
 /// queries', keys' and values' projections do in one product. Cheap to copy.
 class Weight {

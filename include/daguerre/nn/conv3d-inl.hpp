@@ -1,0 +1,158 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "daguerre/nn/adaptation-inl.hpp"
+#include "daguerre/nn/conv3d.hpp"
+#include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/engine-inl.hpp"
+#include "daguerre/ops/profile.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
+
+namespace daguerre::nn {
+
+template <class T>
+Conv3d<T>::Conv3d(const Loader& loader, Index in, Index out, const FilmGeometry& geometry, bool has_bias)
+    : geometry_(geometry), window_(in * geometry.side * geometry.side) {
+  const auto& context = loader.context;
+  const Shape shape{out, in, geometry.frames, geometry.side, geometry.side};
+  const auto pack = [&]() -> std::shared_ptr<const Taps> {
+    const auto weight = loader.to_be_packed("weight", shape);
+    auto taps = std::make_shared<Taps>();
+    for (Index i = 0; i < geometry.frames; ++i) {
+      const bool biased = has_bias && i == geometry.own_frame();
+      taps->frames.push_back(context.engine->as<T>().pack_conv2d(
+          context, ops::slice_source(weight, 2, i), biased ? loader.tensor("bias", {out}) : Tensor<float>(),
+          geometry.space));
+    }
+    return taps;
+  };
+  const auto& space = geometry.space;
+  std::string key = "conv3d";
+  for (const int number : {space.stride, space.pad_top, space.pad_left, space.pad_bottom, space.pad_right})
+    key += " " + std::to_string(number);
+  const std::array modules{loader};
+  // A change is packed anew: nothing of low rank stands behind a sum of convolutions.
+  taps_ = detail::adapted_layer<Taps>({modules, shape, has_bias}, key, true, pack,
+                                      [&](const auto& base, const auto&) { return base; });
+}
+
+template <class T>
+Tensor<T> Conv3d<T>::gathered(const ops::Context& context, const Tensor<T>& x, Index begin,
+                              Index count) const {
+  const Index last = x.dim(0) - 1, end = begin + (count - 1) * geometry_.stride;
+  if (geometry_.stride == 1 && begin >= 0 && end <= last) return x.slice(begin, begin + count);
+  std::vector<Tensor<T>> frames;
+  for (Index i = 0; i < count; ++i) {
+    const Index frame = std::clamp<Index>(begin + i * geometry_.stride, 0, last);
+    frames.push_back(x.slice(frame, frame + 1));
+  }
+  return frames.size() == 1 ? frames.front() : ops::concat<T>(context, frames, 0);
+}
+
+template <class T>
+Tensor<float> Conv3d<T>::of_film(const ops::Context& context, const Tensor<T>& x, Index before, Index behind,
+                                 Tensor<float> residual) const {
+  const Index frames = x.dim(0), whole = before + frames + behind, stride = geometry_.stride;
+  if (frames == 0 || whole < geometry_.frames)
+    throw ArgumentError("conv3d", std::to_string(frames) + " frames of " + to_string(x.shape()) +
+                                      " are too few for a kernel of " + std::to_string(geometry_.frames));
+  const Index count = (whole - geometry_.frames) / stride + 1;
+  // The kernel's frames that lie over frames of the film, for each frame of the result.
+  const auto taps_over_film = [&](Index frame) {
+    if (geometry_.border == FrameBorder::repeated) return std::pair<Index, Index>{0, geometry_.frames};
+    const Index first = frame * stride - before;
+    return std::pair<Index, Index>{std::max<Index>(0, -first),
+                                   std::min<Index>(geometry_.frames, frames - first)};
+  };
+  std::vector<Tensor<float>> runs;
+  for (Index begin = 0; begin < count;) {
+    const auto taps = taps_over_film(begin);
+    Index end = begin + 1;
+    while (end < count && taps_over_film(end) == taps) ++end;
+    const bool is_all = begin == 0 && end == count;
+    auto sum = residual.empty() ? Tensor<float>() : is_all ? std::move(residual) : residual.slice(begin, end);
+    // The frame with the bias comes in any case; over zeros the others add nothing.
+    for (Index tap = 0; tap < geometry_.frames; ++tap) {
+      const bool over_film = tap >= taps.first && tap < taps.second;
+      if (!over_film && tap != geometry_.own_frame()) continue;
+      const auto& conv = *taps_->frames[static_cast<std::size_t>(tap)];
+      if (over_film)
+        sum = conv(context, gathered(context, x, begin * stride - before + tap, end - begin), std::move(sum));
+      else
+        sum = conv(context, ops::cast<T>(context, ops::full(context, x.shape().with(0, end - begin), 0.0f)),
+                   std::move(sum));
+    }
+    runs.push_back(std::move(sum));
+    begin = end;
+  }
+  return runs.size() == 1 ? std::move(runs.front()) : ops::concat<float>(context, runs, 0);
+}
+
+template <class T>
+Tensor<float> Conv3d<T>::operator()(const ops::Context& context, const Tensor<T>& x, Tensor<float> residual,
+                                    FrameStream<T>* stream) const {
+  if (x.rank() != 5) throw ArgumentError("conv3d", to_string(x.shape()) + ", expected [N, F, H, W, C]");
+  ops::Profile::Scope scope(context, ops::OpKind::conv2d);
+  const Shape frames{x.dim(1), x.dim(2), x.dim(3), x.dim(4)};
+  std::vector<Tensor<float>> films;
+  const auto film_shape = [](const Tensor<float>& y) {
+    return Shape{1, y.dim(0), y.dim(1), y.dim(2), y.dim(3)};
+  };
+  const auto residual_of = [&](Index n) {
+    if (residual.empty()) return Tensor<float>();
+    auto part = x.dim(0) == 1 ? std::move(residual) : residual.slice(n, n + 1);
+    const auto& shape = part.shape();
+    const Shape flat{shape[1], shape[2], shape[3], shape[4]};
+    // Moved on, so that it may become the result.
+    auto moved = part.reshape(flat);
+    part = {};
+    return moved;
+  };
+  if (stream == nullptr) {
+    for (Index n = 0; n < x.dim(0); ++n) {
+      auto y = of_film(context, x.slice(n, n + 1).reshape(frames), geometry_.before, geometry_.behind,
+                       residual_of(n));
+      films.push_back(y.reshape(film_shape(y)));
+    }
+  } else {
+    if (x.dim(0) != 1)
+      throw ArgumentError("conv3d", std::to_string(x.dim(0)) + " films in one stream, expected 1");
+    auto& kept = stream->next();
+    auto film = x.reshape(frames);
+    Index before = geometry_.before;
+    if (kept) {
+      if (kept->dim(0) > 0) film = ops::concat<T>(context, std::array{*kept, film}, 0);
+      before = 0;
+    }
+    const Index whole = before + film.dim(0), stride = geometry_.stride;
+    const Index count = whole < geometry_.frames ? 0 : (whole - geometry_.frames) / stride + 1;
+    const Index rest = count * stride;  // of the frames, those before it are not needed again
+    auto y = of_film(context, film, before, 0, residual_of(0));
+    if (rest >= before) {
+      // A copy, of two parts and one of them empty: what is kept must not keep the chunk.
+      kept = ops::concat<T>(
+          context,
+          std::array{film.slice(std::min(rest - before, film.dim(0)), film.dim(0)), film.slice(0, 0)}, 0);
+    } else {
+      const Index missing = before - rest;
+      const auto border = geometry_.border == FrameBorder::repeated
+                              ? film.slice(0, 1)
+                              : ops::cast<T>(context, ops::full(context, film.shape().with(0, 1), 0.0f));
+      std::vector<Tensor<T>> parts(static_cast<std::size_t>(missing), border);
+      parts.push_back(film);
+      kept = ops::concat<T>(context, parts, 0);
+    }
+    films.push_back(y.reshape(film_shape(y)));
+  }
+  auto y = films.size() == 1 ? std::move(films.front()) : ops::concat<float>(context, films, 0);
+  scope.add_flops(2 * y.size() * window_ * geometry_.frames);
+  return y;
+}
+
+extern template class Conv3d<float>;
+extern template class Conv3d<bfloat16>;
+
+}  // namespace daguerre::nn
