@@ -8,6 +8,23 @@
 
 namespace daguerre::ops {
 
+Tensor<float> grid_positions(std::span<const std::vector<float>> coordinates) {
+  const auto axes = static_cast<Index>(coordinates.size());
+  Index length = 1;
+  for (const auto& axis : coordinates) length = checked_multiply(length, static_cast<Index>(axis.size()));
+  Tensor<float> positions({length, axes});
+  Index repeats = length;  // of one coordinate, one behind the other
+  for (Index a = 0; a < axes; ++a) {
+    const auto& axis = coordinates[static_cast<std::size_t>(a)];
+    const auto count = static_cast<Index>(axis.size());
+    if (length == 0) break;
+    repeats /= count;
+    for (Index i = 0; i < length; ++i)
+      positions.data()[i * axes + a] = axis[static_cast<std::size_t>(i / repeats % count)];
+  }
+  return positions;
+}
+
 RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> axes, double theta,
                          RotaryPairs pairs) {
   constexpr const char* who = "rotary_table";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "daguerre/core/tensor.hpp"
 
@@ -20,6 +21,10 @@ struct RotaryTable {
   Tensor<float> cosine, sine;
   RotaryPairs pairs = RotaryPairs::neighbours;
 };
+
+/// Where the points of a grid are, `[L, A]`: all combinations of the `coordinates` on each of the A axes, the
+/// last axis' fastest.
+Tensor<float> grid_positions(std::span<const std::vector<float>> coordinates);
 
 /// The table for tokens at `positions[L, A]` on A axes, of which each turns `axes[a]` channels of a head,
 /// side by side: its pair i by position * theta^(-2 i / axes[a]). Angles are float64 (diffusers' FluxPosEmbed
