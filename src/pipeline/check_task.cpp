@@ -88,6 +88,64 @@ void check_free_u(const Task& task, const DenoiserInfo& denoiser, const Family& 
                           "a factor of FreeU is " + std::to_string(value) + ", expected a finite number");
 }
 
+/// What a film is told, and how long it is.
+void check_film(const Task& task, const Family& family, const Components& components) {
+  const auto& film = task.film;
+  const auto& can = family.films;
+  const auto& denoiser = components.denoiser->info();
+  const auto refuse = [&](const std::string& what) {
+    throw ArgumentError(pipeline_name, family.title + what);
+  };
+  if (!denoiser.films) {
+    if (film.frames > 1) refuse(" makes pictures, not films of " + std::to_string(film.frames) + " frames");
+    if (!film.conditions.empty() || !film.video.empty() || !film.references.empty())
+      refuse(" makes pictures: it takes no film and no frames of one");
+    return;
+  }
+  const Index frames = film.frames == 0 ? family.defaults.frames : film.frames;
+  constexpr Index most = 100'000;
+  if (film.frames < 0 || frames > most)
+    throw ArgumentError(pipeline_name, "frames is " + std::to_string(film.frames) + ", expected 1 to " +
+                                           std::to_string(most));
+  if (!(film.frame_rate >= 0.0 && film.frame_rate <= 1000.0))
+    throw ArgumentError(pipeline_name,
+                        "frame_rate is " + std::to_string(film.frame_rate) + ", expected 0 to 1000");
+  const Index latents = latent_frames(components.autoencoder->info(), frames);
+  if (denoiser.largest_frames > 0 && latents > denoiser.largest_frames && film.windows.frames == 0)
+    throw ArgumentError(pipeline_name, std::to_string(frames) + " frames are more than the " +
+                                           std::to_string(denoiser.largest_frames) +
+                                           " that this model has positions for; windows make longer films");
+  if (film.windows.frames < 0 || film.windows.stride < 0 || film.windows.stride > film.windows.frames)
+    throw ArgumentError(pipeline_name, "windows of " + std::to_string(film.windows.frames) +
+                                           " frames with a stride of " + std::to_string(film.windows.stride) +
+                                           ": the stride must be from 1 to their length");
+  using At = FilmTasks::Conditions;
+  if (!film.conditions.empty() && can.conditions == At::none) refuse(" takes no picture at a frame");
+  if (can.needs_condition && film.conditions.empty()) refuse(" needs a picture to begin with");
+  for (const auto& condition : film.conditions) {
+    const Index at = condition.at < 0 ? frames + condition.at : condition.at;
+    if (condition.pictures.empty())
+      refuse(": a condition at frame " + std::to_string(at) + " has no picture");
+    if (at < 0 || at >= frames)
+      throw ArgumentError(pipeline_name, "a condition is at frame " + std::to_string(condition.at) + " of " +
+                                             std::to_string(frames));
+    if ((can.conditions == At::first && at != 0) ||
+        (can.conditions == At::first_and_last && at != 0 && at != frames - 1))
+      refuse(" takes a picture at the first frame" +
+             std::string(can.conditions == At::first ? "" : " or the last") + ", not at frame " +
+             std::to_string(at));
+    if (!(condition.strength >= 0.0 && condition.strength <= 1.0))
+      throw ArgumentError(pipeline_name, "a condition's strength is " + std::to_string(condition.strength) +
+                                             ", expected 0 to 1");
+  }
+  if (!film.video.empty() && !can.video && !can.follows) refuse(" takes no film");
+  if (!film.mask.empty() && !can.mask) refuse(" takes no mask of a film");
+  if (!film.references.empty() && !can.references) refuse(" takes no pictures to look at");
+  for (const auto* pictures : {&film.video, &film.mask, &film.references})
+    for (const auto& picture : *pictures)
+      if (picture.empty()) throw ArgumentError(pipeline_name, "a picture of a film is empty");
+}
+
 }  // namespace
 
 void check_task(const Task& task, const Family& family, const Components& components) {
@@ -106,6 +164,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
   check_sequence_length(task);
   check_image_prompts(task.image_prompts, denoiser.cross_attentions, family.title);
   check_free_u(task, denoiser, family);
+  check_film(task, family, components);
   if (task.tiling.any() && !denoiser.wraps)
     throw ArgumentError(pipeline_name, family.title + " makes no seamless pictures");
   check_labels(task, denoiser);
@@ -141,7 +200,8 @@ void check_task(const Task& task, const Family& family, const Components& compon
                  "image_latents");
   check_reference(task, batch, multiple);
   check_controls(task, components);
-  const Index joined = denoiser.in_channels - format.channels;
+  // A family that prepares its runs itself knows what joins the channels.
+  const Index joined = family.prepare ? 0 : denoiser.in_channels - format.channels;
   const auto joins = family.tasks.joins;
   if (is_made_from_picture(joins) && !has_image)
     throw ArgumentError(pipeline_name, joins == Joins::control

@@ -59,6 +59,8 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
+  registry.add_image_encoder("CLIPVisionModel", open_clip_image_encoder);
+  registry.add_image_encoder("CLIPVisionModelWithProjection", open_clip_image_encoder);
   return registry;
 }
 
@@ -70,6 +72,10 @@ void ComponentRegistry::add_denoiser(std::string class_name, OpenDenoiser open) 
 }
 void ComponentRegistry::add_autoencoder(std::string class_name, OpenAutoencoder open) {
   autoencoders_.insert_or_assign(std::move(class_name), std::move(open));
+}
+
+void ComponentRegistry::add_image_encoder(std::string class_name, OpenImageEncoder open) {
+  image_encoders_.insert_or_assign(std::move(class_name), std::move(open));
 }
 
 Opened<TextEncoder> ComponentRegistry::open_text_encoder(const ComponentSource& network,
@@ -84,6 +90,11 @@ Opened<Denoiser> ComponentRegistry::open_denoiser(const ComponentSource& source,
 Opened<Autoencoder> ComponentRegistry::open_autoencoder(const ComponentSource& source,
                                                         const LoadContext& context) const {
   return opened(autoencoders_, source, context);
+}
+Opened<ImageEncoder> ComponentRegistry::open_image_encoder(const ComponentSource& network,
+                                                           const ComponentSource& processor,
+                                                           const LoadContext& context) const {
+  return opened(image_encoders_, network, processor, context);
 }
 
 }  // namespace daguerre

@@ -30,7 +30,8 @@ std::vector<std::vector<nn::DecoupledKeys>> joined_keys(std::span<const Conditio
   auto result = parts.empty() ? std::vector<std::vector<nn::DecoupledKeys>>() : parts.front().decoupled;
   for (const auto& part : parts)
     if (part.decoupled.size() != result.size())
-      throw ArgumentError(pipeline_name, "only some conditions of an image have image prompts, all or none must");
+      throw ArgumentError(pipeline_name,
+                          "only some conditions of an image have image prompts, all or none must");
   for (std::size_t i = 0; i < result.size(); ++i)
     for (std::size_t k = 0; k < result[i].size(); ++k) {
       std::vector<Tensor<float>> tensors;

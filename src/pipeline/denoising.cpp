@@ -10,7 +10,9 @@ namespace daguerre {
 
 Tensor<float> DenoisingLoop::operator()(const ops::Context& context, samplers::SamplerRun& run,
                                         Tensor<float> latents, NoiseStreams& noise) const {
-  const auto step_noise = [&](const Shape& shape) { return noise.draw(NoiseStreams::Use::step, shape); };
+  const auto step_noise = [&](const Shape& shape) {
+    return noise.draw(NoiseStreams::Use::step, shape, order);
+  };
   const auto timesteps = run.timesteps();
   const Index calls = end_call < 0 ? run.calls() : end_call;
   for (Index i = first_call; i < calls; ++i) {

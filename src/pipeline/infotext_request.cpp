@@ -299,7 +299,10 @@ void add_files(InfotextKeys& keys) {
       begin = end + 2;
     }
   });
-  for (int i = 0; i < 10; ++i) given("ControlNet " + std::to_string(i), "a ControlNet or T2I-Adapter");
+  for (int i = 0; i < 10; ++i) {
+    given("ControlNet " + std::to_string(i), "a ControlNet or T2I-Adapter");
+    given("Image prompt " + std::to_string(i), "an IP-Adapter");
+  }
 }
 
 /// What changes how a U-Net computes.

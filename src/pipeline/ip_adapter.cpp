@@ -3,46 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "daguerre/media/clip_image_processor.hpp"
 #include "daguerre/models/adapters/ip_adapter.hpp"
-#include "daguerre/models/vision_encoders/clip_vision.hpp"
-#include "daguerre/ops/elementwise.hpp"
 #include "daguerre/pipeline/components.hpp"
 #include "daguerre/pipeline/load_component.hpp"
-#include "pipeline/clip_image_processor.hpp"
+#include "pipeline/components/components.hpp"
 #include "pipeline/name.hpp"
 
 namespace daguerre {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <class T>
-class ClipImageEncoder final : public ImageEncoder {
- public:
-  ClipImageEncoder(ImageEncoderInfo info, ClipImageProcessor processor, models::ClipVision<T> network)
-      : info_(std::move(info)), processor_(processor), network_(std::move(network)) {}
-  const ImageEncoderInfo& info() const noexcept override { return info_; }
-  Output encode(const ops::Context& context, const Image& picture) const override {
-    return run(context, processor_(picture));
-  }
-  Output encode_nothing(const ops::Context& context) const override {
-    const auto& config = network_.config();
-    return run(context,
-               Tensor<float>::zeros({1, config.image_size, config.image_size, config.num_channels}));
-  }
-
- private:
-  Output run(const ops::Context& context, const Tensor<float>& values) const {
-    const auto output = network_(context, values);
-    ops::check_finite(output.image_embeds, "image_encoder");
-    return {output.image_embeds, output.penultimate()};
-  }
-
-  ImageEncoderInfo info_;
-  ClipImageProcessor processor_;
-  models::ClipVision<T> network_;
-};
 
 template <class T>
 class PublishedIpAdapter final : public IpAdapter {
@@ -83,11 +53,10 @@ class PublishedIpAdapter final : public IpAdapter {
   models::IpAdapter<T> network_;
 };
 
-/// Where an encoder's preprocessor_config.json lies; empty where there is none.
-fs::path processor_file(const fs::path& folder) {
+/// The folder of an encoder's preprocessor_config.json; empty where there is none.
+fs::path processor_folder(const fs::path& folder) {
   for (const auto& place : {folder, folder.parent_path() / "feature_extractor"})
-    if (std::error_code error; fs::exists(place / "preprocessor_config.json", error))
-      return place / "preprocessor_config.json";
+    if (std::error_code error; fs::exists(place / "preprocessor_config.json", error)) return place;
   return {};
 }
 
@@ -117,46 +86,31 @@ void check_scales(const ImagePrompt& prompt, std::span<const CrossAttention> att
       return (one.name + ".").starts_with(key + ".");
     });
     if (!found)
-      throw ArgumentError(pipeline_name,
-                          "an image prompt's scale is given for \"" + name +
-                              "\", where no attention looks at a prompt; there is \"" +
-                              attentions.front().name + "\"");
+      throw ArgumentError(pipeline_name, "an image prompt's scale is given for \"" + name +
+                                             "\", where no attention looks at a prompt; there is \"" +
+                                             attentions.front().name + "\"");
   }
 }
 
 }  // namespace
 
 std::shared_ptr<const ImageEncoder> load_image_encoder(const fs::path& folder, const LoadContext& context) {
-  ComponentSource source;
+  ComponentSource source, processor;
   source.name = "image_encoder";
   source.library = "transformers";
   source.class_name = "CLIPVisionModelWithProjection";
   source.folder = folder;
-  const auto config = models::ClipVisionConfig::from(source.config());
-  ClipImageProcessor processor;
-  processor.shortest_edge = processor.crop_height = processor.crop_width = config.image_size;
-  if (const auto file = processor_file(folder); !file.empty())
-    processor = read_clip_image_processor(Config::load(file));
-  if (processor.crop && (processor.crop_height != config.image_size || processor.crop_width != config.image_size))
-    throw ConfigError("image_encoder", source.config_path() + ": image_size is " +
-                                           std::to_string(config.image_size) +
-                                           ", the preprocessor cuts out " +
-                                           std::to_string(processor.crop_width) + " x " +
-                                           std::to_string(processor.crop_height));
-  const ImageEncoderInfo info{config.hidden_size, config.projection_dim, source.config_path()};
-  return with_precision(
-      context, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const ImageEncoder> {
-        return std::make_shared<const ClipImageEncoder<T>>(
-            info, processor, load_component<models::ClipVision<T>>(source, config, own));
-      });
+  processor.name = "feature_extractor";
+  processor.folder = processor_folder(folder);
+  return open_clip_image_encoder(source, processor, context).load(context);
 }
 
 std::shared_ptr<const IpAdapter> load_ip_adapter(const fs::path& file,
                                                  std::shared_ptr<const ImageEncoder> encoder,
                                                  const LoadContext& context) {
   if (encoder == nullptr) throw ArgumentError("ip_adapter", "an IP-Adapter needs an image encoder");
-  const auto state = weights::StateDict::load(file, {.allow_trailing_bytes = context.allow_trailing_bytes,
-                                                     .threads = context.compute.threads});
+  const auto state = weights::StateDict::load(
+      file, {.allow_trailing_bytes = context.allow_trailing_bytes, .threads = context.compute.threads});
   const auto config = models::IpAdapterConfig::from(state);
   const auto& seen = encoder->info();
   const Index given = config.reads_states() ? seen.width : seen.embed_width;
@@ -188,12 +142,13 @@ void check_image_prompts(std::span<const ImagePrompt> prompts, std::span<const C
     for (std::size_t i = 0; fits && i < attentions.size(); ++i)
       fits = info.attention_widths[i] == attentions[i].width;
     if (!fits)
-      throw ArgumentError(pipeline_name,
-                          info.file + " is for another model: its " +
-                              std::to_string(info.attention_widths.size()) + " attentions (the first of width " +
-                              std::to_string(info.attention_widths.empty() ? 0 : info.attention_widths.front()) +
-                              ") are not this model's " + std::to_string(attentions.size()) + " (" +
-                              std::to_string(attentions.front().width) + ")");
+      throw ArgumentError(
+          pipeline_name,
+          info.file + " is for another model: its " + std::to_string(info.attention_widths.size()) +
+              " attentions (the first of width " +
+              std::to_string(info.attention_widths.empty() ? 0 : info.attention_widths.front()) +
+              ") are not this model's " + std::to_string(attentions.size()) + " (" +
+              std::to_string(attentions.front().width) + ")");
     check_scales(prompt, attentions);
   }
 }

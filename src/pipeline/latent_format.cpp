@@ -14,6 +14,17 @@ void check_channels(const LatentFormat& format, const Tensor<float>& latents) {
 
 }  // namespace
 
+void Autoencoder::decode_film(const ops::Context& context, const Tensor<float>& latents, const FilmDecoding&,
+                              const FrameSink& sink) const {
+  const auto frames =
+      latents.reshape({latents.dim(0) * latents.dim(1), latents.dim(2), latents.dim(3), latents.dim(4)});
+  for (Index i = 0; i < frames.dim(0); ++i) {
+    context.check_stop();
+    const auto frame = decode(context, frames.slice(i, i + 1));
+    sink(frame.reshape({1, 1, frame.dim(1), frame.dim(2), frame.dim(3)}));
+  }
+}
+
 Tensor<float> LatentFormat::to_model(const Tensor<float>& latents) const {
   if (mean.empty()) return affine(latents, scale, -shift * scale);
   check_channels(*this, latents);

@@ -25,8 +25,9 @@ void check_side(const char* name, Index side, Index multiple) {
   }
 }
 
-Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise) {
-  if (given.empty()) return noise.draw(NoiseStreams::Use::initial, shape);
+Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise,
+                            FilmOrder order) {
+  if (given.empty()) return noise.draw(NoiseStreams::Use::initial, shape, order);
   if (!(given.shape() == shape))
     throw ArgumentError(pipeline_name,
                         "latents " + to_string(given.shape()) + ", expected " + to_string(shape));

@@ -16,7 +16,8 @@ Tensor<float> affine(const Tensor<float>& x, float scale, float shift);
 void check_side(const char* name, Index side, Index multiple);
 /// `given`, which must be of that shape and finite, or, where it is empty, noise drawn from `noise`. Throws
 /// ArgumentError.
-Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise);
+Tensor<float> initial_noise(const Tensor<float>& given, const Shape& shape, NoiseStreams& noise,
+                            FilmOrder order = FilmOrder::channels_first);
 
 /// What `f(image, n)` makes of each image `[1, ...]` of `batch[N, ...]`, joined again. Engines may split
 /// their sums differently for another batch size; called for one image at a time they cannot.

@@ -91,6 +91,8 @@ template LoadedPart<Denoiser> load_part(const Part&, const Opened<Denoiser>&, co
                                         LoraMatching&);
 template LoadedPart<Autoencoder> load_part(const Part&, const Opened<Autoencoder>&, const LoadContext&,
                                            LoraMatching&);
+template LoadedPart<ImageEncoder> load_part(const Part&, const Opened<ImageEncoder>&, const LoadContext&,
+                                            LoraMatching&);
 template std::shared_ptr<const TextEncoder> adapted_part(const LoadedPart<TextEncoder>&, LoraMatching&,
                                                          const ops::Context&);
 template std::shared_ptr<const Denoiser> adapted_part(const LoadedPart<Denoiser>&, LoraMatching&,

@@ -25,7 +25,7 @@ struct LoadedPart {
 /// The parts that LoRAs may change.
 struct Model::LoadedParts {
   std::vector<LoadedPart<TextEncoder>> text_encoders;
-  std::optional<LoadedPart<Denoiser>> denoiser;
+  std::vector<LoadedPart<Denoiser>> denoisers;
   std::vector<LoraInfo> loras;  ///< applied at load
 };
 

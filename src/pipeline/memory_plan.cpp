@@ -90,9 +90,9 @@ PartSize size_of(Part::Kind kind, const weights::StateDict& weights, Precision p
 std::uint64_t peak(std::span<const PartSize> parts, std::span<const Keeping> kept) {
   std::uint64_t always = 0, texts = 0, autoencoder = 0;
   for (std::size_t i = 0; i < parts.size(); ++i)
-    (!kept[i].when_needed                        ? always
-     : parts[i].kind == Part::Kind::text_encoder ? texts
-                                                 : autoencoder) += resident(parts[i], kept[i]);
+    (!kept[i].when_needed                       ? always
+     : parts[i].kind == Part::Kind::autoencoder ? autoencoder
+                                                : texts) += resident(parts[i], kept[i]);
   return always + std::max(texts, autoencoder);
 }
 

@@ -76,6 +76,17 @@ PartSize size_of_part(Part::Kind kind, const ComponentSource& source, const Load
   }
 }
 
+/// What the family makes of its denoisers, one as a rule.
+std::shared_ptr<const Denoiser> combined(const Family& family,
+                                         std::vector<std::shared_ptr<const Denoiser>> denoisers,
+                                         const Config& index) {
+  if (family.combine) return family.combine(std::move(denoisers), index);
+  if (denoisers.size() != 1)
+    throw ArgumentError(pipeline_name, "the family " + family.name + " names " +
+                                           std::to_string(denoisers.size()) + " denoisers, expected one");
+  return denoisers.front();
+}
+
 template <class Change>
 void for_each_side(Conditions& conditions, const Change& change) {
   change(conditions.positive, Side::positive);
@@ -129,7 +140,8 @@ Model Model::load(const Family& family, const ModelSource& source, const Compone
   std::vector<const Part*> parts;
   std::vector<ComponentSource> sources;
   std::vector<Found<TextEncoder>> text_encoders;
-  std::optional<Found<Denoiser>> denoiser;
+  std::vector<Found<Denoiser>> denoisers;
+  std::optional<Found<ImageEncoder>> image_encoder;
   std::optional<Found<Autoencoder>> autoencoder;
   for (const auto& part : family.parts) {
     if (!part.required && !source.find(part.name)) continue;
@@ -142,23 +154,29 @@ Model Model::load(const Family& family, const ModelSource& source, const Compone
             {place, registry.open_text_encoder(component, source.part(part.tokenizer), context)});
         break;
       case Part::Kind::denoiser:
-        denoiser = {place, registry.open_denoiser(component, context)};
+        denoisers.push_back({place, registry.open_denoiser(component, context)});
         break;
       case Part::Kind::autoencoder:
         autoencoder = {place, registry.open_autoencoder(component, context)};
         break;
+      case Part::Kind::image_encoder:
+        image_encoder = {place, registry.open_image_encoder(component, source.part(part.tokenizer), context)};
+        break;
     }
   }
-  if (!denoiser) throw ArgumentError(pipeline_name, "the family " + family.name + " names no denoiser");
+  if (denoisers.empty())
+    throw ArgumentError(pipeline_name, "the family " + family.name + " names no denoiser");
   TextEncoderInfos texts;
   for (const auto& text : text_encoders) texts.emplace(parts[text.place]->name, text.opened.info);
-  check_fit(family, texts, denoiser->opened.info, autoencoder ? &autoencoder->opened.info : nullptr);
+  for (const auto& denoiser : denoisers)
+    check_fit(family, texts, denoiser.opened.info, autoencoder ? &autoencoder->opened.info : nullptr);
 
   std::vector<PartSize> sizes;
   for (std::size_t i = 0; i < parts.size(); ++i)
     sizes.push_back(
         naming(sources[i].config_file(), [&] { return size_of_part(parts[i]->kind, sources[i], context); }));
   if (autoencoder) sizes[autoencoder->place].droppable = true;
+  if (image_encoder) sizes[image_encoder->place].droppable = true;
   for (const auto& text : text_encoders) sizes[text.place].droppable = text.opened.prompts != nullptr;
   const auto kept = plan_memory(sizes, context.memory, available_memory());
 
@@ -181,8 +199,11 @@ Model Model::load(const Family& family, const ModelSource& source, const Compone
     components.text_encoders.emplace(loaded.part.name, loaded.component);
   }
   if (autoencoder) components.autoencoder = load(*autoencoder).component;
-  ready->denoiser = load(*denoiser);
-  components.denoiser = ready->denoiser->component;
+  if (image_encoder) components.image_encoder = load(*image_encoder).component;
+  std::vector<std::shared_ptr<const Denoiser>> loaded;
+  for (const auto& denoiser : denoisers)
+    loaded.push_back(ready->denoisers.emplace_back(load(denoiser)).component);
+  components.denoiser = combined(family, std::move(loaded), components.index);
   ready->loras = matching.finished(family);
   Model model(family, std::move(components));
   model.loras_ = ready->loras;
@@ -228,7 +249,9 @@ Model Model::with_loras(const ops::Context& run, std::span<const LoraUse> loras)
                         "the parts of this model were put together by hand: no LoRA can be applied to them");
   }
   auto result = *this;
-  result.components_.denoiser = adapted_part(*loaded_->denoiser, matching, run);
+  std::vector<std::shared_ptr<const Denoiser>> denoisers;
+  for (const auto& denoiser : loaded_->denoisers) denoisers.push_back(adapted_part(denoiser, matching, run));
+  result.components_.denoiser = combined(family_, std::move(denoisers), components_.index);
   for (const auto& text : loaded_->text_encoders)
     result.components_.text_encoders.insert_or_assign(text.part.name, adapted_part(text, matching, run));
   std::set<std::string> absent;
@@ -313,8 +336,7 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
                       how->needs_negative());
   const auto start = [&] {
     const auto lease = components_.autoencoder->lease();
-    const Shape latents{static_cast<Index>(task.prompts.size()), task.height / format().space_ratio,
-                        task.width / format().space_ratio, format().channels};
+    const auto latents = latent_shape(task, family_, components_);
     controls.read(context, latents, noise, true);
     auto prepared = prepare(context, task, family_, components_, noise);
     controls.read(context, latents, noise, false);
@@ -335,6 +357,7 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
         if (!start.concat.empty()) conditioning.concat = of_image(start.concat);
         if (!start.reference_latents.empty())
           conditioning.extras.insert_or_assign("reference_latents", of_image(start.reference_latents));
+        if (start.tell) start.tell(conditioning, side, static_cast<Index>(i));
       });
     guided.back().begin(*how, step_of(start.first_call));
   }
@@ -344,21 +367,36 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
   loop.denoiser = [&](const Tensor<float>& x, float timestep, Index index, Index image) {
     // Of those that would be run without an early end.
     const Index step = index - start.first_call, steps = start.run->calls() - start.first_call;
-    const Predict predict = [&](const Tensor<float>& branches, const Conditioning& conditioning) {
-      if (!controls.is_on(step, steps))
-        return (*components_.denoiser)(context, branches, timestep, conditioning);
-      auto told = conditioning;
-      told.features = controls(context, branches, conditioning, timestep, image, step, steps);
-      return (*components_.denoiser)(context, branches, timestep, told);
-    };
     auto& run = guided[static_cast<std::size_t>(image)].at(step_of(index));
-    return run(predict, x, {index, start.end_call, timestep});
+    const auto predicted = [&](const Tensor<float>& seen, const std::function<void(Conditioning&)>& tell) {
+      const Predict predict = [&](const Tensor<float>& branches, const Conditioning& conditioning) {
+        const bool controlled = controls.is_on(step, steps);
+        if (!controlled && !tell) return (*components_.denoiser)(context, branches, timestep, conditioning);
+        auto told = conditioning;
+        if (tell) tell(told);
+        if (controlled) told.features = controls(context, branches, told, timestep, image, step, steps);
+        return (*components_.denoiser)(context, branches, timestep, told);
+      };
+      return run(predict, seen, {index, start.end_call, timestep});
+    };
+    return start.call ? start.call({index, image, timestep, predicted}, x) : predicted(x, {});
   };
   loop.revise = start.revise;
   loop.on_step = on_step;
+  loop.order = family_.order;
   loop.first_call = start.first_call;
   loop.end_call = start.end_call;
-  return loop(context, *start.run, start.latents, noise);
+  auto latents = loop(context, *start.run, start.latents, noise);
+  return start.finish ? start.finish(latents) : latents;
+}
+
+Index Model::frames_of(const Task& task) const noexcept {
+  if (!denoiser().films) return 1;
+  return task.film.frames == 0 ? family_.defaults.frames : task.film.frames;
+}
+
+double Model::frame_rate_of(const Task& task) const noexcept {
+  return task.film.frame_rate == 0.0 ? family_.defaults.frame_rate : task.film.frame_rate;
 }
 
 LatentFormat Model::format_of(const Task& task) const {
@@ -367,8 +405,40 @@ LatentFormat Model::format_of(const Task& task) const {
   return result;
 }
 
-Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents,
-                            const Task& task) const {
+void Model::decode_film(const ops::Context& context, const Tensor<float>& latents, const Task& task,
+                        NoiseStreams* noise, const FrameSink& sink) const {
+  if (latents.rank() != 5 || latents.dim(0) != 1)
+    throw ArgumentError(pipeline_name,
+                        "latents of a film are " + to_string(latents.shape()) + ", expected [1, F, h, w, C]");
+  const auto* part = family_.part(Part::Kind::autoencoder);
+  if (part == nullptr) return sink(latents);  // they are the frames
+  const ops::Profile::Span span(context, ops::Stage::decoder);
+  const auto lease = components_.autoencoder->lease();
+  FilmDecoding decoding{.chunk = task.film.decode_chunk};
+  if (task.film.decode_timestep > 0.0f) decoding.timestep = task.film.decode_timestep;
+  if (noise != nullptr)
+    decoding.noise = [&](const Shape& shape) {
+      return noise->draw(NoiseStreams::Use::decoder, shape, family_.order);
+    };
+  components_.autoencoder->decode_film(context, format_of(task).from_model(latents), decoding,
+                                       [&](const Tensor<float>& frames) {
+                                         context.check_stop();
+                                         ops::check_finite(frames, part->name);
+                                         sink(frames);
+                                       });
+}
+
+Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents, const Task& task,
+                            NoiseStreams* noise) const {
+  if (latents.rank() == 5)
+    return image_by_image(latents, [&](const Tensor<float>& x, Index) {
+      std::vector<Tensor<float>> frames;
+      decode_film(context, x, task, noise,
+                  [&](const Tensor<float>& some) { frames.push_back(some.slice(0, 1)[0]); });
+      if (frames.empty()) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
+      const auto film = concat_leading<float>(frames);
+      return film.reshape({1, film.dim(0), film.dim(1), film.dim(2), film.dim(3)});
+    });
   const auto* part = family_.part(Part::Kind::autoencoder);
   if (part == nullptr) return latents;  // they are the pictures
   const ops::Profile::Span span(context, ops::Stage::decoder);
@@ -385,7 +455,7 @@ Model::Result Model::run(const ops::Context& context, const Task& task, NoiseStr
                          const StepObserver& on_step) const {
   auto conditions = condition(context, task, *guider(task));
   auto latents = denoise(context, task, std::move(conditions), noise, on_step);
-  return {latents, decode(context, latents, task)};
+  return {latents, decode(context, latents, task, &noise)};
 }
 
 }  // namespace daguerre

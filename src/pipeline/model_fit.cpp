@@ -78,6 +78,12 @@ void check_fit(const Family& family, const TextEncoderInfos& text_encoders, cons
                   ", latent_channels in " + autoencoder->config + " is " + std::to_string(latent) +
                   "; expected " + expected);
   };
+  // A family that prepares its runs itself knows what joins the channels.
+  if (family.prepare && denoiser.in_channels >= latent) {
+    if (denoiser.out_channels < latent)
+      throw wrong("out_channels", denoiser.out_channels, std::to_string(latent) + " at least");
+    return;
+  }
   if (denoiser.in_channels != joined && (needs_all || denoiser.in_channels != latent))
     throw wrong("in_channels", denoiser.in_channels,
                 (needs_all ? "" : std::to_string(latent) + ", or ") + std::to_string(joined) + " " +

@@ -12,9 +12,9 @@ struct ColumnAngle {
   double cosine() const { return dot / std::sqrt(low * high); }
 };
 
-/// Between the columns of each channel of one image `[1, h, w, C]`.
+/// Between the columns of each channel of one image `[1, h, w, C]`, or film.
 std::vector<ColumnAngle> column_angles(const Tensor<float>& low, const Tensor<float>& high) {
-  const auto columns = static_cast<std::size_t>(low.dim(2) * low.dim(3));
+  const auto columns = static_cast<std::size_t>(low.dim(-2) * low.dim(-1));
   std::vector<ColumnAngle> angles(columns);
   for (std::size_t i = 0; i < static_cast<std::size_t>(low.size()); ++i) {
     const double a = static_cast<double>(low.data()[i]), b = static_cast<double>(high.data()[i]);
@@ -46,27 +46,38 @@ Tensor<float> on_arc(const Tensor<float>& low, const Tensor<float>& high, double
   return result;
 }
 
+/// For one image of `shape[N, …]`, `[1, …]`.
+Tensor<float> drawn(Generator& generator, const Shape& shape, FilmOrder order) {
+  const auto one = shape.with(0, 1);
+  if (shape.rank() == 3) return generator.randn(one);
+  if (shape.rank() == 4) return to_channels_last(generator.randn({1, shape[3], shape[1], shape[2]}));
+  const Index frames = shape[1], height = shape[2], width = shape[3], channels = shape[4];
+  const auto noise = order == FilmOrder::frames_first
+                         ? to_channels_last(generator.randn({frames, channels, height, width}))
+                         : to_channels_last(generator.randn({1, channels, frames * height, width}));
+  return noise.reshape(one);
+}
+
 }  // namespace
 
 SeededNoise::SeededNoise(std::string_view generator, std::vector<std::uint64_t> seeds) {
   for (const auto seed : seeds) generators_.push_back(make_generator(generator, seed));
 }
 
-Tensor<float> SeededNoise::draw(Use, const Shape& shape) {
-  if (shape.rank() != 4 || shape[0] != static_cast<Index>(generators_.size()))
+Tensor<float> SeededNoise::draw(Use, const Shape& shape, FilmOrder order) {
+  if (shape.rank() < 3 || shape.rank() > 5 || shape[0] != static_cast<Index>(generators_.size()))
     throw ArgumentError("noise", "asked for " + to_string(shape) + " of " +
                                      std::to_string(generators_.size()) +
-                                     " generators, expected [N, h, w, C]");
+                                     " generators, expected [N, h, w, C], [N, F, h, w, C] or [N, L, C]");
   std::vector<Tensor<float>> images;
-  for (const auto& generator : generators_)
-    images.push_back(to_channels_last(generator->randn({1, shape[3], shape[1], shape[2]})));
+  for (const auto& generator : generators_) images.push_back(drawn(*generator, shape, order));
   return concat_leading<float>(images);
 }
 
-Tensor<float> VariedNoise::draw(Use use, const Shape& shape) {
-  auto drawn = base_.draw(use, shape);
+Tensor<float> VariedNoise::draw(Use use, const Shape& shape, FilmOrder order) {
+  auto drawn = base_.draw(use, shape, order);
   if (use != Use::initial || strength_ == 0.0) return drawn;
-  const auto other = other_.draw(use, shape);
+  const auto other = other_.draw(use, shape, order);
   std::vector<Tensor<float>> images;
   for (Index n = 0; n < drawn.dim(0); ++n)
     images.push_back(on_arc(drawn.slice(n, n + 1), other.slice(n, n + 1), strength_));

@@ -58,11 +58,33 @@ class AutoencoderOnDemand final : public Autoencoder {
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {
     return autoencoder_.use(context)->decode(context, latents);
   }
+  void decode_film(const ops::Context& context, const Tensor<float>& latents, const FilmDecoding& decoding,
+                   const FrameSink& sink) const override {
+    autoencoder_.use(context)->decode_film(context, latents, decoding, sink);
+  }
   Lease lease() const override { return autoencoder_.lease(); }
 
  private:
   LatentFormat format_;
   OnDemand<Autoencoder> autoencoder_;
+};
+
+class ImageEncoderOnDemand final : public ImageEncoder {
+ public:
+  ImageEncoderOnDemand(const Opened<ImageEncoder>& opened, const LoadContext& context)
+      : info_(opened.info), encoder_(loader_of(opened, context)) {}
+
+  const ImageEncoderInfo& info() const noexcept override { return info_; }
+  Output encode(const ops::Context& context, const Image& picture) const override {
+    return encoder_.use(context)->encode(context, picture);
+  }
+  Output encode_nothing(const ops::Context& context) const override {
+    return encoder_.use(context)->encode_nothing(context);
+  }
+
+ private:
+  ImageEncoderInfo info_;
+  OnDemand<ImageEncoder> encoder_;
 };
 
 }  // namespace
@@ -73,6 +95,11 @@ std::shared_ptr<const TextEncoder> on_demand(const Opened<TextEncoder>& opened, 
 
 std::shared_ptr<const Autoencoder> on_demand(const Opened<Autoencoder>& opened, const LoadContext& context) {
   return std::make_shared<const AutoencoderOnDemand>(opened, context);
+}
+
+std::shared_ptr<const ImageEncoder> on_demand(const Opened<ImageEncoder>& opened,
+                                              const LoadContext& context) {
+  return std::make_shared<const ImageEncoderOnDemand>(opened, context);
 }
 
 }  // namespace daguerre

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daguerre/pipeline/components.hpp"
+#include "daguerre/pipeline/ip_adapter.hpp"
 #include "daguerre/pipeline/load_component.hpp"
 
 namespace daguerre {
@@ -81,5 +82,6 @@ class OnDemand {
 /// its threads and its wish to stop. Their configuration and their tokenizer stay.
 std::shared_ptr<const TextEncoder> on_demand(const Opened<TextEncoder>& opened, const LoadContext& context);
 std::shared_ptr<const Autoencoder> on_demand(const Opened<Autoencoder>& opened, const LoadContext& context);
+std::shared_ptr<const ImageEncoder> on_demand(const Opened<ImageEncoder>& opened, const LoadContext& context);
 
 }  // namespace daguerre

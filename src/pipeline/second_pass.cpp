@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "daguerre/ops/resample.hpp"
+#include "daguerre/ops/interpolate.hpp"
 #include "pipeline/control_picture.hpp"
 #include "pipeline/infotext_names.hpp"
 #include "pipeline/latents.hpp"
@@ -13,64 +13,6 @@
 
 namespace daguerre {
 namespace {
-
-/// What the four pixels around a place between the second and the third weigh (Keys 1981 with a = -0.75, as
-/// torch has it).
-std::array<float, 4> cubic_weights(float t) {
-  constexpr float a = -0.75f;
-  const auto near = [](float x) { return ((a + 2.0f) * x - (a + 3.0f)) * x * x + 1.0f; };
-  const auto far = [](float x) { return ((a * x - 5.0f * a) * x + 8.0f * a) * x - 4.0f * a; };
-  return {far(t + 1.0f), near(t), near(1.0f - t), far(2.0f - t)};
-}
-
-/// The positions along one side that a new one is made of, and their weights.
-struct Taps {
-  std::array<Index, 4> from{};
-  std::array<float, 4> weight{};
-};
-
-std::vector<Taps> taps_for(Index size, Index count, Hires::Mode mode) {
-  const float scale = static_cast<float>(size) / static_cast<float>(count);
-  std::vector<Taps> result;
-  for (Index i = 0; i < count; ++i) {
-    auto& taps = result.emplace_back();
-    const float centre = (static_cast<float>(i) + 0.5f) * scale;
-    if (mode == Hires::Mode::latent_nearest_exact) {
-      taps.from[0] = std::min(static_cast<Index>(std::floor(centre)), size - 1);
-      taps.weight[0] = 1.0f;
-      continue;
-    }
-    const float place = centre - 0.5f, whole = std::floor(place);
-    taps.weight = cubic_weights(place - whole);
-    for (Index k = 0; k < 4; ++k)
-      taps.from[static_cast<std::size_t>(k)] =
-          std::clamp<Index>(static_cast<Index>(whole) - 1 + k, 0, size - 1);
-  }
-  return result;
-}
-
-Tensor<float> tapped(const Tensor<float>& x, Index height, Index width, Hires::Mode mode) {
-  const auto rows = taps_for(x.dim(1), height, mode), columns = taps_for(x.dim(2), width, mode);
-  const Index channels = x.dim(3);
-  Tensor<float> result({x.dim(0), height, width, channels});
-  float* to = result.data();
-  for (Index n = 0; n < x.dim(0); ++n)
-    for (const auto& row : rows)
-      for (const auto& column : columns)
-        for (Index c = 0; c < channels; ++c) {
-          float sum = 0.0f;
-          for (std::size_t i = 0; i < 4; ++i) {
-            if (row.weight[i] == 0.0f) continue;
-            const float* const line = x.data() + ((n * x.dim(1) + row.from[i]) * x.dim(2)) * channels + c;
-            float along = 0.0f;
-            for (std::size_t k = 0; k < 4; ++k)
-              if (column.weight[k] != 0.0f) along += line[column.from[k] * channels] * column.weight[k];
-            sum += along * row.weight[i];
-          }
-          *to++ = sum;
-        }
-  return result;
-}
 
 Extent second_size(const Hires& hires, const Task& first, Index multiple) {
   if (!(hires.scale > 0.0 && hires.scale <= 16.0))
@@ -100,14 +42,18 @@ void check_sides(const Extent& size, Index multiple) {
 
 Tensor<float> resized_latents(const ops::Context& context, const Tensor<float>& x, Index height, Index width,
                               Hires::Mode mode) {
+  const auto by = [&](ops::Interpolation interpolation) {
+    return ops::interpolate(context, x, height, width, {.mode = interpolation});
+  };
   switch (mode) {
     case Hires::Mode::latent_nearest:
-      return ops::upsample_nearest<float>(context, x, height, width);
+      return by(ops::Interpolation::nearest);
     case Hires::Mode::latent_bilinear:
-      return ops::resize_bilinear(context, x, height, width);
+      return by(ops::Interpolation::bilinear);
     case Hires::Mode::latent_nearest_exact:
+      return by(ops::Interpolation::nearest_exact);
     case Hires::Mode::latent_bicubic:
-      return tapped(x, height, width, mode);
+      return by(ops::Interpolation::bicubic);
     case Hires::Mode::pixels:
       break;
   }

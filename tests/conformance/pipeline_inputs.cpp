@@ -31,13 +31,24 @@ double number_of(const Json& arguments, const char* key, std::size_t n, double f
 
 }  // namespace
 
-Tensor<float> RecordedNoise::draw(Use use, const Shape& shape) {
-  const std::string kind = use == Use::initial ? "init" : use == Use::autoencoder ? "vae" : "step";
+Tensor<float> RecordedNoise::draw(Use use, const Shape& shape, FilmOrder order) {
+  const std::string kind = use == Use::initial       ? "init"
+                           : use == Use::autoencoder ? "vae"
+                           : use == Use::decoder     ? "dec"
+                                                     : "step";
   auto& index = next_[static_cast<std::size_t>(use)];
   // A step that draws nothing leaves a gap in the numbers.
   while (index < 1000 && !run_.has("noise." + kind + "." + std::to_string(index))) ++index;
   if (index == 1000) throw ArgumentError("conformance", "more noise." + kind + " is drawn than was recorded");
   auto noise = run_.tensor("noise." + kind + "." + std::to_string(index));
+  // Of films, and of planes: drawn at once.
+  if (shape.rank() == 5 || noise.rank() < shape.rank()) {
+    noise = film_like(run_, "noise." + kind + "." + std::to_string(index), shape, order);
+    if (noise.shape() == shape) {
+      ++index;
+      return noise;
+    }
+  }
   auto& row = rows_[static_cast<std::size_t>(use)];
   const Index rows = noise.dim(0);
   if (row + shape[0] <= rows) noise = noise.slice(row, row + shape[0]);

@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,14 @@ namespace daguerre::conformance {
 class RecordedNoise final : public NoiseStreams {
  public:
   explicit RecordedNoise(const Recorded& run) : run_(run) {}
+  using NoiseStreams::draw;
   /// What the reference draws for both sides of guidance at once may be asked for one after the other.
-  Tensor<float> draw(Use use, const Shape& shape) override;
+  Tensor<float> draw(Use use, const Shape& shape, FilmOrder order) override;
 
  private:
   const Recorded& run_;
-  std::array<int, 3> next_{};
-  std::array<Index, 3> rows_{};  // of the one that is next, those that were given out
+  std::array<int, 4> next_{};
+  std::array<Index, 4> rows_{};  // of the one that is next, those that were given out
 };
 
 /// ControlNets and T2I-Adapters of a folder, by the names of theirs.
@@ -33,6 +35,17 @@ Controls controls_in(const std::filesystem::path& folder, const Model& model, co
 /// Puts those of a run, with their pictures, into its task; `arguments` are the run's.
 void set_controls(const Config& config, const nlohmann::json& arguments, const Recorded& run,
                   const Controls& controls, Task& task);
+
+/// Arguments of pipelines that make films.
+const std::set<std::string>& film_arguments();
+/// Puts them, and what films begin with, into the task.
+void set_film(const nlohmann::json& arguments, const Recorded& run, const Model& model, Task& task);
+/// A film as the reference has it, `[N, C, F, H, W]` or `[N, F, C, H, W]`, as `[N, F, H, W, C]`; what is none
+/// is left as it is.
+Tensor<float> film_layout(const Tensor<float>& recorded, FilmOrder order);
+/// What was recorded under that name, a film or its frames or tokens, as something of that shape; in the
+/// order given, or where that cannot be, in the other one.
+Tensor<float> film_like(const Recorded& run, const std::string& name, const Shape& shape, FilmOrder order);
 
 /// The IP-Adapters and pictures of a run; `folder` holds their files.
 std::vector<ImagePrompt> image_prompts(const std::filesystem::path& folder, const Config& config,

@@ -35,13 +35,17 @@ std::shared_ptr<const samplers::Sampler> sampler_of(const Config& config) {
 /// Compares what a run shows with what was recorded.
 class Comparison {
  public:
-  Comparison(const Recorded& run, double bound) : run_(run), bound_(bound) {}
+  Comparison(const Recorded& run, double bound, FilmOrder order) : run_(run), bound_(bound), order_(order) {}
 
   /// Where the reference carried both halves of a guided batch along, which are the same, so does this; where
   /// it has tokens of 2 x 2 latents, so has this.
   void compare(const std::string& name, Tensor<float> actual) {
     if (!run_.has(name)) return;
-    const auto expected = run_.tensor(name);
+    const auto expected =
+        actual.rank() == 5 ? film_like(run_, name, actual.shape(), order_) : run_.tensor(name);
+    // The first frames, where they were decoded chunk by chunk.
+    if (actual.rank() == 5 && expected.rank() == 4 && expected.dim(0) < actual.dim(1))
+      actual = actual[0].slice(0, expected.dim(0));
     if (expected.rank() == 3 && actual.rank() == 4)
       actual = ops::patchify({}, actual, 2, ops::PatchOrder::channels_rows_columns);
     if (actual.rank() > 0 && expected.dim(0) == 2 * actual.dim(0))
@@ -97,6 +101,13 @@ class Comparison {
         {"timesteps", test::difference(Tensor<float>::copy_of({count}, timesteps_), run_.tensor("timesteps")),
          0.0});
     compare("out.latents", last_);
+    if (run_.has("out.frames"))
+      result.checks.push_back({"out.frames",
+                               test::difference(denormalise(decoded), run_.file().read<float>("out.frames")),
+                               bound_});
+    if (run_.has("out.latent_frames") &&
+        film_like(run_, "out.latent_frames", latents.shape(), order_).shape() == latents.shape())
+      compare("out.latent_frames", latents);
     if (!run_.has("out.image")) return;
     const auto expected = run_.file().read<float>("out.image");
     // Pictures are recorded channels last, unlike everything else; a run may end in latents.
@@ -112,6 +123,7 @@ class Comparison {
  private:
   const Recorded& run_;
   double bound_;
+  FilmOrder order_;
   std::vector<float> timesteps_;
   Tensor<float> last_;
 };
@@ -244,7 +256,8 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
                                            "clean_caption"};
   const auto arguments = Json::parse(config.json("args").value());
   for (const auto& [key, value] : arguments.items())
-    if (!known.contains(key)) throw ConfigError("conformance", "argument \"" + key + "\" is not supported");
+    if (!known.contains(key) && !(model.denoiser().films && film_arguments().contains(key)))
+      throw ConfigError("conformance", "argument \"" + key + "\" is not supported");
   // What the reference would do before the run, and was told not to.
   for (const char* key : {"_auto_resize", "use_resolution_binning", "clean_caption"})
     if (arguments.value(key, false))
@@ -255,8 +268,10 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
   set_micro_conditioning(arguments, task);
   task.height = model.default_size()[0];
   task.width = model.default_size()[1];
-  set_inputs(run, model, !controls.empty(), task);
-  set_controls(config, arguments, run, controls, task);
+  if (!model.denoiser().films) {
+    set_inputs(run, model, !controls.empty(), task);
+    set_controls(config, arguments, run, controls, task);
+  }
   task.height = arguments.value("height", task.height);
   task.width = arguments.value("width", task.width);
   task.steps = arguments.value("num_inference_steps", model.family().name == "ddpm" ? 1000 : defaults.steps);
@@ -264,6 +279,7 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
                    .rescale = arguments.value("guidance_rescale", 0.0f),
                    .image_scale = arguments.value("image_guidance_scale", 1.5f),
                    .true_cfg_scale = arguments.value("true_cfg_scale", 1.0f)};
+  if (model.denoiser().films) set_film(arguments, run, model, task);
   task.sequence_length = arguments.value("max_sequence_length", Index{0});
   // A run that was given an eta and drew no noise was made by a step function that eta did not reach.
   task.eta = run.names_below("noise.step.").empty() ? 0.0 : arguments.value("eta", 0.0);
@@ -296,12 +312,13 @@ Result run_recorded(const ops::Context& context, const Model& model, const Contr
   auto task = task_for(config, model, controls, run);
   task.image_prompts = image_prompts(folder, config, run, context);
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
-  Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4);
+  Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4,
+                        model.family().order);
   const auto conditions = model.condition(context, task, *model.guider(task));
   comparison.compare_conditions(conditions, model.family().name);
   RecordedNoise noise(run);
   const auto latents = model.denoise(context, task, conditions, noise, comparison.on_step());
-  comparison.finish(latents, model.decode(context, latents, task));
+  comparison.finish(latents, model.decode(context, latents, task, &noise));
   comparison.compare_unscaled(model.format_of(task).from_model(latents));
   return comparison.result;
 }

@@ -17,6 +17,8 @@
 namespace daguerre {
 
 struct LoadContext;
+class ImageEncoder;
+struct ImageEncoderInfo;
 
 /// Reads a part's weights, as often as it is called; everything else was read when the part was opened.
 template <class Component>
@@ -36,6 +38,8 @@ using Lease = std::shared_ptr<const void>;
 struct LatentFormat {
   Index channels = 4;
   Index space_ratio = 8;  ///< pixels along a side of a picture to one latent
+  bool films = false;     ///< the autoencoder takes and gives films `[N, F, H, W, C]`, a picture as one frame
+  Index time_ratio = 1;   ///< frames to one latent, behind the first frame, which has a latent of its own
   float scale = 1.0f;     ///< denoisers see (z - shift) * scale
   float shift = 0.0f;
   std::vector<float> mean, std;  ///< by channel; where given, (z - mean) / std * scale
@@ -149,6 +153,9 @@ struct DenoiserInfo {
   std::vector<CrossAttention> cross_attentions{};
   bool takes_free_u = false;  ///< reads Conditioning::free_u
   bool wraps = false;         ///< follows the context's `wrap`, so that pictures fit themselves at the edges
+  bool films = false;         ///< samples are films' latents `[N, F, h, w, C]`
+  Index frame_multiple = 1;   ///< their frames must be multiples of it
+  Index largest_frames = 0;   ///< where there is a table of positions in time; 0: any
 };
 
 /// The network that is asked again and again.
@@ -158,12 +165,24 @@ class Denoiser {
   virtual ~Denoiser() = default;
   virtual const DenoiserInfo& info() const noexcept = 0;
   /// The model's output (epsilon, v, sample or velocity, as it was trained) `[N, h, w, out_channels]` for
-  /// `x[N, h, w, C]`, with `conditioning.concat` joined to its channels, at `timestep`.
+  /// `x[N, h, w, C]`, or `[N, F, h, w, out_channels]` for `x[N, F, h, w, C]`, with `conditioning.concat`
+  /// joined to its channels, at `timestep`.
   virtual Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, float timestep,
                                    const Conditioning& conditioning) const = 0;
 };
 
-/// Pictures to latents and back.
+/// What a decoder of films may be told.
+struct FilmDecoding {
+  std::optional<float> timestep{};  ///< that it is conditioned on (LTX-Video from 0.9.1 on)
+  /// Noise of unit variance in a shape that it asks for; empty: it gets zeros.
+  std::function<Tensor<float>(const Shape& shape)> noise{};
+  Index chunk = 0;  ///< frames that see each other, where the decoder leaves that open; 0: its own number
+};
+
+/// Takes a film's frames as they come, `[1, f, H, W, C]`.
+using FrameSink = std::function<void(const Tensor<float>& frames)>;
+
+/// Pictures, or films, to latents and back.
 class Autoencoder {
  public:
   using Info = LatentFormat;
@@ -174,10 +193,16 @@ class Autoencoder {
 
   virtual ~Autoencoder() = default;
   virtual const LatentFormat& info() const noexcept = 0;
-  /// Of `pictures[N, H, W, C]` in [-1, 1]; not scaled for the denoiser.
+  /// Of `pictures[N, H, W, C]` in [-1, 1], of `films[N, F, H, W, C]` where the format has films; not scaled
+  /// for the denoiser.
   virtual Distribution encode(const ops::Context& context, const Tensor<float>& pictures) const = 0;
-  /// Pictures, about [-1, 1], from such latents `[N, h, w, C]`.
+  /// Pictures, about [-1, 1], from such latents `[N, h, w, C]`; where the format has films, they have one
+  /// frame.
   virtual Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const = 0;
+  /// The frames of a film from latents `[1, F, h, w, C]`, in order, as soon as they are there. Of an
+  /// autoencoder of pictures, each frame by itself. What the sink throws reaches the caller.
+  virtual void decode_film(const ops::Context& context, const Tensor<float>& latents,
+                           const FilmDecoding& decoding, const FrameSink& sink) const;
   virtual Lease lease() const { return {}; }
 };
 

@@ -35,6 +35,7 @@ struct DenoisingLoop {
   /// What the latents become after a step whose successor is call `next_call`, if anything is done to them.
   std::function<Tensor<float>(const Tensor<float>& stepped, Index next_call)> revise{};
   StepObserver on_step{};
+  FilmOrder order = FilmOrder::channels_first;  ///< in which a film's noise is drawn
 
   Index first_call = 0;
   Index end_call = -1;  ///< one past the last; -1: to the end of the run

@@ -9,6 +9,7 @@
 
 #include "daguerre/config/config.hpp"
 #include "daguerre/pipeline/components.hpp"
+#include "daguerre/pipeline/noise.hpp"
 #include "daguerre/pipeline/task.hpp"
 
 namespace daguerre {
@@ -19,7 +20,8 @@ struct Components {
   std::map<std::string, std::shared_ptr<const TextEncoder>, std::less<>> text_encoders;
   std::shared_ptr<const Denoiser> denoiser;
   std::shared_ptr<const Autoencoder> autoencoder;  ///< one that does nothing where the model works in pixels
-  Config index;                                    ///< model_index.json, with the pipeline's own settings
+  std::shared_ptr<const ImageEncoder> image_encoder{};  ///< nullptr where the model has none
+  Config index;  ///< model_index.json, with the pipeline's own settings
 
   /// The text encoder of that name. Throws ArgumentError where it is not there (any more).
   const TextEncoder& text_encoder(std::string_view name) const;
@@ -29,14 +31,16 @@ struct Components {
 
 /// What may stand in a model folder, and what it is for.
 struct Part {
-  enum class Kind { text_encoder, denoiser, autoencoder };
+  enum class Kind { text_encoder, denoiser, autoencoder, image_encoder };
   /// Where a text encoder's states go in the denoiser's context: their widths add up, or they are tokens of
   /// the full width that follow others (which may be narrower then), or only its vector is read.
   enum class Text { beside, behind, pooled };
   Kind kind = Kind::denoiser;
   std::string name;                      ///< "unet"
   std::vector<std::string> class_names;  ///< that the family can use, from the component registry
-  std::string tokenizer{};               ///< of a text encoder: the part that reads its prompts
+  /// Of a text encoder: the part that reads its prompts; of an image encoder the one that says how pictures
+  /// are prepared.
+  std::string tokenizer{};
   bool required = true;
   Text text = Text::beside;
 };
@@ -75,6 +79,18 @@ struct Tasks {
   bool inpaints_unshifted = false;
 };
 
+/// What a family's films can be told.
+struct FilmTasks {
+  /// Where a picture may stand: nowhere, at the first frame, there and at the last, or at any.
+  enum class Conditions { none, first, first_and_last, any };
+  Conditions conditions = Conditions::none;
+  bool needs_condition = false;  ///< every film begins with a picture
+  bool video = false;            ///< can start from a film
+  bool follows = false;          ///< that film is not what it starts from, but what it follows
+  bool mask = false;             ///< takes a mask of that film
+  bool references = false;       ///< looks at pictures that have no place in it
+};
+
 /// What is not given.
 struct Defaults {
   int steps = 50;
@@ -82,6 +98,8 @@ struct Defaults {
   double strength = 0.8;       ///< from a picture
   double mask_strength = 1.0;  ///< with a mask
   Index sequence_length = 0;   ///< of T5's window, see TextEncoder::Options; 0: the tokenizer's
+  Index frames = 1;            ///< of a film
+  double frame_rate = 8.0;     ///< of a film, in frames a second
 };
 
 /// How a family lays a run over the noise levels.
@@ -91,6 +109,9 @@ struct Levels {
   /// Samplers that follow given levels get 1, 1 - 1/n … 1/n, before the shift.
   bool even = false;
 };
+
+struct Preparation;
+struct Start;
 
 /// A kind of model, as a value: what it consists of and how its condition is made. Everything else is the
 /// same for all.
@@ -102,6 +123,8 @@ struct Family {
   Tasks tasks;
   Defaults defaults;
   Levels levels{};
+  FilmTasks films{};
+  FilmOrder order = FilmOrder::channels_first;  ///< in which a film's noise is drawn
   /// One side of the condition of one picture, `[1, ...]`.
   std::function<Conditioning(const ops::Context& context, const Components& components, const Task& task,
                              const Prompt& prompt, Side side)>
@@ -111,6 +134,13 @@ struct Family {
   /// What depends on the model at hand: distilled ones take fewer steps. Called once its parts are known;
   /// empty: nothing does.
   std::function<void(Family& family, const DenoiserInfo& denoiser)> settle{};
+  /// The second stage; empty: `prepare_standard`, see pipeline/preparation.hpp.
+  std::function<void(const Preparation& preparation, Start& start)> prepare{};
+  /// One denoiser of several parts, in the order of `parts` (experts for parts of the run); empty: there is
+  /// one.
+  std::function<std::shared_ptr<const Denoiser>(std::vector<std::shared_ptr<const Denoiser>> parts,
+                                                const Config& index)>
+      combine{};
   /// How predictions are combined.
   std::function<std::shared_ptr<const Guider>(const Guidance& guidance, const DenoiserInfo& denoiser)>
       guider = standard_guider;

@@ -19,6 +19,9 @@ struct Guidance {
   /// Distilled models that read `scale` can be guided by a negative prompt on top, at the price of a second
   /// pass; 1 and below: they are not.
   float true_cfg_scale = 1.0f;
+  std::optional<float> scale_2{};      ///< of a second expert, for the steps that it does; by default `scale`
+  std::optional<float> first_scale{};  ///< of a film's first frame; it grows to `scale` at the last one
+  bool dynamic = false;                ///< grows over the run from 1 to `scale` + 1 (CogVideoX)
   /// Only the first so many channels are steered, the rest stays the conditional prediction's (the original
   /// DiT's forward_with_cfg); 0: all.
   Index channels = 0;

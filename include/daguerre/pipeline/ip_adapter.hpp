@@ -24,6 +24,7 @@ struct ImageEncoderInfo {
 /// Pictures to numbers: preprocessing and the network behind it. Immutable; safe from many threads.
 class ImageEncoder {
  public:
+  using Info = ImageEncoderInfo;
   struct Output {
     Tensor<float> embedding;    ///< `[1, embed_width]`
     Tensor<float> penultimate;  ///< `[1, L, width]`, the states before the last layer
@@ -46,15 +47,15 @@ class IpAdapter {
  public:
   virtual ~IpAdapter() = default;
   virtual const IpAdapterInfo& info() const noexcept = 0;
-  /// Keys and values `[1, S, 2 width]` for each cross-attention, of all pictures side by side; `positive` false:
-  /// of what guidance leads away from, as many.
+  /// Keys and values `[1, S, 2 width]` for each cross-attention, of all pictures side by side; `positive`
+  /// false: of what guidance leads away from, as many.
   virtual std::vector<Tensor<float>> keys_values(const ops::Context& context, std::span<const Image> pictures,
                                                  bool positive) const = 0;
 };
 
 /// CLIP's image encoder from a folder in transformers' layout (config.json and weights). How pictures are
-/// prepared is what a preprocessor_config.json says there or in a folder "feature_extractor" beside it, else as
-/// CLIP has it. Throws FileError, FormatError, ConfigError, WeightError.
+/// prepared is what a preprocessor_config.json says there or in a folder "feature_extractor" beside it, else
+/// as CLIP has it. Throws FileError, FormatError, ConfigError, WeightError.
 std::shared_ptr<const ImageEncoder> load_image_encoder(const std::filesystem::path& folder,
                                                        const LoadContext& context);
 /// An IP-Adapter (plain, Plus, Full-face) from its published file. Throws what reading files throws, and

@@ -37,7 +37,7 @@ class Model {
 
   struct Result {
     Tensor<float> latents;  ///< `[N, h, w, C]`, scaled as the denoiser sees them
-    Tensor<float> decoded;  ///< `[N, H, W, C]`, about [-1, 1]
+    Tensor<float> decoded;  ///< `[N, H, W, C]`, of films `[N, F, H, W, C]`, about [-1, 1]
   };
   /// All stages. Throws ArgumentError for a task that is not possible, NumericError when a network's result
   /// is not finite, Cancelled, and whatever `on_step` throws.
@@ -46,9 +46,17 @@ class Model {
   /// The second and third stage: the latents that conditions made before lead to.
   Tensor<float> denoise(const ops::Context& context, const Task& task, std::vector<Conditions> conditions,
                         NoiseStreams& noise, const StepObserver& on_step = {}) const;
-  /// The last stage: pictures from scaled latents, as `task` left them, one at a time. Throws NumericError.
-  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents,
-                       const Task& task = {}) const;
+  /// The last stage: pictures or films from scaled latents, as `task` left them, one at a time. `noise` is
+  /// for decoders that draw; without it they get zeros. Throws NumericError.
+  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents, const Task& task = {},
+                       NoiseStreams* noise = nullptr) const;
+  /// The same for one film's latents `[1, F, h, w, C]`: its frames in order, as soon as they are there, so
+  /// that the whole film need not be anywhere. What the sink throws reaches the caller.
+  void decode_film(const ops::Context& context, const Tensor<float>& latents, const Task& task,
+                   NoiseStreams* noise, const FrameSink& sink) const;
+  /// Frames and frames a second of that task's films.
+  Index frames_of(const Task& task) const noexcept;
+  double frame_rate_of(const Task& task) const noexcept;
 
   const Family& family() const noexcept { return family_; }
   const Components& components() const noexcept { return components_; }

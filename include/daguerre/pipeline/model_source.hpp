@@ -77,7 +77,8 @@ class ModelSource {
   /// FormatError; ConfigError when the index names no class.
   static ModelSource open_folder(const std::filesystem::path& path);
   /// Such a folder, or one file that holds a whole model, as CompVis, Stability and Black Forest
-  /// Labs lay it out; see weights::open_checkpoint. Throws what that throws, and ConfigError for a file that makes no pictures.
+  /// Labs lay it out; see weights::open_checkpoint. Throws what that throws, and ConfigError for a file that
+  /// makes no pictures.
   static ModelSource open(const std::filesystem::path& path, const SourceOptions& options = {});
   /// A model of separate files: one with a denoiser, others with an autoencoder and text encoders; see
   /// weights::join_checkpoints.

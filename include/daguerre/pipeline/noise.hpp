@@ -8,23 +8,32 @@
 
 namespace daguerre {
 
-/// The random numbers of a run, in the order in which it needs them. Shapes are `[N, h, w, C]`.
+/// In which order the numbers of a film `[F, h, w, C]` are drawn.
+enum class FilmOrder {
+  channels_first,  ///< `[C, F, h, w]`
+  frames_first,    ///< `[F, C, h, w]`
+};
+
+/// The random numbers of a run, in the order in which it needs them. Shapes are `[N, h, w, C]` for pictures,
+/// `[N, F, h, w, C]` for films and `[N, L, C]` for tokens.
 class NoiseStreams {
  public:
   virtual ~NoiseStreams() = default;
   /// What a draw is for. A source that replays a recording needs to know; a generator does not.
-  enum class Use { initial, autoencoder, step };
-  virtual Tensor<float> draw(Use use, const Shape& shape) = 0;
+  enum class Use { initial, autoencoder, step, decoder };
+  /// `order` is that of films.
+  virtual Tensor<float> draw(Use use, const Shape& shape, FilmOrder order) = 0;
+  Tensor<float> draw(Use use, const Shape& shape) { return draw(use, shape, FilmOrder::channels_first); }
 };
 
 /// One generator for each image of a batch, so that an image does not depend on the batch it is in. Each
-/// draws
-/// `[1, C, h, w]`, the reference's order.
+/// draws `[1, C, h, w]` of a picture, the reference's order.
 class SeededNoise final : public NoiseStreams {
  public:
   /// `generator` as for make_generator; one seed for each image.
   SeededNoise(std::string_view generator, std::vector<std::uint64_t> seeds);
-  Tensor<float> draw(Use use, const Shape& shape) override;
+  using NoiseStreams::draw;
+  Tensor<float> draw(Use use, const Shape& shape, FilmOrder order) override;
 
  private:
   std::vector<std::unique_ptr<Generator>> generators_;
@@ -37,7 +46,8 @@ class VariedNoise final : public NoiseStreams {
   /// `strength` is 0 (base alone) to 1 (other alone).
   VariedNoise(NoiseStreams& base, NoiseStreams& other, double strength)
       : base_(base), other_(other), strength_(strength) {}
-  Tensor<float> draw(Use use, const Shape& shape) override;
+  using NoiseStreams::draw;
+  Tensor<float> draw(Use use, const Shape& shape, FilmOrder order) override;
 
  private:
   NoiseStreams& base_;

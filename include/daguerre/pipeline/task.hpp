@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daguerre/pipeline/control.hpp"
+#include "daguerre/pipeline/film_task.hpp"
 #include "daguerre/pipeline/guider.hpp"
 #include "daguerre/pipeline/image_prompt.hpp"
 #include "daguerre/pipeline/inpainting.hpp"
@@ -46,7 +47,8 @@ struct Task {
   int clip_skip = 0;                      ///< for the prompts only, as the reference has it
   Index sequence_length = 0;              ///< of T5's window; 0: the family's
   MicroConditioning micro{};
-  Tensor<float> latents{};        ///< initial noise `[N, h, w, C]` of unit variance; empty: drawn
+  Tensor<float>
+      latents{};  ///< initial noise `[N, h, w, C]` or `[N, F, h, w, C]` of unit variance; empty: drawn
   Tensor<float> image{};          ///< `[1 or N, H, W, 3]` in [-1, 1] to start from; empty: none
   Tensor<float> image_latents{};  ///< instead: `[1 or N, h, w, C]`, scaled as the denoiser sees them
   Tensor<float> reference{};      ///< `[1 or N, H', W', 3]` in [-1, 1], of any size: a picture to look at
@@ -62,6 +64,7 @@ struct Task {
   std::vector<ImagePrompt> image_prompts{};
   std::optional<models::FreeU> free_u{};
   Tiling tiling{};
+  FilmTask film{};  ///< of models that make films
 
   /// Whether there is a picture to start from, in pixels or in latents.
   bool has_image() const noexcept { return !image.empty() || !image_latents.empty(); }

@@ -40,5 +40,9 @@ Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadC
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderTiny.
 Opened<Autoencoder> open_autoencoder_tiny(const ComponentSource& source, const LoadContext& context);
+/// models::ClipVision behind the `processor` of its pictures, a folder with a preprocessor_config.json;
+/// CLIP's own where that is not there.
+Opened<ImageEncoder> open_clip_image_encoder(const ComponentSource& network, const ComponentSource& processor,
+                                             const LoadContext& context);
 
 }  // namespace daguerre

@@ -1,5 +1,3 @@
-#include "pipeline/prepare.hpp"
-
 #include <algorithm>
 #include <cmath>
 
@@ -9,6 +7,7 @@
 #include "daguerre/ops/resample.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/prepare.hpp"
 #include "samplers/numerics.hpp"
 
 namespace daguerre {
@@ -26,38 +25,11 @@ Tensor<float> blend(const Tensor<float>& keep, const Tensor<float>& paint, const
   return result;
 }
 
-/// What the autoencoder knows of `image[1 or N, H, W, 3]`.
-Autoencoder::Distribution encoded(const ops::Context& context, const Autoencoder& autoencoder,
-                                  const Tensor<float>& image, Index batch) {
-  const ops::Profile::Span span(context, ops::Stage::image_encoder);
-  std::vector<Tensor<float>> means, deviations;
-  for (Index n = 0; n < image.dim(0); ++n) {
-    auto one = autoencoder.encode(context, image.slice(n, n + 1));
-    means.push_back(std::move(one.mean));
-    if (!one.std.empty()) deviations.push_back(std::move(one.std));
-  }
-  Autoencoder::Distribution result{repeated(concat_leading<float>(means), batch), {}};
-  if (!deviations.empty()) result.std = repeated(concat_leading<float>(deviations), batch);
-  return result;
-}
-
 /// What an autoencoder gave as the denoiser sees it.
-Tensor<float> autoencoder_latents(const Autoencoder& autoencoder, const Tensor<float>& encoded) {
+Tensor<float> as_denoiser_sees(const Autoencoder& autoencoder, const Tensor<float>& encoded) {
   auto latents = autoencoder.info().to_model(encoded);
   ops::check_finite(latents, "vae");
   return latents;
-}
-
-/// The picture's latents as the denoiser sees them.
-Tensor<float> encode_image(const ops::Context& context, const Autoencoder& autoencoder,
-                           const Tensor<float>& image, Index batch, NoiseStreams& noise) {
-  auto distribution = encoded(context, autoencoder, image, batch);
-  auto latents = distribution.mean;
-  if (!distribution.std.empty()) {
-    const auto drawn = noise.draw(NoiseStreams::Use::autoencoder, latents.shape());
-    latents = ops::multiply_add(context, distribution.mean, distribution.std, drawn);
-  }
-  return autoencoder_latents(autoencoder, latents);
 }
 
 /// Training timesteps from which on `part` of the whole is done.
@@ -123,39 +95,27 @@ void set_calls(const Task& task, const Levels& levels, Index tokens, bool from_p
   start.run = task.sampler->start(options);
 }
 
-/// What the stages of one preparation share.
-struct Preparation {
-  const ops::Context& context;
-  const Task& task;
-  const Autoencoder& autoencoder;
-  NoiseStreams& noise;
-  Shape shape;  ///< of the latents
+/// Where to paint: 1, else 0; `[1 or N, H, W, 1]`. Of a grey mask all that is ever painted.
+Tensor<float> whole_mask(const Task& task) {
+  auto mask = task.mask.clone();
+  const auto paints = [&](float value) { return task.differential ? value > 0.0f : value >= 0.5f; };
+  for (float& value : mask.span()) value = paints(value) ? 1.0f : 0.0f;
+  return mask;
+}
 
-  Index batch() const { return shape[0]; }
-  Tensor<float> encode(const Tensor<float>& image) const {
-    return encode_image(context, autoencoder, image, batch(), noise);
-  }
-  /// Where to paint: 1, else 0; `[1 or N, H, W, 1]`. Of a grey mask all that is ever painted.
-  Tensor<float> whole_mask() const {
-    auto mask = task.mask.clone();
-    const auto paints = [&](float value) { return task.differential ? value > 0.0f : value >= 0.5f; };
-    for (float& value : mask.span()) value = paints(value) ? 1.0f : 0.0f;
-    return mask;
-  }
-  Tensor<float> small_mask(const Tensor<float>& mask) const {
-    return repeated(ops::upsample_nearest<float>(context, mask, shape[1], shape[2]), batch());
-  }
-  /// The latents of the picture without what will be painted.
-  Tensor<float> masked_picture(const Tensor<float>& mask) const {
-    if (task.image.empty())
-      throw ArgumentError(pipeline_name,
-                          "this is an inpainting model: it needs the picture itself, not its latents");
-    const Index copies = std::max(task.image.dim(0), mask.dim(0));
-    const auto picture = repeated(task.image, copies);
-    return encode(blend(picture, Tensor<float>::zeros(picture.shape()), repeated(mask, copies)));
-  }
-  Tensor<float> start_noise() const { return initial_noise(task.latents, shape, noise); }
-};
+Tensor<float> small_mask(const Preparation& of, const Tensor<float>& mask) {
+  return repeated(ops::upsample_nearest<float>(of.context, mask, of.shape[1], of.shape[2]), of.batch());
+}
+
+/// The latents of the picture without what will be painted.
+Tensor<float> masked_picture(const Preparation& of, const Tensor<float>& mask) {
+  if (of.task.image.empty())
+    throw ArgumentError(pipeline_name,
+                        "this is an inpainting model: it needs the picture itself, not its latents");
+  const Index copies = std::max(of.task.image.dim(0), mask.dim(0));
+  const auto picture = repeated(of.task.image, copies);
+  return of.encode(blend(picture, Tensor<float>::zeros(picture.shape()), repeated(mask, copies)));
+}
 
 /// The whole run is made, from noise, beside a picture that joins the channels.
 void prepare_beside_picture(const Preparation& of, Joins joins, Start& start) {
@@ -165,13 +125,13 @@ void prepare_beside_picture(const Preparation& of, Joins joins, Start& start) {
   else if (joins == Joins::control)
     start.concat = of.encode(task.image);  // draws before the noise does
   start.latents = affine(of.start_noise(), start.run->init_noise_sigma(), 0.0f);
-  if (start.concat.empty()) start.concat = encoded(of.context, of.autoencoder, task.image, of.batch()).mean;
+  if (start.concat.empty()) start.concat = of.encoded(task.image).mean;
   ops::check_finite(start.concat, "vae");
 }
 
 /// The mask's pixels behind each latent as channels, row after row.
 Tensor<float> mask_pixels(const Preparation& of, const Tensor<float>& mask) {
-  const Index ratio = of.autoencoder.info().space_ratio;
+  const Index ratio = of.format().space_ratio;
   const auto tokens = ops::patchify(of.context, mask, ratio);
   return repeated(tokens.reshape({mask.dim(0), of.shape[1], of.shape[2], ratio * ratio}), of.batch());
 }
@@ -184,7 +144,7 @@ Tensor<float> with_content(const Preparation& of, const Tensor<float>& picture, 
     return picture;
   const bool noise = content == MaskedContent::latent_noise && !drawn.empty();
   return blend(picture, noise ? drawn : Tensor<float>::zeros(picture.shape()),
-               of.small_mask(of.whole_mask()));
+               small_mask(of, whole_mask(of.task)));
 }
 
 /// 1 where the mask is at least `threshold`, else 0.
@@ -205,7 +165,7 @@ double part_left(Index first, Index end, Index next) {
 void follow_picture(const Preparation& of, const Tensor<float>& picture, const Tensor<float>& drawn,
                     bool model_keeps_black, Start& start) {
   // Grey as it is, each latent as the pixel that stands for it.
-  auto mask = of.small_mask(of.task.differential ? of.task.mask : of.whole_mask());
+  auto mask = small_mask(of, of.task.differential ? of.task.mask : whole_mask(of.task));
   if (model_keeps_black)
     for (float& value : mask.span()) value = value == 0.0f ? 1.0f : value;
   start.revise = [=, run = start.run, first = start.first_call, differs = of.task.differential](
@@ -215,20 +175,29 @@ void follow_picture(const Preparation& of, const Tensor<float>& picture, const T
   };
 }
 
+/// Whether the run begins with the picture or film, and so later.
+bool begins_with_picture(const Task& task, const Family& family) {
+  return (task.has_image() || (!task.film.video.empty() && !family.films.follows)) &&
+         !is_made_from_picture(family.tasks.joins);
+}
+
 /// From noise, or from a picture that noise is added to; with a mask only inside of it.
-void prepare_from_noise_or_picture(const Preparation& of, const Tasks& tasks, bool joins, Start& start) {
+void prepare_from_noise_or_picture(const Preparation& of, bool joins, Start& start) {
   const auto& task = of.task;
+  const auto& tasks = of.family.tasks;
   const auto& run = *start.run;
+  const auto film = task.film.video.empty() ? Tensor<float>() : of.film_of(task.film.video);
   const bool inpaints = !task.mask.empty(), fills = joins && tasks.joins == Joins::picture_and_pixels;
   // Inpainting at full strength starts from pure noise; image to image never does. Models that fill look at
   // the picture all the same where the noise is drawn.
-  const bool from_noise = !task.has_image() || (inpaints && task.strength == 1.0 && !task.denoising_start);
+  const bool from_noise =
+      !begins_with_picture(task, of.family) || (inpaints && task.strength == 1.0 && !task.denoising_start);
   const bool encodes = !from_noise || (fills ? task.latents.empty() : inpaints && !joins);
   Tensor<float> image_latents;
   if (!task.image_latents.empty())
     image_latents = repeated(task.image_latents, of.batch());
   else if (encodes)
-    image_latents = of.encode(task.image);
+    image_latents = of.encode(film.empty() ? task.image : film);
   const bool as_it_is = task.denoising_start.has_value();  // noisy already
   Tensor<float> drawn;
   if (!as_it_is || inpaints) drawn = of.start_noise();
@@ -239,65 +208,129 @@ void prepare_from_noise_or_picture(const Preparation& of, const Tasks& tasks, bo
   if (!inpaints) return;
 
   if (joins) {
-    const auto mask = of.whole_mask();
-    const auto masked = of.masked_picture(mask);
+    const auto mask = whole_mask(task);
+    const auto masked = masked_picture(of, mask);
     start.concat = fills ? ops::concat_channels(of.context, masked, mask_pixels(of, mask))
-                         : ops::concat_channels(of.context, of.small_mask(mask), masked);
+                         : ops::concat_channels(of.context, small_mask(of, mask), masked);
     if (!task.differential) return;
     // The model keeps what the mask leaves black; grey is up to the loop. No draw, which would shift the
     // others.
     if (image_latents.empty())
-      image_latents = autoencoder_latents(of.autoencoder,
-                                          encoded(of.context, of.autoencoder, task.image, of.batch()).mean);
+      image_latents = as_denoiser_sees(of.autoencoder(), of.encoded(task.image).mean);
     follow_picture(of, image_latents, drawn, true, start);
     return;
   }
   // The reference encodes it here too and never looks at it; the draw keeps the streams in step.
-  of.noise.draw(NoiseStreams::Use::autoencoder, of.shape);
+  (void)of.noise.draw(NoiseStreams::Use::autoencoder, of.shape);
   follow_picture(of, image_latents, drawn, false, start);
 }
 
 /// Tokens of the picture as flow matching's shift counts them.
-Index tokens_of(const Task& task, const Components& components) {
-  const auto& format = components.autoencoder->info();
-  const Index multiple = components.denoiser->info().side_multiple;
-  return (task.height / format.space_ratio / multiple) * (task.width / format.space_ratio / multiple);
-}
-
-/// Whether the run begins with the picture, and so later.
-bool begins_with_picture(const Task& task, const Family& family) {
-  return task.has_image() && !is_made_from_picture(family.tasks.joins);
+Index tokens_of(const Task& task, const Family& family, const Components& components) {
+  const auto shape = latent_shape(task, family, components);
+  const auto& denoiser = components.denoiser->info();
+  const Index multiple = denoiser.side_multiple;
+  const Index frames = shape.rank() == 5 ? std::max<Index>(1, shape[1] / denoiser.frame_multiple) : 1;
+  return frames * (shape[-3] / multiple) * (shape[-2] / multiple);
 }
 
 }  // namespace
 
+Index latent_frames(const LatentFormat& format, Index frames) {
+  return (frames - 1) / format.time_ratio + 1;
+}
+
+Shape latent_shape(const Task& task, const Family& family, const Components& components) {
+  const auto& format = components.autoencoder->info();
+  const auto batch = static_cast<Index>(task.prompts.size());
+  const Index height = task.height / format.space_ratio, width = task.width / format.space_ratio;
+  if (!components.denoiser->info().films) return {batch, height, width, format.channels};
+  const Index frames = task.film.frames == 0 ? family.defaults.frames : task.film.frames;
+  return {batch, latent_frames(format, frames), height, width, format.channels};
+}
+
+Index Preparation::frames() const {
+  return shape.rank() == 5 ? shape[1] : 1;
+}
+
+Tensor<float> Preparation::start_noise() const {
+  return initial_noise(task.latents, shape, noise, family.order);
+}
+
+Autoencoder::Distribution Preparation::encoded(const Tensor<float>& pictures) const {
+  const ops::Profile::Span span(context, ops::Stage::image_encoder);
+  const bool films = pictures.rank() == 5, by_frame = films && !format().films;
+  const bool lone = !films && format().films;
+  const auto& shape = pictures.shape();
+  auto images = by_frame ? pictures.reshape({shape[0] * shape[1], shape[2], shape[3], shape[4]})
+                : lone   ? pictures.reshape({shape[0], 1, shape[1], shape[2], shape[3]})
+                         : pictures;
+  std::vector<Tensor<float>> means, deviations;
+  for (Index n = 0; n < images.dim(0); ++n) {
+    auto one = autoencoder().encode(context, images.slice(n, n + 1));
+    means.push_back(std::move(one.mean));
+    if (!one.std.empty()) deviations.push_back(std::move(one.std));
+  }
+  const auto joined = [&](const std::vector<Tensor<float>>& parts) {
+    auto all = concat_leading<float>(parts);
+    if (by_frame) all = all.reshape({shape[0], shape[1], all.dim(1), all.dim(2), all.dim(3)});
+    return repeated(all, batch());
+  };
+  Autoencoder::Distribution result{joined(means), {}};
+  if (!deviations.empty()) result.std = joined(deviations);
+  return result;
+}
+
+Tensor<float> Preparation::encode(const Tensor<float>& pictures) const {
+  auto distribution = encoded(pictures);
+  auto latents = distribution.mean;
+  if (!distribution.std.empty()) {
+    // Autoencoders of pictures draw for frames as for a batch, those of films as for one.
+    const auto order = format().films ? FilmOrder::channels_first : FilmOrder::frames_first;
+    const auto drawn = noise.draw(NoiseStreams::Use::autoencoder, latents.shape(), order);
+    latents = ops::multiply_add(context, distribution.mean, distribution.std, drawn);
+  }
+  return as_denoiser_sees(autoencoder(), latents);
+}
+
+Tensor<float> Preparation::film_of(std::span<const Image> pictures) const {
+  std::vector<Tensor<float>> frames;
+  for (const auto& picture : pictures)
+    frames.push_back(to_tensor(picture.to_channels(3).resized(task.width, task.height)));
+  const auto film = concat_leading<float>(frames);
+  return film.reshape({1, film.dim(0), film.dim(1), film.dim(2), film.dim(3)});
+}
+
+void prepare_noise(const Preparation& of, Start& start) {
+  start.latents = affine(of.start_noise(), start.run->init_noise_sigma(), 0.0f);
+}
+
+void prepare_standard(const Preparation& of, Start& start) {
+  if (!of.task.reference.empty()) {
+    start.reference_latents = of.format().to_model(of.encoded(of.task.reference).mean);
+    ops::check_finite(start.reference_latents, "vae");
+  }
+  if (is_made_from_picture(of.family.tasks.joins))
+    prepare_beside_picture(of, of.family.tasks.joins, start);
+  else
+    prepare_from_noise_or_picture(of, of.components.denoiser->info().in_channels != of.format().channels,
+                                  start);
+}
+
 Index calls_of(const Task& task, const Family& family, const Components& components) {
   Start start;
-  set_calls(task, family.levels, tokens_of(task, components), begins_with_picture(task, family), start);
+  set_calls(task, family.levels, tokens_of(task, family, components), begins_with_picture(task, family),
+            start);
   return start.end_call - start.first_call;
 }
 
 Start prepare(const ops::Context& context, const Task& task, const Family& family,
               const Components& components, NoiseStreams& noise) {
-  const auto& autoencoder = *components.autoencoder;
-  const auto& format = autoencoder.info();
-  const auto& denoiser = components.denoiser->info();
-  const Index height = task.height / format.space_ratio, width = task.width / format.space_ratio;
-  const Preparation of{context,
-                       task,
-                       autoencoder,
-                       noise,
-                       {static_cast<Index>(task.prompts.size()), height, width, format.channels}};
+  const Preparation of{context, task, family, components, noise, latent_shape(task, family, components)};
   Start start;
-  set_calls(task, family.levels, tokens_of(task, components), begins_with_picture(task, family), start);
-  if (!task.reference.empty()) {
-    start.reference_latents = format.to_model(encoded(context, autoencoder, task.reference, of.batch()).mean);
-    ops::check_finite(start.reference_latents, "vae");
-  }
-  if (is_made_from_picture(family.tasks.joins))
-    prepare_beside_picture(of, family.tasks.joins, start);
-  else
-    prepare_from_noise_or_picture(of, family.tasks, denoiser.in_channels != format.channels, start);
+  set_calls(task, family.levels, tokens_of(task, family, components), begins_with_picture(task, family),
+            start);
+  family.prepare ? family.prepare(of, start) : prepare_standard(of, start);
   return start;
 }
 

@@ -1,0 +1,149 @@
+#include <algorithm>
+#include <cmath>
+
+#include "conformance/pipeline_inputs.hpp"
+#include "daguerre/core/layout.hpp"
+
+/// What recorded runs of pipelines that make films were given, and the reference's layouts of films.
+namespace daguerre::conformance {
+namespace {
+
+using Json = nlohmann::json;
+
+/// Pictures `[N, 3 or 1, H, W]` in [0, 1], multiples of 1/255, as they were given: in 8 bits.
+std::vector<Image> pictures_of(const Recorded& run, const std::string& name) {
+  const auto all = run.tensor(name);
+  std::vector<Image> pictures;
+  for (Index n = 0; n < all.dim(0); ++n) {
+    const auto one = all[n];
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(one.size()));
+    std::transform(one.data(), one.data() + one.size(), bytes.begin(), [](float value) {
+      return static_cast<std::uint8_t>(std::lround(std::clamp(value, 0.0f, 1.0f) * 255.0f));
+    });
+    Image picture(one.dim(1), one.dim(0), one.dim(2));
+    std::copy(bytes.begin(), bytes.end(), picture.pixels().begin());
+    pictures.push_back(std::move(picture));
+  }
+  return pictures;
+}
+
+void set_conditions(const Json& arguments, const Recorded& run, FilmTask& film) {
+  const bool at_frames = arguments.contains("frame_index");
+  const Index at = arguments.value("frame_index", Index{0});
+  const double strength = at_frames ? arguments.value("strength", 1.0) : 1.0;
+  if (arguments.contains("conditions")) {
+    for (const auto& condition : arguments.at("conditions"))
+      film.conditions.push_back({pictures_of(run, condition.at("image").get<std::string>()),
+                                 condition.at("frame_index").get<Index>(), condition.value("strength", 1.0)});
+    return;
+  }
+  if (run.has("in.image")) film.conditions.push_back({pictures_of(run, "in.image"), at, strength});
+  if (run.has("in.last_image")) film.conditions.push_back({pictures_of(run, "in.last_image"), -1, 1.0});
+  if (run.has("in.video") && at_frames)
+    film.conditions.push_back({pictures_of(run, "in.video"), at, strength});
+  if (run.has("in.conditioning_frames")) {
+    const auto frames = pictures_of(run, "in.conditioning_frames");
+    const auto places = arguments.at("controlnet_frame_indices").get<std::vector<Index>>();
+    for (std::size_t i = 0; i < frames.size(); ++i)
+      film.conditions.push_back(
+          {{frames[i]}, places.at(i), arguments.value("controlnet_conditioning_scale", 1.0)});
+  }
+}
+
+}  // namespace
+
+const std::set<std::string>& film_arguments() {
+  static const std::set<std::string> known{"num_frames",
+                                           "video_length",
+                                           "frame_rate",
+                                           "fps",
+                                           "target_fps",
+                                           "guidance_scale_2",
+                                           "use_dynamic_cfg",
+                                           "decode_timestep",
+                                           "decode_noise_scale",
+                                           "image_cond_noise_scale",
+                                           "frame_index",
+                                           "conditions",
+                                           "conditioning_scale",
+                                           "mask_feature",
+                                           "enable_temporal_attentions",
+                                           "controlnet_frame_indices",
+                                           "free_noise",
+                                           "decode_chunk_size",
+                                           "motion_bucket_id",
+                                           "noise_aug_strength",
+                                           "min_guidance_scale",
+                                           "max_guidance_scale"};
+  return known;
+}
+
+void set_film(const Json& arguments, const Recorded& run, const Model& model, Task& task) {
+  auto& film = task.film;
+  film.frames = arguments.value("num_frames", arguments.value("video_length", Index{0}));
+  for (const char* key : {"frame_rate", "fps", "target_fps"})
+    film.frame_rate = arguments.value(key, film.frame_rate);
+  set_conditions(arguments, run, film);
+  if (run.has("in.video") && !arguments.contains("frame_index")) {
+    film.video = pictures_of(run, "in.video");
+    if (film.frames == 0) film.frames = static_cast<Index>(film.video.size());
+  }
+  if (run.has("in.mask")) film.mask = pictures_of(run, "in.mask");
+  if (run.has("in.reference")) film.references = pictures_of(run, "in.reference");
+  if (arguments.contains("conditioning_scale")) {
+    const auto& scale = arguments.at("conditioning_scale");
+    film.scales = scale.is_array() ? scale.get<std::vector<float>>() : std::vector<float>{scale.get<float>()};
+  }
+  film.motion_bucket = arguments.value("motion_bucket_id", film.motion_bucket);
+  film.noise_augmentation = arguments.value("noise_aug_strength", film.noise_augmentation);
+  film.condition_noise = arguments.value("image_cond_noise_scale", film.condition_noise);
+  film.decode_timestep = arguments.value("decode_timestep", 0.0f);
+  film.decode_noise = arguments.value("decode_noise_scale", 0.0f);
+  film.decode_chunk = arguments.value("decode_chunk_size", Index{0});
+  film.keeps_padding = !arguments.value("mask_feature", true);
+  film.moves = arguments.value("enable_temporal_attentions", true);
+  if (arguments.contains("free_noise")) {
+    const auto& windows = arguments.at("free_noise");
+    film.windows = {windows.at("context_length").get<Index>(), windows.at("context_stride").get<Index>()};
+  }
+  if (arguments.contains("guidance_scale_2"))
+    task.guidance.scale_2 = arguments.at("guidance_scale_2").get<float>();
+  task.guidance.dynamic = arguments.value("use_dynamic_cfg", false);
+  if (arguments.contains("max_guidance_scale")) {
+    task.guidance.scale = arguments.at("max_guidance_scale").get<float>();
+    task.guidance.first_scale = arguments.value("min_guidance_scale", 1.0f);
+  }
+  if (run.has("in.latents")) {
+    const auto order = model.family().order;
+    const auto raw = run.file().read<float>("in.latents");
+    // Some pipelines are given latents in another order than their sampler sees.
+    const auto other =
+        order == FilmOrder::channels_first ? FilmOrder::frames_first : FilmOrder::channels_first;
+    const bool fits = raw.dim(order == FilmOrder::frames_first ? 2 : 1) == model.format().channels;
+    task.latents = film_layout(raw, fits ? order : other);
+  }
+}
+
+Tensor<float> film_layout(const Tensor<float>& recorded, FilmOrder order) {
+  if (recorded.rank() != 5) return recorded;
+  const auto& s = recorded.shape();
+  if (order == FilmOrder::frames_first)
+    return to_channels_last(recorded.reshape({s[0] * s[1], s[2], s[3], s[4]}))
+        .reshape({s[0], s[1], s[3], s[4], s[2]});
+  return to_channels_last(recorded.reshape({s[0], s[1], s[2] * s[3], s[4]}))
+      .reshape({s[0], s[2], s[3], s[4], s[1]});
+}
+
+Tensor<float> film_like(const Recorded& run, const std::string& name, const Shape& shape, FilmOrder order) {
+  const auto raw = run.file().read<float>(name);
+  if (raw.rank() == 5) {
+    const auto other =
+        order == FilmOrder::channels_first ? FilmOrder::frames_first : FilmOrder::channels_first;
+    auto film = film_layout(raw, order);
+    return film.shape().tail() == shape.tail() ? film : film_layout(raw, other);
+  }
+  auto film = raw.rank() == 4 ? to_channels_last(raw) : raw;
+  return film.size() == shape.size() ? film.reshape(shape) : film;
+}
+
+}  // namespace daguerre::conformance
