@@ -57,6 +57,9 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("FluxTransformer2DModel", open_flux_transformer);
   registry.add_denoiser("PixArtTransformer2DModel", open_pixart_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
+  registry.add_denoiser("HunyuanVideoTransformer3DModel", open_hunyuan_video_transformer);
+  registry.add_denoiser("MochiTransformer3DModel", open_mochi_transformer);
+  registry.add_denoiser("LatteTransformer3DModel", open_latte_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
   registry.add_image_encoder("CLIPVisionModel", open_clip_image_encoder);

@@ -36,6 +36,14 @@ Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const Load
 Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const LoadContext& context);
 /// What the older class Transformer2DModel is: PixArt's or DiT's.
 Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::HunyuanVideoTransformer: the context with its mask and the pooled prompt, the guidance scale where
+/// its configuration says so.
+Opened<Denoiser> open_hunyuan_video_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::MochiTransformer: the context and its mask.
+Opened<Denoiser> open_mochi_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::LatteTransformer: the context, all of whose rows are looked at; "temporal_attentions" `[1]`, 0
+/// where frames are not to look at each other. A variance that it predicts is dropped.
+Opened<Denoiser> open_latte_transformer(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKl.
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderTiny.
