@@ -19,15 +19,13 @@ Tensor<float> Operations::add_gated(const Context& context, const Tensor<float>&
   const Index channels = x.dim(2);
   auto y = context.empty<float>(x.shape());
   float* const elements = y.data();
-  detail::for_each_run(gate, x, [&](Index n, Index r, Index first, Index count) {
-    const float* factor = detail::chunk_row(gate, x, n, r);
-    parallel_for(context.threads, count, 16, [&](Index begin, Index end) {
-      for (Index row = first + begin; row < first + end; ++row) {
-        const float *a = residual.data() + row * channels, *b = x.data() + row * channels;
-        float* out = elements + row * channels;
-        for (Index c = 0; c < channels; ++c) out[c] = a[c] + factor[c] * b[c];
-      }
-    });
+  parallel_for(context.threads, x.dim(0) * x.dim(1), 16, [&](Index begin, Index end) {
+    for (Index token = begin; token < end; ++token) {
+      const float* factor = detail::chunk_row(gate, x, token);
+      const float *a = residual.data() + token * channels, *b = x.data() + token * channels;
+      float* out = elements + token * channels;
+      for (Index c = 0; c < channels; ++c) out[c] = a[c] + factor[c] * b[c];
+    }
   });
   return y;
 }
@@ -36,5 +34,9 @@ template Tensor<float> modulated_layer_norm(const Context&, const Tensor<float>&
                                             const ChannelChunk&, float);
 template Tensor<bfloat16> modulated_layer_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
                                                const ChannelChunk&, float);
+template Tensor<float> modulated_rms_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
+                                          const ChannelChunk&, float, Activation);
+template Tensor<bfloat16> modulated_rms_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
+                                             const ChannelChunk&, float, Activation);
 
 }  // namespace daguerre::ops

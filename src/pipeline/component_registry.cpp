@@ -60,8 +60,12 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("HunyuanVideoTransformer3DModel", open_hunyuan_video_transformer);
   registry.add_denoiser("MochiTransformer3DModel", open_mochi_transformer);
   registry.add_denoiser("LatteTransformer3DModel", open_latte_transformer);
+  registry.add_denoiser("CogVideoXTransformer3DModel", open_cogvideox_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
+  registry.add_autoencoder("AutoencoderKLCogVideoX", open_autoencoder_kl_cogvideox);
+  registry.add_denoiser("LTXVideoTransformer3DModel", open_ltx_transformer);
+  registry.add_autoencoder("AutoencoderKLLTXVideo", open_autoencoder_kl_ltx);
   registry.add_image_encoder("CLIPVisionModel", open_clip_image_encoder);
   registry.add_image_encoder("CLIPVisionModelWithProjection", open_clip_image_encoder);
   return registry;

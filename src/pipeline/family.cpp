@@ -55,7 +55,7 @@ FamilyRegistry FamilyRegistry::standard() {
        {families::stable_diffusion, families::stable_diffusion_xl, families::stable_diffusion_3,
         families::latent_consistency, families::instruct_pix2pix, families::flux, families::flux_fill,
         families::flux_control, families::flux_kontext, families::pixart_alpha, families::pixart_sigma,
-        families::dit, families::ddpm, families::latte, families::hunyuan_video})
+        families::dit, families::ddpm, families::cogvideox, families::latte, families::hunyuan_video})
     registry.add(make());
   return registry;
 }

@@ -414,7 +414,7 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
   if (part == nullptr) return sink(latents);  // they are the frames
   const ops::Profile::Span span(context, ops::Stage::decoder);
   const auto lease = components_.autoencoder->lease();
-  FilmDecoding decoding{.chunk = task.film.decode_chunk};
+  FilmDecoding decoding{.noise_part = task.film.decode_noise, .chunk = task.film.decode_chunk};
   if (task.film.decode_timestep > 0.0f) decoding.timestep = task.film.decode_timestep;
   if (noise != nullptr)
     decoding.noise = [&](const Shape& shape) {

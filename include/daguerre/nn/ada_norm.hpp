@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -8,11 +9,11 @@
 
 namespace daguerre::nn {
 
-/// What steers the norms and gates that tokens go through: one embedding for all of an image's, or one for
-/// each run of neighbouring tokens (frames that are given are at another timestep than those to be made).
+/// What steers the norms and gates that tokens go through: one embedding for all of an image's, or one of
+/// several for each (frames that are given are at another timestep than those to be made).
 struct Steering {
-  Tensor<float> embedding;    ///< `[N, dim]`, or `[N, R, dim]`
-  std::vector<Index> runs{};  ///< how many tokens each of the R is for; none where it is one for all
+  Tensor<float> embedding;           ///< `[R, dim]`; R is N where it is one for all tokens of an image
+  std::vector<std::int32_t> rows{};  ///< otherwise which of them each of the tokens `[N, L]` reads
 };
 
 /// What norms and gates are steered by: `parts` vectors of `dim` for each image, side by side, from a linear
@@ -60,17 +61,17 @@ class AdaLayerNormZero {
   Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const {
     return modulation_(context, embedding);
   }
-  /// norm(x) * (1 + scale_msa) + shift_msa for `x[N, L, dim]`, rounded to T; `runs` as in `Steering`.
+  /// norm(x) * (1 + scale_msa) + shift_msa for `x[N, L, dim]`, rounded to T; `rows` as in `Steering`.
   Tensor<T> apply(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
-                  std::span<const Index> runs = {}) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa, runs},
-                                        {modulation, shift_msa, runs}, epsilon_);
+                  std::span<const std::int32_t> rows = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa, rows},
+                                        {modulation, shift_msa, rows}, epsilon_);
   }
   /// The same by the second modulation.
   Tensor<T> apply_second(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
-                         std::span<const Index> runs = {}) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa2, runs},
-                                        {modulation, shift_msa2, runs}, epsilon_);
+                         std::span<const std::int32_t> rows = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa2, rows},
+                                        {modulation, shift_msa2, rows}, epsilon_);
   }
 
  private:
@@ -92,10 +93,10 @@ class AdaLayerNormZeroSingle {
   Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const {
     return modulation_(context, embedding);
   }
-  /// norm(x) * (1 + scale) + shift for `x[N, L, dim]`, rounded to T; `runs` as in `Steering`.
+  /// norm(x) * (1 + scale) + shift for `x[N, L, dim]`, rounded to T; `rows` as in `Steering`.
   Tensor<T> apply(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
-                  std::span<const Index> runs = {}) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale, runs}, {modulation, shift, runs},
+                  std::span<const std::int32_t> rows = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale, rows}, {modulation, shift, rows},
                                         epsilon_);
   }
 

@@ -43,16 +43,17 @@ JointTransformerBlock<T>::JointTransformerBlock(const Loader& loader, const Join
 template <class T>
 Tensor<float> JointTransformerBlock<T>::finished(const ops::Context& context, const Tensor<float>& x,
                                                  const Tensor<float>& attended,
-                                                 const Tensor<float>& modulation, std::span<const Index> runs,
+                                                 const Tensor<float>& modulation,
+                                                 std::span<const std::int32_t> rows,
                                                  const FeedForward<T>& feed_forward,
                                                  const Tensor<float>* second) const {
   using Norm = AdaLayerNormZero<T>;
-  auto y = ops::add_gated(context, x, {modulation, Norm::gate_msa, runs}, attended);
-  if (second != nullptr) y = ops::add_gated(context, y, {modulation, Norm::gate_msa2, runs}, *second);
+  auto y = ops::add_gated(context, x, {modulation, Norm::gate_msa, rows}, attended);
+  if (second != nullptr) y = ops::add_gated(context, y, {modulation, Norm::gate_msa2, rows}, *second);
   const auto normed =
-      ops::modulated_layer_norm<T>(context, y, {modulation, Norm::scale_mlp, runs},
-                                   {modulation, Norm::shift_mlp, runs}, detail::joint_epsilon);
-  return ops::add_gated(context, y, {modulation, Norm::gate_mlp, runs}, feed_forward(context, normed));
+      ops::modulated_layer_norm<T>(context, y, {modulation, Norm::scale_mlp, rows},
+                                   {modulation, Norm::shift_mlp, rows}, detail::joint_epsilon);
+  return ops::add_gated(context, y, {modulation, Norm::gate_mlp, rows}, feed_forward(context, normed));
 }
 
 template <class T>
@@ -62,19 +63,20 @@ JointTokens JointTransformerBlock<T>::operator()(const ops::Context& context, co
                                                  const Steering* picture) const {
   context.check_stop();
   const auto modulation = norm1_.modulation(context, picture == nullptr ? embedding : picture->embedding);
-  const auto runs = picture == nullptr ? std::span<const Index>() : std::span<const Index>(picture->runs);
+  const auto rows =
+      picture == nullptr ? std::span<const std::int32_t>() : std::span<const std::int32_t>(picture->rows);
   Tensor<float> prompt_modulation;
   if (norm1_context_) prompt_modulation = norm1_context_->modulation(context, embedding);
   const auto normed_prompt = norm1_context_ ? norm1_context_->apply(context, x.prompt, prompt_modulation)
                                             : (*norm1_looked_)(context, x.prompt, embedding);
   const auto attended =
-      attn_(context, norm1_.apply(context, x.picture, modulation, runs), normed_prompt, rotation);
+      attn_(context, norm1_.apply(context, x.picture, modulation, rows), normed_prompt, rotation);
 
   JointTokens result;
   Tensor<float> second;
-  if (attn2_) second = (*attn2_)(context, norm1_.apply_second(context, x.picture, modulation, runs));
+  if (attn2_) second = (*attn2_)(context, norm1_.apply_second(context, x.picture, modulation, rows));
   result.picture =
-      finished(context, x.picture, attended.picture, modulation, runs, ff_, attn2_ ? &second : nullptr);
+      finished(context, x.picture, attended.picture, modulation, rows, ff_, attn2_ ? &second : nullptr);
   if (ff_context_)
     result.prompt =
         finished(context, x.prompt, attended.prompt, prompt_modulation, {}, *ff_context_, nullptr);
@@ -103,13 +105,13 @@ Tensor<float> SingleTransformerBlock<T>::operator()(const ops::Context& context,
   const auto modulation = norm_.modulation(context, steering.embedding);
   Tensor<T> joined;
   {
-    const auto normed = norm_.apply(context, x, modulation, steering.runs);
+    const auto normed = norm_.apply(context, x, modulation, steering.rows);
     const auto qkv = qkv_(context, normed);
     const auto attended = attend_jointly<T>(context, *engine_, std::array{QkvStream<T>{qkv_, qkv}}, heads_,
                                             head_dim_, rotation);
     joined = ops::concat<T>(context, std::array{attended, proj_mlp_(context, normed)}, -1);
   }
-  return ops::add_gated(context, x, {modulation, AdaLayerNormZeroSingle<T>::gate, steering.runs},
+  return ops::add_gated(context, x, {modulation, AdaLayerNormZeroSingle<T>::gate, steering.rows},
                         proj_out_.accumulate(context, joined));
 }
 

@@ -42,7 +42,7 @@ class JointTransformerBlock {
  private:
   /// x with the attention's result, and then with the feed-forward's, each through its gate.
   Tensor<float> finished(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& attended,
-                         const Tensor<float>& modulation, std::span<const Index> runs,
+                         const Tensor<float>& modulation, std::span<const std::int32_t> rows,
                          const FeedForward<T>& feed_forward, const Tensor<float>* second) const;
 
   AdaLayerNormZero<T> norm1_;

@@ -9,10 +9,14 @@
 namespace daguerre::nn {
 namespace detail {
 
-/// The weight's shape in the file. Throws ConfigError where the window does not divide the input.
+/// The weight's shape in the file, where the kernel of a convolution of one pixel may have a frame, too.
+/// Throws ConfigError where the window does not divide the input.
 template <class T>
 Shape linear_shape(const Loader& loader, Index in, Index out, const typename Linear<T>::Options& options) {
-  if (options.stored_as_conv) return {out, in, 1, 1};
+  if (options.stored_as_conv) {
+    const bool has_frame = loader.scope.contains("weight") && loader.scope.shape("weight").rank() == 5;
+    return has_frame ? Shape{out, in, 1, 1, 1} : Shape{out, in, 1, 1};
+  }
   const auto& window = options.window;
   if (window.size() == 0 || in % window.size() != 0)
     throw ConfigError("linear", loader.scope.prefix() + ": a window " + to_string(window) +

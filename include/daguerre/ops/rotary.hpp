@@ -37,5 +37,8 @@ RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> 
 /// heads * d / 2]`: by the sum of position * frequency over the axes (diffusers' MochiRoPE). Throws
 /// ArgumentError for frequencies of another number of axes.
 RotaryTable learned_rotary_table(const Tensor<float>& positions, const Tensor<float>& frequencies);
+/// Where the tokens of a grid are that lie one behind the other, the last axis first: `[product of extents,
+/// A]`, counted from 0 along each of the A axes. Throws ArgumentError for negative extents.
+Tensor<float> grid_positions(std::span<const Index> extents);
 
 }  // namespace daguerre::ops

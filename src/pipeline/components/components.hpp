@@ -44,6 +44,15 @@ Opened<Denoiser> open_mochi_transformer(const ComponentSource& source, const Loa
 /// models::LatteTransformer: the context, all of whose rows are looked at; "temporal_attentions" `[1]`, 0
 /// where frames are not to look at each other. A variance that it predicts is dropped.
 Opened<Denoiser> open_latte_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::CogVideoXTransformer: the context, and channels that join the sample's.
+Opened<Denoiser> open_cogvideox_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlCogVideoX.
+Opened<Autoencoder> open_autoencoder_kl_cogvideox(const ComponentSource& source, const LoadContext& context);
+/// models::LTXTransformer: the context and its mask, "positions" `[1, L, 3]`, and "timesteps" `[1, L]` where
+/// tokens have their own.
+Opened<Denoiser> open_ltx_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlLtx.
+Opened<Autoencoder> open_autoencoder_kl_ltx(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKl.
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderTiny.

@@ -27,6 +27,9 @@ Family flux_kontext();
 /// are lowered and stripped, as diffusers has them with `clean_caption=False`.
 Family pixart_alpha();
 Family pixart_sigma();
+/// CogVideoX 1.0 and 1.5 (Yang et al. 2024): films of a prompt, of a picture that they begin with, or of
+/// another film.
+Family cogvideox();
 /// Classes in latents with a transformer (Peebles & Xie 2023).
 Family dit();
 /// Films by a transformer that looks within frames and across them in turn (Ma et al. 2024). Prompts are

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -15,24 +16,13 @@ namespace detail {
 
 inline constexpr const char* hunyuan_video_name = "hunyuan_video";
 
-/// Beside the tokens of the first latent frame those of a prompt and those of the other frames.
-struct HunyuanFirstFrame {
-  Index prompt = 0, first = 0, others = 0;
-  Tensor<float> steering, first_steering;  ///< `[1, dim]`
-
-  nn::Steering of_film(const ops::Context& context) const {
-    return {rows(context, std::array{first_steering, steering}), {first, others}};
-  }
-  nn::Steering of_all(const ops::Context& context) const {
-    return {rows(context, std::array{steering, first_steering, steering}), {prompt, first, others}};
-  }
-
- private:
-  static Tensor<float> rows(const ops::Context& context, std::span<const Tensor<float>> parts) {
-    const auto joined = ops::concat<float>(context, parts, 0);
-    return joined.reshape({1, joined.dim(0), joined.dim(1)});
-  }
-};
+/// The rows of an embedding that tokens read: of a prompt and of all frames but the first one row 0, of the
+/// first frame row 1.
+inline std::vector<std::int32_t> hunyuan_rows(Index prompt, Index first_frame, Index others) {
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(prompt + first_frame + others), 0);
+  std::fill_n(rows.begin() + prompt, first_frame, 1);
+  return rows;
+}
 
 }  // namespace detail
 
@@ -150,11 +140,11 @@ Tensor<float> HunyuanVideoTransformer<T>::run(const ops::Context& context,
   nn::Steering of_film{embedding}, of_all{embedding};
   if (config_.image_condition == HunyuanVideoTransformerConfig::ImageCondition::token_replace) {
     const float start = 0.0f;
-    const detail::HunyuanFirstFrame given{
-        prompt, rows * columns, film - rows * columns, embedding,
-        embedding_.without_guidance(context, std::span(&start, 1), inputs.pooled)};
-    of_film = given.of_film(context);
-    of_all = given.of_all(context);
+    const auto given = embedding_.without_guidance(context, std::span(&start, 1), inputs.pooled);
+    const auto both = ops::concat<float>(context, std::array{embedding, given}, 0);
+    const Index first = rows * columns, others = film - first;
+    of_film = {both, detail::hunyuan_rows(0, first, others)};
+    of_all = {both, detail::hunyuan_rows(prompt, first, others)};
   }
   for (const auto& block : blocks_) x = block(context, x, embedding, &rotation, &of_film);
   auto tokens = ops::concat<float>(context, std::array{x.prompt, x.picture}, 1);
