@@ -131,8 +131,7 @@ Tensor<float> HunyuanVideoTransformer<T>::run(const ops::Context& context,
   nn::JointTokens x{x_embedder_(context, detail::film_to_tokens(context, inputs.sample, patch)),
                     context_embedder_(context, inputs.encoder_hidden_states, inputs.timesteps)};
   const Index prompt = x.prompt.dim(1), film = x.picture.dim(1);
-  const auto positions = ops::grid_positions(
-      std::array{detail::counted(frames / patch.frames), detail::counted(rows), detail::counted(columns)});
+  const auto positions = ops::grid_positions(std::array{frames / patch.frames, rows, columns});
   const auto rotation = ops::rotary_table(
       concat_leading<float>(std::array{Tensor<float>::zeros({prompt, positions.dim(1)}), positions}),
       config_.rope_axes_dim, config_.rope_theta);
