@@ -84,6 +84,8 @@ class Comparison {
     std::vector<std::pair<int, Tensor<float>>> others;
     if (family.starts_with("flux"))
       others = {{1, pooled}};
+    else if (family.starts_with("hunyuan-video"))
+      others = {{1, pooled}, {2, all([](const auto& c) { return c.positive.mask; })}};
     else if (family.starts_with("pixart"))
       others = {{1, all([](const auto& c) { return c.positive.mask; })},
                 {2, negative_states},
@@ -312,6 +314,24 @@ void check_class(const Config& config, const Model& model) {
   throw ConfigError("conformance", "pipeline " + name);
 }
 
+/// What the reference was given in the place of prompts: states, vector and mask.
+std::vector<Conditions> given_conditions(const Recorded& run) {
+  const auto side = [&](const std::string& prefix) {
+    const auto tensor = [&](const char* name) {
+      return run.has("in." + prefix + name) ? run.tensor("in." + prefix + name) : Tensor<float>();
+    };
+    Conditioning result;
+    result.context = tensor("prompt_embeds");
+    result.pooled = tensor("pooled_prompt_embeds");
+    result.mask = tensor("prompt_attention_mask");
+    return result;
+  };
+  Conditions conditions;
+  conditions.positive = side("");
+  if (run.has("in.negative_prompt_embeds")) conditions.negative = side("negative_");
+  return {conditions};
+}
+
 Result run_recorded(const ops::Context& context, const Model& model, const Controls& controls,
                     const Config& config, const Recorded& run, const fs::path& folder) {
   check_class(config, model);
@@ -320,7 +340,8 @@ Result run_recorded(const ops::Context& context, const Model& model, const Contr
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4,
                         model.family().order);
-  const auto conditions = model.condition(context, task, *model.guider(task));
+  const auto conditions = run.has("in.prompt_embeds") ? given_conditions(run)
+                                                      : model.condition(context, task, *model.guider(task));
   comparison.compare_conditions(conditions, model.family().name);
   RecordedNoise noise(run);
   const auto latents = model.denoise(context, task, conditions, noise, comparison.on_step());
