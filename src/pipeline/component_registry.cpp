@@ -57,6 +57,10 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_denoiser("FluxTransformer2DModel", open_flux_transformer);
   registry.add_denoiser("PixArtTransformer2DModel", open_pixart_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
+  registry.add_denoiser("CogVideoXTransformer3DModel", open_cogvideox_transformer);
+  registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
+  registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
+  registry.add_autoencoder("AutoencoderKLCogVideoX", open_autoencoder_kl_cogvideox);
   registry.add_denoiser("LTXVideoTransformer3DModel", open_ltx_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);

@@ -55,7 +55,8 @@ FamilyRegistry FamilyRegistry::standard() {
        {families::stable_diffusion, families::stable_diffusion_xl, families::stable_diffusion_3,
         families::latent_consistency, families::instruct_pix2pix, families::flux, families::flux_fill,
         families::flux_control, families::flux_kontext, families::pixart_alpha, families::pixart_sigma,
-        families::dit, families::ddpm, families::ltx_video, families::ltx_video_conditions})
+        families::dit, families::ddpm, families::cogvideox, families::ltx_video,
+        families::ltx_video_conditions})
     registry.add(make());
   return registry;
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <numbers>
 #include <span>
 
 namespace daguerre {
@@ -72,6 +73,13 @@ class Branches {
   std::vector<Pass> passes_;
 };
 
+/// CogVideoX's scale at `timestep` of a run of so many steps: 1 + scale (1 - cos(pi ((n - t) / n)^5)) / 2.
+/// The reference takes the timestep of training for the number of the step, so that the angle is huge.
+double dynamic_scale(double scale, Index steps, double timestep) {
+  const auto n = static_cast<double>(steps);
+  return 1.0 + scale * ((1.0 - std::cos(std::numbers::pi * std::pow((n - timestep) / n, 5.0))) / 2.0);
+}
+
 class OnePass final : public GuiderRun {
  public:
   explicit OnePass(Conditioning conditioning) : conditioning_(std::move(conditioning)) {}
@@ -89,13 +97,20 @@ class TwoHalves final : public GuiderRun {
   TwoHalves(const Guidance& guidance, const Conditions& conditions) : guidance_(guidance) {
     change(conditions);
   }
-  Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall&) override {
+  Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall& call) override {
     const auto outputs = branches_(predict, x);
     const std::span<const Tensor<float>> positive = std::span(outputs).subspan(1);
+    auto guidance = guidance_;
+    if (guidance.dynamic) {
+      if (!first_call_) first_call_ = call.index;
+      guidance.scale =
+          static_cast<float>(dynamic_scale(static_cast<double>(guidance.scale), call.total - *first_call_,
+                                           static_cast<double>(call.timestep)));
+    }
     if (positive.size() == 1 && weights_.front() == 1.0f)
-      return apply_guidance(outputs.front(), positive.front(), guidance_);
+      return apply_guidance(outputs.front(), positive.front(), guidance);
     return apply_guidance(outputs.front(), composed_prediction(outputs.front(), positive, weights_),
-                          guidance_);
+                          guidance);
   }
   void change(const Conditions& conditions) override {
     std::vector<Conditioning> all{negative_of(conditions), conditions.positive};
@@ -109,6 +124,7 @@ class TwoHalves final : public GuiderRun {
 
  private:
   Guidance guidance_;
+  std::optional<Index> first_call_;
   Branches branches_;  // the negative one, then the positive ones
   std::vector<float> weights_;
 };

@@ -70,6 +70,8 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("fourier_embedding",
                [&](const Context& c) { return fourier_embedding(c, times, frequencies, true); });
   expect_asked("add_to_each", [&](const Context& c) { return add_to_each(c, tokens, bias); });
+  expect_asked("add_rows", [&](const Context& c) { return add_rows(c, tokens, random_tensor({2, 8}, 9)); });
+  expect_asked("weighted_sum", [&](const Context& c) { return weighted_sum(c, picture, 0.25f, other, 2.0f); });
   expect_asked("divide_each", [&](const Context& c) { return divide_each(c, tokens, times); });
   expect_asked("multiply_add", [&](const Context& c) { return multiply_add(c, picture, other, picture); });
   expect_asked("affine", [&](const Context& c) { return affine(c, picture, 2.0f, -1.0f); });
@@ -133,6 +135,7 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   expect_asked("crop", [&](const Context& c) { return ops::crop(c, qkv, begin, {2, 3, 4}); });
   expect_asked("crop", [&](const Context& c) { return ops::narrow(c, qkv, -1, 3, 2); });
   expect_asked("repeat_edges", [&](const Context& c) { return ops::repeat_edges(c, picture.to<T>(), 1, 2); });
+  expect_asked("swap_axes", [&](const Context& c) { return ops::swap_axes(c, qkv); });
   expect_asked("upsample_nearest",
                [&](const Context& c) { return ops::upsample_nearest<T>(c, picture, 12, 7); });
   expect_asked("embedding_lookup", [&](const Context& c) { return ops::embedding_lookup(c, table, ids); });

@@ -9,6 +9,7 @@
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/heads-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 
 namespace daguerre::nn {
 namespace detail {
@@ -72,7 +73,12 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   ops::AttentionArguments<T> arguments;
   Tensor<T> q, kv;  // what the views borrow
   if (is_cross) {
-    q = (*to_q_)(context, x);
+    const Index films = encoder_hidden_states->dim(0);
+    if (films == 0 || x.dim(0) % films != 0)
+      throw ArgumentError("attention", "encoder_hidden_states " + to_string(encoder_hidden_states->shape()) +
+                                           " beside " + to_string(x.shape()));
+    // Frames that look at the same tokens are one long sequence of queries.
+    q = (*to_q_)(context, x).reshape({films, -1, inner});
     kv = (*to_kv_)(context, *encoder_hidden_states);
     arguments = {View::all(q), View::columns(kv, 0, inner), View::columns(kv, inner, inner)};
   } else {
@@ -93,7 +99,23 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   arguments.key_bias = key_bias;
   auto found = attend(context, *engine_, arguments);
   if (!decoupled.empty()) found = with_decoupled(context, std::move(found), arguments, decoupled);
-  return to_out_->accumulate(context, found, residual);
+  return to_out_->accumulate(context, found.reshape({x.dim(0), x.dim(1), inner}), residual);
+}
+
+template <class T>
+Tensor<float> Attention<T>::of_one_token(const ops::Context& context, const Tensor<T>& encoder_hidden_states,
+                                         const Tensor<float>& residual) const {
+  const Index films = encoder_hidden_states.dim(0);
+  if (options_.cross_attention_dim == 0 || encoder_hidden_states.rank() != 3 ||
+      encoder_hidden_states.dim(1) != 1 || films == 0 || residual.dim(0) % films != 0)
+    throw ArgumentError("attention", "encoder_hidden_states " + to_string(encoder_hidden_states.shape()) +
+                                         ", expected one token for each of " + to_string(residual.shape()));
+  const Index inner = options_.heads * options_.head_dim;
+  const auto kv = (*to_kv_)(context, encoder_hidden_states);
+  const auto found = to_out_->accumulate(context, ops::narrow(context, kv, -1, inner, inner));
+  return ops::add_rows(context, residual.reshape({films, -1, residual.dim(-1)}),
+                       found.reshape({films, residual.dim(-1)}))
+      .reshape(residual.shape());
 }
 
 template <class T>

@@ -56,14 +56,16 @@ inline AttentionOptions transformer_attention_options(const TransformerOptions& 
 template <class T>
 BasicTransformerBlock<T>::BasicTransformerBlock(const Loader& loader, const TransformerOptions& options)
     : only_cross_attention_(options.only_cross_attention),
+      double_self_attention_(options.double_self_attention),
       norm1_(loader.sub("norm1"), options.dim, detail::transformer_norm_epsilon),
       attn1_(loader.sub("attn1"),
              detail::transformer_attention_options(options, options.only_cross_attention)),
       norm3_(loader.sub("norm3"), options.dim, detail::transformer_norm_epsilon),
       ff_(loader.sub("ff"), options.dim, options.activation_fn) {
-  if (options.cross_attention_dim == 0) return;
+  if (options.cross_attention_dim == 0 && !options.double_self_attention) return;
   norm2_.emplace(loader.sub("norm2"), options.dim, detail::transformer_norm_epsilon);
-  attn2_.emplace(loader.sub("attn2"), detail::transformer_attention_options(options, true));
+  attn2_.emplace(loader.sub("attn2"),
+                 detail::transformer_attention_options(options, !options.double_self_attention));
 }
 
 template <class T>
@@ -74,7 +76,12 @@ Tensor<float> BasicTransformerBlock<T>::operator()(const ops::Context& context, 
   const auto normed = norm1_.template apply<T>(context, x);
   auto y = only_cross_attention_ ? attn1_(context, normed, encoder_hidden_states, key_bias, &x)
                                  : attn1_(context, normed, nullptr, nullptr, &x);
-  if (attn2_)
+  if (double_self_attention_)
+    y = (*attn2_)(context, norm2_->template apply<T>(context, y), nullptr, nullptr, &y);
+  else if (attn2_ && decoupled.empty() && encoder_hidden_states != nullptr &&
+           encoder_hidden_states->dim(1) == 1)
+    y = attn2_->of_one_token(context, *encoder_hidden_states, y);
+  else if (attn2_)
     y = (*attn2_)(context, norm2_->template apply<T>(context, y), encoder_hidden_states, key_bias, &y,
                   decoupled);
   return ff_(context, norm3_.template apply<T>(context, y), &y);

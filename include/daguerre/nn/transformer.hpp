@@ -46,11 +46,14 @@ struct TransformerOptions {
   Index attention_head_dim = 64;
   Index cross_attention_dim = 0;      ///< 0: no cross-attention
   bool only_cross_attention = false;  ///< the first attention, too, looks at the encoder's states
+  /// The second attention is there, and looks at the tokens themselves; without cross_attention_dim.
+  bool double_self_attention = false;
   std::string activation_fn = "geglu";
 };
 
 /// x += attn1(norm1(x)); x += attn2(norm2(x), encoder_hidden_states); x += ff(norm3(x)) on `[N, L, dim]`
-/// (diffusers' BasicTransformerBlock with layer norms of epsilon 1e-5).
+/// (diffusers' BasicTransformerBlock with layer norms of epsilon 1e-5). The states are `[M, S, D]`, each for as
+/// many neighbours of the N; see Attention.
 template <class T>
 class BasicTransformerBlock {
  public:
@@ -61,7 +64,7 @@ class BasicTransformerBlock {
                            std::span<const DecoupledKeys> decoupled = {}) const;
 
  private:
-  bool only_cross_attention_;
+  bool only_cross_attention_, double_self_attention_;
   LayerNorm norm1_;
   Attention<T> attn1_;
   std::optional<LayerNorm> norm2_;

@@ -43,7 +43,9 @@ struct LatentFormat {
   float scale = 1.0f;     ///< denoisers see (z - shift) * scale
   float shift = 0.0f;
   std::vector<float> mean, std;  ///< by channel; where given, (z - mean) / std * scale
-  std::string config;            ///< the file that says so, for messages
+  /// What latents of a picture that a film begins with are multiplied with instead of `scale`; 0: by that.
+  float condition_scale = 0.0f;
+  std::string config;  ///< the file that says so, for messages
   /// About what encoding and decoding take at their widest, for each pixel; 0: not known.
   Index bytes_per_pixel = 0;
 
@@ -156,6 +158,7 @@ struct DenoiserInfo {
   bool films = false;         ///< samples are films' latents `[N, F, h, w, C]`
   Index frame_multiple = 1;   ///< their frames must be multiples of it
   Index largest_frames = 0;   ///< where there is a table of positions in time; 0: any
+  Index sample_frames = 0;    ///< of the films that it was trained at; 0: not said
 };
 
 /// The network that is asked again and again.

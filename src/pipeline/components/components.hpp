@@ -36,6 +36,10 @@ Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const Load
 Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const LoadContext& context);
 /// What the older class Transformer2DModel is: PixArt's or DiT's.
 Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::CogVideoXTransformer: the context, and channels that join the sample's.
+Opened<Denoiser> open_cogvideox_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlCogVideoX.
+Opened<Autoencoder> open_autoencoder_kl_cogvideox(const ComponentSource& source, const LoadContext& context);
 /// models::LTXTransformer: the context and its mask, "positions" `[1, L, 3]`, and "timesteps" `[1, L]` where
 /// tokens have their own.
 Opened<Denoiser> open_ltx_transformer(const ComponentSource& source, const LoadContext& context);

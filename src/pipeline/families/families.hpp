@@ -27,6 +27,9 @@ Family flux_kontext();
 /// are lowered and stripped, as diffusers has them with `clean_caption=False`.
 Family pixart_alpha();
 Family pixart_sigma();
+/// CogVideoX 1.0 and 1.5 (Yang et al. 2024): films of a prompt, of a picture that they begin with, or of
+/// another film.
+Family cogvideox();
 /// LTX-Video 0.9.0 to 0.9.8 (HaCohen et al. 2024): films from a prompt, or beginning with a picture; and with
 /// pictures and clips at any frames.
 Family ltx_video();
