@@ -1,9 +1,12 @@
 #include "daguerre/pipeline/guider.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
 #include <span>
+
+#include "samplers/numerics.hpp"
 
 namespace daguerre {
 namespace {
@@ -129,6 +132,38 @@ class TwoHalves final : public GuiderRun {
   std::vector<float> weights_;
 };
 
+class ByFrame final : public GuiderRun {
+ public:
+  ByFrame(const Guidance& guidance, const Conditions& conditions) : guidance_(guidance) {
+    change(conditions);
+  }
+  Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall&) override {
+    const auto outputs = branches_(predict, x);
+    const auto& negative = outputs[0];
+    const auto& positive = outputs[1];
+    if (positive.rank() != 5)
+      throw ArgumentError("guidance", "a prediction " + to_string(positive.shape()) + " is no film's");
+    Tensor<float> result(positive.shape());
+    const Index frames = positive.dim(1), size = positive.size() / std::max<Index>(frames, 1);
+    const auto scales =
+        samplers::numerics::torch_linspace(static_cast<double>(guidance_.first_scale.value_or(1.0f)),
+                                           static_cast<double>(guidance_.scale), static_cast<int>(frames));
+    float* const out = result.data();
+    for (Index i = 0; i < result.size(); ++i) {
+      const float base = negative.data()[i], scale = scales[static_cast<std::size_t>(i / size)];
+      out[i] = base + scale * (positive.data()[i] - base);
+    }
+    return result;
+  }
+  void change(const Conditions& conditions) override {
+    branches_ = Branches({negative_of(conditions), conditions.positive});
+  }
+
+ private:
+  Guidance guidance_;
+  Branches branches_;
+};
+
 class ThreeBranches final : public GuiderRun {
  public:
   ThreeBranches(const Guidance& guidance, const Conditions& conditions) : guidance_(guidance) {
@@ -236,6 +271,10 @@ std::unique_ptr<GuiderRun> NoGuidance::start(const Conditions& conditions) const
 
 std::unique_ptr<GuiderRun> ClassifierFreeGuidance::start(const Conditions& conditions) const {
   return std::make_unique<TwoHalves>(guidance_, conditions);
+}
+
+std::unique_ptr<GuiderRun> FramewiseGuidance::start(const Conditions& conditions) const {
+  return std::make_unique<ByFrame>(guidance_, conditions);
 }
 
 std::unique_ptr<GuiderRun> EmbeddedGuidance::start(const Conditions& conditions) const {

@@ -402,16 +402,16 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
   };
   loop.revise = start.revise;
   loop.on_step = on_step;
-  loop.order = family_.order;
+  loop.order = family_.step_order.value_or(family_.order);
   loop.first_call = start.first_call;
   loop.end_call = start.end_call;
   auto latents = loop(context, *start.run, start.latents, noise);
   return start.finish ? start.finish(latents) : latents;
 }
 
-Index Model::frames_of(const Task& task) const noexcept {
+Index Model::frames_of(const Task& task) const {
   if (!denoiser().films) return 1;
-  return task.film.frames == 0 ? family_.defaults.frames : task.film.frames;
+  return film_frames(task, family_, format());
 }
 
 double Model::frame_rate_of(const Task& task) const noexcept {

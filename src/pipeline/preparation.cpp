@@ -258,17 +258,25 @@ Index latent_frames(const LatentFormat& format, Index frames) {
   return (frames - 1) / format.time_ratio + 1;
 }
 
+Index film_frames(const Task& task, const Family& family, const LatentFormat& format) {
+  const Index asked = task.film.frames == 0 ? family.defaults.frames : task.film.frames;
+  return family.frames ? family.frames(task, asked, format) : asked;
+}
+
 Shape latent_shape(const Task& task, const Family& family, const Components& components) {
   const auto& format = components.autoencoder->info();
   const auto batch = static_cast<Index>(task.prompts.size());
   const Index height = task.height / format.space_ratio, width = task.width / format.space_ratio;
   if (!components.denoiser->info().films) return {batch, height, width, format.channels};
-  const Index frames = task.film.frames == 0 ? family.defaults.frames : task.film.frames;
-  return {batch, latent_frames(format, frames), height, width, format.channels};
+  return {batch, latent_frames(format, film_frames(task, family, format)), height, width, format.channels};
 }
 
 Index Preparation::frames() const {
   return shape.rank() == 5 ? shape[1] : 1;
+}
+
+Index Preparation::film_frames() const {
+  return daguerre::film_frames(task, family, format());
 }
 
 Tensor<float> Preparation::start_noise() const {

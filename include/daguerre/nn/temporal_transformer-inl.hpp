@@ -42,6 +42,28 @@ inline TransformerOptions temporal_block_options(int heads, Index head_dim) {
   return options;
 }
 
+/// A block whose attentions see the frames of `x[N, frames, C]` window by window.
+template <class T>
+Tensor<float> in_windows(const ops::Context& context, const BasicTransformerBlock<T>& block,
+                         const Tensor<float>& x, const TemporalWindows& options) {
+  const auto windows = temporal_windows(options, x.dim(1));
+  if (windows.size() == 1) return block(context, x, nullptr, nullptr);
+  std::vector<Tensor<float>> frames(static_cast<std::size_t>(x.dim(1)));
+  for (const auto& window : windows) {
+    const auto length = static_cast<Index>(window.shares.size());
+    const auto seen =
+        block.attentions(context, ops::narrow(context, x, 1, window.begin, length), nullptr, nullptr);
+    for (Index i = window.first; i < length; ++i) {
+      const auto frame = ops::narrow(context, seen, 1, i, 1);
+      const float share = window.shares[static_cast<std::size_t>(i)];
+      auto& sum = frames[static_cast<std::size_t>(window.begin + i)];
+      sum = sum.empty() ? ops::affine(context, frame, share, 0.0f)
+                        : ops::weighted_sum(context, frame, share, std::move(sum), 1.0f);
+    }
+  }
+  return block.perceptron(context, ops::concat<float>(context, frames, 1));
+}
+
 inline int checked_heads(const Loader& loader, Index channels, int heads) {
   if (heads < 1 || channels % heads != 0)
     throw ConfigError("transformer", loader.scope.prefix() + ": " + std::to_string(heads) +
@@ -60,6 +82,7 @@ TemporalTransformer<T>::TemporalTransformer(const Loader& loader, const Options&
                 options.in_channels) {
   auto block = detail::temporal_block_options(options.num_attention_heads, options.attention_head_dim);
   block.double_self_attention = true;
+  block.positions = options.positions;
   for (int i = 0; i < options.num_layers; ++i)
     blocks_.emplace_back(loader.sub("transformer_blocks", i), block);
 }
@@ -67,12 +90,14 @@ TemporalTransformer<T>::TemporalTransformer(const Loader& loader, const Options&
 // Rearranged where it is rounded to T: half the memory.
 template <class T>
 Tensor<float> TemporalTransformer<T>::operator()(const ops::Context& context, const Tensor<float>& x,
-                                                 Index frames) const {
+                                                 Index frames, const TemporalWindows* windows) const {
   const Index films = detail::film_count(x.shape(), frames);
   const auto pixels = x.reshape({films, -1, x.dim(-1)});
   auto tokens = proj_in_.accumulate(
       context, detail::frames_of_pixels(context, norm_.template apply<T>(context, pixels), films, frames));
-  for (const auto& block : blocks_) tokens = block(context, tokens, nullptr, nullptr);
+  for (const auto& block : blocks_)
+    tokens = windows != nullptr ? detail::in_windows(context, block, tokens, *windows)
+                                : block(context, tokens, nullptr, nullptr);
   auto rounded = ops::cast<T>(context, tokens);
   tokens = {};
   rounded = detail::pixels_of_frames(context, rounded, films);
@@ -106,9 +131,8 @@ SpaceTimeTransformer<T>::SpaceTimeTransformer(const Loader& loader, const Option
   auto block = detail::temporal_block_options(heads, options.in_channels / heads);
   block.cross_attention_dim = options.cross_attention_dim;
   for (int i = 0; i < options.num_layers; ++i)
-    layers_.push_back(
-        {BasicTransformerBlock<T>(loader.sub("transformer_blocks", i), block),
-         TemporalTransformerBlock<T>(loader.sub("temporal_transformer_blocks", i), block)});
+    layers_.push_back({BasicTransformerBlock<T>(loader.sub("transformer_blocks", i), block),
+                       TemporalTransformerBlock<T>(loader.sub("temporal_transformer_blocks", i), block)});
 }
 
 template <class T>

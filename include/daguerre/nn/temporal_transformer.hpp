@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "daguerre/nn/temporal_windows.hpp"
 #include "daguerre/nn/time_mixer.hpp"
 #include "daguerre/nn/timestep.hpp"
 #include "daguerre/nn/transformer.hpp"
@@ -11,8 +12,9 @@
 namespace daguerre::nn {
 
 /// Transformer blocks whose two attentions both look along the frames, between two projections and with a
-/// residual connection around all of it (Wang et al. 2023, ModelScope; diffusers' TransformerTemporalModel with
-/// double_self_attention). The group norm, of epsilon 1e-6, is over all frames.
+/// residual connection around all of it (Wang et al. 2023, ModelScope; diffusers' TransformerTemporalModel
+/// with double_self_attention; with positions the motion module of AnimateDiff, Guo et al. 2023, diffusers'
+/// AnimateDiffTransformer3D). The group norm, of epsilon 1e-6, is over all frames.
 template <class T>
 class TemporalTransformer {
  public:
@@ -22,11 +24,14 @@ class TemporalTransformer {
     int norm_num_groups = 32;
     int num_attention_heads = 8;
     Index attention_head_dim = 64;
+    Index positions = 0;  ///< frames whose places the blocks are told; 0: they are told none
   };
   TemporalTransformer(const Loader& loader, const Options& options);
-  /// `x[N frames, H, W, in_channels]` to the same shape. Throws ArgumentError where `frames` does not divide
-  /// it.
-  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, Index frames) const;
+  /// `x[N frames, H, W, in_channels]` to the same shape. With `windows`, attention is kept to them, and norms
+  /// and perceptrons are not. Throws ArgumentError where `frames` does not divide it, and for more frames in
+  /// a window than there are positions.
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, Index frames,
+                           const TemporalWindows* windows = nullptr) const;
 
  private:
   GroupNorm norm_;

@@ -56,6 +56,9 @@ Tensor<T> OperationsFor<T>::joint_modulated_norm(const Context& context, const T
                                                  const Tensor<float>& beta, const JointChunk& scale,
                                                  const JointChunk& shift, float epsilon) const {
   return host::joint_modulated_norm<T>(context, x, prompt_length, gamma, beta, scale, shift, epsilon);
+}
+
+template <class T>
 Tensor<T> OperationsFor<T>::modulated_rms_norm(const Context& context, const Tensor<float>& x,
                                                const ChannelChunk& scale, const ChannelChunk& shift,
                                                float epsilon, Activation activation) const {
@@ -95,6 +98,9 @@ template <class T>
 Tensor<T> OperationsFor<T>::repeat_edges(const Context& context, const Tensor<T>& x, Index rows,
                                          Index columns) const {
   return host::repeat_edges(context, x, rows, columns);
+}
+
+template <class T>
 Tensor<T> OperationsFor<T>::swap_axes(const Context& context, const Tensor<T>& x) const {
   return host::swap_axes(context, x);
 }

@@ -14,8 +14,9 @@ namespace daguerre::weights {
 /// open_clip's text encoder
 /// (`transformer.resblocks.N`), llama.cpp's T5 encoder (`enc.blk.N`), and the U-Net (`input_blocks.N`) and
 /// autoencoder (`encoder.down.N`) of CompVis and Stability, and beside denoisers ControlNet (`zero_convs.N`,
-/// also below `control_model.`), XLabs' for FLUX and TencentARC's T2I-Adapter (`body.N.block1`). Names
-/// without a counterpart stay as they are. Files that hold several networks are for `open_checkpoint`.
+/// also below `control_model.`), XLabs' for FLUX, TencentARC's T2I-Adapter (`body.N.block1`) and AnimateDiff's
+/// motion modules (`temporal_transformer`, also below `module.`). Names without a counterpart stay as they are.
+/// Files that hold several networks are for `open_checkpoint`.
 StateDict with_diffusers_names(const StateDict& weights);
 
 }  // namespace daguerre::weights

@@ -39,6 +39,18 @@ Family dit();
 /// Pixels without an autoencoder (Ho et al. 2020), also with the samplers of DDIM and PNDM.
 Family ddpm();
 
+/// Films by Wan 2.1 and 2.2 (Wan Team 2025): from text, from pictures at the first and the last frame, from
+/// films.
+Family wan();
+/// Films that follow films, in whole or where a mask says so, and look at pictures (Jiang et al. 2025).
+Family wan_vace();
+/// Stable Video Diffusion (Blattmann et al. 2023): a picture begins to move.
+Family stable_video_diffusion();
+/// ModelScope's text to video and Zeroscope (Wang et al. 2023), which also begin with films.
+Family text_to_video_sd();
+/// I2VGen-XL (Zhang et al. 2023): a picture moves as a prompt says.
+Family i2vgen_xl();
+
 /// The prompt of Stable Diffusion: the last states of the only text encoder. Skipping its last layers
 /// concerns the prompt alone, as in the reference.
 Conditioning clip_condition(const ops::Context& context, const Components& components, const Task& task,

@@ -80,6 +80,11 @@ StateDict from_ldm_control_net(const StateDict& weights);
 bool is_original_t2i_adapter(const StateDict& weights);
 StateDict from_original_t2i_adapter(const StateDict& weights);
 
+/// AnimateDiff's motion modules (`temporal_transformer.transformer_blocks.N.attention_blocks.M`), also those
+/// of its SparseCtrl, and below `module.`. Likewise.
+bool is_original_motion(const StateDict& weights);
+StateDict from_original_motion(const StateDict& weights);
+
 /// XLabs' ControlNets for FLUX, Black Forest Labs' with `controlnet_blocks.N` and `input_hint_block.N`.
 /// Likewise.
 bool is_xlabs_control_net(const StateDict& weights);

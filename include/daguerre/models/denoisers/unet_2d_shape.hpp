@@ -28,6 +28,7 @@ struct UNetBlockShape {
     stacked,  ///< convolutions and transformers along the frames behind the others
               ///< ([CrossAttn]{Down,Up}Block3D)
     mixed,    ///< both mixed with what was found frame by frame ([CrossAttn]{Down,Up}BlockSpatioTemporal)
+    modules,  ///< transformers along the frames behind every layer ([CrossAttn]{Down,Up}BlockMotion)
   };
   Kind kind = Kind::residual;
   Attention attention = Attention::none;
@@ -44,6 +45,12 @@ struct UNetBlockShape {
   bool only_cross_attention = false;
   nn::CrossNorm cross_norm = nn::CrossNorm::none;
   std::vector<int> transformer_layers = {};  ///< of each layer's transformer
+  struct Motion {
+    int heads = 8;
+    Index positions = 32;          ///< the most frames that can attend to each other
+    std::vector<int> layers = {};  ///< of each layer's transformer
+  };
+  Motion motion = {};  ///< of transformers along the frames that are modules
 
   /// How many attentions to the prompt its first `count` layers have that image prompts can join.
   std::size_t cross_attentions(int count) const;

@@ -32,7 +32,7 @@ struct UNetLayer {
       : resnet(unet_resnet_loader(block, index, shape), place.resnet(shape, in, place.channels())),
         temporal(block, index, place, shape),
         attention(block.sub("attentions", index), place, shape, index),
-        temporal_attention(block.sub("temp_attentions", index), place, shape) {}
+        temporal_attention(block, index, place, shape) {}
 
   Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
                            const UNetBlockInputs<T>& inputs) const {
@@ -54,6 +54,7 @@ struct UNetLayer {
 /// A residual layer behind which nothing looks at anything.
 inline UNetBlockShape without_attention(UNetBlockShape shape) {
   shape.attention = UNetBlockShape::Attention::none;
+  if (shape.temporal == UNetBlockShape::Temporal::modules) shape.temporal = UNetBlockShape::Temporal::none;
   return shape;
 }
 

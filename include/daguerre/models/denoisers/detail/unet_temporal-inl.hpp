@@ -34,16 +34,27 @@ Tensor<float> UNetTemporalLayer<T>::operator()(const ops::Context& context, Tens
 }
 
 template <class T>
-UNetTemporalAttention<T>::UNetTemporalAttention(const nn::Loader& loader, const UNetBlockPlace& place,
-                                                const UNetBlockShape& shape) {
+UNetTemporalAttention<T>::UNetTemporalAttention(const nn::Loader& block, int index,
+                                                const UNetBlockPlace& place, const UNetBlockShape& shape) {
+  const auto& motion = shape.motion;
+  if (shape.temporal == UNetBlockShape::Temporal::modules)
+    transformer_.emplace(block.sub("motion_modules", index),
+                         typename nn::TemporalTransformer<T>::Options{
+                             .in_channels = place.channels(),
+                             .num_layers = motion.layers.at(static_cast<std::size_t>(index)),
+                             .norm_num_groups = place.groups(),
+                             .num_attention_heads = motion.heads,
+                             .attention_head_dim = place.channels() / motion.heads,
+                             .positions = motion.positions});
   if (shape.temporal != UNetBlockShape::Temporal::stacked ||
       shape.attention != UNetBlockShape::Attention::transformer)
     return;
-  transformer_.emplace(loader, typename nn::TemporalTransformer<T>::Options{
-                                   .in_channels = place.channels(),
-                                   .norm_num_groups = place.groups(),
-                                   .num_attention_heads = shape.heads,
-                                   .attention_head_dim = place.channels() / shape.heads});
+  transformer_.emplace(
+      block.sub("temp_attentions", index),
+      typename nn::TemporalTransformer<T>::Options{.in_channels = place.channels(),
+                                                   .norm_num_groups = place.groups(),
+                                                   .num_attention_heads = shape.heads,
+                                                   .attention_head_dim = place.channels() / shape.heads});
 }
 
 extern template class UNetTemporalLayer<float>;

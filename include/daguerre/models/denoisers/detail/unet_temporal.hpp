@@ -23,14 +23,16 @@ class UNetTemporalLayer {
   std::variant<std::monostate, nn::TemporalConvLayer<T>, nn::TemporalResnet<T>> layer_;
 };
 
-/// The transformer along the frames behind one between pixels, or none.
+/// The transformer along the frames behind one between pixels, or behind any layer, or none.
 template <class T>
 class UNetTemporalAttention {
  public:
-  UNetTemporalAttention(const nn::Loader& loader, const UNetBlockPlace& place, const UNetBlockShape& shape);
+  /// Reads `temp_attentions.index` or `motion_modules.index`.
+  UNetTemporalAttention(const nn::Loader& block, int index, const UNetBlockPlace& place,
+                        const UNetBlockShape& shape);
   Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
                            const UNetBlockInputs<T>& inputs) const {
-    return transformer_ ? (*transformer_)(context, x, inputs.frames) : x;
+    return transformer_ ? (*transformer_)(context, x, inputs.frames, inputs.windows) : x;
   }
 
  private:
