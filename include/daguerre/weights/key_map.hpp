@@ -18,6 +18,15 @@ namespace daguerre::weights {
 /// T2I-Adapter (`body.N.block1`) and AnimateDiff's motion modules (`temporal_transformer`, also below
 /// `module.`). Names without a counterpart stay as they are. Files that hold several networks are for
 /// `open_checkpoint`.
+/// (`blocks.N.cross_attn.kv_linear`), Wan's (`blocks.N.self_attn`) and LTX-Video's (`patchify_proj`), these
+/// also below `model.diffusion_model.`, LTX-Video's autoencoder (`per_channel_statistics`, also below
+/// `vae.`), CLIP's text encoder without `text_model.` (transformers 5.6 and later), with `clip.` before it,
+/// or with norms of `gamma` and `beta`, open_clip's text encoder
+/// (`transformer.resblocks.N`), llama.cpp's T5 encoder (`enc.blk.N`), and the U-Net (`input_blocks.N`) and
+/// autoencoder (`encoder.down.N`) of CompVis and Stability, and beside denoisers ControlNet (`zero_convs.N`,
+/// also below `control_model.`), XLabs' for FLUX, TencentARC's T2I-Adapter (`body.N.block1`) and
+/// AnimateDiff's motion modules (`temporal_transformer`, also below `module.`). Names without a counterpart
+/// stay as they are. Files that hold several networks are for `open_checkpoint`.
 StateDict with_diffusers_names(const StateDict& weights);
 
 }  // namespace daguerre::weights
