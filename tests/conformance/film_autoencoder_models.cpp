@@ -2,6 +2,8 @@
 
 #include "conformance/case.hpp"
 #include "daguerre/core/layout.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl_hunyuan_video.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl_mochi.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl_wan.hpp"
 
 namespace daguerre::conformance {
@@ -58,6 +60,21 @@ class FilmChecks {
   Result& result_;
 };
 
+/// Both ways of a run, in tiles where it says so.
+template <class T, class Network>
+void run_both_ways(const Network& vae, const Recorded& run, const ops::Context& context,
+                   const models::FilmTiling& tiling, Result& result) {
+  FilmChecks<T> checks(run, result);
+  const bool tiled = run.label() == ":tiled";
+  if (run.has("in.sample")) {
+    const auto film = recorded_film(run, "in.sample");
+    checks.check(tiled ? vae.encode_tiled(context, film, tiling) : vae.encode(context, film));
+  }
+  if (!run.has("in.latents")) return;
+  const auto latents = recorded_film(run, "in.latents");
+  checks.check("decoded", tiled ? vae.decode_tiled(context, latents, tiling) : vae.decode(context, latents));
+}
+
 template <class T>
 void run_wan_autoencoder(const fs::path& folder, const Config& config, const ops::Context& context,
                          Result& result) {
@@ -65,17 +82,32 @@ void run_wan_autoencoder(const fs::path& folder, const Config& config, const ops
                                         loader_for(folder / "weights.safetensors", context));
   auto tiling = recorded_tiling(folder, "tiled");
   tiling.clamps = config.get("_diffusers_version", "") != std::string("0.35.2");
+  for (const auto& run : recorded_runs(folder)) run_both_ways<T>(vae, run, context, tiling, result);
+}
+
+template <class T>
+void run_mochi_autoencoder(const fs::path& folder, const Config& config, const ops::Context& context,
+                           Result& result) {
+  const models::AutoencoderKlMochi<T> vae(models::AutoencoderKlMochiConfig::from(config),
+                                          loader_for(folder / "weights.safetensors", context));
+  const auto tiling = recorded_tiling(folder, "tiled");
+  for (const auto& run : recorded_runs(folder)) run_both_ways<T>(vae, run, context, tiling, result);
+}
+
+template <class T>
+void run_hunyuan_video_autoencoder(const fs::path& folder, const Config& config, const ops::Context& context,
+                                   Result& result) {
+  const models::AutoencoderKlHunyuanVideo<T> vae(models::AutoencoderKlHunyuanVideoConfig::from(config),
+                                                 loader_for(folder / "weights.safetensors", context));
+  const auto tiling = recorded_tiling(folder, "tiled"), groups = recorded_tiling(folder, "framewise");
   for (const auto& run : recorded_runs(folder)) {
-    FilmChecks<T> checks(run, result);
-    const bool tiled = run.label() == ":tiled";
-    if (run.has("in.sample")) {
-      const auto film = recorded_film(run, "in.sample");
-      checks.check(tiled ? vae.encode_tiled(context, film, tiling) : vae.encode(context, film));
+    if (run.label() != ":framewise") {
+      run_both_ways<T>(vae, run, context, tiling, result);
+      continue;
     }
-    if (!run.has("in.latents")) continue;
-    const auto latents = recorded_film(run, "in.latents");
-    checks.check("decoded",
-                 tiled ? vae.decode_tiled(context, latents, tiling) : vae.decode(context, latents));
+    FilmChecks<T> checks(run, result);
+    checks.check(vae.encode(context, recorded_film(run, "in.sample"), groups));
+    checks.check("decoded", vae.decode(context, recorded_film(run, "in.latents"), groups));
   }
 }
 
@@ -88,6 +120,8 @@ std::optional<Result> run_film_autoencoder(const fs::path& folder, const Config&
                                            const Options& options) {
   return options.with_type([&]<class T>() -> std::optional<Result> {
     static const std::map<std::string, RunFilmAutoencoder<T>> runs{
+        {"AutoencoderKLHunyuanVideo", run_hunyuan_video_autoencoder<T>},
+        {"AutoencoderKLMochi", run_mochi_autoencoder<T>},
         {"AutoencoderKLWan", run_wan_autoencoder<T>},
     };
     const auto found = runs.find(config.class_name());

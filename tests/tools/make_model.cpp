@@ -101,7 +101,11 @@ void ask(const ModelSource& source, const ComponentSource& part) {
   if (is_text_encoder(part.name))
     (void)registry.open_text_encoder(part, source.part(tokenizer_of(part.name)), asking()).load(asking());
   else if (part.name == "image_encoder")
-    (void)registry.open_image_encoder(part, source.part("feature_extractor"), asking()).load(asking());
+    (void)registry
+        .open_image_encoder(
+            part, source.part(source.find("image_processor") ? "image_processor" : "feature_extractor"),
+            asking())
+        .load(asking());
   else if (part.name == "vae")
     (void)registry.open_autoencoder(part, asking()).load(asking());
   else
@@ -252,8 +256,8 @@ void make(const Arguments& arguments) {
   const auto source = ModelSource::open_folder(arguments.out);
   const DType asked = is_block(arguments.type) ? DType::f16 : arguments.type;
   std::uint64_t seed = 0;
-  for (const auto* const name :
-       {"text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder", "transformer", "unet", "vae"}) {
+  for (const auto* const name : {"text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder",
+                                 "transformer", "transformer_2", "unet", "vae"}) {
     auto part = source.find(name);
     if (!part) continue;
     if (is_text_encoder(name)) provide_tokenizer(source, tokenizer_of(name), arguments);

@@ -97,6 +97,7 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   arguments.heads = options_.heads;
   arguments.scale = options_.scale_qk ? 1.0f / std::sqrt(static_cast<float>(options_.head_dim)) : 1.0f;
   arguments.key_bias = key_bias;
+  arguments.causal = options_.causal;
   auto found = attend(context, *engine_, arguments);
   if (!decoupled.empty()) found = with_decoupled(context, std::move(found), arguments, decoupled);
   return to_out_->accumulate(context, found.reshape({x.dim(0), x.dim(1), inner}), residual);

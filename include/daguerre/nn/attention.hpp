@@ -41,6 +41,7 @@ struct AttentionOptions {
   bool scale_qk = true;  ///< false: the logits are not divided by sqrt(head_dim)
   /// What queries and keys go through before the logits are formed, if anything.
   std::optional<QueryKeyNorm> qk_norm{};
+  bool causal = false;  ///< a token sees those before it and itself only
 };
 
 /// Multi-head attention with its projections (Vaswani et al. 2017, sec. 3.2; diffusers' Attention with the

@@ -158,6 +158,8 @@ struct DenoiserInfo {
   bool films = false;         ///< samples are films' latents `[N, F, h, w, C]`
   Index frame_multiple = 1;   ///< their frames must be multiples of it
   Index largest_frames = 0;   ///< where there is a table of positions in time; 0: any
+  /// Timestep below which the second of two experts is asked; 0: there are none.
+  double expert_boundary = 0.0;
   Index sample_frames = 0;    ///< of the films that it was trained at; 0: not said
 };
 
