@@ -51,11 +51,11 @@ const Part* Family::part(Part::Kind kind) const noexcept {
 
 FamilyRegistry FamilyRegistry::standard() {
   FamilyRegistry registry;
-  for (const auto& make :
-       {families::stable_diffusion, families::stable_diffusion_xl, families::stable_diffusion_3,
-        families::latent_consistency, families::instruct_pix2pix, families::flux, families::flux_fill,
-        families::flux_control, families::flux_kontext, families::pixart_alpha, families::pixart_sigma,
-        families::dit, families::ddpm})
+  for (const auto& make : {families::stable_diffusion, families::stable_diffusion_xl, families::animatediff,
+                           families::animatediff_xl, families::stable_diffusion_3,
+                           families::latent_consistency, families::instruct_pix2pix, families::flux,
+                           families::flux_fill, families::flux_control, families::flux_kontext,
+                           families::pixart_alpha, families::pixart_sigma, families::dit, families::ddpm})
     registry.add(make());
   return registry;
 }
