@@ -17,6 +17,7 @@ StateDict with_diffusers_names(const StateDict& weights) {
     if (is_original_sd3(network)) return from_original_sd3(network);
     if (is_original_flux(network)) return from_original_flux(network);
     if (is_original_pixart(network)) return from_original_pixart(network);
+    if (is_original_wan(network)) return from_original_wan(network);
   }
   if (is_original_dit(weights)) return from_original_dit(weights);
   if (is_renamed_clip(weights)) return from_renamed_clip(weights);

@@ -14,11 +14,17 @@
 namespace daguerre::nn {
 namespace detail {
 
-inline ops::HeadNorm read_head_norm(const Loader& loader, const QueryKeyNorm& options, Index head_dim) {
-  ops::HeadNorm norm{.kind = options.kind, .gamma = {}, .beta = {}, .epsilon = options.epsilon};
+inline ops::HeadNorm read_head_norm(const Loader& loader, const QueryKeyNorm& options, Index heads,
+                                    Index head_dim) {
+  ops::HeadNorm norm{.kind = options.kind,
+                     .gamma = {},
+                     .beta = {},
+                     .epsilon = options.epsilon,
+                     .across_heads = options.across_heads};
+  const Index size = options.across_heads ? checked_multiply(heads, head_dim) : head_dim;
   if (options.elementwise_affine) {
-    norm.gamma = loader.tensor("weight", {head_dim});
-    if (options.kind == ops::HeadNorm::Kind::layer_norm) norm.beta = loader.tensor("bias", {head_dim});
+    norm.gamma = loader.tensor("weight", {size});
+    if (options.kind == ops::HeadNorm::Kind::layer_norm) norm.beta = loader.tensor("bias", {size});
   }
   return norm;
 }
@@ -48,8 +54,8 @@ Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
   }
   to_out_.emplace(out, inner, options.query_dim, typename Linear<T>::Options{.bias = options.out_bias});
   if (options.qk_norm) {
-    norm_q_ = detail::read_head_norm(loader.sub("norm_q"), *options.qk_norm, options.head_dim);
-    norm_k_ = detail::read_head_norm(loader.sub("norm_k"), *options.qk_norm, options.head_dim);
+    norm_q_ = detail::read_head_norm(loader.sub("norm_q"), *options.qk_norm, options.heads, options.head_dim);
+    norm_k_ = detail::read_head_norm(loader.sub("norm_k"), *options.qk_norm, options.heads, options.head_dim);
   }
 }
 
@@ -91,6 +97,7 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   arguments.heads = options_.heads;
   arguments.scale = options_.scale_qk ? 1.0f / std::sqrt(static_cast<float>(options_.head_dim)) : 1.0f;
   arguments.key_bias = key_bias;
+  arguments.causal = options_.causal;
   auto found = attend(context, *engine_, arguments);
   if (!decoupled.empty()) found = with_decoupled(context, std::move(found), arguments, decoupled);
   return to_out_->accumulate(context, found.reshape({x.dim(0), x.dim(1), inner}), residual);

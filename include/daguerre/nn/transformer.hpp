@@ -18,6 +18,11 @@ class FeedForward {
   /// Reads `net.0.proj` and `net.2`; the inner width is `mult * dim`. Throws ConfigError for an unknown
   /// activation.
   FeedForward(const Loader& loader, Index dim, const std::string& activation_fn = "geglu", Index mult = 4);
+  /// The same with an inner width of its own.
+  static FeedForward of_width(const Loader& loader, Index dim, Index inner,
+                              const std::string& activation_fn) {
+    return FeedForward(loader, dim, inner, kind_of(activation_fn));
+  }
 
   /// `residual`, of x's shape, is added to the result.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,

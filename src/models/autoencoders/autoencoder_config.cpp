@@ -42,10 +42,9 @@ void AutoencoderShape::read(const Config& config, Index default_latents, bool ha
   block_out_channels.assign(channels.begin(), channels.end());
   down_attention = attention_in_blocks(config, "down_block_types", "AttnDownEncoderBlock2D",
                                        "DownEncoderBlock2D", channels.size());
-  up_attention = has_up_block_types
-                     ? attention_in_blocks(config, "up_block_types", "AttnUpDecoderBlock2D",
-                                           "UpDecoderBlock2D", channels.size())
-                     : std::vector<bool>(channels.size(), false);
+  up_attention = has_up_block_types ? attention_in_blocks(config, "up_block_types", "AttnUpDecoderBlock2D",
+                                                          "UpDecoderBlock2D", channels.size())
+                                    : std::vector<bool>(channels.size(), false);
   std::reverse(up_attention.begin(), up_attention.end());  // there from the innermost outwards
   layers_per_block = config.get("layers_per_block", 1);
   act_fn = ops::parse_activation(config.get("act_fn", "silu"), config.source());

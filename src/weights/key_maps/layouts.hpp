@@ -45,6 +45,11 @@ bool is_original_pixart(const StateDict& weights);
 StateDict from_original_pixart(const StateDict& weights);
 std::vector<JoinedTensor> to_original_pixart(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
 
+/// Wan's own (`blocks.N.self_attn`, `head.head`), with image embedding and VACE's blocks or without.
+bool is_original_wan(const StateDict& weights);
+StateDict from_original_wan(const StateDict& weights);
+std::vector<JoinedTensor> to_original_wan(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
+
 /// transformers' CLIP text model without `text_model.` (version 5.6 and later), with `clip.` before it, or
 /// with norms of `gamma` and `beta` (converted from TensorFlow's). The inverse of nothing: all of these are
 /// read, the usual one is written.

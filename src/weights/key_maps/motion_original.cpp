@@ -8,7 +8,7 @@ namespace daguerre::weights::key_maps {
 namespace {
 
 /// Parts of names behind a transformer's number, and diffusers'.
-constexpr std::array<Rule, 7> block_rules{{{"attention_blocks.0.pos_encoder", "pos_embed"},
+constexpr std::array<Rule, 7> motion_block_rules{{{"attention_blocks.0.pos_encoder", "pos_embed"},
                                            {"attention_blocks.1.pos_encoder", ""},
                                            {"attention_blocks.0", "attn1"},
                                            {"attention_blocks.1", "attn2"},
@@ -24,7 +24,7 @@ std::string motion_name(const std::string& name) {
   const auto rest = name.substr(at + inner.size());
   const auto block = numbered(rest, block_list);
   if (!block) return name.substr(0, at) + rest;
-  const auto changed = to_diffusers(block->second, block_rules).value_or(std::string(block->second));
+  const auto changed = to_diffusers(block->second, motion_block_rules).value_or(std::string(block->second));
   if (changed.starts_with('.')) return {};
   return name.substr(0, at) + joined_name(block_list, block->first, changed);
 }

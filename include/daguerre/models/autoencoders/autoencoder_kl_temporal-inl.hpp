@@ -107,8 +107,7 @@ template <class T>
 Tensor<float> AutoencoderKlTemporal<T>::decode(const ops::Context& context,
                                                const Tensor<float>& latents) const {
   if (latents.rank() != 5 || latents.dim(4) != config_.latent_channels || latents.empty())
-    throw ArgumentError("autoencoder", "latents " + to_string(latents.shape()) +
-                                           ", expected [N, F, H, W, " +
+    throw ArgumentError("autoencoder", "latents " + to_string(latents.shape()) + ", expected [N, F, H, W, " +
                                            std::to_string(config_.latent_channels) + "]");
   return decoder_(context, latents);
 }
