@@ -51,6 +51,7 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_text_encoder("T5EncoderModel", open_t5_text_encoder);
   registry.add_text_encoder("UMT5EncoderModel", open_t5_text_encoder);
   registry.add_denoiser("UNet2DConditionModel", open_unet_2d_condition);
+  registry.add_denoiser("UNetMotionModel", open_unet_2d_condition);
   registry.add_denoiser("UNet2DModel", open_unet_2d);
   registry.add_denoiser("UNetSpatioTemporalConditionModel", open_unet_spatio_temporal);
   registry.add_denoiser("UNet3DConditionModel", open_unet_3d_condition);

@@ -74,6 +74,8 @@ FamilyRegistry FamilyRegistry::standard() {
   registry.add(families::i2vgen_xl());
   registry.add(families::latte());
   registry.add(families::hunyuan_video());
+  registry.add(families::animatediff());
+  registry.add(families::animatediff_xl());
   return registry;
 }
 

@@ -10,6 +10,7 @@
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/pipeline/ip_adapter.hpp"
+#include "daguerre/pipeline/motion_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/loaded_parts.hpp"
@@ -154,8 +155,9 @@ Model::Model(Family family, Components components)
   if (family_.settle) family_.settle(family_, components_.denoiser->info());
 }
 
-Model Model::load(const Family& family, const ModelSource& source, const ComponentRegistry& registry,
+Model Model::load(const Family& family, const ModelSource& given, const ComponentRegistry& registry,
                   const LoadContext& context) {
+  const auto source = with_joined_motion(given, context.allow_trailing_bytes);
   std::vector<const Part*> parts;
   std::vector<ComponentSource> sources;
   std::vector<Found<TextEncoder>> text_encoders;
@@ -310,6 +312,7 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
     for_each_side(conditions, [&](Conditioning& conditioning, Side side) {
       conditioning.decoupled = side == Side::positive ? positive_keys : negative_keys;
       conditioning.free_u = task.free_u;
+      conditioning.windows = task.film.windows.of_attention();
     });
   };
   const auto leases = components_.lease_text_encoders();

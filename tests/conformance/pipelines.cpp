@@ -305,7 +305,7 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
                    .rescale = arguments.value("guidance_rescale", 0.0f),
                    .image_scale = arguments.value("image_guidance_scale", 1.5f),
                    .true_cfg_scale = arguments.value("true_cfg_scale", 1.0f)};
-  if (model.denoiser().films) set_film(arguments, run, model, task);
+  if (model.denoiser().films) set_film(arguments, run, model, controls, task);
   task.sequence_length = arguments.value("max_sequence_length", Index{0});
   // A run that was given an eta and drew no noise was made by a step function that eta did not reach.
   task.eta = run.names_below("noise.step.").empty() ? 0.0 : arguments.value("eta", 0.0);

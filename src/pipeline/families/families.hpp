@@ -9,6 +9,10 @@ namespace daguerre::families {
 Family stable_diffusion();
 /// Stable Diffusion XL, base and refiner (Podell et al. 2023).
 Family stable_diffusion_xl();
+/// Films by motion modules in a U-Net of Stable Diffusion (Guo et al. 2023, AnimateDiff), also from a film and,
+/// with SparseCtrl, from pictures at some frames.
+Family animatediff();
+Family animatediff_xl();
 /// Latent consistency models of Stable Diffusion (Luo et al. 2023): guidance is an input.
 Family latent_consistency();
 /// Pictures changed as a prompt says (Brooks et al. 2023, InstructPix2Pix).
