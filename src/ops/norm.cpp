@@ -12,7 +12,9 @@ template Tensor<float> layer_norm(const Context&, const Tensor<float>&, const Te
                                   const Tensor<float>&, float);
 template Tensor<bfloat16> layer_norm(const Context&, const Tensor<float>&, const Tensor<float>&,
                                      const Tensor<float>&, float);
-template Tensor<float> rms_norm(const Context&, const Tensor<float>&, const Tensor<float>&, float);
-template Tensor<bfloat16> rms_norm(const Context&, const Tensor<float>&, const Tensor<float>&, float);
+template Tensor<float> rms_norm(const Context&, const Tensor<float>&, const Tensor<float>&, float,
+                                Activation);
+template Tensor<bfloat16> rms_norm(const Context&, const Tensor<float>&, const Tensor<float>&, float,
+                                   Activation);
 
 }  // namespace daguerre::ops

@@ -52,13 +52,26 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_text_encoder("UMT5EncoderModel", open_t5_text_encoder);
   registry.add_denoiser("UNet2DConditionModel", open_unet_2d_condition);
   registry.add_denoiser("UNet2DModel", open_unet_2d);
+  registry.add_denoiser("UNetSpatioTemporalConditionModel", open_unet_spatio_temporal);
+  registry.add_denoiser("UNet3DConditionModel", open_unet_3d_condition);
+  registry.add_denoiser("I2VGenXLUNet", open_i2vgen_xl_unet);
   registry.add_denoiser("DiTTransformer2DModel", open_dit);
   registry.add_denoiser("SD3Transformer2DModel", open_sd3_transformer);
   registry.add_denoiser("FluxTransformer2DModel", open_flux_transformer);
   registry.add_denoiser("PixArtTransformer2DModel", open_pixart_transformer);
+  for (const char* name : {"WanTransformer3DModel", "WanVACETransformer3DModel"})
+    registry.add_denoiser(name, open_wan_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
+  registry.add_denoiser("CogVideoXTransformer3DModel", open_cogvideox_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
+  registry.add_autoencoder("AutoencoderKLHunyuanVideo", open_autoencoder_kl_hunyuan_video);
+  registry.add_autoencoder("AutoencoderKLMochi", open_autoencoder_kl_mochi);
+  registry.add_autoencoder("AutoencoderKLWan", open_autoencoder_kl_wan);
   registry.add_autoencoder("AutoencoderTiny", open_autoencoder_tiny);
+  registry.add_autoencoder("AutoencoderKLTemporalDecoder", open_autoencoder_kl_temporal);
+  registry.add_autoencoder("AutoencoderKLCogVideoX", open_autoencoder_kl_cogvideox);
+  registry.add_denoiser("LTXVideoTransformer3DModel", open_ltx_transformer);
+  registry.add_autoencoder("AutoencoderKLLTXVideo", open_autoencoder_kl_ltx);
   registry.add_image_encoder("CLIPVisionModel", open_clip_image_encoder);
   registry.add_image_encoder("CLIPVisionModelWithProjection", open_clip_image_encoder);
   return registry;

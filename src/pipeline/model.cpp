@@ -94,6 +94,25 @@ void for_each_side(Conditions& conditions, const Change& change) {
   for (auto& other : conditions.others) change(other.conditioning, Side::positive);
 }
 
+/// The noise of one film of several, which all draw alike: each draw is of all of them.
+class NoiseOfOne final : public NoiseStreams {
+ public:
+  /// `draws` are those that films before this one made.
+  NoiseOfOne(NoiseStreams& all, Index films, Index film, std::vector<Tensor<float>>& draws)
+      : all_(all), films_(films), film_(film), draws_(draws) {}
+  using NoiseStreams::draw;
+  Tensor<float> draw(Use use, const Shape& shape, FilmOrder order) override {
+    if (next_ == draws_.size()) draws_.push_back(all_.draw(use, shape.with(0, films_ * shape[0]), order));
+    return draws_[next_++].slice(film_ * shape[0], (film_ + 1) * shape[0]);
+  }
+
+ private:
+  NoiseStreams& all_;
+  Index films_, film_;
+  std::vector<Tensor<float>>& draws_;
+  std::size_t next_ = 0;
+};
+
 /// One image's guidance and the conditions that it goes through.
 struct GuidedImage {
   std::vector<LaterConditions> stages;  ///< by step, the first from 0 on
@@ -383,16 +402,16 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
   };
   loop.revise = start.revise;
   loop.on_step = on_step;
-  loop.order = family_.order;
+  loop.order = family_.step_order.value_or(family_.order);
   loop.first_call = start.first_call;
   loop.end_call = start.end_call;
   auto latents = loop(context, *start.run, start.latents, noise);
   return start.finish ? start.finish(latents) : latents;
 }
 
-Index Model::frames_of(const Task& task) const noexcept {
+Index Model::frames_of(const Task& task) const {
   if (!denoiser().films) return 1;
-  return task.film.frames == 0 ? family_.defaults.frames : task.film.frames;
+  return film_frames(task, family_, format());
 }
 
 double Model::frame_rate_of(const Task& task) const noexcept {
@@ -414,7 +433,7 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
   if (part == nullptr) return sink(latents);  // they are the frames
   const ops::Profile::Span span(context, ops::Stage::decoder);
   const auto lease = components_.autoencoder->lease();
-  FilmDecoding decoding{.chunk = task.film.decode_chunk};
+  FilmDecoding decoding{.noise_part = task.film.decode_noise, .chunk = task.film.decode_chunk};
   if (task.film.decode_timestep > 0.0f) decoding.timestep = task.film.decode_timestep;
   if (noise != nullptr)
     decoding.noise = [&](const Shape& shape) {
@@ -430,15 +449,19 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
 
 Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents, const Task& task,
                             NoiseStreams* noise) const {
-  if (latents.rank() == 5)
-    return image_by_image(latents, [&](const Tensor<float>& x, Index) {
+  if (latents.rank() == 5) {
+    std::vector<Tensor<float>> draws;
+    return image_by_image(latents, [&](const Tensor<float>& x, Index number) {
       std::vector<Tensor<float>> frames;
-      decode_film(context, x, task, noise,
+      std::optional<NoiseOfOne> own;
+      if (noise != nullptr) own.emplace(*noise, latents.dim(0), number, draws);
+      decode_film(context, x, task, own ? &*own : nullptr,
                   [&](const Tensor<float>& some) { frames.push_back(some.slice(0, 1)[0]); });
       if (frames.empty()) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
       const auto film = concat_leading<float>(frames);
       return film.reshape({1, film.dim(0), film.dim(1), film.dim(2), film.dim(3)});
     });
+  }
   const auto* part = family_.part(Part::Kind::autoencoder);
   if (part == nullptr) return latents;  // they are the pictures
   const ops::Profile::Span span(context, ops::Stage::decoder);

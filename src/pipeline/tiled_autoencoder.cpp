@@ -42,6 +42,14 @@ Tensor<float> moments_of(const ops::Context& context, const Autoencoder::Distrib
   return ops::concat_channels(context, distribution.mean, logs);
 }
 
+/// Films `[1, F, H, W, C]` as their frames, and the other way: tiles are cut out of frames as of pictures.
+Tensor<float> as_frames(const Tensor<float>& film) {
+  return film.reshape({film.dim(1), film.dim(2), film.dim(3), film.dim(4)});
+}
+Tensor<float> as_one_film(const Tensor<float>& frames) {
+  return frames.reshape({1, frames.dim(0), frames.dim(1), frames.dim(2), frames.dim(3)});
+}
+
 class TiledAutoencoder final : public Autoencoder {
  public:
   TiledAutoencoder(std::shared_ptr<const Autoencoder> autoencoder, VaeTiling::Blend blend, Index tile)
@@ -52,15 +60,25 @@ class TiledAutoencoder final : public Autoencoder {
 
   Distribution encode(const ops::Context& context, const Tensor<float>& pictures) const override {
     const Index ratio = info().space_ratio;
-    if (fits(pictures.dim(1) / ratio, pictures.dim(2) / ratio))
+    if (fits(pictures.dim(-3) / ratio, pictures.dim(-2) / ratio))
       return autoencoder_->encode(context, pictures);
     bool draws = false;
     const auto lease = autoencoder_->lease();
-    const auto moments = joined_tiles(context, pictures, ratio, 1, [&](const auto& own, const auto& tile) {
-      const auto distribution = autoencoder_->encode(own, tile);
+    const auto encoded = [&](const ops::Context& own, const Tensor<float>& x) {
+      const auto distribution = autoencoder_->encode(own, x);
       draws = !distribution.std.empty();
       return moments_of(own, distribution);
-    });
+    };
+    const auto moments =
+        pictures.rank() == 5
+            ? film_by_film(pictures,
+                           [&](const Tensor<float>& film) {
+                             return joined_tiles(context, as_frames(film), ratio, 1,
+                                                 [&](const auto& own, const auto& tile) {
+                                                   return as_frames(encoded(own, as_one_film(tile)));
+                                                 });
+                           })
+            : joined_tiles(context, pictures, ratio, 1, encoded);
     if (!draws) return {moments, {}};
     const auto parts = ops::chunk(context, moments, 2, -1);
     auto deviation = parts[1].clone();
@@ -69,13 +87,44 @@ class TiledAutoencoder final : public Autoencoder {
   }
 
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {
-    if (fits(latents.dim(1), latents.dim(2))) return autoencoder_->decode(context, latents);
+    if (fits(latents.dim(-3), latents.dim(-2))) return autoencoder_->decode(context, latents);
+    if (latents.rank() == 5)
+      return film_by_film(latents, [&](const Tensor<float>& film) { return frames(context, film, {}); });
     const auto lease = autoencoder_->lease();
     return joined_tiles(context, latents, 1, info().space_ratio,
                         [&](const auto& own, const auto& tile) { return autoencoder_->decode(own, tile); });
   }
 
+  /// Tile by tile, each of which is a film by itself: all frames come at the end, at once.
+  void decode_film(const ops::Context& context, const Tensor<float>& latents, const FilmDecoding& decoding,
+                   const FrameSink& sink) const override {
+    if (!info().films) return Autoencoder::decode_film(context, latents, decoding, sink);
+    if (fits(latents.dim(2), latents.dim(3)))
+      return autoencoder_->decode_film(context, latents, decoding, sink);
+    sink(as_one_film(frames(context, latents, decoding)));
+  }
+
  private:
+  template <class Change>
+  static Tensor<float> film_by_film(const Tensor<float>& films, const Change& change) {
+    std::vector<Tensor<float>> changed;
+    for (Index n = 0; n < films.dim(0); ++n) changed.push_back(as_one_film(change(films.slice(n, n + 1))));
+    return changed.size() == 1 ? changed.front() : concat_leading<float>(changed);
+  }
+
+  /// All frames `[F, H, W, C]` of one film.
+  Tensor<float> frames(const ops::Context& context, const Tensor<float>& latents,
+                       const FilmDecoding& decoding) const {
+    const auto lease = autoencoder_->lease();
+    return joined_tiles(
+        context, as_frames(latents), 1, info().space_ratio, [&](const auto& own, const auto& tile) {
+          std::vector<Tensor<float>> made;
+          autoencoder_->decode_film(own, as_one_film(tile), decoding,
+                                    [&](const Tensor<float>& some) { made.push_back(as_frames(some)); });
+          return made.size() == 1 ? made.front() : concat_leading<float>(made);
+        });
+  }
+
   bool fits(Index height, Index width) const { return height <= tile_ && width <= tile_; }
 
   /// `in` and `out` are what a latent is in pixels of what tiles are made from and of what they become.
@@ -86,17 +135,19 @@ class TiledAutoencoder final : public Autoencoder {
       return models::in_tiles(context, x, tile_ * in, tile_ * out, overlap,
                               [&](const Tensor<float>& tile) { return on_tile(context, tile); });
     }
-    if (x.dim(0) > 1) {  // each has its own statistics
+    if (x.dim(0) > 1 && !info().films) {  // each has its own statistics
       std::vector<Tensor<float>> joined;
       for (Index n = 0; n < x.dim(0); ++n)
         joined.push_back(joined_tiles(context, x.slice(n, n + 1), in, out, on_tile));
       return concat_leading<float>(joined);
     }
     auto own = context;
-    own.norm_statistics = std::make_shared<ops::NormStatistics>();
-    own.norm_statistics->keep();
     const Index height = x.dim(1) / in, width = x.dim(2) / in;
-    on_tile(own, thinned(x, tile_ * in, in));
+    if (!info().films) {  // what goes through a film's network together depends on the size of its frames
+      own.norm_statistics = std::make_shared<ops::NormStatistics>();
+      own.norm_statistics->keep();
+      on_tile(own, thinned(x, tile_ * in, in));
+    }
     // What a tile sees ends at its border, as if there were nothing beyond; so what lies there is not taken.
     const Index overlap = std::max<Index>(1, tile_ / 4);
     const TileAxis::Border border{.overlap = overlap, .margin = overlap / 4, .smooth = true};
@@ -106,11 +157,11 @@ class TiledAutoencoder final : public Autoencoder {
     for (std::size_t i = 0; i < rows.size(); ++i)
       for (std::size_t j = 0; j < columns.size(); ++j) {
         context.check_stop();
-        own.norm_statistics->use();
+        if (own.norm_statistics) own.norm_statistics->use();
         const std::array<Index, 4> begin{0, down.begins[i] * in, across.begins[j] * in, 0};
         const auto made = on_tile(
             own, ops::crop(context, x, begin, {x.dim(0), down.size * in, across.size * in, x.dim(3)}));
-        if (sum.empty()) sum = Tensor<float>::zeros({x.dim(0), height * out, width * out, made.dim(3)});
+        if (sum.empty()) sum = Tensor<float>::zeros({made.dim(0), height * out, width * out, made.dim(3)});
         add_weighted(sum, made, down.begins[i] * out, across.begins[j] * out, rows[i], columns[j]);
       }
     return sum;

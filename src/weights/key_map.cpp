@@ -9,12 +9,15 @@ StateDict with_diffusers_names(const StateDict& weights) {
   using namespace key_maps;
   for (const auto& network : {below(weights, "control_model."), weights})
     if (is_ldm_control_net(network)) return from_ldm_control_net(network);
+  for (const auto& network : {below(weights, "module."), weights})
+    if (is_original_motion(network)) return from_original_motion(network);
   if (is_xlabs_control_net(weights)) return from_xlabs_control_net(weights);
   if (is_original_t2i_adapter(weights)) return from_original_t2i_adapter(weights);
   for (const auto& network : {below(weights, "model.diffusion_model."), weights}) {
     if (is_original_sd3(network)) return from_original_sd3(network);
     if (is_original_flux(network)) return from_original_flux(network);
     if (is_original_pixart(network)) return from_original_pixart(network);
+    if (is_original_wan(network)) return from_original_wan(network);
   }
   if (is_original_dit(weights)) return from_original_dit(weights);
   if (is_renamed_clip(weights)) return from_renamed_clip(weights);

@@ -59,8 +59,8 @@ inline constexpr double text_encoder = 1e-6;
 inline constexpr double autoencoder = 5e-6;
 inline constexpr double network = 2e-5;
 inline constexpr double bfloat16_network = 2e-2;
-// Networks of four to eight channels at the published depth. Rounding their weights to bfloat16 and nothing else
-// puts the U-Nets at up to 2.3e-2, above what holds for others.
+// Networks of four to eight channels at the published depth. Rounding their weights to bfloat16 and nothing
+// else puts the U-Nets at up to 2.3e-2, above what holds for others.
 inline constexpr double bfloat16_narrow_network = 5e-2;
 // Rounding is off by scale / sqrt(12): 0.8 % of a weight's size where the greatest of a channel is 3.5 times
 // the typical one, 0.5 % of an activation's where the range is 4.5 times it: one layer is off by 1e-2. That
@@ -117,6 +117,12 @@ std::optional<Result> run_named_block(const std::filesystem::path& folder, const
                                       const Options& options);
 std::optional<Result> run_model(const std::filesystem::path& folder, const Config& config,
                                 const Options& options);
+std::optional<Result> run_film_autoencoder(const std::filesystem::path& folder, const Config& config,
+                                           const Options& options);
+std::optional<Result> run_cogvideox_model(const std::filesystem::path& folder, const Config& config,
+                                          const Options& options);
+std::optional<Result> run_film_unet(const std::filesystem::path& folder, const Config& config,
+                                    const Options& options);
 std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config);
 std::optional<Result> run_metric(const std::filesystem::path& folder, const Config& config,
                                  const Options& options);

@@ -98,7 +98,8 @@ void set_film(const Json& arguments, const Recorded& run, const Model& model, Ta
   film.noise_augmentation = arguments.value("noise_aug_strength", film.noise_augmentation);
   film.condition_noise = arguments.value("image_cond_noise_scale", film.condition_noise);
   film.decode_timestep = arguments.value("decode_timestep", 0.0f);
-  film.decode_noise = arguments.value("decode_noise_scale", 0.0f);
+  if (arguments.contains("decode_noise_scale"))
+    film.decode_noise = arguments.at("decode_noise_scale").get<float>();
   film.decode_chunk = arguments.value("decode_chunk_size", Index{0});
   film.keeps_padding = !arguments.value("mask_feature", true);
   film.moves = arguments.value("enable_temporal_attentions", true);

@@ -272,6 +272,12 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
     set_inputs(run, model, !controls.empty(), task);
     set_controls(config, arguments, run, controls, task);
   }
+  // This class takes the size of the film that it is given.
+  if (config.get("pipeline", "") == "VideoToVideoSDPipeline") {
+    const auto film = run.tensor("in.video");
+    task.height = film.dim(1) / 8 * 8;
+    task.width = film.dim(2) / 8 * 8;
+  }
   task.height = arguments.value("height", task.height);
   task.width = arguments.value("width", task.width);
   task.steps = arguments.value("num_inference_steps", model.family().name == "ddpm" ? 1000 : defaults.steps);

@@ -82,6 +82,8 @@ TEST_CASE("streams lie one behind the other, each normalised by its own and turn
   HeadNorm first, second;
   first.gamma = test::random_tensor({head_dim}, seed + 3);
   second.epsilon = 1e-2f;
+  second.across_heads = GENERATE(false, true);
+  if (second.across_heads) second.gamma = test::random_tensor({width}, seed + 9);
   const std::array<const HeadNorm*, 3> norms{&first, nullptr, &second};
 
   std::vector<Tensor<float>> tokens;
@@ -98,8 +100,14 @@ TEST_CASE("streams lie one behind the other, each normalised by its own and turn
         for (Index head = 0; head < heads; ++head) {
           const float* row = tokens[s].data() + (n * lengths[s] + l) * (width + 5) + 2 + head * head_dim;
           std::vector<double> values(row, row + head_dim);
-          if (norms[s] != nullptr) values = naive(row, head_dim, *norms[s]);
-          const auto value = [&](Index i) { return values[static_cast<std::size_t>(i)]; };
+          const bool across = norms[s] != nullptr && norms[s]->across_heads;
+          if (across)
+            values = naive(row - head * head_dim, width, *norms[s]);
+          else if (norms[s] != nullptr)
+            values = naive(row, head_dim, *norms[s]);
+          const auto value = [&](Index i) {
+            return values[static_cast<std::size_t>(across ? head * head_dim + i : i)];
+          };
           float* out = expected.data() + (n * length + place) * width + head * head_dim;
           for (Index i = 0; i < head_dim / 2; ++i) {
             const bool together = pairs == ops::RotaryPairs::neighbours;
@@ -115,6 +123,15 @@ TEST_CASE("streams lie one behind the other, each normalised by its own and turn
   CHECK(
       test::difference(ops::join_heads<float>(context, streams, head_dim, turns ? &table : nullptr), expected)
           .rel_l2 < 1e-6);
+}
+
+TEST_CASE("a grid's positions run along the last axis first", "[ops][heads]") {
+  const auto positions = ops::grid_positions(std::array<Index, 3>{2, 1, 3});
+  REQUIRE(positions.shape() == Shape{6, 3});
+  const std::array<float, 18> expected{0, 0, 0, 0, 0, 1, 0, 0, 2, 1, 0, 0, 1, 0, 1, 1, 0, 2};
+  CHECK(std::equal(expected.begin(), expected.end(), positions.data()));
+  CHECK(ops::grid_positions(std::array<Index, 2>{0, 4}).empty());
+  test::expect_error<ArgumentError>([] { ops::grid_positions(std::array<Index, 1>{-1}); }, {"-1"});
 }
 
 TEST_CASE("a rotary table turns each axis' channels by its positions", "[ops][heads]") {

@@ -20,13 +20,15 @@ TEST_CASE("modulated layer norm and gates do what their formulas say", "[ops][mo
   const auto x = test::random_tensor({batch, length, channels}, seed + 1, 3.0f);
   const auto residual = test::random_tensor({batch, length, channels}, seed + 2);
   const auto parts = test::random_tensor({batch, 3 * channels}, seed + 3);
-  Tensor<float> normed(x.shape()), gated(x.shape());
+  Tensor<float> normed(x.shape()), gated(x.shape()), rms(x.shape());
   constexpr float epsilon = 1e-3f;
   for (Index n = 0; n < batch; ++n)
     for (Index l = 0; l < length; ++l) {
       const float* row = x.data() + (n * length + l) * channels;
-      double mean = 0.0, variance = 0.0;
+      double mean = 0.0, variance = 0.0, square = 0.0;
       for (Index c = 0; c < channels; ++c) mean += row[c] / static_cast<double>(channels);
+      for (Index c = 0; c < channels; ++c)
+        square += static_cast<double>(row[c]) * static_cast<double>(row[c]) / static_cast<double>(channels);
       for (Index c = 0; c < channels; ++c)
         variance += (row[c] - mean) * (row[c] - mean) / static_cast<double>(channels);
       for (Index c = 0; c < channels; ++c) {
@@ -35,6 +37,9 @@ TEST_CASE("modulated layer norm and gates do what their formulas say", "[ops][mo
         const double unit = (row[c] - mean) / std::sqrt(variance + static_cast<double>(epsilon));
         normed.data()[i] = static_cast<float>(unit * (1.0 + part[2 * channels]) + part[0]);
         gated.data()[i] = residual.data()[i] + part[channels] * row[c];
+        const double scaled =
+            row[c] / std::sqrt(square + static_cast<double>(epsilon)) * (1.0 + part[2 * channels]) + part[0];
+        rms.data()[i] = static_cast<float>(scaled / (1.0 + std::exp(-scaled)));
       }
     }
   const auto context = test::context_for("native");
@@ -42,7 +47,48 @@ TEST_CASE("modulated layer norm and gates do what their formulas say", "[ops][mo
   CHECK(test::difference(actual, normed).rel_l2 < 1e-6);
   const auto rounded = ops::modulated_layer_norm<bfloat16>(context, x, {parts, 2}, {parts, 0}, epsilon);
   CHECK(test::difference(rounded.to<float>(), normed).rel_l2 < 4e-3);
+  const auto activated =
+      ops::modulated_rms_norm<float>(context, x, {parts, 2}, {parts, 0}, epsilon, ops::Activation::silu);
+  CHECK(test::difference(activated, rms).rel_l2 < 1e-6);
   CHECK(test::difference(ops::add_gated(context, residual, {parts, 1}, x), gated).rel_l2 < 1e-7);
+}
+
+TEST_CASE("tokens may be modulated by rows of their own", "[ops][modulation]") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 generator(seed);
+  const auto draw = [&](int most) { return std::uniform_int_distribution<Index>(1, most)(generator); };
+  const Index batch = draw(3), length = 30 + draw(40), channels = draw(40), known = draw(4);
+  const auto x = test::random_tensor({batch, length, channels}, seed + 1);
+  const auto parts = test::random_tensor({known, 3 * channels}, seed + 2);
+  std::vector<std::int32_t> rows;
+  while (static_cast<Index>(rows.size()) < batch * length)
+    rows.resize(rows.size() + static_cast<std::size_t>(draw(20)),
+                static_cast<std::int32_t>(draw(static_cast<int>(known)) - 1));
+  rows.resize(static_cast<std::size_t>(batch * length));
+  // The same, each token being an image.
+  Tensor<float> spread({batch * length, 3 * channels});
+  for (Index token = 0; token < batch * length; ++token)
+    std::copy_n(parts.data() + rows[static_cast<std::size_t>(token)] * 3 * channels, 3 * channels,
+                spread.data() + token * 3 * channels);
+  const auto context = test::context_for("native");
+  const auto tokens = x.reshape({batch * length, 1, channels});
+  const auto normed = ops::modulated_layer_norm<float>(context, x, {parts, 2, rows}, {parts, 0, rows}, 1e-6f);
+  CHECK(test::difference(normed,
+                         ops::modulated_layer_norm<float>(context, tokens, {spread, 2}, {spread, 0}, 1e-6f)
+                             .reshape(x.shape()))
+            .max_abs == 0.0);
+  const auto gated = ops::add_gated(context, x, {parts, 1, rows}, x);
+  CHECK(test::difference(gated, ops::add_gated(context, tokens, {spread, 1}, tokens).reshape(x.shape()))
+            .max_abs == 0.0);
+  rows.back() = static_cast<std::int32_t>(known);
+  test::expect_error<ArgumentError>([&] { ops::add_gated(context, x, {parts, 1, rows}, x); }, {"rows"});
+  rows.pop_back();
+  test::expect_error<ArgumentError>(
+      [&] {
+        ops::add_gated(context, x, {parts, 1, rows}, x);
+      },
+      {"rows for the tokens"});
 }
 
 TEST_CASE("modulation of another shape is refused", "[ops][modulation]") {

@@ -100,6 +100,8 @@ void ask(const ModelSource& source, const ComponentSource& part) {
   const auto registry = ComponentRegistry::standard();
   if (is_text_encoder(part.name))
     (void)registry.open_text_encoder(part, source.part(tokenizer_of(part.name)), asking()).load(asking());
+  else if (part.name == "image_encoder")
+    (void)registry.open_image_encoder(part, source.part("image_processor"), asking()).load(asking());
   else if (part.name == "vae")
     (void)registry.open_autoencoder(part, asking()).load(asking());
   else
@@ -251,7 +253,8 @@ void make(const Arguments& arguments) {
   const DType asked = is_block(arguments.type) ? DType::f16 : arguments.type;
   std::uint64_t seed = 0;
   for (const auto* const name :
-       {"text_encoder", "text_encoder_2", "text_encoder_3", "transformer", "unet", "vae"}) {
+       {"text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder", "transformer", "transformer_2",
+        "unet", "vae"}) {
     auto part = source.find(name);
     if (!part) continue;
     if (is_text_encoder(name)) provide_tokenizer(source, tokenizer_of(name), arguments);

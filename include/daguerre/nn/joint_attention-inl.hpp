@@ -20,8 +20,10 @@ QkvProjection<T>::QkvProjection(const Loader& loader, const Options& options, co
     throw ConfigError("attention", loader.scope.prefix() + ": " + std::to_string(options.heads) +
                                        " heads of " + std::to_string(options.head_dim) + " are not possible");
   if (!options.qk_norm) return;
-  norm_query_ = detail::read_head_norm(loader.sub(names.norm_query), *options.qk_norm, options.head_dim);
-  norm_key_ = detail::read_head_norm(loader.sub(names.norm_key), *options.qk_norm, options.head_dim);
+  norm_query_ =
+      detail::read_head_norm(loader.sub(names.norm_query), *options.qk_norm, options.heads, options.head_dim);
+  norm_key_ =
+      detail::read_head_norm(loader.sub(names.norm_key), *options.qk_norm, options.heads, options.head_dim);
 }
 
 template <class T>

@@ -9,9 +9,15 @@
 namespace daguerre::nn {
 namespace detail {
 
+/// The shape that the file holds the weight in: a convolution's kernel may have a frame, too.
+inline Shape linear_shape(const Loader& loader, Index in, Index out, bool stored_as_conv) {
+  if (!stored_as_conv) return {out, in};
+  const bool has_frame = loader.scope.contains("weight") && loader.scope.shape("weight").rank() == 5;
+  return has_frame ? Shape{out, in, 1, 1, 1} : Shape{out, in, 1, 1};
+}
+
 inline ops::WeightSource linear_weight(const Loader& loader, Index in, Index out, bool stored_as_conv) {
-  if (!stored_as_conv) return loader.to_be_packed("weight", {out, in});
-  auto source = loader.to_be_packed("weight", {out, in, 1, 1});
+  auto source = loader.to_be_packed("weight", linear_shape(loader, in, out, stored_as_conv));
   source.shape = {out, in};
   return source;
 }
@@ -41,8 +47,8 @@ Linear<T> Linear<T>::side_by_side(std::span<const Loader> loaders, Index in, Ind
   const auto extend = [&](const auto& base, const detail::LowRankChange& change) {
     return ops::with_low_rank(context, base, change.stack, change.bias);
   };
-  const detail::LayerTensors tensors{loaders, options.stored_as_conv ? Shape{out, in, 1, 1} : Shape{out, in},
-                                     options.bias};
+  const detail::LayerTensors tensors{
+      loaders, detail::linear_shape(loaders.front(), in, out, options.stored_as_conv), options.bias};
   return Linear(detail::adapted_layer<ops::PackedLinear<T>>(
                     tensors, "linear " + std::to_string(static_cast<int>(options.activation)),
                     options.activation != ops::Activation::none, pack, extend),

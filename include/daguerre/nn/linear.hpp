@@ -15,7 +15,7 @@ class Linear {
   struct Options {
     bool bias = true;
     ops::Activation activation = ops::Activation::none;
-    /// The file holds the weight as a 1 x 1 convolution's, [out, in, 1, 1].
+    /// The file holds the weight as a 1 x 1 convolution's, [out, in, 1, 1] or [out, in, 1, 1, 1].
     bool stored_as_conv = false;
   };
 

@@ -47,22 +47,27 @@ class LayerNorm {
   float epsilon_;
 };
 
-/// Root-mean-square normalisation of `[..., C]` with its scale; see ops::rms_norm.
+/// Root-mean-square normalisation of `[..., C]` with its scale, and the activation that follows it; see
+/// ops::rms_norm.
 class RmsNorm {
  public:
   /// Reads `weight[channels]`.
   RmsNorm(const Loader& loader, Index channels, float epsilon)
-      : gamma_(loader.tensor("weight", {channels})), epsilon_(epsilon) {}
+      : RmsNorm(loader.tensor("weight", {channels}), epsilon) {}
+  /// With the scale `gamma[channels]`.
+  RmsNorm(Tensor<float> gamma, float epsilon, ops::Activation activation = ops::Activation::none)
+      : gamma_(std::move(gamma)), epsilon_(epsilon), activation_(activation) {}
 
   /// Rounded to T.
   template <class T>
   Tensor<T> apply(const ops::Context& context, const Tensor<float>& x) const {
-    return ops::rms_norm<T>(context, x, gamma_, epsilon_);
+    return ops::rms_norm<T>(context, x, gamma_, epsilon_, activation_);
   }
 
  private:
   Tensor<float> gamma_;
   float epsilon_;
+  ops::Activation activation_;
 };
 
 }  // namespace daguerre::nn

@@ -4,11 +4,13 @@
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
 #include "daguerre/ops/heads-inl.hpp"
+#include "daguerre/ops/joint_modulation-inl.hpp"
 #include "daguerre/ops/modulation-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
 #include "daguerre/ops/operations.hpp"
 #include "daguerre/ops/rearrange-inl.hpp"
 #include "daguerre/ops/resample-inl.hpp"
+#include "daguerre/ops/space_time-inl.hpp"
 
 namespace daguerre::ops {
 
@@ -37,8 +39,8 @@ Tensor<T> OperationsFor<T>::layer_norm(const Context& context, const Tensor<floa
 
 template <class T>
 Tensor<T> OperationsFor<T>::rms_norm(const Context& context, const Tensor<float>& x,
-                                     const Tensor<float>& gamma, float epsilon) const {
-  return host::rms_norm<T>(context, x, gamma, epsilon);
+                                     const Tensor<float>& gamma, float epsilon, Activation activation) const {
+  return host::rms_norm<T>(context, x, gamma, epsilon, activation);
 }
 
 template <class T>
@@ -46,6 +48,21 @@ Tensor<T> OperationsFor<T>::modulated_layer_norm(const Context& context, const T
                                                  const ChannelChunk& scale, const ChannelChunk& shift,
                                                  float epsilon) const {
   return host::modulated_layer_norm<T>(context, x, scale, shift, epsilon);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::joint_modulated_norm(const Context& context, const Tensor<float>& x,
+                                                 Index prompt_length, const Tensor<float>& gamma,
+                                                 const Tensor<float>& beta, const JointChunk& scale,
+                                                 const JointChunk& shift, float epsilon) const {
+  return host::joint_modulated_norm<T>(context, x, prompt_length, gamma, beta, scale, shift, epsilon);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::modulated_rms_norm(const Context& context, const Tensor<float>& x,
+                                               const ChannelChunk& scale, const ChannelChunk& shift,
+                                               float epsilon, Activation activation) const {
+  return host::modulated_rms_norm<T>(context, x, scale, shift, epsilon, activation);
 }
 
 template <class T>
@@ -75,6 +92,17 @@ template <class T>
 Tensor<T> OperationsFor<T>::crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
                                  const Shape& extents) const {
   return host::crop(context, x, begin, extents);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::repeat_edges(const Context& context, const Tensor<T>& x, Index rows,
+                                         Index columns) const {
+  return host::repeat_edges(context, x, rows, columns);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::swap_axes(const Context& context, const Tensor<T>& x) const {
+  return host::swap_axes(context, x);
 }
 
 template <class T>

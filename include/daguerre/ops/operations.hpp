@@ -9,11 +9,14 @@
 namespace daguerre::ops {
 
 enum class Border;
+enum class DepthOrder;
 enum class PatchOrder;
 struct ChannelChunk;
 struct GroupNormExtras;
 struct InterpolateOptions;
+struct JointChunk;
 struct RotaryTable;
+struct SpaceTimeBlock;
 struct TimestepEmbeddingOptions;
 template <class T>
 struct HeadStream;
@@ -33,8 +36,14 @@ class Operations {
                             float scale) const;
   virtual Tensor<float> add_gated(const Context& context, const Tensor<float>& residual,
                                   const ChannelChunk& gate, const Tensor<float>& x) const;
+  virtual Tensor<float> add_joint_gated(const Context& context, Tensor<float> residual, Index prompt_length,
+                                        const JointChunk& gate, const Tensor<float>& x) const;
   virtual Tensor<float> add_to_each(const Context& context, const Tensor<float>& x,
                                     const Tensor<float>& y) const;
+  virtual Tensor<float> add_rows(const Context& context, const Tensor<float>& x,
+                                 const Tensor<float>& rows) const;
+  virtual Tensor<float> weighted_sum(const Context& context, const Tensor<float>& x, float a, Tensor<float> y,
+                                     float b) const;
   virtual Tensor<float> divide_each(const Context& context, const Tensor<float>& x,
                                     std::span<const float> divisors) const;
   virtual Tensor<float> multiply_add(const Context& context, const Tensor<float>& a, const Tensor<float>& b,
@@ -54,6 +63,14 @@ class Operations {
                                  PatchOrder order) const;
   virtual Tensor<float> unpatchify(const Context& context, const Tensor<float>& tokens, Index height,
                                    Index width, Index patch, PatchOrder order) const;
+  virtual Tensor<float> depth_to_space_time(const Context& context, const Tensor<float>& x,
+                                            const SpaceTimeBlock& block, DepthOrder order) const;
+  virtual Tensor<float> space_time_to_depth(const Context& context, const Tensor<float>& x,
+                                            const SpaceTimeBlock& block, DepthOrder order) const;
+  virtual Tensor<float> add_plane(const Context& context, Tensor<float> x, const Tensor<float>& plane,
+                                  const Tensor<float>& scale) const;
+  virtual Tensor<float> duplicate_to_space_time(const Context& context, const Tensor<float>& x,
+                                                const SpaceTimeBlock& block, Index channels) const;
   virtual Tensor<float> blend(const Context& context, const Tensor<float>& neighbour, Tensor<float> tile,
                               int axis, Index extent) const;
 
@@ -71,6 +88,8 @@ class Operations {
 
   virtual Tensor<float> timestep_embedding(const Context& context, std::span<const float> timesteps,
                                            Index width, const TimestepEmbeddingOptions& options) const;
+  virtual Tensor<float> fourier_features(const Context& context, const Tensor<float>& x,
+                                         std::span<const float> frequencies) const;
   virtual Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
                                           const Tensor<float>& frequencies, bool flip_sin_to_cos) const;
 };
@@ -92,10 +111,17 @@ class OperationsFor {
   virtual Tensor<T> layer_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
                                const Tensor<float>& beta, float epsilon) const;
   virtual Tensor<T> rms_norm(const Context& context, const Tensor<float>& x, const Tensor<float>& gamma,
-                             float epsilon) const;
+                             float epsilon, Activation activation) const;
   virtual Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x,
                                          const ChannelChunk& scale, const ChannelChunk& shift,
                                          float epsilon) const;
+  virtual Tensor<T> joint_modulated_norm(const Context& context, const Tensor<float>& x, Index prompt_length,
+                                         const Tensor<float>& gamma, const Tensor<float>& beta,
+                                         const JointChunk& scale, const JointChunk& shift,
+                                         float epsilon) const;
+  virtual Tensor<T> modulated_rms_norm(const Context& context, const Tensor<float>& x,
+                                       const ChannelChunk& scale, const ChannelChunk& shift, float epsilon,
+                                       Activation activation) const;
   virtual Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> streams, Index head_dim,
                                const RotaryTable* rotation) const;
   virtual Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation) const;
@@ -107,6 +133,9 @@ class OperationsFor {
   /// Not called for what can share x's elements. `narrow` and `chunk` come here, too.
   virtual Tensor<T> crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
                          const Shape& extents) const;
+  virtual Tensor<T> repeat_edges(const Context& context, const Tensor<T>& x, Index rows, Index columns) const;
+  /// Not called where A or B is 1.
+  virtual Tensor<T> swap_axes(const Context& context, const Tensor<T>& x) const;
   /// `cast` to T and to float32; where T is float32 they are not called.
   virtual Tensor<T> rounded(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> widened(const Context& context, const Tensor<T>& x) const;

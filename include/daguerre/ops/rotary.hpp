@@ -26,4 +26,8 @@ struct RotaryTable {
 RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> axes, double theta,
                          RotaryPairs pairs = RotaryPairs::neighbours);
 
+/// Where the tokens of a grid are that lie one behind the other, the last axis first: `[product of extents,
+/// A]`, counted from 0 along each of the A axes. Throws ArgumentError for negative extents.
+Tensor<float> grid_positions(std::span<const Index> extents);
+
 }  // namespace daguerre::ops

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "daguerre/core/shape.hpp"
@@ -36,7 +37,8 @@ struct FilmTask {
   float noise_augmentation = 0.02f;  ///< noise on the picture that the film begins with (likewise)
   float condition_noise = 0.15f;     ///< noise on conditions at frames, by the square of the time (LTX)
   float decode_timestep = 0.0f;      ///< that the decoder is told, where it reads one (LTX)
-  float decode_noise = 0.0f;         ///< the part of the latents that becomes noise before; 0: the timestep's
+  /// The part of the latents that becomes noise before; not given: the timestep's.
+  std::optional<float> decode_noise{};
   Index decode_chunk = 0;            ///< frames that are decoded at once, where it matters; 0: the family's
   bool keeps_padding = false;        ///< all of the text's rows are read, also those behind it (Latte)
   bool moves = true;                 ///< attention in time is on (Latte)

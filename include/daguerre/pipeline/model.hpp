@@ -55,7 +55,7 @@ class Model {
   void decode_film(const ops::Context& context, const Tensor<float>& latents, const Task& task,
                    NoiseStreams* noise, const FrameSink& sink) const;
   /// Frames and frames a second of that task's films.
-  Index frames_of(const Task& task) const noexcept;
+  Index frames_of(const Task& task) const;
   double frame_rate_of(const Task& task) const noexcept;
 
   const Family& family() const noexcept { return family_; }

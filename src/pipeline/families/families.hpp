@@ -27,10 +27,29 @@ Family flux_kontext();
 /// are lowered and stripped, as diffusers has them with `clean_caption=False`.
 Family pixart_alpha();
 Family pixart_sigma();
+/// CogVideoX 1.0 and 1.5 (Yang et al. 2024): films of a prompt, of a picture that they begin with, or of
+/// another film.
+Family cogvideox();
+/// LTX-Video 0.9.0 to 0.9.8 (HaCohen et al. 2024): films from a prompt, or beginning with a picture; and with
+/// pictures and clips at any frames.
+Family ltx_video();
+Family ltx_video_conditions();
 /// Classes in latents with a transformer (Peebles & Xie 2023).
 Family dit();
 /// Pixels without an autoencoder (Ho et al. 2020), also with the samplers of DDIM and PNDM.
 Family ddpm();
+
+/// Films by Wan 2.1 and 2.2 (Wan Team 2025): from text, from pictures at the first and the last frame, from
+/// films.
+Family wan();
+/// Films that follow films, in whole or where a mask says so, and look at pictures (Jiang et al. 2025).
+Family wan_vace();
+/// Stable Video Diffusion (Blattmann et al. 2023): a picture begins to move.
+Family stable_video_diffusion();
+/// ModelScope's text to video and Zeroscope (Wang et al. 2023), which also begin with films.
+Family text_to_video_sd();
+/// I2VGen-XL (Zhang et al. 2023): a picture moves as a prompt says.
+Family i2vgen_xl();
 
 /// The prompt of Stable Diffusion: the last states of the only text encoder. Skipping its last layers
 /// concerns the prompt alone, as in the reference.

@@ -45,6 +45,11 @@ bool is_original_pixart(const StateDict& weights);
 StateDict from_original_pixart(const StateDict& weights);
 std::vector<JoinedTensor> to_original_pixart(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
 
+/// Wan's own (`blocks.N.self_attn`, `head.head`), with image embedding and VACE's blocks or without.
+bool is_original_wan(const StateDict& weights);
+StateDict from_original_wan(const StateDict& weights);
+std::vector<JoinedTensor> to_original_wan(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
+
 /// transformers' CLIP text model without `text_model.` (version 5.6 and later), with `clip.` before it, or
 /// with norms of `gamma` and `beta` (converted from TensorFlow's). The inverse of nothing: all of these are
 /// read, the usual one is written.
@@ -74,6 +79,11 @@ StateDict from_ldm_control_net(const StateDict& weights);
 /// TencentARC's T2I-Adapters (`body.N.block1`, `conv_in`; light ones `body.N.body.M.block1`). Likewise.
 bool is_original_t2i_adapter(const StateDict& weights);
 StateDict from_original_t2i_adapter(const StateDict& weights);
+
+/// AnimateDiff's motion modules (`temporal_transformer.transformer_blocks.N.attention_blocks.M`), also those
+/// of its SparseCtrl, and below `module.`. Likewise.
+bool is_original_motion(const StateDict& weights);
+StateDict from_original_motion(const StateDict& weights);
 
 /// XLabs' ControlNets for FLUX, Black Forest Labs' with `controlnet_blocks.N` and `input_hint_block.N`.
 /// Likewise.

@@ -2,12 +2,14 @@
 // model and of its decoder, each alone with its operands as warm as they get (the median of three, times how
 // often it is asked for), with nothing around them.
 //
-//     OMP_NUM_THREADS=2 floor MODEL [--width W] [--height H] [--precision f32|bf16|int8] [--guidance SCALE]
+//     OMP_NUM_THREADS=2 floor MODEL [--width W] [--height H] [--frames N] [--precision f32|bf16|int8]
+//         [--guidance SCALE]
 //
 // MODEL is a folder in diffusers' layout; weights are not read, and need not be there, tokenizers must. What
 // is multiplied is asked of the networks: an engine that writes it down runs a step. Attention's products are
-// left out, because a fused kernel never stores their result; their FLOPs are printed. Compare `daguerre
-// bench` with it in the same minute and at the same number of threads.
+// left out, because a fused kernel never stores their result; their FLOPs are printed. A 3-D convolution
+// counts as what it is made of, a 2-D one for each frame of its kernel. Compare `daguerre bench` with it in
+// the same minute and at the same number of threads.
 
 #include <algorithm>
 #include <chrono>
@@ -40,7 +42,7 @@ using Tag = memory::format_tag;
 
 struct Arguments {
   std::string model, precision = "bf16";
-  std::optional<Index> width, height;
+  std::optional<Index> width, height, frames;
   std::optional<float> guidance;
 };
 
@@ -57,6 +59,8 @@ Arguments parsed(int argc, char** argv) {
       result.width = std::stol(argv[i]);
     else if (text == "--height")
       result.height = std::stol(argv[i]);
+    else if (text == "--frames")
+      result.frames = std::stol(argv[i]);
     else if (text == "--guidance")
       result.guidance = std::stof(argv[i]);
     else if (text == "--precision")
@@ -96,6 +100,12 @@ std::pair<bench::Record, bench::Record> recorded(const Arguments& arguments) {
             .steps = 1,
             .guidance = {.scale = arguments.guidance.value_or(family.defaults.guidance_scale)}};
   if (!family.tasks.guidance) task.guidance.scale = 1.0f;
+  task.film.frames = model.denoiser().films ? arguments.frames.value_or(0) : 0;
+  if (family.films.needs_condition) {
+    Image picture(task.width, task.height, 3);
+    std::fill(picture.pixels().begin(), picture.pixels().end(), std::uint8_t{128});
+    task.film.conditions.push_back({.pictures = {picture}});
+  }
   if (family.tasks.classes && model.denoiser().classes > 0) task.prompts.front().label = 0;
   task.sampler = samplers::SamplerRegistry::standard().make(
       scheduler_config(source, FamilyRegistry::pipeline_class(family, source.class_name())));

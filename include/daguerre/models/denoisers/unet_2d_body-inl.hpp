@@ -41,6 +41,13 @@ UNetContractingPath<T>::UNetContractingPath(const UNet2DShape& shape, const nn::
     : shape_(shape),
       conv_in_(detail::centred_conv(root.sub("conv_in"), shape.in_channels, shape.levels.front().channels,
                                     shape.conv_in_kernel)) {
+  if (shape.transformer_in_head_dim > 0)
+    transformer_in_.emplace(
+        root.sub("transformer_in"),
+        typename nn::TemporalTransformer<T>::Options{.in_channels = shape.levels.front().channels,
+                                                     .norm_num_groups = shape.resnet.groups,
+                                                     .num_attention_heads = 8,
+                                                     .attention_head_dim = shape.transformer_in_head_dim});
   const std::size_t count = shape.levels.size();
   std::size_t attentions = 0;  // of the blocks before
   for (std::size_t i = 0; i < count; ++i) {
@@ -63,6 +70,7 @@ Tensor<float> UNetContractingPath<T>::down(const ops::Context& context, const Te
   const auto input = shape_.center_input_sample ? ops::affine(context, sample, 2.0f, -1.0f) : sample;
   auto x = conv_in_(context, input);
   if (!hint.empty()) x = ops::add(context, x, hint);
+  if (transformer_in_) x = (*transformer_in_)(context, x, inputs.frames);
   path = {{x}, {}};
   const bool leads_picture = std::any_of(shape_.levels.begin(), shape_.levels.end(), [](const auto& level) {
     return level.down.kind == UNetBlockShape::Kind::skip;

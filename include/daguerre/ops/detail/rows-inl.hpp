@@ -49,10 +49,11 @@ struct ConvertedRows {
       from_float(row.data(), y + i * channels, channels);
     }
   }
-  static void rms_norm(const float* x, T* y, Index rows, Index channels, const float* gamma, float epsilon) {
+  static void rms_norm(const float* x, T* y, Index rows, Index channels, const float* gamma, float epsilon,
+                       Activation activation) {
     auto row = row_of(channels);
     for (Index i = 0; i < rows; ++i) {
-      row_functions<float>().rms_norm(x + i * channels, row.data(), 1, channels, gamma, epsilon);
+      row_functions<float>().rms_norm(x + i * channels, row.data(), 1, channels, gamma, epsilon, activation);
       from_float(row.data(), y + i * channels, channels);
     }
   }

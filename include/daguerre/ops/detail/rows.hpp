@@ -19,7 +19,8 @@ struct RowFunctions {
                               const float* shift, Activation activation);
   void (*layer_norm)(const float* x, T* y, Index rows, Index channels, const float* gamma, const float* beta,
                      float epsilon);
-  void (*rms_norm)(const float* x, T* y, Index rows, Index channels, const float* gamma, float epsilon);
+  void (*rms_norm)(const float* x, T* y, Index rows, Index channels, const float* gamma, float epsilon,
+                   Activation activation);
   /// y[i] = x[i] * activation(x[width + i]) for rows of 2 * width.
   void (*gate)(const T* x, T* y, Index rows, Index width, Activation activation);
   void (*to_float)(const T* x, float* y, Index count);

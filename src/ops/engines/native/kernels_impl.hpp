@@ -285,7 +285,8 @@ void layer_norm(const float* x, T* y, Index rows, Index channels, const float* g
 }
 
 template <class T>
-void rms_norm(const float* x, T* y, Index rows, Index channels, const float* gamma, float epsilon) {
+void rms_norm(const float* x, T* y, Index rows, Index channels, const float* gamma, float epsilon,
+              Activation activation) {
   float values[chunk];
   for (Index row = 0; row < rows; ++row, x += channels, y += channels) {
     float squares = 0.0f;
@@ -293,6 +294,7 @@ void rms_norm(const float* x, T* y, Index rows, Index channels, const float* gam
     const float inverse = 1.0f / Eigen::numext::sqrt(squares / static_cast<float>(channels) + epsilon);
     in_chunks(channels, [&](Index i, Index length) {
       Map(values, length) = ConstMap(x + i, length) * inverse * ConstMap(gamma + i, length);
+      activate_in_place(values, length, activation);
       from_float(values, y + i, length);
     });
   }
