@@ -47,15 +47,6 @@ void set_conditions(const Json& arguments, const Recorded& run, FilmTask& film) 
       clip.resize(1);
     film.conditions.push_back({std::move(clip), at, strength});
   }
-  if (run.has("in.conditioning_frames")) {
-    const auto frames = pictures_of(run, "in.conditioning_frames");
-    const auto places = arguments.at("controlnet_frame_indices").get<std::vector<Index>>();
-    for (std::size_t i = 0; i < frames.size(); ++i)
-      film.conditions.push_back(
-          {{frames[i]}, places.at(i), arguments.value("controlnet_conditioning_scale", 1.0)});
-  }
-  if (run.has("in.video") && at_frames)
-    film.conditions.push_back({pictures_of(run, "in.video"), at, strength});
 }
 
 /// What SparseCtrl keeps to.

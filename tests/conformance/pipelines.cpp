@@ -102,7 +102,6 @@ class Comparison {
       others = {{1, pooled}};
     else if (family.starts_with("hunyuan-video"))
       others = {{1, pooled}, {2, all([](const auto& c) { return c.positive.mask; })}};
-    else if (family.starts_with("pixart"))
     else if (family.starts_with("pixart") || family.starts_with("ltx"))
       others = {{1, all([](const auto& c) { return c.positive.mask; })},
                 {2, negative_states},
@@ -382,10 +381,9 @@ Result run_recorded(const ops::Context& context, const Model& model, const Contr
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4,
                         model.family().order);
+  if (config.get("pipeline", "") == "LTXConditionPipeline") comparison.expect_held_tokens();
   const auto conditions = run.has("in.prompt_embeds") ? given_conditions(run)
                                                       : model.condition(context, task, *model.guider(task));
-  if (config.get("pipeline", "") == "LTXConditionPipeline") comparison.expect_held_tokens();
-  const auto conditions = model.condition(context, task, *model.guider(task));
   comparison.compare_conditions(conditions, model.family().name);
   RecordedNoise noise(run);
   const auto latents = model.denoise(context, task, conditions, noise, comparison.on_step());
