@@ -12,13 +12,7 @@
 
 Each stage goes on from its checkpoint in --work-dir; a longer --steps extends a finished one."""
 
-import argparse
-import os
-import time
-
-import torch
-
-from emoji_training import stages
+from emoji_training import options, stages
 
 STAGES = {
     # steps, learning rate, warm-up
@@ -35,40 +29,13 @@ STAGES = {
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    unicode = "/usr/share/unicode/"
-    add = parser.add_argument
-    add("stage", choices=STAGES)
-    add("--work-dir", required=True, help="checkpoints and exported folders")
-    add("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
-    add("--emoji-test", default=unicode + "emoji/emoji-test.txt")
-    add("--annotations", default=unicode + "cldr/common/annotations/en.xml")
-    add("--size", type=int, default=64, help="pixels of a picture's side")
+    made = options.parser(__doc__, STAGES)
+    add = made.add_argument
     add("--merges", type=int, default=1000, help="merges of the tokenizer")
-    add("--steps", type=int, help="length of the learning rate's decay; training ends there")
-    add("--warmup", type=int)
-    add("--learning-rate", type=float)
     add("--kl", type=float, default=5e-4, help="weight of the autoencoder's divergence")
-    add("--seed", type=int, default=0)
-    add("--workers", type=int, default=2, help="processes of one thread each")
-    add("--save-every", type=float, default=180, help="seconds")
-    add("--tell-every", type=float, default=20, help="seconds")
     add("--prompts", type=int, default=100, help="eval: how many names")
-    add("--sampling-steps", type=int, default=20, help="eval")
-    add("--guidance", type=float, default=3.0, help="eval")
-    add("--weights", choices=["ema", "master"], default="ema", help="eval, export: which of the U-Net")
-    options = parser.parse_args()
-    function, steps, learning_rate, warmup = STAGES[options.stage]
-    options.steps = options.steps or steps
-    options.learning_rate = options.learning_rate or learning_rate
-    options.warmup = options.warmup or warmup
-    os.makedirs(options.work_dir, exist_ok=True)
-    torch.manual_seed(options.seed)
-    began = time.time()
-    function(options)
-    print(f"{options.stage}: {(time.time() - began) / 60:.1f} min")
+    made.set_defaults(workers=2)
+    options.run(made, STAGES)
 
 
 if __name__ == "__main__":

@@ -72,4 +72,17 @@ Tensor<float> ClipImageProcessor::operator()(const Image& picture) const {
   return result;
 }
 
+Tensor<float> ClipImageProcessor::normalised(const Tensor<float>& values) const {
+  if (values.rank() != 4 || values.dim(3) != 3)
+    throw ArgumentError("clip_image_processor", to_string(values.shape()) + ", expected [N, H, W, 3]");
+  if (!normalise) return values;
+  Tensor<float> result(values.shape());
+  float* const out = result.data();
+  for (Index i = 0; i < values.size(); ++i) {
+    const auto c = static_cast<std::size_t>(i % 3);
+    out[i] = (values.data()[i] - mean[c]) / deviation[c];
+  }
+  return result;
+}
+
 }  // namespace daguerre

@@ -10,6 +10,7 @@
 #include "daguerre/media/image.hpp"
 #include "media/bytes.hpp"
 #include "media/picture_file.hpp"
+#include "media/png_chunks.hpp"
 #include "media/stb.hpp"
 
 // Text in PNG files: chunks tEXt (Latin-1), zTXt (the same, deflated) and iTXt (UTF-8, deflated or not) of
@@ -22,26 +23,6 @@ constexpr std::size_t text_limit = std::size_t{16} << 20;
 constexpr std::size_t keyword_limit = 79;
 constexpr std::size_t header_end = 8 + 12 + 13;  // signature and IHDR
 constexpr char32_t replacement = 0xFFFD;
-
-constexpr std::array<std::uint32_t, 256> crc_table = [] {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? 0xEDB88320u : 0u);
-    table[i] = value;
-  }
-  return table;
-}();
-
-std::uint32_t crc32(std::string_view bytes) {
-  std::uint32_t crc = 0xFFFFFFFFu;
-  for (const char byte : bytes) crc = crc_table[(crc ^ static_cast<unsigned char>(byte)) & 0xFF] ^ (crc >> 8);
-  return ~crc;
-}
-
-void append_big_endian(std::string& out, std::uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xFF);
-}
 
 void append_utf8(std::string& out, char32_t code_point) {
   const auto continuation = [&](int shift) { out += static_cast<char>(0x80 | (code_point >> shift & 0x3F)); };
@@ -115,16 +96,11 @@ std::string text_chunk(std::string_view keyword, std::string_view text) {
     latin1 += static_cast<char>(c);
     fits_latin1 = fits_latin1 && c <= 0xFF;
   }
-  std::string typed = (fits_latin1 ? "tEXt" : "iTXt") + encode_keyword(keyword);
-  typed += '\0';
+  std::string data = encode_keyword(keyword);
+  data += '\0';
   // iTXt: not compressed, no method, no language, no translated keyword.
-  typed += fits_latin1 ? latin1 : std::string(4, '\0') + utf8;
-
-  std::string chunk;
-  append_big_endian(chunk, static_cast<std::uint32_t>(typed.size() - 4));
-  chunk += typed;
-  append_big_endian(chunk, crc32(typed));
-  return chunk;
+  data += fits_latin1 ? latin1 : std::string(4, '\0') + utf8;
+  return png_chunk(fits_latin1 ? "tEXt" : "iTXt", data);
 }
 
 /// Reads the chunks of one file. Every length is checked against what is left; no byte is looked at more
@@ -146,7 +122,7 @@ class TextReader {
       if (first && (type != "IHDR" || length != 13)) throw error("does not begin with an IHDR chunk");
       if (type == "IEND") return std::move(text_);
       if (type == "tEXt" || type == "zTXt" || type == "iTXt") {
-        if (crc32(rest_.substr(4, 4 + length)) != big_endian(rest_.substr(8 + length)))
+        if (png_crc32(rest_.substr(4, 4 + length)) != big_endian(rest_.substr(8 + length)))
           throw error("a text chunk has a wrong checksum");
         read_chunk(type[0], rest_.substr(8, length));
       }

@@ -7,29 +7,15 @@
 
 #include "media/bytes.hpp"
 #include "media/orientation.hpp"
+#include "media/png_chunks.hpp"
 #include "media/stb.hpp"
 
 namespace daguerre {
 namespace {
 
-constexpr std::size_t png_chunk_frame = 12;  // length, type, checksum
 constexpr std::size_t png_header_size = 13;
 // Pillow reads no compressed text that is longer.
 constexpr std::size_t compressed_text_limit = std::size_t{1} << 20;
-
-struct PngChunk {
-  std::string_view type, data;
-};
-
-/// Takes the first chunk off `rest`; nothing where there is no whole one.
-std::optional<PngChunk> take_chunk(std::string_view& rest) {
-  if (rest.size() < png_chunk_frame) return std::nullopt;
-  const std::size_t length = big_endian(rest);
-  if (length > rest.size() - png_chunk_frame) return std::nullopt;
-  const PngChunk chunk{rest.substr(4, 4), rest.substr(8, length)};
-  rest.remove_prefix(png_chunk_frame + length);
-  return chunk;
-}
 
 /// What stands before the first NUL, which is taken off `data` with it; everything where there is none.
 std::string_view take_until_nul(std::string_view& data) {
@@ -84,7 +70,7 @@ std::string raw_profile(std::string_view text) {
 void read_chunks(std::string_view chunks, PngHeader& header) {
   std::optional<std::string_view> exif;
   std::optional<PngChunk> profile, xmp;
-  while (const auto chunk = take_chunk(chunks)) {
+  while (const auto chunk = take_png_chunk(chunks)) {
     if (chunk->type == "IEND") break;
     if (chunk->type == "tRNS") header.has_transparency = true;
     if (chunk->type == "eXIf") exif = chunk->data;
@@ -110,7 +96,7 @@ std::optional<PngHeader> read_png_header(std::span<const std::byte> file) {
   std::string_view rest = as_text(file);
   if (!rest.starts_with(png_signature)) return std::nullopt;
   rest.remove_prefix(png_signature.size());
-  const auto first = take_chunk(rest);
+  const auto first = take_png_chunk(rest);
   if (!first || first->type != "IHDR" || first->data.size() != png_header_size) return std::nullopt;
   PngHeader header;
   header.width = big_endian(first->data);

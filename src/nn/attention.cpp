@@ -7,10 +7,13 @@ QueryKeyNorm query_key_norm_called(std::string_view name, bool elementwise_affin
   if (name == "layer_norm") return {Kind::layer_norm, elementwise_affine, epsilon};
   if (name == "fp32_layer_norm") return {Kind::layer_norm, false, epsilon};
   if (name == "rms_norm") return {Kind::rms_norm, elementwise_affine, epsilon};
+  if (name == "layer_norm_across_heads") return {Kind::layer_norm, elementwise_affine, epsilon, true};
+  if (name == "rms_norm_across_heads") return {Kind::rms_norm, elementwise_affine, epsilon, true};
   if (name == "l2") return {Kind::l2, false, epsilon};
   throw ConfigError("attention",
                     "qk_norm \"" + std::string(name) +
-                        "\" is not supported; there are layer_norm, fp32_layer_norm, rms_norm, l2");
+                        "\" is not supported; there are layer_norm, fp32_layer_norm, rms_norm, l2, "
+                        "layer_norm_across_heads, rms_norm_across_heads");
 }
 
 template class Attention<float>;

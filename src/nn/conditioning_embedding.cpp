@@ -23,7 +23,7 @@ void check_steering_values(std::span<const float> values, Index batch, const cha
 }
 
 /// a + b, of which one may be a row for all.
-Tensor<float> add_rows(const ops::Context& context, const Tensor<float>& a, const Tensor<float>& b) {
+Tensor<float> add_vectors(const ops::Context& context, const Tensor<float>& a, const Tensor<float>& b) {
   if (a.dim(0) == b.dim(0)) return ops::add(context, a, b);
   return a.dim(0) == 1 ? ops::add_to_each(context, b, a[0]) : ops::add_to_each(context, a, b[0]);
 }
@@ -47,7 +47,7 @@ Tensor<float> TimestepLabelEmbedding::operator()(const ops::Context& context,
                                                  std::span<const std::int32_t> class_labels) const {
   check_steering_values(timesteps, static_cast<Index>(class_labels.size()), " timesteps for ");
   const auto embedded = embedded_sinusoid(context, timestep_embedder_, timesteps, options_.timestep);
-  return add_rows(context, embedded, ops::embedding_lookup(context, embedding_table_, class_labels));
+  return add_vectors(context, embedded, ops::embedding_lookup(context, embedding_table_, class_labels));
 }
 
 bool TimestepLabelEmbedding::same_weights(const Loader& a, const Loader& b, const Options& options) {
@@ -75,22 +75,33 @@ TimestepTextEmbedding::TimestepTextEmbedding(const Loader& loader, const Options
     guidance_embedder_.emplace(loader.sub("guidance_embedder"), sinusoid_width, options.dim);
 }
 
-Tensor<float> TimestepTextEmbedding::operator()(const ops::Context& context, std::span<const float> timesteps,
-                                                std::span<const float> guidance,
-                                                const Tensor<float>& pooled) const {
+void TimestepTextEmbedding::check(std::span<const float> timesteps, const Tensor<float>& pooled) const {
   if (pooled.rank() != 2 || pooled.dim(1) != options_.pooled_dim || pooled.empty())
     throw ArgumentError(embedding_name, "pooled prompt " + to_string(pooled.shape()) + ", expected [N, " +
                                             std::to_string(options_.pooled_dim) + "]");
-  const Index batch = pooled.dim(0);
-  check_steering_values(timesteps, batch, " timesteps for ");
+  check_steering_values(timesteps, pooled.dim(0), " timesteps for ");
+}
+
+Tensor<float> TimestepTextEmbedding::operator()(const ops::Context& context, std::span<const float> timesteps,
+                                                std::span<const float> guidance,
+                                                const Tensor<float>& pooled) const {
+  check(timesteps, pooled);
   auto time = embedded_sinusoid(context, timestep_embedder_, timesteps);
   if (guidance_embedder_) {
-    check_steering_values(guidance, batch, " guidance scales for ");
-    time = add_rows(context, time, embedded_sinusoid(context, *guidance_embedder_, guidance));
+    check_steering_values(guidance, pooled.dim(0), " guidance scales for ");
+    time = add_vectors(context, time, embedded_sinusoid(context, *guidance_embedder_, guidance));
   } else if (!guidance.empty()) {
     throw ArgumentError(embedding_name, "this network reads no guidance scale");
   }
-  return add_rows(context, time, text_embedder_(context, pooled));
+  return add_vectors(context, time, text_embedder_(context, pooled));
+}
+
+Tensor<float> TimestepTextEmbedding::without_guidance(const ops::Context& context,
+                                                      std::span<const float> timesteps,
+                                                      const Tensor<float>& pooled) const {
+  check(timesteps, pooled);
+  return add_vectors(context, embedded_sinusoid(context, timestep_embedder_, timesteps),
+                     text_embedder_(context, pooled));
 }
 
 TimestepSizeEmbedding::TimestepSizeEmbedding(const Loader& loader, Index dim, bool embeds_size)
@@ -122,7 +133,7 @@ Tensor<float> TimestepSizeEmbedding::operator()(const ops::Context& context, Ind
   }
   const auto size = embedded_sinusoid(context, *resolution_embedder_, sizes).reshape({batch, dim_ / 3 * 2});
   const auto ratio = embedded_sinusoid(context, *aspect_ratio_embedder_, aspect_ratios);
-  return add_rows(context, time, ops::concat_channels(context, size, ratio));
+  return add_vectors(context, time, ops::concat_channels(context, size, ratio));
 }
 
 }  // namespace daguerre::nn

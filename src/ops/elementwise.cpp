@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "ops/engines/native/kernels.hpp"
@@ -57,6 +58,48 @@ Tensor<float> Operations::add_to_each(const Context& context, const Tensor<float
       kernels::active().add(x.data() + begin, y.data() + at, result.data() + begin, count, 1.0f);
       begin += count;
     }
+  });
+  return result;
+}
+
+Tensor<float> add_rows(const Context& context, const Tensor<float>& x, const Tensor<float>& rows) {
+  const Profile::Scope scope(context, OpKind::add);
+  if (x.rank() < 2 || !(rows.shape() == Shape{x.dim(0), x.dim(-1)}))
+    throw ArgumentError("add_rows", to_string(rows.shape()) + " to the rows of " + to_string(x.shape()));
+  return with_operations(context,
+                         [&](const Operations& engine) { return engine.add_rows(context, x, rows); });
+}
+
+Tensor<float> Operations::add_rows(const Context& context, const Tensor<float>& x,
+                                   const Tensor<float>& rows) const {
+  auto result = context.empty<float>(x.shape());
+  const Index width = x.dim(-1), count = result.empty() ? 0 : x.size() / width, each = count / x.dim(0);
+  float* const out = result.data();
+  parallel_for(context.threads, count, std::max<Index>(1, element_grain / std::max<Index>(width, 1)),
+               [&](Index begin, Index end) {
+                 for (Index i = begin; i < end; ++i)
+                   kernels::active().add(x.data() + i * width, rows.data() + i / each * width,
+                                         out + i * width, width, 1.0f);
+               });
+  return result;
+}
+
+Tensor<float> weighted_sum(const Context& context, const Tensor<float>& x, float a, Tensor<float> y,
+                           float b) {
+  const Profile::Scope scope(context, OpKind::add);
+  if (!(x.shape() == y.shape()))
+    throw ArgumentError("weighted_sum", to_string(x.shape()) + " and " + to_string(y.shape()));
+  return with_operations(context, [&](const Operations& engine) {
+    return engine.weighted_sum(context, x, a, std::move(y), b);
+  });
+}
+
+Tensor<float> Operations::weighted_sum(const Context& context, const Tensor<float>& x, float a,
+                                       Tensor<float> y, float b) const {
+  auto result = std::move(y);
+  float* const out = result.data();
+  parallel_for(context.threads, x.size(), element_grain, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) out[i] = a * x.data()[i] + b * out[i];
   });
   return result;
 }

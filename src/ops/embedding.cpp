@@ -119,6 +119,45 @@ Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Ind
   return result;
 }
 
+Tensor<float> sincos_positions_3d(const Context& context, Index channels, Index frames, Index height,
+                                  Index width, double spatial_scale, double temporal_scale) {
+  if (channels < 16 || channels % 16 != 0 || frames < 1 || height < 1 || width < 1 ||
+      !(spatial_scale > 0.0) || !(temporal_scale > 0.0))
+    throw ArgumentError("sincos_positions_3d",
+                        std::to_string(channels) + " channels for " + std::to_string(frames) + " frames of " +
+                            std::to_string(height) + " x " + std::to_string(width) + " are not possible");
+  // A row for each place on an axis; the reference keeps the places in float32.
+  const auto axis = [](Index count, Index width_of_axis, double scale) {
+    Tensor<float> table({count, width_of_axis});
+    float* out = table.data();
+    const Index half = width_of_axis / 2;
+    for (Index place = 0; place < count; ++place, out += width_of_axis) {
+      const auto position = static_cast<double>(static_cast<float>(place) / static_cast<float>(scale));
+      for (Index i = 0; i < half; ++i) {
+        const double angle = position / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half));
+        out[i] = static_cast<float>(std::sin(angle));
+        out[half + i] = static_cast<float>(std::cos(angle));
+      }
+    }
+    return table;
+  };
+  const Index in_time = channels / 4, in_space = channels / 8 * 3;
+  const auto times = axis(frames, in_time, temporal_scale);
+  const auto columns = axis(width, in_space, spatial_scale), rows = axis(height, in_space, spatial_scale);
+  auto result = context.empty<float>({frames * height * width, channels});
+  float* const to = result.data();
+  parallel_for(context.threads, frames * height, 1, [&](Index begin, Index end) {
+    for (Index line = begin; line < end; ++line)
+      for (Index column = 0; column < width; ++column) {
+        float* out = to + (line * width + column) * channels;
+        out = std::copy_n(times.data() + line / height * in_time, in_time, out);
+        out = std::copy_n(columns.data() + column * in_space, in_space, out);
+        std::copy_n(rows.data() + line % height * in_space, in_space, out);
+      }
+  });
+  return result;
+}
+
 template class EmbeddingTable<float>;
 template class EmbeddingTable<bfloat16>;
 

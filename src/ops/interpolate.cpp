@@ -67,6 +67,9 @@ AxisTaps taps_of(Index in_size, Index out_size, const InterpolateOptions& option
                            : static_cast<double>(static_cast<float>(in_size) / static_cast<float>(out_size));
   const auto one = [](Index) { return 1.0; };
   const auto middle = [&](Index i) { return scale * (static_cast<double>(i) + 0.5); };
+  const double aligned =
+      out_size == 1 ? 0.0
+                    : static_cast<double>(static_cast<float>(in_size - 1) / static_cast<float>(out_size - 1));
   const bool cubic = options.mode == Interpolation::bicubic;
   const double reach = cubic ? 2.0 : 1.0;
   if (options.antialias) {
@@ -99,7 +102,8 @@ AxisTaps taps_of(Index in_size, Index out_size, const InterpolateOptions& option
       taps.add(place, place + 1, one);
       continue;
     }
-    const double at = cubic ? middle(i) - 0.5 : std::max(middle(i) - 0.5, 0.0);
+    const double own = options.align_corners ? aligned * static_cast<double>(i) : middle(i) - 0.5;
+    const double at = cubic ? own : std::max(own, 0.0);
     const Index place = static_cast<Index>(std::floor(at));
     const auto weight = [&](Index from) {
       const double x = static_cast<double>(from) - at;
@@ -119,6 +123,10 @@ Tensor<float> interpolate(const Context& context, const Tensor<float>& x, Index 
   const bool is_smooth = options.mode == Interpolation::bilinear || options.mode == Interpolation::bicubic;
   if (options.antialias && !is_smooth)
     throw ArgumentError("interpolate", "antialiasing is for bilinear and bicubic interpolation");
+  if (options.align_corners && (!is_smooth || options.antialias || options.factor))
+    throw ArgumentError("interpolate",
+                        "corners are aligned in bilinear and bicubic interpolation alone, without "
+                        "antialiasing and without a factor");
   if (options.factor && !(*options.factor > 0.0 && std::isfinite(*options.factor)))
     throw ArgumentError("interpolate", "the factor is " + std::to_string(*options.factor));
   return with_operations(context, [&](const Operations& engine) {

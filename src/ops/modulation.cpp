@@ -16,18 +16,17 @@ Tensor<float> add_gated(const Context& context, const Tensor<float>& residual, c
 
 Tensor<float> Operations::add_gated(const Context& context, const Tensor<float>& residual,
                                     const ChannelChunk& gate, const Tensor<float>& x) const {
-  const Index length = x.dim(1), channels = x.dim(2);
+  const Index channels = x.dim(2);
   auto y = context.empty<float>(x.shape());
-  for (Index n = 0; n < x.dim(0); ++n) {
-    const float* factor = detail::chunk_row(gate, x, n);
-    parallel_for(context.threads, length, 16, [&](Index begin, Index end) {
-      for (Index row = n * length + begin; row < n * length + end; ++row) {
-        const float *a = residual.data() + row * channels, *b = x.data() + row * channels;
-        float* out = y.data() + row * channels;
-        for (Index c = 0; c < channels; ++c) out[c] = a[c] + factor[c] * b[c];
-      }
-    });
-  }
+  float* const elements = y.data();
+  parallel_for(context.threads, x.dim(0) * x.dim(1), 16, [&](Index begin, Index end) {
+    for (Index token = begin; token < end; ++token) {
+      const float* factor = detail::chunk_row(gate, x, token);
+      const float *a = residual.data() + token * channels, *b = x.data() + token * channels;
+      float* out = elements + token * channels;
+      for (Index c = 0; c < channels; ++c) out[c] = a[c] + factor[c] * b[c];
+    }
+  });
   return y;
 }
 
@@ -35,5 +34,9 @@ template Tensor<float> modulated_layer_norm(const Context&, const Tensor<float>&
                                             const ChannelChunk&, float);
 template Tensor<bfloat16> modulated_layer_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
                                                const ChannelChunk&, float);
+template Tensor<float> modulated_rms_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
+                                          const ChannelChunk&, float, Activation);
+template Tensor<bfloat16> modulated_rms_norm(const Context&, const Tensor<float>&, const ChannelChunk&,
+                                             const ChannelChunk&, float, Activation);
 
 }  // namespace daguerre::ops

@@ -83,5 +83,7 @@ template Tensor<float> narrow(const Context&, const Tensor<float>&, int, Index, 
 template Tensor<bfloat16> narrow(const Context&, const Tensor<bfloat16>&, int, Index, Index);
 template std::vector<Tensor<float>> chunk(const Context&, const Tensor<float>&, int, int);
 template std::vector<Tensor<bfloat16>> chunk(const Context&, const Tensor<bfloat16>&, int, int);
+template Tensor<float> swap_axes(const Context&, const Tensor<float>&);
+template Tensor<bfloat16> swap_axes(const Context&, const Tensor<bfloat16>&);
 
 }  // namespace daguerre::ops

@@ -116,6 +116,32 @@ Tensor<float> Operations::space_time_to_depth(const Context& context, const Tens
   return y;
 }
 
+Tensor<float> add_plane(const Context& context, Tensor<float> x, const Tensor<float>& plane,
+                        const Tensor<float>& scale) {
+  const Profile::Scope scope(context, OpKind::add);
+  if (x.rank() != 5 || !(plane.shape() == Shape{x.dim(2), x.dim(3)}) || !(scale.shape() == Shape{x.dim(4)}))
+    throw ArgumentError("add_plane", "a plane " + to_string(plane.shape()) + " with scales " +
+                                         to_string(scale.shape()) + " on " + to_string(x.shape()));
+  return with_operations(context, [&](const Operations& engine) {
+    return engine.add_plane(context, std::move(x), plane, scale);
+  });
+}
+
+Tensor<float> Operations::add_plane(const Context& context, Tensor<float> x, const Tensor<float>& plane,
+                                    const Tensor<float>& scale) const {
+  auto y = std::move(x);
+  float* const out = y.data();
+  const float *const noise = plane.data(), *const factor = scale.data();
+  const Index channels = y.dim(4), area = y.dim(2) * y.dim(3);
+  parallel_for(context.threads, y.dim(0) * y.dim(1) * area,
+               std::max<Index>(1, 4096 / std::max<Index>(channels, 1)), [&](Index begin, Index end) {
+                 for (Index place = begin; place < end; ++place)
+                   for (Index c = 0; c < channels; ++c)
+                     out[place * channels + c] += noise[place % area] * factor[c];
+               });
+  return y;
+}
+
 Tensor<float> duplicate_to_space_time(const Context& context, const Tensor<float>& x,
                                       const SpaceTimeBlock& block, Index channels) {
   const Profile::Scope scope(context, OpKind::concatenate);

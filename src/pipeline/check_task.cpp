@@ -102,14 +102,15 @@ void check_film(const Task& task, const Family& family, const Components& compon
       refuse(" makes pictures: it takes no film and no frames of one");
     return;
   }
-  const Index frames = film.frames == 0 ? family.defaults.frames : film.frames;
+  const Index asked = film.frames == 0 ? family.defaults.frames : film.frames;
   constexpr Index most = 100'000;
-  if (film.frames < 0 || frames > most)
+  if (film.frames < 0 || asked > most)
     throw ArgumentError(pipeline_name, "frames is " + std::to_string(film.frames) + ", expected 1 to " +
                                            std::to_string(most));
   if (!(film.frame_rate >= 0.0 && film.frame_rate <= 1000.0))
     throw ArgumentError(pipeline_name,
                         "frame_rate is " + std::to_string(film.frame_rate) + ", expected 0 to 1000");
+  const Index frames = film_frames(task, family, components.autoencoder->info());
   const Index latents = latent_frames(components.autoencoder->info(), frames);
   if (denoiser.largest_frames > 0 && latents > denoiser.largest_frames && film.windows.frames == 0)
     throw ArgumentError(pipeline_name, std::to_string(frames) + " frames are more than the " +
@@ -199,7 +200,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
                  {1, task.height / format.space_ratio, task.width / format.space_ratio, format.channels},
                  "image_latents");
   check_reference(task, batch, multiple);
-  check_controls(task, components);
+  check_controls(task, components, task.film.frames == 0 ? family.defaults.frames : task.film.frames);
   // A family that prepares its runs itself knows what joins the channels.
   const Index joined = family.prepare ? 0 : denoiser.in_channels - format.channels;
   const auto joins = family.tasks.joins;

@@ -51,12 +51,31 @@ const Part* Family::part(Part::Kind kind) const noexcept {
 
 FamilyRegistry FamilyRegistry::standard() {
   FamilyRegistry registry;
-  for (const auto& make :
-       {families::stable_diffusion, families::stable_diffusion_xl, families::stable_diffusion_3,
-        families::latent_consistency, families::instruct_pix2pix, families::flux, families::flux_fill,
-        families::flux_control, families::flux_kontext, families::pixart_alpha, families::pixart_sigma,
-        families::dit, families::ddpm})
-    registry.add(make());
+  registry.add(families::stable_diffusion());
+  registry.add(families::stable_diffusion_xl());
+  registry.add(families::stable_diffusion_3());
+  registry.add(families::latent_consistency());
+  registry.add(families::instruct_pix2pix());
+  registry.add(families::flux());
+  registry.add(families::flux_fill());
+  registry.add(families::flux_control());
+  registry.add(families::flux_kontext());
+  registry.add(families::pixart_alpha());
+  registry.add(families::pixart_sigma());
+  registry.add(families::dit());
+  registry.add(families::ddpm());
+  registry.add(families::wan());
+  registry.add(families::wan_vace());
+  registry.add(families::cogvideox());
+  registry.add(families::ltx_video());
+  registry.add(families::ltx_video_conditions());
+  registry.add(families::stable_video_diffusion());
+  registry.add(families::text_to_video_sd());
+  registry.add(families::i2vgen_xl());
+  registry.add(families::latte());
+  registry.add(families::hunyuan_video());
+  registry.add(families::animatediff());
+  registry.add(families::animatediff_xl());
   return registry;
 }
 

@@ -1,8 +1,12 @@
 #include "daguerre/pipeline/guider.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 #include <span>
+
+#include "samplers/numerics.hpp"
 
 namespace daguerre {
 namespace {
@@ -72,6 +76,13 @@ class Branches {
   std::vector<Pass> passes_;
 };
 
+/// CogVideoX's scale at `timestep` of a run of so many steps: 1 + scale (1 - cos(pi ((n - t) / n)^5)) / 2.
+/// The reference takes the timestep of training for the number of the step, so that the angle is huge.
+double dynamic_scale(double scale, Index steps, double timestep) {
+  const auto n = static_cast<double>(steps);
+  return 1.0 + scale * ((1.0 - std::cos(std::numbers::pi * std::pow((n - timestep) / n, 5.0))) / 2.0);
+}
+
 class OnePass final : public GuiderRun {
  public:
   explicit OnePass(Conditioning conditioning) : conditioning_(std::move(conditioning)) {}
@@ -89,13 +100,20 @@ class TwoHalves final : public GuiderRun {
   TwoHalves(const Guidance& guidance, const Conditions& conditions) : guidance_(guidance) {
     change(conditions);
   }
-  Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall&) override {
+  Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall& call) override {
     const auto outputs = branches_(predict, x);
     const std::span<const Tensor<float>> positive = std::span(outputs).subspan(1);
+    auto guidance = guidance_;
+    if (guidance.dynamic) {
+      if (!first_call_) first_call_ = call.index;
+      guidance.scale =
+          static_cast<float>(dynamic_scale(static_cast<double>(guidance.scale), call.total - *first_call_,
+                                           static_cast<double>(call.timestep)));
+    }
     if (positive.size() == 1 && weights_.front() == 1.0f)
-      return apply_guidance(outputs.front(), positive.front(), guidance_);
+      return apply_guidance(outputs.front(), positive.front(), guidance);
     return apply_guidance(outputs.front(), composed_prediction(outputs.front(), positive, weights_),
-                          guidance_);
+                          guidance);
   }
   void change(const Conditions& conditions) override {
     std::vector<Conditioning> all{negative_of(conditions), conditions.positive};
@@ -109,8 +127,41 @@ class TwoHalves final : public GuiderRun {
 
  private:
   Guidance guidance_;
+  std::optional<Index> first_call_;
   Branches branches_;  // the negative one, then the positive ones
   std::vector<float> weights_;
+};
+
+class ByFrame final : public GuiderRun {
+ public:
+  ByFrame(const Guidance& guidance, const Conditions& conditions) : guidance_(guidance) {
+    change(conditions);
+  }
+  Tensor<float> operator()(const Predict& predict, const Tensor<float>& x, const GuidedCall&) override {
+    const auto outputs = branches_(predict, x);
+    const auto& negative = outputs[0];
+    const auto& positive = outputs[1];
+    if (positive.rank() != 5)
+      throw ArgumentError("guidance", "a prediction " + to_string(positive.shape()) + " is no film's");
+    Tensor<float> result(positive.shape());
+    const Index frames = positive.dim(1), size = positive.size() / std::max<Index>(frames, 1);
+    const auto scales =
+        samplers::numerics::torch_linspace(static_cast<double>(guidance_.first_scale.value_or(1.0f)),
+                                           static_cast<double>(guidance_.scale), static_cast<int>(frames));
+    float* const out = result.data();
+    for (Index i = 0; i < result.size(); ++i) {
+      const float base = negative.data()[i], scale = scales[static_cast<std::size_t>(i / size)];
+      out[i] = base + scale * (positive.data()[i] - base);
+    }
+    return result;
+  }
+  void change(const Conditions& conditions) override {
+    branches_ = Branches({negative_of(conditions), conditions.positive});
+  }
+
+ private:
+  Guidance guidance_;
+  Branches branches_;
 };
 
 class ThreeBranches final : public GuiderRun {
@@ -220,6 +271,10 @@ std::unique_ptr<GuiderRun> NoGuidance::start(const Conditions& conditions) const
 
 std::unique_ptr<GuiderRun> ClassifierFreeGuidance::start(const Conditions& conditions) const {
   return std::make_unique<TwoHalves>(guidance_, conditions);
+}
+
+std::unique_ptr<GuiderRun> FramewiseGuidance::start(const Conditions& conditions) const {
+  return std::make_unique<ByFrame>(guidance_, conditions);
 }
 
 std::unique_ptr<GuiderRun> EmbeddedGuidance::start(const Conditions& conditions) const {

@@ -94,6 +94,10 @@ void check_scales(const ImagePrompt& prompt, std::span<const CrossAttention> att
 
 }  // namespace
 
+ImageEncoder::Output ImageEncoder::encode_values(const ops::Context&, const Tensor<float>&) const {
+  throw ArgumentError("image_encoder", "this encoder takes pictures only, not their values");
+}
+
 std::shared_ptr<const ImageEncoder> load_image_encoder(const fs::path& folder, const LoadContext& context) {
   ComponentSource source, processor;
   source.name = "image_encoder";

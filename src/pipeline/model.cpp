@@ -10,6 +10,7 @@
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/pipeline/ip_adapter.hpp"
+#include "daguerre/pipeline/motion_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/loaded_parts.hpp"
@@ -94,6 +95,25 @@ void for_each_side(Conditions& conditions, const Change& change) {
   for (auto& other : conditions.others) change(other.conditioning, Side::positive);
 }
 
+/// The noise of one film of several, which all draw alike: each draw is of all of them.
+class NoiseOfOne final : public NoiseStreams {
+ public:
+  /// `draws` are those that films before this one made.
+  NoiseOfOne(NoiseStreams& all, Index films, Index film, std::vector<Tensor<float>>& draws)
+      : all_(all), films_(films), film_(film), draws_(draws) {}
+  using NoiseStreams::draw;
+  Tensor<float> draw(Use use, const Shape& shape, FilmOrder order) override {
+    if (next_ == draws_.size()) draws_.push_back(all_.draw(use, shape.with(0, films_ * shape[0]), order));
+    return draws_[next_++].slice(film_ * shape[0], (film_ + 1) * shape[0]);
+  }
+
+ private:
+  NoiseStreams& all_;
+  Index films_, film_;
+  std::vector<Tensor<float>>& draws_;
+  std::size_t next_ = 0;
+};
+
 /// One image's guidance and the conditions that it goes through.
 struct GuidedImage {
   std::vector<LaterConditions> stages;  ///< by step, the first from 0 on
@@ -135,8 +155,9 @@ Model::Model(Family family, Components components)
   if (family_.settle) family_.settle(family_, components_.denoiser->info());
 }
 
-Model Model::load(const Family& family, const ModelSource& source, const ComponentRegistry& registry,
+Model Model::load(const Family& family, const ModelSource& given, const ComponentRegistry& registry,
                   const LoadContext& context) {
+  const auto source = with_joined_motion(given, context.allow_trailing_bytes);
   std::vector<const Part*> parts;
   std::vector<ComponentSource> sources;
   std::vector<Found<TextEncoder>> text_encoders;
@@ -291,6 +312,7 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
     for_each_side(conditions, [&](Conditioning& conditioning, Side side) {
       conditioning.decoupled = side == Side::positive ? positive_keys : negative_keys;
       conditioning.free_u = task.free_u;
+      conditioning.windows = task.film.windows.of_attention();
     });
   };
   const auto leases = components_.lease_text_encoders();
@@ -383,16 +405,16 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
   };
   loop.revise = start.revise;
   loop.on_step = on_step;
-  loop.order = family_.order;
+  loop.order = family_.step_order.value_or(family_.order);
   loop.first_call = start.first_call;
   loop.end_call = start.end_call;
   auto latents = loop(context, *start.run, start.latents, noise);
   return start.finish ? start.finish(latents) : latents;
 }
 
-Index Model::frames_of(const Task& task) const noexcept {
+Index Model::frames_of(const Task& task) const {
   if (!denoiser().films) return 1;
-  return task.film.frames == 0 ? family_.defaults.frames : task.film.frames;
+  return film_frames(task, family_, format());
 }
 
 double Model::frame_rate_of(const Task& task) const noexcept {
@@ -414,7 +436,7 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
   if (part == nullptr) return sink(latents);  // they are the frames
   const ops::Profile::Span span(context, ops::Stage::decoder);
   const auto lease = components_.autoencoder->lease();
-  FilmDecoding decoding{.chunk = task.film.decode_chunk};
+  FilmDecoding decoding{.noise_part = task.film.decode_noise, .chunk = task.film.decode_chunk};
   if (task.film.decode_timestep > 0.0f) decoding.timestep = task.film.decode_timestep;
   if (noise != nullptr)
     decoding.noise = [&](const Shape& shape) {
@@ -428,17 +450,33 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
                                        });
 }
 
+void Model::decode_films(const ops::Context& context, const Tensor<float>& latents, const Task& task,
+                         NoiseStreams* noise,
+                         const std::function<void(Index film, const Tensor<float>& frames)>& sink) const {
+  std::vector<Tensor<float>> draws;
+  for (Index n = 0; n < latents.dim(0); ++n) {
+    std::optional<NoiseOfOne> own;
+    if (noise != nullptr) own.emplace(*noise, latents.dim(0), n, draws);
+    bool any = false;
+    decode_film(context, latents.slice(n, n + 1), task, own ? &*own : nullptr,
+                [&](const Tensor<float>& frames) {
+                  any = true;
+                  sink(n, frames);
+                });
+    if (!any) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
+  }
+}
+
 Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents, const Task& task,
                             NoiseStreams* noise) const {
-  if (latents.rank() == 5)
-    return image_by_image(latents, [&](const Tensor<float>& x, Index) {
-      std::vector<Tensor<float>> frames;
-      decode_film(context, x, task, noise,
-                  [&](const Tensor<float>& some) { frames.push_back(some.slice(0, 1)[0]); });
-      if (frames.empty()) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
-      const auto film = concat_leading<float>(frames);
-      return film.reshape({1, film.dim(0), film.dim(1), film.dim(2), film.dim(3)});
-    });
+  if (latents.rank() == 5) {
+    std::vector<Tensor<float>> frames;
+    decode_films(context, latents, task, noise,
+                 [&](Index, const Tensor<float>& some) { frames.push_back(some.slice(0, 1)[0]); });
+    const auto films = concat_leading<float>(frames);
+    return films.reshape(
+        {latents.dim(0), films.dim(0) / latents.dim(0), films.dim(1), films.dim(2), films.dim(3)});
+  }
   const auto* part = family_.part(Part::Kind::autoencoder);
   if (part == nullptr) return latents;  // they are the pictures
   const ops::Profile::Span span(context, ops::Stage::decoder);

@@ -192,6 +192,13 @@ ModelSource ModelSource::without(std::string_view part) const {
   return result;
 }
 
+ModelSource ModelSource::as(std::string_view class_name) const {
+  auto result = *this;
+  result.index_ = index_.with(nlohmann::json{{"_class_name", class_name}}.dump());
+  result.class_name_ = class_name;
+  return result;
+}
+
 std::optional<ComponentSource> ModelSource::find(std::string_view name) const {
   if (const auto given = given_.find(name); given != given_.end()) return given->second;
   const auto entry = index_.json(name);  // null and an absent key are one

@@ -78,6 +78,9 @@ class ImageEncoderOnDemand final : public ImageEncoder {
   Output encode(const ops::Context& context, const Image& picture) const override {
     return encoder_.use(context)->encode(context, picture);
   }
+  Output encode_values(const ops::Context& context, const Tensor<float>& values) const override {
+    return encoder_.use(context)->encode_values(context, values);
+  }
   Output encode_nothing(const ops::Context& context) const override {
     return encoder_.use(context)->encode_nothing(context);
   }

@@ -5,6 +5,7 @@
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/ops/rearrange.hpp"
 #include "daguerre/ops/resample.hpp"
+#include "pipeline/held_frames.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prepare.hpp"
@@ -47,6 +48,23 @@ int steps_of(const Task& task, const Levels& levels) {
                                    : static_cast<int>(part);
 }
 
+/// Timesteps that fall slowly at first (diffusers' linear_quadratic_schedule).
+std::vector<double> linear_quadratic_timesteps(int steps) {
+  constexpr double threshold = 0.025;
+  const int linear = steps / 2, rest = steps - linear;
+  std::vector<double> timesteps;
+  const double left = linear - threshold * steps;
+  const double square = linear == 0 ? 0.0 : left / (static_cast<double>(linear) * rest * rest);
+  const double slope =
+      linear == 0 ? 0.0 : threshold / linear - 2.0 * left / (static_cast<double>(rest) * rest);
+  for (int i = 0; i < steps; ++i) {
+    const double fallen =
+        i < linear ? i * threshold / linear : square * i * i + slope * i + square * linear * linear;
+    timesteps.push_back(static_cast<double>(static_cast<float>(1.0 - fallen) * 1000.0f));
+  }
+  return timesteps;
+}
+
 /// How a run of `task` goes over the noise levels, from its beginning.
 samplers::RunOptions run_options(const Task& task, const Levels& levels, Index tokens) {
   samplers::RunOptions options;
@@ -56,6 +74,8 @@ samplers::RunOptions run_options(const Task& task, const Levels& levels, Index t
   options.mu = task.sampler->mu(tokens);
   if (levels.even && task.sampler->follows_flow_sigmas() && task.steps > 0)
     options.sigmas = samplers::numerics::numpy_linspace(1.0, 1.0 / task.steps, task.steps);
+  if (levels.linear_quadratic && task.sampler->follows_flow_sigmas() && task.steps > 0)
+    options.timesteps = linear_quadratic_timesteps(task.steps);
   return options;
 }
 
@@ -205,6 +225,7 @@ void prepare_from_noise_or_picture(const Preparation& of, bool joins, Start& sta
                   : from_noise
                       ? affine(drawn, run.init_noise_sigma(), 0.0f)
                       : run.add_noise(with_content(of, image_latents, drawn), drawn, start.first_call);
+  if (!task.film.conditions.empty()) hold_frames(of, drawn, start);
   if (!inpaints) return;
 
   if (joins) {
@@ -240,17 +261,25 @@ Index latent_frames(const LatentFormat& format, Index frames) {
   return (frames - 1) / format.time_ratio + 1;
 }
 
+Index film_frames(const Task& task, const Family& family, const LatentFormat& format) {
+  const Index asked = task.film.frames == 0 ? family.defaults.frames : task.film.frames;
+  return family.frames ? family.frames(task, asked, format) : asked;
+}
+
 Shape latent_shape(const Task& task, const Family& family, const Components& components) {
   const auto& format = components.autoencoder->info();
   const auto batch = static_cast<Index>(task.prompts.size());
   const Index height = task.height / format.space_ratio, width = task.width / format.space_ratio;
   if (!components.denoiser->info().films) return {batch, height, width, format.channels};
-  const Index frames = task.film.frames == 0 ? family.defaults.frames : task.film.frames;
-  return {batch, latent_frames(format, frames), height, width, format.channels};
+  return {batch, latent_frames(format, film_frames(task, family, format)), height, width, format.channels};
 }
 
 Index Preparation::frames() const {
   return shape.rank() == 5 ? shape[1] : 1;
+}
+
+Index Preparation::film_frames() const {
+  return daguerre::film_frames(task, family, format());
 }
 
 Tensor<float> Preparation::start_noise() const {

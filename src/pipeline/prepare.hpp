@@ -8,6 +8,9 @@ namespace daguerre {
 /// Throws ArgumentError for a task that a model of these parts cannot do.
 void check_task(const Task& task, const Family& family, const Components& components);
 
+/// How many frames a task's films have.
+Index film_frames(const Task& task, const Family& family, const LatentFormat& format);
+
 /// The shape of a task's latents.
 Shape latent_shape(const Task& task, const Family& family, const Components& components);
 

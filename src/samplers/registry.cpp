@@ -10,6 +10,7 @@
 #include "daguerre/samplers/ddim_cogvideox.hpp"
 #include "daguerre/samplers/ddpm.hpp"
 #include "daguerre/samplers/deis.hpp"
+#include "daguerre/samplers/dpm_cogvideox.hpp"
 #include "daguerre/samplers/dpm_solver.hpp"
 #include "daguerre/samplers/edm.hpp"
 #include "daguerre/samplers/euler.hpp"
@@ -78,7 +79,7 @@ constexpr std::array<FlowMethod, 8> flow_methods{
      {"DEISMultistepScheduler", "DEISMultistepScheduler", over_flow_levels}}};
 
 /// Classes that know no flow levels.
-constexpr std::array<std::string_view, 15> only_for_noise{"DDPMScheduler",
+constexpr std::array<std::string_view, 16> only_for_noise{"DDPMScheduler",
                                                           "DDIMScheduler",
                                                           "PNDMScheduler",
                                                           "EulerAncestralDiscreteScheduler",
@@ -89,6 +90,7 @@ constexpr std::array<std::string_view, 15> only_for_noise{"DDPMScheduler",
                                                           "LCMScheduler",
                                                           "TCDScheduler",
                                                           "CogVideoXDDIMScheduler",
+                                                          "CogVideoXDPMScheduler",
                                                           "EDMEulerScheduler",
                                                           "EDMDPMSolverMultistepScheduler",
                                                           "EDMSampler",
@@ -144,6 +146,7 @@ SamplerRegistry SamplerRegistry::standard() {
   registry.add("LCMScheduler", make_sampler<LcmSampler, LcmConfig>);
   registry.add("TCDScheduler", make_sampler<TcdSampler, TcdConfig>);
   registry.add("CogVideoXDDIMScheduler", make_sampler<CogVideoXDdimSampler, CogVideoXDdimConfig>);
+  registry.add("CogVideoXDPMScheduler", make_sampler<CogVideoXDpmSampler, CogVideoXDpmSampler::Config>);
   registry.add("EDMEulerScheduler", make_sampler<EdmEulerSampler, EdmConfig>);
   registry.add("EDMDPMSolverMultistepScheduler", make_sampler<EdmDpmMultistepSampler, EdmDpmMultistepConfig>);
   registry.add("EDMSampler", make_sampler<EdmSampler, EdmSampler::Config>);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "text/html_entities.hpp"
+#include "text/clean_prompt.hpp"
 
 namespace daguerre::text {
 namespace {
@@ -56,27 +56,12 @@ std::size_t word_length(std::span<const Char> text, ClipDialect dialect) {
   return length;
 }
 
-/// Every run of white space becomes one space.
-Chars collapse_spaces(std::span<const Char> text) {
-  Chars out;
-  out.reserve(text.size());
-  bool in_run = false;
-  for (const Char& c : text) {
-    const bool space = is_space(c.code);
-    if (!space) out.push_back(c);
-    if (space && !in_run) out.push_back({U' ', c.source});
-    in_run = space;
-  }
-  return out;
-}
-
 Chars normalize_huggingface(std::span<const Char> text) {
   return lower(collapse_spaces(nfc(text)), FinalSigma::ignore);
 }
 
 Chars normalize_openai(std::span<const Char> text) {
-  const Chars unescaped = unescape_html(unescape_html(text));
-  return lower(collapse_spaces(strip(unescaped)), FinalSigma::follow);
+  return lower(cleaned(text), FinalSigma::follow);
 }
 
 /// The first of `patterns` (the longest stand first) that `text` begins with; nullptr when there is none.

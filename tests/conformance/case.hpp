@@ -115,10 +115,16 @@ std::optional<Result> run_block(const std::filesystem::path& folder, const Confi
                                 const Options& options);
 std::optional<Result> run_named_block(const std::filesystem::path& folder, const Config& config,
                                       const Options& options);
+std::optional<Result> run_motion_model(const std::filesystem::path& folder, const Config& config,
+                                       const Options& options);
 std::optional<Result> run_model(const std::filesystem::path& folder, const Config& config,
                                 const Options& options);
 std::optional<Result> run_film_autoencoder(const std::filesystem::path& folder, const Config& config,
                                            const Options& options);
+std::optional<Result> run_cogvideox_model(const std::filesystem::path& folder, const Config& config,
+                                          const Options& options);
+std::optional<Result> run_film_unet(const std::filesystem::path& folder, const Config& config,
+                                    const Options& options);
 std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config);
 std::optional<Result> run_metric(const std::filesystem::path& folder, const Config& config,
                                  const Options& options);

@@ -2,7 +2,10 @@
 #include <map>
 
 #include "conformance/case.hpp"
+#include "conformance/hunyuan_models.hpp"
+#include "conformance/ltx_models.hpp"
 #include "conformance/transformers.hpp"
+#include "conformance/wan_models.hpp"
 #include "daguerre/models/adapters/control_net.hpp"
 #include "daguerre/models/adapters/t2i_adapter.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
@@ -395,6 +398,14 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_flux<T>(folder, config, context, result);
   else if (name == "PixArtTransformer2DModel")
     run_pixart<T>(folder, config, context, result);
+  else if (name == "WanTransformer3DModel" || name == "WanVACETransformer3DModel")
+    run_wan_transformer<T>(folder, config, context, result);
+  else if (name == "LTXVideoTransformer3DModel")
+    run_ltx_transformer<T>(folder, config, context, result);
+  else if (name == "AutoencoderKLLTXVideo")
+    run_ltx_autoencoder<T>(folder, config, context, result);
+  else if (name == "LTXLatentUpsamplerModel")
+    run_ltx_latent_upsampler<T>(folder, config, context, result);
   else if (name == "CLIPTextModel" || name == "CLIPTextModelWithProjection")
     run_clip<T>(folder, config, context, result);
   else if (name == "CLIPVisionModelWithProjection")
@@ -403,7 +414,7 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_clip_model<T>(folder, config, context, result);
   else if (name == "T5EncoderModel" || name == "UMT5EncoderModel")
     run_t5<T>(folder, config, context, result);
-  else
+  else if (!run_hunyuan_model<T>(folder, config, context, result))
     return std::nullopt;
   return result;
 }
@@ -412,6 +423,7 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
 
 std::optional<Result> run_model(const fs::path& folder, const Config& config, const Options& options) {
   if (auto result = run_film_autoencoder(folder, config, options)) return result;
+  if (auto result = run_cogvideox_model(folder, config, options)) return result;
   return options.with_type([&]<class T>() { return run_as<T>(folder, config, options.context()); });
 }
 

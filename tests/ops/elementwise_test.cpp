@@ -9,6 +9,7 @@
 #include "daguerre/ops/embedding.hpp"
 #include "daguerre/ops/host_values.hpp"
 #include "daguerre/ops/reduce.hpp"
+#include "daguerre/ops/space_time.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/random_tensor.hpp"
@@ -52,6 +53,13 @@ TEST_CASE("arithmetic element by element is what its formula says", "[ops][eleme
              made(long_shape, [&](Index i) { return x[i] + y[i] * z[i]; })));
   CHECK(same(ops::add_to_each(context, a, row),
              made(long_shape, [&](Index i) { return x[i] + row.data()[i % row.size()]; })));
+  const auto rows = random_tensor({3, 157}, seed + 4);
+  CHECK(same(ops::add_rows(context, a, rows), made(long_shape, [&](Index i) {
+               return x[i] + rows.data()[i / (113 * 157) * 157 + i % 157];
+             })));
+  const auto sum = [&](Index i) { return 0.25f * x[i] + -2.0f * y[i]; };
+  CHECK(same(ops::weighted_sum(context, a, 0.25f, b, -2.0f), made(long_shape, sum)));
+  CHECK(same(ops::weighted_sum(context, a, 0.25f, b.clone(), -2.0f), made(long_shape, sum)));
   CHECK(same(ops::full(context, {4, 5}, 1.5f), Tensor<float>::full({4, 5}, 1.5f)));
   const std::vector<float> divisors{3.0f, 0.7f, 11.0f}, one{7.0f};
   CHECK(same(ops::divide_each(context, a, divisors), made(long_shape, [&](Index i) {
@@ -79,6 +87,8 @@ TEST_CASE("elements of other shapes are refused", "[ops][elementwise]") {
   const auto x = random_tensor({2, 3}, 1), other = random_tensor({3, 2}, 1);
   const std::array three{1.0f, 2.0f, 3.0f};
   expect_error<ArgumentError>([&] { ops::add_to_each(context, x, other); }, {"[add_to_each]", "[3, 2]"});
+  expect_error<ArgumentError>([&] { ops::add_rows(context, x, other); }, {"[add_rows]", "[3, 2]"});
+  expect_error<ArgumentError>([&] { ops::weighted_sum(context, x, 1.0f, other, 1.0f); }, {"[weighted_sum]"});
   expect_error<ArgumentError>([&] { ops::divide_each(context, x, three); }, {"[divide_each]", "3 divisors"});
   expect_error<ArgumentError>([&] { ops::multiply_add(context, x, x, other); }, {"[multiply_add]"});
   expect_error<ArgumentError>([&] { ops::multiply_add(context, other, x, x); }, {"[multiply_add]"});
@@ -171,4 +181,15 @@ TEST_CASE("what the host gave is read as it is", "[ops]") {
   CHECK(ops::same_values(floats, floats.clone()));
   CHECK_FALSE(ops::same_values(floats, floats.reshape({3, 1})));
   CHECK_FALSE(ops::same_values(floats, Tensor<float>::zeros({3})));
+}
+
+TEST_CASE("a plane is added to every frame, to each channel as much as is said", "[ops]") {
+  const auto context = context_for("native");
+  const auto x = random_tensor({2, 3, 2, 4, 5}, 1), plane = random_tensor({2, 4}, 2),
+             scale = random_tensor({5}, 3);
+  const auto y = ops::add_plane(context, x, plane, scale);
+  for (Index i = 0; i < x.size(); ++i)
+    CHECK(y.data()[i] == Approx(x.data()[i] + plane.data()[i / 5 % 8] * scale.data()[i % 5]).margin(1e-6));
+  expect_error<ArgumentError>([&] { ops::add_plane(context, x, plane.reshape({4, 2}), scale); }, {"[4, 2]"});
+  expect_error<ArgumentError>([&] { ops::add_plane(context, x, plane, plane); }, {"scales [2, 4]"});
 }

@@ -10,6 +10,7 @@
 #include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/ops/blend.hpp"
 #include "daguerre/ops/fir.hpp"
+#include "daguerre/ops/joint_modulation.hpp"
 #include "daguerre/ops/reduce.hpp"
 #include "daguerre/ops/space_time.hpp"
 #include "support/catch.hpp"
@@ -70,6 +71,8 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("fourier_embedding",
                [&](const Context& c) { return fourier_embedding(c, times, frequencies, true); });
   expect_asked("add_to_each", [&](const Context& c) { return add_to_each(c, tokens, bias); });
+  expect_asked("add_rows", [&](const Context& c) { return add_rows(c, tokens, random_tensor({2, 8}, 9)); });
+  expect_asked("weighted_sum", [&](const Context& c) { return weighted_sum(c, picture, 0.25f, other, 2.0f); });
   expect_asked("divide_each", [&](const Context& c) { return divide_each(c, tokens, times); });
   expect_asked("multiply_add", [&](const Context& c) { return multiply_add(c, picture, other, picture); });
   expect_asked("affine", [&](const Context& c) { return affine(c, picture, 2.0f, -1.0f); });
@@ -78,6 +81,10 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("full", [&](const Context& c) { return full(c, {2, 3}, 4.0f); });
   expect_asked("mean", [&](const Context& c) { return mean(c, tokens, 1); });
   expect_asked("nearest_rows", [&](const Context& c) { return nearest_rows(c, bias, tokens); });
+  const auto gates = random_tensor({2, 16}, 8);
+  expect_asked("add_joint_gated", [&](const Context& c) {
+    return add_joint_gated(c, tokens, 2, {{gates, 0}, {gates, 1}}, tokens);
+  });
   expect_asked("patchify", [&](const Context& c) { return patchify(c, picture, 2); });
   expect_asked("unpatchify", [&](const Context& c) {
     return unpatchify(c, random_tensor({2, 6, 12}, 8), 2, 3, 2, ops::PatchOrder::channels_rows_columns);
@@ -90,6 +97,9 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("space_time_to_depth", [&](const Context& c) {
     return space_time_to_depth(c, film, {.frames = 2, .rows = 2, .columns = 3},
                                ops::DepthOrder::frames_rows_columns_channels);
+  });
+  expect_asked("add_plane", [&](const Context& c) {
+    return add_plane(c, film, random_tensor({4, 6}, 11), random_tensor({8}, 12));
   });
   expect_asked("duplicate_to_space_time", [&](const Context& c) {
     return duplicate_to_space_time(c, film, {.frames = 2, .rows = 2, .columns = 2}, 4);
@@ -113,6 +123,13 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   expect_asked("modulated_layer_norm", [&](const Context& c) {
     return ops::modulated_layer_norm<T>(c, tokens, {parts, 2}, {parts, 0}, 1e-5f);
   });
+  expect_asked("joint_modulated_norm", [&](const Context& c) {
+    return ops::joint_modulated_norm<T>(c, tokens, 2, gamma, beta, {{parts, 2}, {parts, 1}},
+                                        {{parts, 0}, {parts, 1}}, 1e-5f);
+  });
+  expect_asked("modulated_rms_norm", [&](const Context& c) {
+    return ops::modulated_rms_norm<T>(c, tokens, {parts, 2}, {parts, 0}, 1e-5f);
+  });
   const ops::HeadNorm norm;
   const ops::HeadStream<T> stream{ops::TokenView<T>::all(qkv), &norm};
   expect_asked("join_heads", [&](const Context& c) {
@@ -127,6 +144,7 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   expect_asked("crop", [&](const Context& c) { return ops::crop(c, qkv, begin, {2, 3, 4}); });
   expect_asked("crop", [&](const Context& c) { return ops::narrow(c, qkv, -1, 3, 2); });
   expect_asked("repeat_edges", [&](const Context& c) { return ops::repeat_edges(c, picture.to<T>(), 1, 2); });
+  expect_asked("swap_axes", [&](const Context& c) { return ops::swap_axes(c, qkv); });
   expect_asked("upsample_nearest",
                [&](const Context& c) { return ops::upsample_nearest<T>(c, picture, 12, 7); });
   expect_asked("embedding_lookup", [&](const Context& c) { return ops::embedding_lookup(c, table, ids); });

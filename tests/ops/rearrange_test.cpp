@@ -91,6 +91,26 @@ TEST_CASE("concat joins along any axis", "[ops][rearrange]") {
   }
 }
 
+TEST_CASE("swap_axes exchanges the second axis and the third", "[ops][rearrange]") {
+  Draws draw;
+  INFO("seed " << draw.seed);
+  const auto context = context_for("native");
+  for (int round = 0; round < 30; ++round) {
+    Extents extents{draw(1, 3), draw(1, 5), draw(1, 5)};
+    for (Index more = draw(0, 2); more > 0; --more) extents.push_back(draw(1, 4));
+    const auto x = random_tensor(shape_of(extents), draw.seed);
+    std::swap(extents[1], extents[2]);
+    const auto expected = made(extents, [&](Extents index) {
+      std::swap(index[1], index[2]);
+      return at(x, index);
+    });
+    CHECK(same(ops::swap_axes(context, x), expected));
+    CHECK(same(ops::swap_axes(context, x.to<bfloat16>()).to<float>(), expected.to<bfloat16>().to<float>()));
+  }
+  expect_error<ArgumentError>([&] { ops::swap_axes(context, random_tensor({2, 3}, 1)); },
+                              {"[swap_axes]", "[2, 3]"});
+}
+
 TEST_CASE("crop, narrow and chunk cut out what they are asked for", "[ops][rearrange]") {
   Draws draw;
   INFO("seed " << draw.seed);

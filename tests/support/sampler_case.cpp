@@ -77,7 +77,11 @@ class CaseCheck {
         sample = channels_last(io_, numbered("sample", i));
         compare(numbered("model_input", i), run.scale_model_input(sample, i), sampler_step_bound);
       }
-      const auto noise = [&](const Shape&) { return channels_last(io_, numbered("noise", i)); };
+      Index drawn = 0;  // a step's second draw is `noise.<i>.1`
+      const auto noise = [&](const Shape&) {
+        const auto name = numbered("noise", i);
+        return channels_last(io_, drawn++ == 0 ? name : numbered(name, drawn - 1));
+      };
       sample = run.perturb(sample, i, noise);
       sample = run.step(channels_last(io_, numbered("model_output", i)), i, sample, noise);
       if (carrying) continue;

@@ -66,6 +66,15 @@ class TallyingFor : public AsNative<T> {
                       (const ops::Context& context, const Tensor<float>& x, const ops::ChannelChunk& scale,
                        const ops::ChannelChunk& shift, float epsilon),
                       (context, x, scale, shift, epsilon))
+  DAGUERRE_TEST_TALLY(Tensor<T>, joint_modulated_norm,
+                      (const ops::Context& context, const Tensor<float>& x, Index prompt_length,
+                       const Tensor<float>& gamma, const Tensor<float>& beta, const ops::JointChunk& scale,
+                       const ops::JointChunk& shift, float epsilon),
+                      (context, x, prompt_length, gamma, beta, scale, shift, epsilon))
+  DAGUERRE_TEST_TALLY(Tensor<T>, modulated_rms_norm,
+                      (const ops::Context& context, const Tensor<float>& x, const ops::ChannelChunk& scale,
+                       const ops::ChannelChunk& shift, float epsilon, ops::Activation activation),
+                      (context, x, scale, shift, epsilon, activation))
   DAGUERRE_TEST_TALLY(Tensor<T>, join_heads,
                       (const ops::Context& context, std::span<const ops::HeadStream<T>> streams,
                        Index head_dim, const ops::RotaryTable* rotation),
@@ -86,6 +95,7 @@ class TallyingFor : public AsNative<T> {
   DAGUERRE_TEST_TALLY(Tensor<T>, repeat_edges,
                       (const ops::Context& context, const Tensor<T>& x, Index rows, Index columns),
                       (context, x, rows, columns))
+  DAGUERRE_TEST_TALLY(Tensor<T>, swap_axes, (const ops::Context& context, const Tensor<T>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<T>, rounded, (const ops::Context& context, const Tensor<float>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<float>, widened, (const ops::Context& context, const Tensor<T>& x), (context, x))
   DAGUERRE_TEST_TALLY(Tensor<T>, upsample_nearest,
@@ -128,6 +138,10 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
                       (const ops::Context& context, const Tensor<float>& residual,
                        const ops::ChannelChunk& gate, const Tensor<float>& x),
                       (context, residual, gate, x))
+  DAGUERRE_TEST_TALLY(Tensor<float>, add_joint_gated,
+                      (const ops::Context& context, Tensor<float> residual, Index prompt_length,
+                       const ops::JointChunk& gate, const Tensor<float>& x),
+                      (context, std::move(residual), prompt_length, gate, x))
   DAGUERRE_TEST_TALLY(Tensor<float>, resize_bilinear,
                       (const ops::Context& context, const Tensor<float>& x, Index height, Index width),
                       (context, x, height, width))
@@ -150,6 +164,13 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
   DAGUERRE_TEST_TALLY(Tensor<float>, add_to_each,
                       (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& y),
                       (context, x, y))
+  DAGUERRE_TEST_TALLY(Tensor<float>, add_rows,
+                      (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& rows),
+                      (context, x, rows))
+  DAGUERRE_TEST_TALLY(Tensor<float>, weighted_sum,
+                      (const ops::Context& context, const Tensor<float>& x, float a, Tensor<float> y,
+                       float b),
+                      (context, x, a, std::move(y), b))
   DAGUERRE_TEST_TALLY(Tensor<float>, divide_each,
                       (const ops::Context& context, const Tensor<float>& x, std::span<const float> divisors),
                       (context, x, divisors))
@@ -188,6 +209,10 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
                       (const ops::Context& context, const Tensor<float>& x, const ops::SpaceTimeBlock& block,
                        ops::DepthOrder order),
                       (context, x, block, order))
+  DAGUERRE_TEST_TALLY(Tensor<float>, add_plane,
+                      (const ops::Context& context, Tensor<float> x, const Tensor<float>& plane,
+                       const Tensor<float>& scale),
+                      (context, std::move(x), plane, scale))
   DAGUERRE_TEST_TALLY(Tensor<float>, duplicate_to_space_time,
                       (const ops::Context& context, const Tensor<float>& x, const ops::SpaceTimeBlock& block,
                        Index channels),

@@ -9,6 +9,7 @@
 #include "daguerre/text/clip_tokenizer.hpp"
 #include "daguerre/text/t5_tokenizer.hpp"
 #include "daguerre/text/unicode.hpp"
+#include "text/clean_prompt.hpp"
 
 namespace daguerre::test {
 namespace {
@@ -58,6 +59,7 @@ std::vector<Method> t5_methods(const std::filesystem::path& folder) {
   const auto own = with_end(T5Tokenizer::load(folder, T5Dialect::sentencepiece));
   return {{"text", "ids", own},
           {"cleaned", "cleaned_ids", own},
+          {"text", "cleaned_ids", [=](const std::string& text) { return own(text::clean_prompt(text)); }},
           {"text", "hf_ids", with_end(T5Tokenizer::load(folder, T5Dialect::huggingface)), has_stacked_marks}};
 }
 

@@ -37,9 +37,11 @@ def alphas_and_sigmas():
 ALPHAS, SIGMAS = alphas_and_sigmas()
 
 
-def noised(latents, generator, skew=0.7):
-    """(x_t, t, v) for random times, late (noisy) ones somewhat more often: there the text decides."""
-    t = torch.rand(len(latents), generator=generator).pow(skew).mul(TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)
+def noised(latents, generator, skew=0.7, together=1):
+    """(x_t, t, v) for random times, late (noisy) ones somewhat more often: there the text decides. `together`
+    neighbours, the frames of a film, have the same time."""
+    t = torch.rand(len(latents) // together, generator=generator).pow(skew).mul(TRAIN_STEPS).long()
+    t = t.clamp(max=TRAIN_STEPS - 1).repeat_interleave(together)
     noise = torch.randn(latents.shape, generator=generator)
     alpha, sigma = ALPHAS[t][:, None, None, None], SIGMAS[t][:, None, None, None]
     return alpha * latents + sigma * noise, t, alpha * noise - sigma * latents

@@ -60,8 +60,8 @@ class Base:
         return self.decode(diffusion.sample(guided, noise, options.sampling_steps))
 
 
-def noisy_batch(latents, generator, dtype, skew=0.7):
-    noisy, times, target = diffusion.noised(latents, generator, skew)
+def noisy_batch(latents, generator, dtype, skew=0.7, together=1):
+    noisy, times, target = diffusion.noised(latents, generator, skew, together)
     return noisy.to(dtype).contiguous(memory_format=torch.channels_last), times, target
 
 

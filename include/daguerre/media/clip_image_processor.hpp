@@ -26,6 +26,9 @@ struct ClipImageProcessor {
   Image prepared(const Image& picture) const;
   /// `[1, H, W, 3]`.
   Tensor<float> operator()(const Image& picture) const;
+  /// Values `[N, H, W, 3]` of pictures, in [0, 1], normalised, where that is asked for. Throws ArgumentError
+  /// for another shape.
+  Tensor<float> normalised(const Tensor<float>& values) const;
 };
 
 }  // namespace daguerre

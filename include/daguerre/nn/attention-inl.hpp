@@ -9,15 +9,22 @@
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/heads-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 
 namespace daguerre::nn {
 namespace detail {
 
-inline ops::HeadNorm read_head_norm(const Loader& loader, const QueryKeyNorm& options, Index head_dim) {
-  ops::HeadNorm norm{.kind = options.kind, .gamma = {}, .beta = {}, .epsilon = options.epsilon};
+inline ops::HeadNorm read_head_norm(const Loader& loader, const QueryKeyNorm& options, Index heads,
+                                    Index head_dim) {
+  ops::HeadNorm norm{.kind = options.kind,
+                     .gamma = {},
+                     .beta = {},
+                     .epsilon = options.epsilon,
+                     .across_heads = options.across_heads};
+  const Index size = options.across_heads ? checked_multiply(heads, head_dim) : head_dim;
   if (options.elementwise_affine) {
-    norm.gamma = loader.tensor("weight", {head_dim});
-    if (options.kind == ops::HeadNorm::Kind::layer_norm) norm.beta = loader.tensor("bias", {head_dim});
+    norm.gamma = loader.tensor("weight", {size});
+    if (options.kind == ops::HeadNorm::Kind::layer_norm) norm.beta = loader.tensor("bias", {size});
   }
   return norm;
 }
@@ -47,8 +54,8 @@ Attention<T>::Attention(const Loader& loader, const AttentionOptions& options)
   }
   to_out_.emplace(out, inner, options.query_dim, typename Linear<T>::Options{.bias = options.out_bias});
   if (options.qk_norm) {
-    norm_q_ = detail::read_head_norm(loader.sub("norm_q"), *options.qk_norm, options.head_dim);
-    norm_k_ = detail::read_head_norm(loader.sub("norm_k"), *options.qk_norm, options.head_dim);
+    norm_q_ = detail::read_head_norm(loader.sub("norm_q"), *options.qk_norm, options.heads, options.head_dim);
+    norm_k_ = detail::read_head_norm(loader.sub("norm_k"), *options.qk_norm, options.heads, options.head_dim);
   }
 }
 
@@ -66,7 +73,12 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   ops::AttentionArguments<T> arguments;
   Tensor<T> q, kv;  // what the views borrow
   if (is_cross) {
-    q = (*to_q_)(context, x);
+    const Index films = encoder_hidden_states->dim(0);
+    if (films == 0 || x.dim(0) % films != 0)
+      throw ArgumentError("attention", "encoder_hidden_states " + to_string(encoder_hidden_states->shape()) +
+                                           " beside " + to_string(x.shape()));
+    // Frames that look at the same tokens are one long sequence of queries.
+    q = (*to_q_)(context, x).reshape({films, -1, inner});
     kv = (*to_kv_)(context, *encoder_hidden_states);
     arguments = {View::all(q), View::columns(kv, 0, inner), View::columns(kv, inner, inner)};
   } else {
@@ -88,7 +100,23 @@ Tensor<float> Attention<T>::operator()(const ops::Context& context, const Tensor
   arguments.causal = options_.causal;
   auto found = attend(context, *engine_, arguments);
   if (!decoupled.empty()) found = with_decoupled(context, std::move(found), arguments, decoupled);
-  return to_out_->accumulate(context, found, residual);
+  return to_out_->accumulate(context, found.reshape({x.dim(0), x.dim(1), inner}), residual);
+}
+
+template <class T>
+Tensor<float> Attention<T>::of_one_token(const ops::Context& context, const Tensor<T>& encoder_hidden_states,
+                                         const Tensor<float>& residual) const {
+  const Index films = encoder_hidden_states.dim(0);
+  if (options_.cross_attention_dim == 0 || encoder_hidden_states.rank() != 3 ||
+      encoder_hidden_states.dim(1) != 1 || films == 0 || residual.dim(0) % films != 0)
+    throw ArgumentError("attention", "encoder_hidden_states " + to_string(encoder_hidden_states.shape()) +
+                                         ", expected one token for each of " + to_string(residual.shape()));
+  const Index inner = options_.heads * options_.head_dim;
+  const auto kv = (*to_kv_)(context, encoder_hidden_states);
+  const auto found = to_out_->accumulate(context, ops::narrow(context, kv, -1, inner, inner));
+  return ops::add_rows(context, residual.reshape({films, -1, residual.dim(-1)}),
+                       found.reshape({films, residual.dim(-1)}))
+      .reshape(residual.shape());
 }
 
 template <class T>

@@ -20,11 +20,12 @@ Tensor<T> attend(const ops::Context& context, const ops::Engine& engine,
 }
 
 /// The norm of the queries' and keys' heads: diffusers' `qk_norm` "layer_norm", "rms_norm" and "l2" with
-/// parameters or without ("fp32_layer_norm" is "layer_norm" without).
+/// parameters or without ("fp32_layer_norm" is "layer_norm" without), the first two also "…_across_heads".
 struct QueryKeyNorm {
   ops::HeadNorm::Kind kind = ops::HeadNorm::Kind::rms_norm;
   bool elementwise_affine = true;  ///< has parameters; never so in "l2"
   float epsilon = 1e-5f;
+  bool across_heads = false;  ///< of all heads of a token together, with a parameter for each channel
 };
 /// The norm of that name, diffusers' Attention's. Throws ConfigError naming those there are.
 QueryKeyNorm query_key_norm_called(std::string_view name, bool elementwise_affine, float epsilon);
@@ -53,14 +54,19 @@ class Attention {
   /// Throws WeightError; ConfigError for a number of heads below 1.
   Attention(const Loader& loader, const AttentionOptions& options);
 
-  /// `x[N, L, query_dim]`; `encoder_hidden_states[N, S, cross_attention_dim]` unless it is self-attention;
-  /// `key_bias[N, S]` is added to the logits; `residual`, `[N, L, query_dim]`, is added to the result. Throws
-  /// ArgumentError for decoupled keys of another shape.
+  /// `x[N, L, query_dim]`; `encoder_hidden_states[M, S, cross_attention_dim]` unless it is self-attention,
+  /// each for as many neighbours of the N, as a film's frames are; `key_bias[M, S]` is added to the logits;
+  /// `residual`, `[N, L, query_dim]`, is added to the result. Throws ArgumentError for states that do not
+  /// divide the N evenly and for decoupled keys of another shape.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
                            const Tensor<T>* encoder_hidden_states = nullptr,
-                           const Tensor<float>* key_bias = nullptr,
-                           const Tensor<float>* residual = nullptr,
+                           const Tensor<float>* key_bias = nullptr, const Tensor<float>* residual = nullptr,
                            std::span<const DecoupledKeys> decoupled = {}) const;
+
+  /// The same of states that are a single token, `[M, 1, cross_attention_dim]`: it has all the weight,
+  /// whatever asks for it, so that there are no queries. What is found is added to `residual`.
+  Tensor<float> of_one_token(const ops::Context& context, const Tensor<T>& encoder_hidden_states,
+                             const Tensor<float>& residual) const;
 
  private:
   /// `found` and what the queries find among further keys, before the last projection.

@@ -7,7 +7,7 @@
 
 namespace daguerre::nn {
 
-/// The perceptron behind the sinusoidal timestep embedding, `[N, in_channels]` to `[N, time_embed_dim]`:
+/// The perceptron behind the sinusoidal timestep embedding, `[N, in_channels]` to `[N, out_channels]`:
 /// linear, activation, linear, and an activation behind it or none (diffusers' TimestepEmbedding).
 template <class T>
 class TimestepEmbedding {
@@ -16,10 +16,12 @@ class TimestepEmbedding {
     ops::Activation activation = ops::Activation::silu;
     ops::Activation post_activation = ops::Activation::none;
     Index condition_channels = 0;  ///< width of a condition that is projected and added to the input; 0: none
+    Index out_channels = 0;        ///< of the result; 0: time_embed_dim
   };
   TimestepEmbedding(const Loader& loader, Index in_channels, Index time_embed_dim, const Options& options)
       : linear_1_(loader.sub("linear_1"), in_channels, time_embed_dim, {.activation = options.activation}),
-        linear_2_(loader.sub("linear_2"), time_embed_dim, time_embed_dim,
+        linear_2_(loader.sub("linear_2"), time_embed_dim,
+                  options.out_channels > 0 ? options.out_channels : time_embed_dim,
                   {.activation = options.post_activation}) {
     if (options.condition_channels > 0)
       cond_proj_.emplace(loader.sub("cond_proj"), options.condition_channels, in_channels,

@@ -1,9 +1,15 @@
 #pragma once
 
+#include <numeric>
+#include <string>
+#include <vector>
+
 #include "daguerre/nn/attention-inl.hpp"
 #include "daguerre/nn/transformer.hpp"
 #include "daguerre/ops/activation-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
+#include "daguerre/ops/embedding.hpp"
+#include "daguerre/ops/rearrange-inl.hpp"
 
 namespace daguerre::nn {
 
@@ -22,15 +28,16 @@ typename FeedForward<T>::Kind FeedForward<T>::kind_of(const std::string& activat
 }
 
 template <class T>
-FeedForward<T>::FeedForward(const Loader& loader, Index dim, const std::string& activation_fn, Index mult)
-    : FeedForward(loader, dim, checked_multiply(dim, mult), kind_of(activation_fn)) {}
+FeedForward<T>::FeedForward(const Loader& loader, Index dim, const Options& options)
+    : FeedForward(loader, dim, options.inner != 0 ? options.inner : checked_multiply(dim, 4), options.bias,
+                  kind_of(options.activation_fn)) {}
 
 template <class T>
-FeedForward<T>::FeedForward(const Loader& loader, Index dim, Index inner, const Kind& kind)
+FeedForward<T>::FeedForward(const Loader& loader, Index dim, Index inner, bool bias, const Kind& kind)
     : kind_(kind),
       proj_in_(loader.sub("net", 0).sub("proj"), dim, kind.gated ? 2 * inner : inner,
-               {.activation = kind.gated ? ops::Activation::none : kind.activation}),
-      proj_out_(loader.sub("net", 2), inner, dim) {}
+               {.bias = bias, .activation = kind.gated ? ops::Activation::none : kind.activation}),
+      proj_out_(loader.sub("net", 2), inner, dim, {.bias = bias}) {}
 
 template <class T>
 Tensor<float> FeedForward<T>::operator()(const ops::Context& context, const Tensor<T>& x,
@@ -41,6 +48,15 @@ Tensor<float> FeedForward<T>::operator()(const ops::Context& context, const Tens
 }
 
 namespace detail {
+
+/// The table of positions of a transformer block, `[rows, dim]`.
+inline Tensor<float> read_positions(const Loader& loader, Index rows, Index dim) {
+  if (loader.scope.contains("pe")) return loader.tensor("pe", {1, rows, dim}).reshape({rows, dim});
+  std::vector<float> numbers(static_cast<std::size_t>(rows));
+  std::iota(numbers.begin(), numbers.end(), 0.0f);
+  const auto halves = ops::timestep_embedding(loader.context, numbers, dim, {.flip_sin_to_cos = false});
+  return ops::swap_axes(loader.context, halves.reshape({rows, 2, dim / 2})).reshape({rows, dim});
+}
 
 inline constexpr float transformer_norm_epsilon = 1e-5f;
 
@@ -56,14 +72,30 @@ inline AttentionOptions transformer_attention_options(const TransformerOptions& 
 template <class T>
 BasicTransformerBlock<T>::BasicTransformerBlock(const Loader& loader, const TransformerOptions& options)
     : only_cross_attention_(options.only_cross_attention),
+      double_self_attention_(options.double_self_attention),
       norm1_(loader.sub("norm1"), options.dim, detail::transformer_norm_epsilon),
       attn1_(loader.sub("attn1"),
              detail::transformer_attention_options(options, options.only_cross_attention)),
       norm3_(loader.sub("norm3"), options.dim, detail::transformer_norm_epsilon),
       ff_(loader.sub("ff"), options.dim, options.activation_fn) {
-  if (options.cross_attention_dim == 0) return;
+  if (options.positions > 0)
+    positions_ = detail::read_positions(loader.sub("pos_embed"), options.positions, options.dim);
+  if (options.cross_attention_dim == 0 && !options.double_self_attention) return;
   norm2_.emplace(loader.sub("norm2"), options.dim, detail::transformer_norm_epsilon);
-  attn2_.emplace(loader.sub("attn2"), detail::transformer_attention_options(options, true));
+  attn2_.emplace(loader.sub("attn2"),
+                 detail::transformer_attention_options(options, !options.double_self_attention));
+}
+
+template <class T>
+Tensor<T> BasicTransformerBlock<T>::seen(const ops::Context& context, const LayerNorm& norm,
+                                         const Tensor<float>& x) const {
+  if (positions_.empty()) return norm.template apply<T>(context, x);
+  if (x.dim(1) > positions_.dim(0))
+    throw ArgumentError("transformer",
+                        std::to_string(x.dim(1)) + " frames, and the model knows the places of " +
+                            std::to_string(positions_.dim(0)) + ": a longer film needs windows of frames");
+  return ops::cast<T>(context, ops::add_to_each(context, norm.template apply<float>(context, x),
+                                                positions_.slice(0, x.dim(1))));
 }
 
 template <class T>
@@ -71,13 +103,25 @@ Tensor<float> BasicTransformerBlock<T>::operator()(const ops::Context& context, 
                                                    const Tensor<T>* encoder_hidden_states,
                                                    const Tensor<float>* key_bias,
                                                    std::span<const DecoupledKeys> decoupled) const {
-  const auto normed = norm1_.template apply<T>(context, x);
+  return perceptron(context, attentions(context, x, encoder_hidden_states, key_bias, decoupled));
+}
+
+template <class T>
+Tensor<float> BasicTransformerBlock<T>::attentions(const ops::Context& context, const Tensor<float>& x,
+                                                   const Tensor<T>* encoder_hidden_states,
+                                                   const Tensor<float>* key_bias,
+                                                   std::span<const DecoupledKeys> decoupled) const {
+  const auto normed = seen(context, norm1_, x);
   auto y = only_cross_attention_ ? attn1_(context, normed, encoder_hidden_states, key_bias, &x)
                                  : attn1_(context, normed, nullptr, nullptr, &x);
-  if (attn2_)
-    y = (*attn2_)(context, norm2_->template apply<T>(context, y), encoder_hidden_states, key_bias, &y,
-                  decoupled);
-  return ff_(context, norm3_.template apply<T>(context, y), &y);
+  if (double_self_attention_)
+    y = (*attn2_)(context, seen(context, *norm2_, y), nullptr, nullptr, &y);
+  else if (attn2_ && decoupled.empty() && encoder_hidden_states != nullptr &&
+           encoder_hidden_states->dim(1) == 1)
+    y = attn2_->of_one_token(context, *encoder_hidden_states, y);
+  else if (attn2_)
+    y = (*attn2_)(context, seen(context, *norm2_, y), encoder_hidden_states, key_bias, &y, decoupled);
+  return y;
 }
 
 template <class T>

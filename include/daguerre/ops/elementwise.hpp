@@ -14,6 +14,13 @@ Tensor<float> add(const Context& context, const Tensor<float>& a, const Tensor<f
 /// ArgumentError for another shape.
 Tensor<float> add_to_each(const Context& context, const Tensor<float>& x, const Tensor<float>& y);
 
+/// x + the n-th of `rows[N, C]` in each row of the n-th of the N in `x[N, ..., C]`: what every pixel of a
+/// frame is told. Throws ArgumentError for another shape.
+Tensor<float> add_rows(const Context& context, const Tensor<float>& x, const Tensor<float>& rows);
+
+/// a * x + b * y, element by element; the shapes must be equal. A y that is given away becomes the result.
+Tensor<float> weighted_sum(const Context& context, const Tensor<float>& x, float a, Tensor<float> y, float b);
+
 /// The n-th of the N in `x[N, ...]` divided by the n-th of `divisors`, or all by the only one. Throws
 /// ArgumentError for another number of them.
 Tensor<float> divide_each(const Context& context, const Tensor<float>& x, std::span<const float> divisors);

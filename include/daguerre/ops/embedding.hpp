@@ -38,6 +38,14 @@ Tensor<float> fourier_embedding(const Context& context, std::span<const float> t
 Tensor<float> sincos_positions_2d(Index channels, Index height, Index width, Index base_size,
                                   double interpolation_scale = 1.0);
 
+/// Fixed positions of the patches of a film, frame after frame and row after row, `[frames height width,
+/// channels]`; `channels` is a multiple of 16: a quarter from the frame, three eighths from the column and as
+/// many from the row, of each sines, then cosines (diffusers' get_3d_sincos_pos_embed). Frames are counted by
+/// `temporal_scale`, rows and columns by `spatial_scale`, which they are divided by. Angles are float64.
+/// Throws ArgumentError.
+Tensor<float> sincos_positions_3d(const Context& context, Index channels, Index frames, Index height,
+                                  Index width, double spatial_scale, double temporal_scale);
+
 /// Rows `ids` of `table[V, C]`, as `[ids.size(), C]`. Throws ArgumentError for an id outside the table. With
 /// a context its engine gathers them.
 template <class T>

@@ -10,10 +10,10 @@
 namespace daguerre::ops {
 namespace detail {
 
-inline void check_head_size(const Tensor<float>& vector, Index head_dim, const char* what) {
-  if (!vector.empty() && vector.size() != head_dim)
+inline void check_head_size(const Tensor<float>& vector, Index size, const char* what) {
+  if (!vector.empty() && vector.size() != size)
     throw ArgumentError("join_heads", std::string(what) + " " + to_string(vector.shape()) + " for heads of " +
-                                          std::to_string(head_dim));
+                                          std::to_string(size));
 }
 
 /// What a row is shifted by and then multiplied with.
@@ -37,7 +37,7 @@ RowScale row_scale(const T* row, Index size, const HeadNorm& norm) {
   return {mean, 1.0 / std::sqrt(squares / count + epsilon)};
 }
 
-/// One head by `norm`, in float32.
+/// One head, or all of a token's, by `norm`, in float32.
 template <class T>
 void norm_head(const T* row, float* out, Index size, const HeadNorm& norm) {
   const auto scale = row_scale(row, size, norm);
@@ -77,12 +77,15 @@ void check_streams(std::span<const HeadStream<T>> streams, Index head_dim, const
                                    " behind " + to_string(Shape{first.batch, first.length, first.width}));
     length += tokens.length;
     if (norm == nullptr) continue;
-    check_head_size(norm->gamma, head_dim, "gamma");
-    check_head_size(norm->beta, head_dim, "beta");
+    const Index size = norm->across_heads ? first.width : head_dim;
+    check_head_size(norm->gamma, size, "gamma");
+    check_head_size(norm->beta, size, "beta");
   }
-  const Shape table{length, head_dim / 2};
-  if (rotation != nullptr &&
-      (head_dim % 2 != 0 || !(rotation->cosine.shape() == table) || !(rotation->sine.shape() == table)))
+  if (rotation == nullptr) return;
+  const auto& table = rotation->cosine.shape();
+  const bool is_for_all = table == Shape{length, head_dim / 2},
+             is_for_each = table == Shape{length, first.width / 2};
+  if (head_dim % 2 != 0 || !(is_for_all || is_for_each) || !(rotation->sine.shape() == table))
     throw ArgumentError(who, "a rotation of " + to_string(rotation->cosine.shape()) + " for " +
                                  std::to_string(length) + " tokens with heads of " +
                                  std::to_string(head_dim));
@@ -100,10 +103,11 @@ Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> stre
   for (const auto& stream : streams) length += stream.tokens.length;
   auto result = context.empty<T>({batch, length, width});
   T* const elements = result.data();
+  const Index half = head_dim / 2, angles = rotation == nullptr ? 0 : rotation->cosine.dim(1);
   Index before = 0;  // tokens of the streams that are done
   for (const auto& [tokens, norm] : streams) {
     const auto join = [&, &view = tokens, norm = norm](Index begin, Index end) {
-      std::vector<float> head(static_cast<std::size_t>(head_dim));
+      std::vector<float> heads(static_cast<std::size_t>(width));
       for (Index token = begin; token < end; ++token) {
         const T* const row = view.data + token * view.stride;
         const Index place = before + token % view.length;
@@ -112,16 +116,19 @@ Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> stre
           std::copy_n(row, width, out);
           continue;
         }
-        for (Index column = 0; column < width; column += head_dim) {
-          if (norm != nullptr)
-            detail::norm_head(row + column, head.data(), head_dim, *norm);
-          else
-            std::transform(row + column, row + column + head_dim, head.begin(), convert<float, T>);
-          if (rotation != nullptr)
-            detail::rotate_head(head.data(), head_dim, rotation->cosine.data() + place * (head_dim / 2),
-                                rotation->sine.data() + place * (head_dim / 2), rotation->pairs);
-          std::transform(head.begin(), head.end(), out + column, convert<T, float>);
+        if (norm == nullptr) {
+          std::transform(row, row + width, heads.begin(), convert<float, T>);
+        } else {
+          const Index size = norm->across_heads ? width : head_dim;
+          for (Index column = 0; column < width; column += size)
+            detail::norm_head(row + column, heads.data() + column, size, *norm);
         }
+        for (Index column = 0; rotation != nullptr && column < width; column += head_dim) {
+          const Index pair = place * angles + (angles == half ? 0 : column / 2);
+          detail::rotate_head(heads.data() + column, head_dim, rotation->cosine.data() + pair,
+                              rotation->sine.data() + pair, rotation->pairs);
+        }
+        std::transform(heads.begin(), heads.end(), out, convert<T, float>);
       }
     };
     parallel_for(context.threads, batch * tokens.length, 16, join);

@@ -6,7 +6,7 @@
 
 namespace daguerre::ops {
 
-/// torch.nn.functional.interpolate's modes, without align_corners.
+/// torch.nn.functional.interpolate's modes.
 enum class Interpolation {
   nearest,        ///< source index floor(i * H / height)
   nearest_exact,  ///< the pixel under the centre of the new one
@@ -19,13 +19,16 @@ enum class Interpolation {
 struct InterpolateOptions {
   Interpolation mode = Interpolation::bilinear;
   bool antialias = false;  ///< widens the filter when shrinking; for bilinear and bicubic only
+  /// The first pixel and the last one stay where they are; for bilinear and bicubic only, without antialias
+  /// and factor.
+  bool align_corners = false;
   /// The new size over the old one, where it was what the caller was given and the size was rounded down from
   /// it (torch's scale_factor).
   std::optional<double> factor{};
 };
 
 /// `[N, H, W, C]` brought to `height` x `width`. Throws ArgumentError for another shape, an empty size, a
-/// factor that is not positive, and where antialiasing is asked of another mode.
+/// factor that is not positive, and where antialiasing or aligned corners are asked of another mode.
 Tensor<float> interpolate(const Context& context, const Tensor<float>& x, Index height, Index width,
                           const InterpolateOptions& options = {});
 

@@ -59,6 +59,30 @@ ChannelMoments channel_moments(const Context& context, const From* x, Index rows
   return moments;
 }
 
+inline void check_norm_maps(const Tensor<float>& maps, const Shape& shape) {
+  const int rank = shape.rank();
+  bool fits =
+      rank >= 4 && maps.rank() == rank && maps.dim(-1) == checked_multiply(2, shape[-1]) && !maps.empty();
+  for (int axis = 0; fits && axis < rank - 3; ++axis) fits = maps.dim(axis) == shape[axis];
+  if (!fits)
+    throw ArgumentError("group_norm", "maps " + to_string(maps.shape()) + " over " + to_string(shape));
+}
+
+/// Calls `run` for pixels that one of the maps' pixels lies over, of those that lie in [first_line, end_line)
+/// of the lines of all images of `shape[N, ..., H, W, C]`: their first one, their number, and that pixel.
+template <class Run>
+void for_map_pixels(const Shape& shape, const Shape& maps, Index first_line, Index end_line, const Run& run) {
+  const Index height = shape[-3], width = shape[-2], rows = maps[-3], columns = maps[-2];
+  for (Index line = first_line; line < end_line; ++line) {
+    const Index over = (line / height * rows + line % height * rows / height) * columns;
+    for (Index begin = 0, column = 0; begin < width; ++column) {
+      const Index end = std::min(width, ((column + 1) * width + columns - 1) / columns);
+      if (end > begin) run(line * width + begin, end - begin, over + column);
+      begin = std::max(begin, end);
+    }
+  }
+}
+
 }  // namespace detail
 
 namespace host {
@@ -71,6 +95,7 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
   const Index rows = x.size() == 0 ? 0 : x.size() / (batch * channels);
   const Index per_group = channels / groups;
   auto y = context.empty<T>(x.shape());
+  T* const out = y.data();
   std::vector<float> scale(static_cast<std::size_t>(channels)), shift(scale.size());
   auto* const kept = context.norm_statistics.get();
   const bool given = kept != nullptr && kept->uses();
@@ -117,16 +142,32 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
         shift[i] = static_cast<float>(offset * modulation + extra(extras.channel_shift, c));
       }
     }
-    parallel_for(context.threads, rows, 16, [&](Index begin, Index end) {
-      const Index offset = begin * channels;
+    const auto apply = [&](Index first, Index count, const float* factor, const float* offset) {
       const auto& kernel = detail::row_functions<T>();
-      T* const out = y.data() + n * rows * channels + offset;
+      T* const to = out + (n * rows + first) * channels;
       if constexpr (std::is_same_v<From, float>)
-        kernel.scale_shift(image + offset, out, end - begin, channels, scale.data(), shift.data(),
-                           activation);
+        kernel.scale_shift(image + first * channels, to, count, channels, factor, offset, activation);
       else
-        kernel.scale_shift_rounded(image + offset, out, end - begin, channels, scale.data(), shift.data(),
-                                   activation);
+        kernel.scale_shift_rounded(image + first * channels, to, count, channels, factor, offset, activation);
+    };
+    if (extras.maps == nullptr) {
+      parallel_for(context.threads, rows, 16,
+                   [&](Index begin, Index end) { apply(begin, end - begin, scale.data(), shift.data()); });
+      continue;
+    }
+    const auto& maps = *extras.maps;
+    const float* const places = maps.data() + n * (maps.size() / batch);
+    parallel_for(context.threads, rows / x.dim(-2), 1, [&](Index begin, Index end) {
+      std::vector<float> factor(scale.size()), offset(scale.size());
+      detail::for_map_pixels(x.shape(), maps.shape(), begin, end, [&](Index first, Index count, Index pixel) {
+        const float* const map = places + pixel * 2 * channels;
+        for (Index c = 0; c < channels; ++c) {
+          const auto i = static_cast<std::size_t>(c);
+          factor[i] = scale[i] * map[c];
+          offset[i] = shift[i] * map[c] + map[channels + c];
+        }
+        apply(first, count, factor.data(), offset.data());
+      });
     });
   }
   return y;
@@ -174,6 +215,7 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
   for (const auto* extra : {extras.channel_bias, extras.channel_scale, extras.channel_shift})
     if (extra != nullptr)
       detail::check_channel_vector(*extra, batch * channels, "group_norm", "a per-channel extra");
+  if (extras.maps != nullptr) detail::check_norm_maps(*extras.maps, x.shape());
 
   if (const auto* engine = engine_for<T>(context)) {
     if constexpr (std::is_same_v<From, float>)

@@ -12,11 +12,15 @@ namespace daguerre::ops {
 /// `channel_bias[N, C]`, when given, is added to x first; it costs nothing, being folded into the statistics
 /// and the shift. That is how a residual block adds its time embedding. `channel_scale` and `channel_shift`
 /// [N, C], when given, modulate the normalised value: y * (1 + scale) + shift (diffusers'
-/// time_embedding_norm="scale_shift"). x is float32, or already rounded to T.
+/// time_embedding_norm="scale_shift"). `maps[N, ..., h, w, 2 C]`, when given, modulate it place by place: y *
+/// scale + shift, where scales and shifts lie side by side in the maps' pixel over that of `x[N, ..., H, W,
+/// C]` (nearest neighbour: row floor(i * h / H)); norms that latents steer (Zheng et al. 2022, MoVQ, eq. 4).
+/// x is float32, or already rounded to T.
 struct GroupNormExtras {
   const Tensor<float>* channel_bias = nullptr;
   const Tensor<float>* channel_scale = nullptr;
   const Tensor<float>* channel_shift = nullptr;
+  const Tensor<float>* maps = nullptr;
 };
 template <class T, class From>
 Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor<float>& gamma,

@@ -4,6 +4,7 @@
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/embedding-inl.hpp"
 #include "daguerre/ops/heads-inl.hpp"
+#include "daguerre/ops/joint_modulation-inl.hpp"
 #include "daguerre/ops/modulation-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
 #include "daguerre/ops/operations.hpp"
@@ -50,6 +51,21 @@ Tensor<T> OperationsFor<T>::modulated_layer_norm(const Context& context, const T
 }
 
 template <class T>
+Tensor<T> OperationsFor<T>::joint_modulated_norm(const Context& context, const Tensor<float>& x,
+                                                 Index prompt_length, const Tensor<float>& gamma,
+                                                 const Tensor<float>& beta, const JointChunk& scale,
+                                                 const JointChunk& shift, float epsilon) const {
+  return host::joint_modulated_norm<T>(context, x, prompt_length, gamma, beta, scale, shift, epsilon);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::modulated_rms_norm(const Context& context, const Tensor<float>& x,
+                                               const ChannelChunk& scale, const ChannelChunk& shift,
+                                               float epsilon, Activation activation) const {
+  return host::modulated_rms_norm<T>(context, x, scale, shift, epsilon, activation);
+}
+
+template <class T>
 Tensor<T> OperationsFor<T>::join_heads(const Context& context, std::span<const HeadStream<T>> streams,
                                        Index head_dim, const RotaryTable* rotation) const {
   return host::join_heads(context, streams, head_dim, rotation);
@@ -82,6 +98,11 @@ template <class T>
 Tensor<T> OperationsFor<T>::repeat_edges(const Context& context, const Tensor<T>& x, Index rows,
                                          Index columns) const {
   return host::repeat_edges(context, x, rows, columns);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::swap_axes(const Context& context, const Tensor<T>& x) const {
+  return host::swap_axes(context, x);
 }
 
 template <class T>

@@ -14,6 +14,7 @@ enum class PatchOrder;
 struct ChannelChunk;
 struct GroupNormExtras;
 struct InterpolateOptions;
+struct JointChunk;
 struct RotaryTable;
 struct SpaceTimeBlock;
 struct TimestepEmbeddingOptions;
@@ -35,8 +36,14 @@ class Operations {
                             float scale) const;
   virtual Tensor<float> add_gated(const Context& context, const Tensor<float>& residual,
                                   const ChannelChunk& gate, const Tensor<float>& x) const;
+  virtual Tensor<float> add_joint_gated(const Context& context, Tensor<float> residual, Index prompt_length,
+                                        const JointChunk& gate, const Tensor<float>& x) const;
   virtual Tensor<float> add_to_each(const Context& context, const Tensor<float>& x,
                                     const Tensor<float>& y) const;
+  virtual Tensor<float> add_rows(const Context& context, const Tensor<float>& x,
+                                 const Tensor<float>& rows) const;
+  virtual Tensor<float> weighted_sum(const Context& context, const Tensor<float>& x, float a, Tensor<float> y,
+                                     float b) const;
   virtual Tensor<float> divide_each(const Context& context, const Tensor<float>& x,
                                     std::span<const float> divisors) const;
   virtual Tensor<float> multiply_add(const Context& context, const Tensor<float>& a, const Tensor<float>& b,
@@ -60,6 +67,8 @@ class Operations {
                                             const SpaceTimeBlock& block, DepthOrder order) const;
   virtual Tensor<float> space_time_to_depth(const Context& context, const Tensor<float>& x,
                                             const SpaceTimeBlock& block, DepthOrder order) const;
+  virtual Tensor<float> add_plane(const Context& context, Tensor<float> x, const Tensor<float>& plane,
+                                  const Tensor<float>& scale) const;
   virtual Tensor<float> duplicate_to_space_time(const Context& context, const Tensor<float>& x,
                                                 const SpaceTimeBlock& block, Index channels) const;
   virtual Tensor<float> blend(const Context& context, const Tensor<float>& neighbour, Tensor<float> tile,
@@ -106,6 +115,13 @@ class OperationsFor {
   virtual Tensor<T> modulated_layer_norm(const Context& context, const Tensor<float>& x,
                                          const ChannelChunk& scale, const ChannelChunk& shift,
                                          float epsilon) const;
+  virtual Tensor<T> joint_modulated_norm(const Context& context, const Tensor<float>& x, Index prompt_length,
+                                         const Tensor<float>& gamma, const Tensor<float>& beta,
+                                         const JointChunk& scale, const JointChunk& shift,
+                                         float epsilon) const;
+  virtual Tensor<T> modulated_rms_norm(const Context& context, const Tensor<float>& x,
+                                       const ChannelChunk& scale, const ChannelChunk& shift, float epsilon,
+                                       Activation activation) const;
   virtual Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> streams, Index head_dim,
                                const RotaryTable* rotation) const;
   virtual Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation) const;
@@ -118,6 +134,8 @@ class OperationsFor {
   virtual Tensor<T> crop(const Context& context, const Tensor<T>& x, std::span<const Index> begin,
                          const Shape& extents) const;
   virtual Tensor<T> repeat_edges(const Context& context, const Tensor<T>& x, Index rows, Index columns) const;
+  /// Not called where A or B is 1.
+  virtual Tensor<T> swap_axes(const Context& context, const Tensor<T>& x) const;
   /// `cast` to T and to float32; where T is float32 they are not called.
   virtual Tensor<T> rounded(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> widened(const Context& context, const Tensor<T>& x) const;

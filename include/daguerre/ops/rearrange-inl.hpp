@@ -98,6 +98,22 @@ Tensor<T> crop(const Context& context, const Tensor<T>& x, std::span<const Index
   return y;
 }
 
+template <class T>
+Tensor<T> swap_axes(const Context& context, const Tensor<T>& x) {
+  const Index rows = x.dim(1), columns = x.dim(2), run = detail::extent_product(x.shape(), 3, x.rank());
+  auto y = context.empty<T>(x.shape().with(1, columns).with(2, rows));
+  T* const out = y.data();
+  const Index grain = std::max<Index>(1, detail::copy_grain / std::max<Index>(rows * run, 1));
+  parallel_for(context.threads, y.empty() ? 0 : x.dim(0) * columns, grain, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const T* const from = x.data() + (i / columns * rows * columns + i % columns) * run;
+      for (Index row = 0; row < rows; ++row)
+        std::copy_n(from + row * columns * run, run, out + (i * rows + row) * run);
+    }
+  });
+  return y;
+}
+
 }  // namespace host
 
 template <class T>
@@ -147,6 +163,15 @@ std::vector<Tensor<T>> chunk(const Context& context, const Tensor<T>& x, int cou
   return parts;
 }
 
+template <class T>
+Tensor<T> swap_axes(const Context& context, const Tensor<T>& x) {
+  const Profile::Scope scope(context, OpKind::concatenate);
+  if (x.rank() < 3) throw ArgumentError("swap_axes", to_string(x.shape()) + ", expected [N, A, B, ...]");
+  if (x.dim(1) == 1 || x.dim(2) == 1) return x.reshape(x.shape().with(1, x.dim(2)).with(2, x.dim(1)));
+  if (const auto* engine = engine_for<T>(context)) return engine->swap_axes(context, x);
+  return host::swap_axes(context, x);
+}
+
 extern template Tensor<float> concat(const Context&, std::span<const Tensor<float>>, int);
 extern template Tensor<bfloat16> concat(const Context&, std::span<const Tensor<bfloat16>>, int);
 extern template Tensor<float> crop(const Context&, const Tensor<float>&, std::span<const Index>,
@@ -157,5 +182,7 @@ extern template Tensor<float> narrow(const Context&, const Tensor<float>&, int, 
 extern template Tensor<bfloat16> narrow(const Context&, const Tensor<bfloat16>&, int, Index, Index);
 extern template std::vector<Tensor<float>> chunk(const Context&, const Tensor<float>&, int, int);
 extern template std::vector<Tensor<bfloat16>> chunk(const Context&, const Tensor<bfloat16>&, int, int);
+extern template Tensor<float> swap_axes(const Context&, const Tensor<float>&);
+extern template Tensor<bfloat16> swap_axes(const Context&, const Tensor<bfloat16>&);
 
 }  // namespace daguerre::ops

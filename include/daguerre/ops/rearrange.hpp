@@ -29,6 +29,11 @@ Tensor<T> narrow(const Context& context, const Tensor<T>& x, int axis, Index beg
 template <class T>
 std::vector<Tensor<T>> chunk(const Context& context, const Tensor<T>& x, int count, int axis);
 
+/// `[N, A, B, ...]` as `[N, B, A, ...]`: the pixels of a film's frames as the frames of its pixels, and back.
+/// Shares elements where A or B is 1. Throws ArgumentError for fewer than three axes.
+template <class T>
+Tensor<T> swap_axes(const Context& context, const Tensor<T>& x);
+
 /// What lies in a patch one behind the other.
 enum class PatchOrder {
   rows_columns_channels,  ///< pixel by pixel: DiT, Stable Diffusion 3

@@ -40,6 +40,12 @@ Tensor<float> space_time_to_depth(const Context& context, const Tensor<float>& x
 Tensor<float> duplicate_to_space_time(const Context& context, const Tensor<float>& x,
                                       const SpaceTimeBlock& block, Index channels);
 
+/// x + plane * scale: for `x[N, F, H, W, C]` the same `plane[H, W]` on every frame, as much of it in each
+/// channel as `scale[C]` says. An x that is given away becomes the result. Throws ArgumentError for other
+/// shapes.
+Tensor<float> add_plane(const Context& context, Tensor<float> x, const Tensor<float>& plane,
+                        const Tensor<float>& scale);
+
 /// `[..., H, W, C]` with its outermost rows and columns repeated beyond each edge, `[..., H + 2 rows, W + 2
 /// columns, C]` (torch's pad with mode "replicate"). Throws ArgumentError where there is nothing to repeat.
 template <class T>

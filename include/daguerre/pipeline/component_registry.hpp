@@ -27,7 +27,9 @@ class ComponentRegistry {
   /// The library's own: CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel, UMT5EncoderModel;
   /// UNet2DConditionModel, UNet2DModel, DiTTransformer2DModel, SD3Transformer2DModel,
   /// FluxTransformer2DModel, PixArtTransformer2DModel (and Transformer2DModel, which DiT's and PixArt's were
-  /// called); AutoencoderKL, AutoencoderTiny; CLIPVisionModel, CLIPVisionModelWithProjection.
+  /// called), CogVideoXTransformer3DModel, WanTransformer3DModel, WanVACETransformer3DModel; AutoencoderKL,
+  /// AutoencoderTiny, AutoencoderKLCogVideoX;
+  /// CLIPVisionModel, CLIPVisionModelWithProjection.
   static ComponentRegistry standard();
 
   // Each replaces one of the same name.

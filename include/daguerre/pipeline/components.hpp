@@ -43,7 +43,9 @@ struct LatentFormat {
   float scale = 1.0f;     ///< denoisers see (z - shift) * scale
   float shift = 0.0f;
   std::vector<float> mean, std;  ///< by channel; where given, (z - mean) / std * scale
-  std::string config;            ///< the file that says so, for messages
+  /// What latents of a picture that a film begins with are multiplied with instead of `scale`; 0: by that.
+  float condition_scale = 0.0f;
+  std::string config;  ///< the file that says so, for messages
   /// About what encoding and decoding take at their widest, for each pixel; 0: not known.
   Index bytes_per_pixel = 0;
 
@@ -156,6 +158,9 @@ struct DenoiserInfo {
   bool films = false;         ///< samples are films' latents `[N, F, h, w, C]`
   Index frame_multiple = 1;   ///< their frames must be multiples of it
   Index largest_frames = 0;   ///< where there is a table of positions in time; 0: any
+  /// Timestep below which the second of two experts is asked; 0: there are none.
+  double expert_boundary = 0.0;
+  Index sample_frames = 0;    ///< of the films that it was trained at; 0: not said
 };
 
 /// The network that is asked again and again.
@@ -174,6 +179,8 @@ class Denoiser {
 /// What a decoder of films may be told.
 struct FilmDecoding {
   std::optional<float> timestep{};  ///< that it is conditioned on (LTX-Video from 0.9.1 on)
+  /// The part of the latents that becomes noise before; not given: as much as the timestep says (likewise).
+  std::optional<float> noise_part{};
   /// Noise of unit variance in a shape that it asks for; empty: it gets zeros.
   std::function<Tensor<float>(const Shape& shape)> noise{};
   Index chunk = 0;  ///< frames that see each other, where the decoder leaves that open; 0: its own number

@@ -11,6 +11,7 @@
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/models/denoisers/free_u.hpp"
 #include "daguerre/nn/decoupled_keys.hpp"
+#include "daguerre/nn/temporal_windows.hpp"
 #include "daguerre/pipeline/features.hpp"
 
 namespace daguerre {
@@ -34,6 +35,7 @@ struct Conditioning {
   /// What each of the denoiser's cross-attentions looks at beside the tokens: image prompts.
   std::vector<std::vector<nn::DecoupledKeys>> decoupled{};
   std::optional<models::FreeU> free_u{};
+  std::optional<nn::TemporalWindows> windows{};  ///< that attention along a long film's frames is kept to
 };
 
 /// Several conditions side by side along the leading axis. Throws ArgumentError when one has what another

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -108,6 +109,9 @@ struct Levels {
   bool strength_rounds_up = false;
   /// Samplers that follow given levels get 1, 1 - 1/n … 1/n, before the shift.
   bool even = false;
+  /// They get levels whose first half falls by 0.025 in a line and whose second half by a square, before the
+  /// shift (Polyak et al. 2024, sec. 3.4.2; LTX-Video, Mochi).
+  bool linear_quadratic = false;
 };
 
 struct Preparation;
@@ -125,12 +129,16 @@ struct Family {
   Levels levels{};
   FilmTasks films{};
   FilmOrder order = FilmOrder::channels_first;  ///< in which a film's noise is drawn
+  /// The same of what samplers draw in their steps, where they see a film's frames as pictures.
+  std::optional<FilmOrder> step_order{};
   /// One side of the condition of one picture, `[1, ...]`.
   std::function<Conditioning(const ops::Context& context, const Components& components, const Task& task,
                              const Prompt& prompt, Side side)>
       condition;
   /// What is done to a prompt before it is read; empty: nothing.
   std::function<std::string(std::string_view prompt)> clean{};
+  /// How many frames a film has that `task` asks so many of; empty: as many.
+  std::function<Index(const Task& task, Index asked, const LatentFormat& format)> frames{};
   /// What depends on the model at hand: distilled ones take fewer steps. Called once its parts are known;
   /// empty: nothing does.
   std::function<void(Family& family, const DenoiserInfo& denoiser)> settle{};

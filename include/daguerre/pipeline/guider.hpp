@@ -119,6 +119,18 @@ class ClassifierFreeGuidance final : public Guider {
   Guidance guidance_;
 };
 
+/// Classifier-free guidance of films in which every frame has a scale of its own, from `first_scale` (1 where
+/// it is not given) at the first one to `scale` at the last, evenly (Blattmann et al. 2023, app. D.3).
+class FramewiseGuidance final : public Guider {
+ public:
+  explicit FramewiseGuidance(const Guidance& guidance) : guidance_(guidance) {}
+  bool needs_negative() const noexcept override { return true; }
+  std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
+
+ private:
+  Guidance guidance_;
+};
+
 /// For distilled models that read the guidance scale, extra "guidance" `[1]` (Meng et al. 2023; latent
 /// consistency models, FLUX.1-dev). The predictions are combined by `combine`, by default in one pass.
 class EmbeddedGuidance final : public Guider {

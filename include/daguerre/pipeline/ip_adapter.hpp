@@ -16,9 +16,11 @@ struct CrossAttention;
 struct LoadContext;
 
 struct ImageEncoderInfo {
-  Index width = 0;        ///< of the states
-  Index embed_width = 0;  ///< of a picture in one vector
-  std::string config;     ///< the file that says so, for messages
+  Index width = 0;                        ///< of the states
+  Index embed_width = 0;                  ///< of a picture in one vector
+  std::string config;                     ///< the file that says so, for messages
+  Index image_size = 0;                   ///< sides of what the network sees, in pixels
+  Index crop_height = 0, crop_width = 0;  ///< what the preprocessing cuts out
 };
 
 /// Pictures to numbers: preprocessing and the network behind it. Immutable; safe from many threads.
@@ -32,6 +34,9 @@ class ImageEncoder {
   virtual ~ImageEncoder() = default;
   virtual const ImageEncoderInfo& info() const noexcept = 0;
   virtual Output encode(const ops::Context& context, const Image& picture) const = 0;
+  /// Of a picture's values `[1, image_size, image_size, 3]`, about [0, 1], that are only normalised here.
+  /// Throws ArgumentError for another shape, and where an encoder takes none.
+  virtual Output encode_values(const ops::Context& context, const Tensor<float>& values) const;
   /// Of zeros in the place of a picture's normalised values.
   virtual Output encode_nothing(const ops::Context& context) const = 0;
 };

@@ -99,6 +99,8 @@ class ModelSource {
   ModelSource with(ComponentSource part) const;
   /// The same without that part: Stable Diffusion 3 makes pictures without its "text_encoder_3", too.
   ModelSource without(std::string_view part) const;
+  /// The same as a pipeline of another class.
+  ModelSource as(std::string_view class_name) const;
   /// Nothing where the index leaves it out or says null, which means that the model goes without.
   std::optional<ComponentSource> find(std::string_view name) const;
   /// The part must be there, and of one of `class_names`, where any are given. Throws ConfigError.

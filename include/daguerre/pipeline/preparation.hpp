@@ -49,8 +49,10 @@ struct Preparation {
   const Autoencoder& autoencoder() const { return *components.autoencoder; }
   const LatentFormat& format() const { return components.autoencoder->info(); }
   Index batch() const { return shape[0]; }
-  /// Of a film; 1 of a picture.
+  /// Of a film's latents; 1 of a picture.
   Index frames() const;
+  /// Of the film itself.
+  Index film_frames() const;
   /// The task's own initial noise of that shape, or drawn.
   Tensor<float> start_noise() const;
   /// What the autoencoder knows of `pictures[1 or N, H, W, 3]` or of `films[1 or N, F, H, W, 3]`, repeated

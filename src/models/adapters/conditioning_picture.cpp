@@ -17,6 +17,10 @@ nn::Conv2d<float> conv_of_three(const nn::Loader& loader, Index in, Index out, i
 
 ConditioningPicture::ConditioningPicture(const nn::Loader& loader, const ConditioningPictureOptions& options)
     : options_(options) {
+  if (options.plain) {
+    convs_.push_back(conv_of_three(loader, options.in_channels, options.out_channels, 1));
+    return;
+  }
   const auto& channels = options.channels;
   convs_.push_back(conv_of_three(loader.sub("conv_in"), options.in_channels, channels.front(), 1));
   int block = 0;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
+#include "daguerre/models/autoencoders/autoencoder_kl_temporal.hpp"
 #include "daguerre/models/autoencoders/vq_model.hpp"
 
 namespace daguerre::models {
@@ -33,7 +34,7 @@ void check_class(const Config& config, const std::string& name) {
 
 }  // namespace
 
-void AutoencoderShape::read(const Config& config, Index default_latents) {
+void AutoencoderShape::read(const Config& config, Index default_latents, bool has_up_block_types) {
   in_channels = config.get("in_channels", 3);
   out_channels = config.get("out_channels", 3);
   latent_channels = config.get("latent_channels", static_cast<int>(default_latents));
@@ -41,8 +42,9 @@ void AutoencoderShape::read(const Config& config, Index default_latents) {
   block_out_channels.assign(channels.begin(), channels.end());
   down_attention = attention_in_blocks(config, "down_block_types", "AttnDownEncoderBlock2D",
                                        "DownEncoderBlock2D", channels.size());
-  up_attention = attention_in_blocks(config, "up_block_types", "AttnUpDecoderBlock2D", "UpDecoderBlock2D",
-                                     channels.size());
+  up_attention = has_up_block_types ? attention_in_blocks(config, "up_block_types", "AttnUpDecoderBlock2D",
+                                                          "UpDecoderBlock2D", channels.size())
+                                    : std::vector<bool>(channels.size(), false);
   std::reverse(up_attention.begin(), up_attention.end());  // there from the innermost outwards
   layers_per_block = config.get("layers_per_block", 1);
   act_fn = ops::parse_activation(config.get("act_fn", "silu"), config.source());
@@ -88,6 +90,18 @@ AutoencoderKlConfig AutoencoderKlConfig::from(const Config& config) {
                       config.source() +
                           ": shift_factor must be finite, latents_mean and latents_std null or a number "
                           "for each latent channel, the latter positive");
+  return result;
+}
+
+AutoencoderKlTemporalConfig AutoencoderKlTemporalConfig::from(const Config& config) {
+  check_class(config, "AutoencoderKLTemporalDecoder");
+  // Fixed in the class.
+  config.expect("act_fn", {"\"silu\""});
+  config.expect("norm_num_groups", {"32"});
+  config.expect("mid_block_add_attention", {"true"});
+  AutoencoderKlTemporalConfig result;
+  result.read(config, 4, false);
+  config.finish();
   return result;
 }
 

@@ -4,6 +4,7 @@
 
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "models/denoisers/unet_block_types.hpp"
+#include "models/denoisers/unet_motion_config.hpp"
 
 namespace daguerre::models {
 namespace {
@@ -250,8 +251,15 @@ void read_mid_block(const AttentionReader& attention, UNet2DShape& shape) {
 }  // namespace
 
 UNet2DConditionConfig UNet2DConditionConfig::from(const Config& config) {
+  if (config.class_name() == "UNetMotionModel") {
+    auto result = of_any_class(unet_of_pictures(config));
+    add_motion_modules(config, MotionPlaces::everywhere, result.shape);
+    result.most_frames = result.shape.levels.front().down.motion.positions;
+    return result;
+  }
   if (config.class_name() != "UNet2DConditionModel")
-    refuse_unet(config, "class \"" + config.class_name() + "\" is not UNet2DConditionModel");
+    refuse_unet(config,
+                "class \"" + config.class_name() + "\" is neither UNet2DConditionModel nor UNetMotionModel");
   return of_any_class(config);
 }
 

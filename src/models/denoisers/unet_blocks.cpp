@@ -14,10 +14,16 @@ nn::ResnetOptions UNetBlockPlace::resnet(const UNetBlockShape& block, Index in, 
   options.in_channels = in;
   options.out_channels = out;
   options.groups = groups();
+  options.epsilon = block.epsilon.value_or(options.epsilon);
   options.output_scale_factor = block.output_scale_factor;
   options.skip_time_act = block.skip_time_act;
   return options;
 }
+
+template class UNetTemporalLayer<float>;
+template class UNetTemporalLayer<bfloat16>;
+template class UNetTemporalAttention<float>;
+template class UNetTemporalAttention<bfloat16>;
 
 namespace detail {
 

@@ -17,6 +17,9 @@ class ClipImageEncoder final : public ImageEncoder {
   Output encode(const ops::Context& context, const Image& picture) const override {
     return run(context, processor_(picture));
   }
+  Output encode_values(const ops::Context& context, const Tensor<float>& values) const override {
+    return run(context, processor_.normalised(values));
+  }
   Output encode_nothing(const ops::Context& context) const override {
     const auto& config = network_.config();
     return run(context, Tensor<float>::zeros({1, config.image_size, config.image_size, config.num_channels}));
@@ -57,7 +60,12 @@ Opened<ImageEncoder> open_clip_image_encoder(const ComponentSource& network, con
                                              const LoadContext&) {
   const auto config = models::ClipVisionConfig::from(network.config());
   const auto prepared = processor_for(config, processor, network.config_path());
-  const ImageEncoderInfo info{config.hidden_size, config.projection_dim, network.config_path()};
+  const ImageEncoderInfo info{.width = config.hidden_size,
+                              .embed_width = config.projection_dim,
+                              .config = network.config_path(),
+                              .image_size = config.image_size,
+                              .crop_height = prepared.crop_height,
+                              .crop_width = prepared.crop_width};
   return {info, [=](const LoadContext& context) {
             return with_precision(
                 context, Role::other,

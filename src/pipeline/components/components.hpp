@@ -34,8 +34,47 @@ Opened<Denoiser> open_flux_transformer(const ComponentSource& source, const Load
 /// picture's height and width in pixels, `[N, 2]`, and "aspect_ratio", height / width, `[N, 1]`. A variance
 /// that it predicts is dropped.
 Opened<Denoiser> open_pixart_transformer(const ComponentSource& source, const LoadContext& context);
+/// For each token of a film the timestep that it is at, `[N, L]`: what films' transformers read in the place
+/// of one for all.
+inline constexpr const char* token_timesteps = "timesteps";
+/// A picture's tokens `[N, I, D]`, a first and a last one's one behind the other; what a film is to follow,
+/// `[N, F, h, w, C]`, and how closely, `[N, 1 or layers]` (VACE).
+inline constexpr const char *wan_image_embeds = "image_embeds", *wan_control = "control",
+                            *wan_control_scale = "control_scale";
+/// `DenoiserInfo::kind` of Wan 2.2's model on latents of a sixteenth of the picture's sides.
+inline constexpr const char* wan_deep_kind = "wan-ti2v";
+/// models::WanTransformer: the context; "timesteps", "image_embeds", and of VACE "control" and
+/// "control_scale".
+Opened<Denoiser> open_wan_transformer(const ComponentSource& source, const LoadContext& context);
 /// What the older class Transformer2DModel is: PixArt's or DiT's.
 Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::HunyuanVideoTransformer: the context with its mask and the pooled prompt, the guidance scale where
+/// its configuration says so.
+Opened<Denoiser> open_hunyuan_video_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::MochiTransformer: the context and its mask.
+Opened<Denoiser> open_mochi_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::LatteTransformer: the context, all of whose rows are looked at; "temporal_attentions" `[1]`, 0
+/// where frames are not to look at each other. A variance that it predicts is dropped.
+Opened<Denoiser> open_latte_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::UNetSpatioTemporal: the context, a picture's embedding, and "time_ids" `[N, K]`; `concat` is the
+/// picture's latents for every frame.
+Opened<Denoiser> open_unet_spatio_temporal(const ComponentSource& source, const LoadContext& context);
+/// models::UNet3DCondition: the context.
+Opened<Denoiser> open_unet_3d_condition(const ComponentSource& source, const LoadContext& context);
+/// models::I2VGenXLUNet: the context, "fps" `[N]`, "image_embeds" `[N, 1, D]`, and "image_latents", which are
+/// as the sample.
+Opened<Denoiser> open_i2vgen_xl_unet(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlTemporal, of which a film's frames are decoded in chunks that see themselves alone.
+Opened<Autoencoder> open_autoencoder_kl_temporal(const ComponentSource& source, const LoadContext& context);
+/// models::CogVideoXTransformer: the context, and channels that join the sample's.
+Opened<Denoiser> open_cogvideox_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlCogVideoX.
+Opened<Autoencoder> open_autoencoder_kl_cogvideox(const ComponentSource& source, const LoadContext& context);
+/// models::LTXTransformer: the context and its mask, "positions" `[1, L, 3]`, and "timesteps" `[1, L]` where
+/// tokens have their own.
+Opened<Denoiser> open_ltx_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::AutoencoderKlLtx.
+Opened<Autoencoder> open_autoencoder_kl_ltx(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKl.
 Opened<Autoencoder> open_autoencoder_kl(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKlWan: films.

@@ -55,6 +55,7 @@ class ConditionDenoiser final : public Denoiser {
     inputs.features = conditioning.features.unet;
     inputs.decoupled = conditioning.decoupled;
     inputs.free_u = conditioning.free_u;
+    inputs.windows = conditioning.windows;
     const auto sample =
         conditioning.concat.empty() ? x : ops::concat_channels(context, x, conditioning.concat);
     return network_(context, sample, std::span(&timestep, 1), inputs);
@@ -93,7 +94,9 @@ DenoiserInfo info_of(const models::UNet2DConditionConfig& config, std::string so
                     .context_width = config.cross_attention_dim(),
                     .config = std::move(source),
                     .takes_free_u = true,
-                    .wraps = true};
+                    .wraps = true,
+                    .films = config.most_frames > 0,
+                    .largest_frames = config.most_frames};
   const auto& levels = config.shape.levels;
   const bool residual = std::all_of(levels.begin(), levels.end(), [](const auto& level) {
     return level.down.kind == models::UNetBlockShape::Kind::residual;

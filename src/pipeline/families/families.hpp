@@ -9,6 +9,10 @@ namespace daguerre::families {
 Family stable_diffusion();
 /// Stable Diffusion XL, base and refiner (Podell et al. 2023).
 Family stable_diffusion_xl();
+/// Films by motion modules in a U-Net of Stable Diffusion (Guo et al. 2023, AnimateDiff), also from a film and,
+/// with SparseCtrl, from pictures at some frames.
+Family animatediff();
+Family animatediff_xl();
 /// Latent consistency models of Stable Diffusion (Luo et al. 2023): guidance is an input.
 Family latent_consistency();
 /// Pictures changed as a prompt says (Brooks et al. 2023, InstructPix2Pix).
@@ -27,10 +31,34 @@ Family flux_kontext();
 /// are lowered and stripped, as diffusers has them with `clean_caption=False`.
 Family pixart_alpha();
 Family pixart_sigma();
+/// CogVideoX 1.0 and 1.5 (Yang et al. 2024): films of a prompt, of a picture that they begin with, or of
+/// another film.
+Family cogvideox();
+/// LTX-Video 0.9.0 to 0.9.8 (HaCohen et al. 2024): films from a prompt, or beginning with a picture; and with
+/// pictures and clips at any frames.
+Family ltx_video();
+Family ltx_video_conditions();
 /// Classes in latents with a transformer (Peebles & Xie 2023).
 Family dit();
+/// Films by a transformer that looks within frames and across them in turn (Ma et al. 2024). Prompts are
+/// lowered and stripped; their padding is cut off.
+Family latte();
+/// HunyuanVideo (Kong et al. 2024), whose conditions are given.
+Family hunyuan_video();
 /// Pixels without an autoencoder (Ho et al. 2020), also with the samplers of DDIM and PNDM.
 Family ddpm();
+
+/// Films by Wan 2.1 and 2.2 (Wan Team 2025): from text, from pictures at the first and the last frame, from
+/// films.
+Family wan();
+/// Films that follow films, in whole or where a mask says so, and look at pictures (Jiang et al. 2025).
+Family wan_vace();
+/// Stable Video Diffusion (Blattmann et al. 2023): a picture begins to move.
+Family stable_video_diffusion();
+/// ModelScope's text to video and Zeroscope (Wang et al. 2023), which also begin with films.
+Family text_to_video_sd();
+/// I2VGen-XL (Zhang et al. 2023): a picture moves as a prompt says.
+Family i2vgen_xl();
 
 /// The prompt of Stable Diffusion: the last states of the only text encoder. Skipping its last layers
 /// concerns the prompt alone, as in the reference.

@@ -12,9 +12,11 @@ struct ConditioningPictureOptions {
   std::vector<Index> channels{16, 32, 96, 256};  ///< of each size, from the picture's own inwards
   Index out_channels = 320;
   bool bgr = false;  ///< the network reads blue first
+  bool plain =
+      false;  ///< one convolution of the size as it is; `channels` mean nothing (SparseCtrl's for latents)
 
   /// Pixels along a side of the picture to one of the result.
-  Index ratio() const noexcept { return Index{1} << (channels.size() - 1); }
+  Index ratio() const noexcept { return plain ? 1 : Index{1} << (channels.size() - 1); }
 };
 
 /// A picture as a map of a network's own size, which it is added to (diffusers'
@@ -22,7 +24,7 @@ struct ConditioningPictureOptions {
 /// sizes halved by strides. In float32: it runs once for a picture.
 class ConditioningPicture {
  public:
-  /// Reads `conv_in`, `blocks.N`, `conv_out`. Throws WeightError.
+  /// Reads `conv_in`, `blocks.N`, `conv_out`; a plain one is itself the convolution. Throws WeightError.
   ConditioningPicture(const nn::Loader& loader, const ConditioningPictureOptions& options);
 
   /// `picture[N, H, W, in_channels]`, with sides that the ratio divides, to `[N, H / ratio, W / ratio,

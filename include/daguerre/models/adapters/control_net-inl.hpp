@@ -47,10 +47,13 @@ template <class T>
 UNetFeatures ControlNet<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
                                        std::span<const float> timesteps, const UNet2DConditionInputs& inputs,
                                        const Tensor<float>& hint, const Strength& strength) const {
-  const auto told = embedder_(context, timesteps, inputs, sample.rank() == 0 ? 0 : sample.dim(0));
-  const auto blocks = detail::told_to_blocks(told);
+  const auto told = embedder_.for_sample(context, timesteps, inputs, sample.shape());
+  auto blocks = detail::told_to_blocks(told);
+  if (inputs.windows) blocks.windows = &*inputs.windows;
+  auto frames = detail::as_frames(sample);
+  if (config_.sparse) frames = ops::full(context, frames.shape(), 0.0f);
   UNetPath path;
-  auto x = way_down_.down(context, sample, blocks, nullptr, hint, path);
+  auto x = way_down_.down(context, frames, blocks, nullptr, hint, path);
   x = way_down_.middle(context, std::move(x), blocks, nullptr);
 
   const bool graded = strength.guess_mode && !config_.global_pool_conditions;

@@ -25,9 +25,10 @@ struct AutoencoderShape {
   Index sample_size = 32;           ///< decides the size of tiles
   float scaling_factor = 0.18215f;  ///< denoisers see latents times this
 
-  /// Reads the keys that the classes share; `default_latents` is a class's own number of latent channels.
-  /// Throws ConfigError for what is not possible.
-  void read(const Config& config, Index default_latents);
+  /// Reads the keys that the classes share; `default_latents` is a class's own number of latent channels. A
+  /// class whose decoder has blocks of one kind has no `up_block_types`. Throws ConfigError for what is not
+  /// possible.
+  void read(const Config& config, Index default_latents, bool has_up_block_types = true);
   /// Pixels a latent stands for, along one side: 8 for Stable Diffusion.
   Index downscale() const { return Index{1} << (block_out_channels.size() - 1); }
 };

@@ -8,7 +8,7 @@
 /// What networks beside a denoiser add to what runs through it. What is empty is not given.
 namespace daguerre::models {
 
-/// To a U-Net's feature maps.
+/// To a U-Net's feature maps; those of films may be `[N, F, h, w, C]` or those of their frames.
 struct UNetFeatures {
   std::vector<Tensor<float>> down_residuals;  ///< to each skip connection (ControlNet); with mid_residual
   Tensor<float> mid_residual;                 ///< to the middle block's result

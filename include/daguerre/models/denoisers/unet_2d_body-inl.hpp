@@ -22,6 +22,11 @@ inline const Tensor<float>* down_feature(const UNetFeatures* features, std::size
                                                                        : nullptr;
 }
 
+/// Maps of films as those of their frames, which blocks see.
+inline Tensor<float> maps_of_frames(const Tensor<float>& map) {
+  return map.rank() == 5 ? map.reshape({map.dim(0) * map.dim(1), map.dim(2), map.dim(3), map.dim(4)}) : map;
+}
+
 inline void add_unet_residuals(const ops::Context& context, const UNetFeatures& features, UNetPath& path) {
   const auto& residuals = features.down_residuals;
   if (residuals.empty() != features.mid_residual.empty() ||
@@ -31,7 +36,7 @@ inline void add_unet_residuals(const ops::Context& context, const UNetFeatures& 
                                     ", expected " + std::to_string(path.skips.size()) +
                                     " and one for the middle, or none");
   for (std::size_t i = 0; i < residuals.size(); ++i)
-    path.skips[i] = ops::add(context, path.skips[i], residuals[i]);
+    path.skips[i] = ops::add(context, path.skips[i], maps_of_frames(residuals[i]));
 }
 
 }  // namespace detail
@@ -41,6 +46,13 @@ UNetContractingPath<T>::UNetContractingPath(const UNet2DShape& shape, const nn::
     : shape_(shape),
       conv_in_(detail::centred_conv(root.sub("conv_in"), shape.in_channels, shape.levels.front().channels,
                                     shape.conv_in_kernel)) {
+  if (shape.transformer_in_head_dim > 0)
+    transformer_in_.emplace(
+        root.sub("transformer_in"),
+        typename nn::TemporalTransformer<T>::Options{.in_channels = shape.levels.front().channels,
+                                                     .norm_num_groups = shape.resnet.groups,
+                                                     .num_attention_heads = 8,
+                                                     .attention_head_dim = shape.transformer_in_head_dim});
   const std::size_t count = shape.levels.size();
   std::size_t attentions = 0;  // of the blocks before
   for (std::size_t i = 0; i < count; ++i) {
@@ -63,6 +75,7 @@ Tensor<float> UNetContractingPath<T>::down(const ops::Context& context, const Te
   const auto input = shape_.center_input_sample ? ops::affine(context, sample, 2.0f, -1.0f) : sample;
   auto x = conv_in_(context, input);
   if (!hint.empty()) x = ops::add(context, x, hint);
+  if (transformer_in_) x = (*transformer_in_)(context, x, inputs.frames);
   path = {{x}, {}};
   const bool leads_picture = std::any_of(shape_.levels.begin(), shape_.levels.end(), [](const auto& level) {
     return level.down.kind == UNetBlockShape::Kind::skip;
@@ -113,7 +126,7 @@ Tensor<float> UNet2DBody<T>::operator()(const ops::Context& context, const Tenso
   if (features != nullptr) detail::add_unet_residuals(context, *features, path);
   x = way_down_.middle(context, std::move(x), inputs, features);
   if (features != nullptr && !features->mid_residual.empty())
-    x = ops::add(context, x, features->mid_residual);
+    x = ops::add(context, x, detail::maps_of_frames(features->mid_residual));
 
   for (const auto& block : up_blocks_) x = (*block)(context, std::move(x), inputs, path);
   if (conv_norm_out_) x = conv_norm_out_->template apply<float>(context, x);

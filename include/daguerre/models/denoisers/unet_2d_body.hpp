@@ -7,6 +7,7 @@
 #include "daguerre/models/denoisers/features.hpp"
 #include "daguerre/models/denoisers/unet_2d_shape.hpp"
 #include "daguerre/nn/conv.hpp"
+#include "daguerre/nn/temporal_transformer.hpp"
 
 namespace daguerre::models {
 
@@ -24,7 +25,7 @@ struct UNetPath;
 template <class T>
 class UNetContractingPath {
  public:
-  /// Reads `conv_in`, `down_blocks` and, where the shape has one, `mid_block`.
+  /// Reads `conv_in`, `down_blocks` and, where the shape has one, `transformer_in` and `mid_block`.
   UNetContractingPath(const UNet2DShape& shape, const nn::Loader& root);
 
   /// `sample[N, H, W, in_channels]` through the first convolution, to whose result `hint` is added where it
@@ -40,6 +41,7 @@ class UNetContractingPath {
  private:
   UNet2DShape shape_;
   nn::Conv2d<float> conv_in_;
+  std::optional<nn::TemporalTransformer<T>> transformer_in_;
   std::vector<std::shared_ptr<const UNetDownBlock<T>>> down_blocks_;
   std::shared_ptr<const UNetMidBlock<T>> mid_block_;
 };

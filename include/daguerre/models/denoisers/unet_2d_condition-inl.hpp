@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "daguerre/models/denoisers/unet_2d_body-inl.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition_embeddings-inl.hpp"
+#include "daguerre/models/denoisers/unet_film_body-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
 
 namespace daguerre::models {
@@ -15,7 +17,15 @@ namespace detail {
 /// The same as blocks take it; borrowed.
 template <class T>
 UNetBlockInputs<T> told_to_blocks(const UNet2DConditionStates<T>& told) {
-  return {told.temb, &told.states, told.key_bias.empty() ? nullptr : &told.key_bias};
+  UNetBlockInputs<T> result{told.temb, &told.states, told.key_bias.empty() ? nullptr : &told.key_bias};
+  result.frames = told.frames;
+  return result;
+}
+
+/// Films as their frames, one behind the other; pictures as they are.
+inline Tensor<float> as_frames(const Tensor<float>& x) {
+  if (x.rank() != 5) return x;
+  return x.reshape({x.dim(0) * x.dim(1), x.dim(2), x.dim(3), x.dim(4)});
 }
 
 }  // namespace detail
@@ -93,6 +103,29 @@ UNet2DConditionStates<T> UNet2DConditionEmbedder<T>::operator()(const ops::Conte
 }
 
 template <class T>
+UNet2DConditionStates<T> UNet2DConditionEmbedder<T>::for_sample(const ops::Context& context,
+                                                                std::span<const float> timesteps,
+                                                                const UNet2DConditionInputs& inputs,
+                                                                const Shape& sample) const {
+  if (sample.rank() != 5) return (*this)(context, timesteps, inputs, sample.rank() == 0 ? 0 : sample[0]);
+  const Index films = sample[0], frames = sample[1];
+  const auto& states = inputs.encoder_hidden_states;
+  const bool told_frames = frames > 1 && states.rank() > 0 && states.dim(0) == films * frames;
+  UNet2DConditionStates<T> result;
+  if (told_frames && static_cast<Index>(timesteps.size()) == films) {
+    std::vector<float> repeated;
+    for (const float time : timesteps)
+      repeated.insert(repeated.end(), static_cast<std::size_t>(frames), time);
+    result = (*this)(context, repeated, inputs, films * frames);
+  } else {
+    result = (*this)(context, timesteps, inputs, told_frames ? films * frames : films);
+    if (!told_frames) result.temb = detail::for_each_frame(context, result.temb, frames);
+  }
+  result.frames = frames;
+  return result;
+}
+
+template <class T>
 UNet2DCondition<T>::UNet2DCondition(const UNet2DConditionConfig& config, const nn::Loader& loader)
     : config_(config), embedder_(config, loader), body_(config.shape, loader) {}
 
@@ -100,13 +133,19 @@ template <class T>
 Tensor<float> UNet2DCondition<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
                                              std::span<const float> timesteps,
                                              const UNet2DConditionInputs& inputs) const {
-  const auto told = embedder_(context, timesteps, inputs, sample.rank() == 0 ? 0 : sample.dim(0));
+  if (sample.rank() == 5 && config_.most_frames == 0)
+    throw ArgumentError(
+        "unet", "sample " + to_string(sample.shape()) + " is a film, and this U-Net has no motion modules");
+  const auto told = embedder_.for_sample(context, timesteps, inputs, sample.shape());
   auto blocks = detail::told_to_blocks(told);
   blocks.decoupled = inputs.decoupled;
   if (inputs.free_u) blocks.free_u = &*inputs.free_u;
+  if (inputs.windows) blocks.windows = &*inputs.windows;
   const auto hint = embedder_.hint_channels(context, inputs);
-  return body_(context, hint.empty() ? sample : ops::concat_channels(context, sample, hint), blocks,
-               &inputs.features);
+  const auto frames = detail::as_frames(sample);
+  const auto y = body_(context, hint.empty() ? frames : ops::concat_channels(context, frames, hint), blocks,
+                       &inputs.features);
+  return sample.rank() == 5 ? y.reshape(sample.shape().with(4, y.dim(-1))) : y;
 }
 
 template <class T>

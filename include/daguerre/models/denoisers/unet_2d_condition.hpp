@@ -8,7 +8,7 @@
 
 namespace daguerre::models {
 
-/// diffusers' UNet2DConditionModel.
+/// diffusers' UNet2DConditionModel, and UNetMotionModel, which is the same with motion modules.
 struct UNet2DConditionConfig {
   UNet2DShape shape;
   Index sample_height = 64, sample_width = 64;  ///< of the latents that the model was trained at
@@ -21,6 +21,8 @@ struct UNet2DConditionConfig {
   AdditionEmbeddingOptions addition;
   StatesProjectionOptions states;
 
+  Index most_frames = 0;  ///< of a film, or of a window of one, where there are motion modules; 0: none
+
   /// Throws ConfigError for another class, for options it does not know and for values it does not support.
   static UNet2DConditionConfig from(const Config& config);
   /// The same whatever the class is.
@@ -32,9 +34,10 @@ struct UNet2DConditionConfig {
 /// What a conditional U-Net's blocks are told.
 template <class T>
 struct UNet2DConditionStates {
-  Tensor<float> temb;      ///< `[N, temb_channels]`
+  Tensor<float> temb;      ///< `[N, temb_channels]`, of films for every frame
   Tensor<T> states;        ///< the prompt's tokens, `[N, S, C]`
   Tensor<float> key_bias;  ///< of those, `[N, S]`, or empty
+  Index frames = 1;        ///< of each film
 };
 
 /// Makes that of the time, the class and the prompt, for a U-Net and for a ControlNet beside it.
@@ -49,6 +52,10 @@ class UNet2DConditionEmbedder {
   /// of.
   UNet2DConditionStates<T> operator()(const ops::Context& context, std::span<const float> timesteps,
                                       const UNet2DConditionInputs& inputs, Index batch) const;
+  /// The same for pictures `sample[N, H, W, C]` or films `sample[N, F, H, W, C]`, of which either the films
+  /// or all frames are told.
+  UNet2DConditionStates<T> for_sample(const ops::Context& context, std::span<const float> timesteps,
+                                      const UNet2DConditionInputs& inputs, const Shape& sample) const;
   /// The channels that the hint adds to the sample; empty where the model takes none.
   Tensor<float> hint_channels(const ops::Context& context, const UNet2DConditionInputs& inputs) const {
     return addition_.hint_channels(context, inputs);
@@ -80,6 +87,10 @@ class UNet2DCondition {
   /// `timesteps` (one, or one for each of the N). Tokens that the mask leaves out are given a logit of
   /// -10000, as the reference does. Throws ArgumentError where what the model needs is missing, and where it
   /// is told what it takes no notice of.
+  ///
+  /// With motion modules (AnimateDiff; Guo et al. 2023) also films, `sample[N, F, H, W, in_channels]`: what
+  /// is told is of the films or, N F rows of it, of the frames. Features of other networks have N F maps. A
+  /// picture is a film of one frame.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& sample,
                            std::span<const float> timesteps, const UNet2DConditionInputs& inputs) const;
   /// The same for a model that is told a prompt and no more.

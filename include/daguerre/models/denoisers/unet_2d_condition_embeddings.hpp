@@ -8,6 +8,7 @@
 #include "daguerre/models/denoisers/unet_2d_embeddings.hpp"
 #include "daguerre/nn/conv.hpp"
 #include "daguerre/nn/decoupled_keys.hpp"
+#include "daguerre/nn/temporal_windows.hpp"
 #include "daguerre/nn/text_time_embedding.hpp"
 
 /// What a conditional U-Net makes of prompts and pictures before its blocks read them.
@@ -27,6 +28,7 @@ struct UNet2DConditionInputs {
   /// What each of the shape's cross-attentions looks at beside the prompt: the keys of image prompts.
   std::vector<std::vector<nn::DecoupledKeys>> decoupled;
   std::optional<FreeU> free_u;
+  std::optional<nn::TemporalWindows> windows;  ///< of motion modules, for films longer than these know
 };
 
 /// How the prompt's tokens are brought to the width that blocks read (diffusers' encoder_hid_dim_type).

@@ -22,10 +22,20 @@ struct UNetBlockShape {
     transformer,  ///< transformers that look at the prompt
     added_kv,     ///< pixels and prompt in one softmax
   };
+  /// What stands beside the layers of residual blocks where the sample's pictures are frames of films.
+  enum class Temporal {
+    none,
+    stacked,  ///< convolutions and transformers along the frames behind the others
+              ///< ([CrossAttn]{Down,Up}Block3D)
+    mixed,    ///< both mixed with what was found frame by frame ([CrossAttn]{Down,Up}BlockSpatioTemporal)
+    modules,  ///< transformers along the frames behind every layer ([CrossAttn]{Down,Up}BlockMotion)
+  };
   Kind kind = Kind::residual;
   Attention attention = Attention::none;
-  int layers = 2;              ///< residual layers
-  bool resnet_resize = false;  ///< a residual layer changes the size, else a convolution
+  Temporal temporal = Temporal::none;
+  int layers = 2;                     ///< residual layers
+  bool resnet_resize = false;         ///< a residual layer changes the size, else a convolution
+  std::optional<float> epsilon = {};  ///< of the residual layers' norms, where it is not the shape's
   float output_scale_factor = 1.0f;
   bool skip_time_act = false;
   int heads = 1;
@@ -35,6 +45,12 @@ struct UNetBlockShape {
   bool only_cross_attention = false;
   nn::CrossNorm cross_norm = nn::CrossNorm::none;
   std::vector<int> transformer_layers = {};  ///< of each layer's transformer
+  struct Motion {
+    int heads = 8;
+    Index positions = 32;          ///< the most frames that can attend to each other
+    std::vector<int> layers = {};  ///< of each layer's transformer
+  };
+  Motion motion = {};  ///< of transformers along the frames that are modules
 
   /// How many attentions to the prompt its first `count` layers have that image prompts can join.
   std::size_t cross_attentions(int count) const;
@@ -64,6 +80,8 @@ struct UNet2DShape {
   int conv_in_kernel = 3;
   int conv_out_kernel = 3;
   bool center_input_sample = false;  ///< pictures in [0, 1] become [-1, 1]
+  /// Width of the 8 heads of a transformer along the frames behind the first convolution; 0: there is none.
+  Index transformer_in_head_dim = 0;
 
   /// Channels of each skip connection of residual blocks, from the outermost on: the first convolution leaves
   /// one, each layer, and what halves the size.
@@ -75,8 +93,8 @@ struct UNet2DShape {
                     levels[i].channels);
     return result;
   }
-  /// Those of the blocks down, up and in the middle, in this order, which is that of IP-Adapter's files. Empty
-  /// where some blocks read the prompt in another way.
+  /// Those of the blocks down, up and in the middle, in this order, which is that of IP-Adapter's files.
+  /// Empty where some blocks read the prompt in another way.
   std::vector<UNetCrossAttention> cross_attentions() const;
   /// How many of them the blocks down have.
   std::size_t cross_attentions_down() const {
@@ -84,7 +102,8 @@ struct UNet2DShape {
     for (const auto& level : levels) count += level.down.cross_attentions(level.down.layers);
     return count;
   }
-  /// Whether FreeU reaches a block: the first two on the way up, where they are of diffusers' [CrossAttn]UpBlock2D.
+  /// Whether FreeU reaches a block: the first two on the way up, where they are of diffusers'
+  /// [CrossAttn]UpBlock2D.
   bool takes_free_u(std::size_t level) const;
 };
 

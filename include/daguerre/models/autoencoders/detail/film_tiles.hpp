@@ -107,4 +107,27 @@ inline void in_frame_groups(const ops::Context& context, const Tensor<float>& x,
   }
 }
 
+/// Joins groups of frames `[N, f, H, W, C]`, `stride` of each kept and one more of the first, each blended
+/// over `extent` frames with the one before it (diffusers' _temporal_tiled_decode), and hands them to `sink`.
+class JoinedFrameGroups {
+ public:
+  JoinedFrameGroups(const ops::Context& context, Index stride, Index extent, FilmSink sink)
+      : context_(context), stride_(stride), extent_(extent), sink_(std::move(sink)) {}
+
+  /// Throws ArgumentError for frames of another size than the last ones'.
+  void add(Tensor<float> group) {
+    const bool is_first = before_.empty();
+    if (!is_first) group = ops::blend(context_, before_, std::move(group), 1, extent_);
+    const Index kept = std::min(group.dim(1), is_first ? stride_ + 1 : stride_);
+    sink_(ops::narrow(context_, group, 1, 0, kept));
+    before_ = std::move(group);
+  }
+
+ private:
+  const ops::Context& context_;
+  Index stride_, extent_;
+  FilmSink sink_;
+  Tensor<float> before_;
+};
+
 }  // namespace daguerre::models

@@ -2,7 +2,7 @@
 
 #include "daguerre/models/denoisers/detail/unet_attention.hpp"
 #include "daguerre/nn/added_kv_attention-inl.hpp"
-#include "daguerre/nn/transformer-inl.hpp"
+#include "daguerre/nn/temporal_transformer-inl.hpp"
 
 namespace daguerre::models {
 namespace detail {
@@ -44,6 +44,15 @@ UNetAttention<T>::UNetAttention(const nn::Loader& loader, const UNetBlockPlace& 
                                                     .rescale_output_factor = block.output_scale_factor});
       return;
     case Kind::transformer:
+      if (block.temporal == UNetBlockShape::Temporal::mixed) {
+        attention_.template emplace<nn::SpaceTimeTransformer<T>>(
+            loader, typename nn::SpaceTimeTransformer<T>::Options{
+                        .in_channels = place.channels(),
+                        .num_layers = block.transformer_layers.at(static_cast<std::size_t>(layer)),
+                        .num_attention_heads = block.heads,
+                        .cross_attention_dim = block.cross_attention_dim});
+        return;
+      }
       attention_.template emplace<nn::Transformer2D<T>>(loader,
                                                         detail::transformer_options<T>(place, block, layer));
       return;
@@ -67,6 +76,8 @@ Tensor<float> UNetAttention<T>::operator()(const ops::Context& context, Tensor<f
   if (const auto* pixels = std::get_if<nn::SpatialAttention<T>>(&attention_)) return (*pixels)(context, x);
   if (inputs.states == nullptr)
     throw ArgumentError("unet", "this model looks at a prompt, and there is none");
+  if (const auto* film = std::get_if<nn::SpaceTimeTransformer<T>>(&attention_))
+    return (*film)(context, x, inputs.states, inputs.frames);
   if (const auto* transformer = std::get_if<nn::Transformer2D<T>>(&attention_))
     return (*transformer)(context, x, inputs.states, inputs.key_bias,
                           inputs.decoupled.empty()

@@ -3,7 +3,7 @@
 #include <variant>
 
 #include "daguerre/models/denoisers/detail/unet_blocks.hpp"
-#include "daguerre/nn/transformer.hpp"
+#include "daguerre/nn/temporal_transformer.hpp"
 
 namespace daguerre::models {
 
@@ -21,7 +21,8 @@ class UNetAttention {
                            const UNetBlockInputs<T>& inputs) const;
 
  private:
-  std::variant<std::monostate, nn::SpatialAttention<T>, nn::Transformer2D<T>, nn::AddedKvAttention<T>>
+  std::variant<std::monostate, nn::SpatialAttention<T>, nn::Transformer2D<T>, nn::AddedKvAttention<T>,
+               nn::SpaceTimeTransformer<T>>
       attention_;
   std::size_t first_cross_attention_ = 0, cross_attentions_ = 0;  // of the shape's
 };

@@ -9,6 +9,7 @@
 #include "daguerre/models/denoisers/detail/unet_blocks.hpp"
 #include "daguerre/models/denoisers/detail/unet_k_blocks-inl.hpp"
 #include "daguerre/models/denoisers/detail/unet_skip_blocks-inl.hpp"
+#include "daguerre/models/denoisers/detail/unet_temporal-inl.hpp"
 #include "daguerre/nn/conv-inl.hpp"
 #include "daguerre/nn/resnet-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
@@ -18,21 +19,44 @@
 namespace daguerre::models {
 namespace detail {
 
+/// Where the weights of a residual layer between pixels are.
+inline nn::Loader unet_resnet_loader(const nn::Loader& block, int index, const UNetBlockShape& shape) {
+  const auto layer = block.sub("resnets", index);
+  return shape.temporal == UNetBlockShape::Temporal::mixed ? layer.sub("spatial_res_block") : layer;
+}
+
 template <class T>
 struct UNetLayer {
   UNetLayer(const nn::Loader& block, int index, const UNetBlockPlace& place, const UNetBlockShape& shape,
             Index in)
-      : resnet(block.sub("resnets", index), place.resnet(shape, in, place.channels())),
-        attention(block.sub("attentions", index), place, shape, index) {}
+      : resnet(unet_resnet_loader(block, index, shape), place.resnet(shape, in, place.channels())),
+        temporal(block, index, place, shape),
+        attention(block.sub("attentions", index), place, shape, index),
+        temporal_attention(block, index, place, shape) {}
 
   Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
                            const UNetBlockInputs<T>& inputs) const {
-    return attention(context, resnet(context, std::move(x), &inputs.temb), inputs);
+    return behind_resnet(context, resnet(context, std::move(x), &inputs.temb), inputs);
+  }
+  /// What follows the residual layer.
+  Tensor<float> behind_resnet(const ops::Context& context, Tensor<float> x,
+                              const UNetBlockInputs<T>& inputs) const {
+    x = attention(context, temporal(context, std::move(x), inputs), inputs);
+    return temporal_attention(context, std::move(x), inputs);
   }
 
   nn::ResnetBlock2D<T> resnet;
+  UNetTemporalLayer<T> temporal;
   UNetAttention<T> attention;
+  UNetTemporalAttention<T> temporal_attention;
 };
+
+/// A residual layer behind which nothing looks at anything.
+inline UNetBlockShape without_attention(UNetBlockShape shape) {
+  shape.attention = UNetBlockShape::Attention::none;
+  if (shape.temporal == UNetBlockShape::Temporal::modules) shape.temporal = UNetBlockShape::Temporal::none;
+  return shape;
+}
 
 /// The layer that changes the size, for blocks that have one of residual kind.
 template <class T>
@@ -89,10 +113,10 @@ inline void apply_free_u(const ops::Context& context, const FreeU& free_u, bool 
                          Tensor<float>& skip) {
   const Index channels = x.dim(-1), half = channels / 2;
   if (half > 0)
-    x = ops::concat_channels(
-        context,
-        ops::affine(context, ops::narrow(context, x, -1, Index{0}, half), first ? free_u.b1 : free_u.b2, 0.0f),
-        ops::narrow(context, x, -1, half, channels - half));
+    x = ops::concat_channels(context,
+                             ops::affine(context, ops::narrow(context, x, -1, Index{0}, half),
+                                         first ? free_u.b1 : free_u.b2, 0.0f),
+                             ops::narrow(context, x, -1, half, channels - half));
   skip = ops::scale_low_frequencies(context, skip, first ? free_u.s1 : free_u.s2);
 }
 
@@ -123,7 +147,7 @@ class ResidualUpBlock final : public UNetUpBlock<T> {
       if (inputs.free_u != nullptr && takes_free_u_)
         apply_free_u(context, *inputs.free_u, is_first_, x, skip);
       if (layer.resnet.takes_rounded())
-        x = layer.attention(
+        x = layer.behind_resnet(
             context,
             layer.resnet.of_rounded(context, ops::concat_channels<T>(context, x, skip), &inputs.temb),
             inputs);
@@ -147,20 +171,19 @@ template <class T>
 class ResidualMidBlock final : public UNetMidBlock<T> {
  public:
   ResidualMidBlock(const nn::Loader& loader, const UNetBlockPlace& place)
-      : last_(loader.sub("resnets", place.shape.mid->layers),
-              place.resnet(*place.shape.mid, place.channels(), place.channels())) {
+      : last_(loader, place.shape.mid->layers, place, without_attention(*place.shape.mid), place.channels()) {
     for (int i = 0; i < place.shape.mid->layers; ++i)
       layers_.emplace_back(loader, i, place, *place.shape.mid, place.channels());
   }
   Tensor<float> operator()(const ops::Context& context, Tensor<float> x,
                            const UNetBlockInputs<T>& inputs) const override {
     for (const auto& layer : layers_) x = layer(context, std::move(x), inputs);
-    return last_(context, std::move(x), &inputs.temb);
+    return last_(context, std::move(x), inputs);
   }
 
  private:
   std::vector<UNetLayer<T>> layers_;
-  nn::ResnetBlock2D<T> last_;
+  UNetLayer<T> last_;
 };
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 #include "daguerre/models/denoisers/free_u.hpp"
 #include "daguerre/models/denoisers/unet_2d_shape.hpp"
 #include "daguerre/nn/decoupled_keys.hpp"
+#include "daguerre/nn/temporal_windows.hpp"
 
 /// The blocks that U-Nets are made of.
 namespace daguerre::models {
@@ -15,11 +16,15 @@ namespace daguerre::models {
 template <class T>
 struct UNetBlockInputs {
   const Tensor<float>& temb;                ///< `[N, temb_channels]`
-  const Tensor<T>* states = nullptr;        ///< the prompt's tokens, `[N, S, C]`
+  const Tensor<T>* states = nullptr;        ///< the prompt's tokens, `[N, S, C]`, of films `[films, S, C]`
   const Tensor<float>* key_bias = nullptr;  ///< of those, `[N, S]`
   /// What each of the shape's cross-attentions looks at beside the prompt; empty where that is nothing.
   std::span<const std::vector<nn::DecoupledKeys>> decoupled{};
   const FreeU* free_u = nullptr;
+  Index frames = 1;  ///< of each film; the sample's N are films times frames
+  const nn::TemporalWindows* windows =
+      nullptr;                               ///< that attention along the frames of motion modules is kept to
+  const Tensor<float>* film_temb = nullptr;  ///< of the films, `[films, temb_channels]`, where frames count
 };
 
 /// What the way down leaves for the way up.

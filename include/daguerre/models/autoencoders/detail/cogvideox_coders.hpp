@@ -1,0 +1,104 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "daguerre/nn/conv.hpp"
+#include "daguerre/nn/conv3d.hpp"
+#include "daguerre/nn/linear.hpp"
+#include "daguerre/nn/norm.hpp"
+
+/// What CogVideoX's autoencoder is made of. Films `[1, F, H, W, C]` come in chunks; in a stream each layer
+/// keeps the frames that the next chunk needs.
+namespace daguerre::models {
+
+struct CogVideoXAutoencoderConfig;
+
+namespace detail {
+
+/// A group norm and the activation behind it. Those of the decoder are steered place by place by the latents
+/// that are decoded (diffusers' CogVideoXSpatialNorm3D).
+template <class T>
+class CogVideoXNorm {
+ public:
+  struct Options {
+    Index channels = 0;
+    int groups = 32;
+    float epsilon = 1e-6f;
+    ops::Activation activation = ops::Activation::silu;
+    Index latent_channels = 0;  ///< 0: no latents steer it
+  };
+  CogVideoXNorm(const nn::Loader& loader, const Options& options);
+
+  /// `latents[1, f, h, w, latent_channels]` of the same chunk, empty where none steer it. Statistics are
+  /// those of the chunk.
+  Tensor<T> operator()(const ops::Context& context, const Tensor<float>& x,
+                       const Tensor<float>& latents) const;
+
+ private:
+  nn::GroupNorm norm_;
+  std::optional<nn::Linear<float>> maps_;  // scales and shifts, side by side: as large as the latents, tiny
+};
+
+/// diffusers' CogVideoXResnetBlock3D.
+template <class T>
+class CogVideoXResnet {
+ public:
+  CogVideoXResnet(const nn::Loader& loader, Index in, Index out,
+                  const typename CogVideoXNorm<T>::Options& norm);
+
+  Tensor<float> operator()(const ops::Context& context, Tensor<float> x, const Tensor<float>& latents,
+                           nn::FrameStream<T>& stream) const;
+
+ private:
+  CogVideoXNorm<T> norm1_;
+  nn::Conv3d<T> conv1_;
+  CogVideoXNorm<T> norm2_;
+  nn::Conv3d<T> conv2_;
+  std::optional<nn::Linear<T>> conv_shortcut_;
+};
+
+/// Films `[1, F, H, W, in_channels]` to mean and log variance side by side.
+template <class T>
+class CogVideoXEncoder {
+ public:
+  CogVideoXEncoder(const nn::Loader& loader, const CogVideoXAutoencoderConfig& config);
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& films,
+                           nn::FrameStream<T>& stream) const;
+
+ private:
+  struct Block {
+    std::vector<CogVideoXResnet<T>> resnets;
+    std::optional<nn::Downsample2D<T>> downsampler;
+    bool compresses_time = false;
+  };
+  nn::Conv3d<T> conv_in_;
+  std::vector<Block> blocks_;
+  std::vector<CogVideoXResnet<T>> mid_;
+  CogVideoXNorm<T> norm_out_;
+  nn::Conv3d<T> conv_out_;
+};
+
+/// Latents `[1, f, h, w, latent_channels]` to films.
+template <class T>
+class CogVideoXDecoder {
+ public:
+  CogVideoXDecoder(const nn::Loader& loader, const CogVideoXAutoencoderConfig& config);
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& latents,
+                           nn::FrameStream<T>& stream) const;
+
+ private:
+  struct Block {
+    std::vector<CogVideoXResnet<T>> resnets;
+    std::optional<nn::Upsample2D<T>> upsampler;
+    bool compresses_time = false;
+  };
+  nn::Conv3d<T> conv_in_;
+  std::vector<CogVideoXResnet<T>> mid_;
+  std::vector<Block> blocks_;
+  CogVideoXNorm<T> norm_out_;
+  nn::Conv3d<T> conv_out_;
+};
+
+}  // namespace detail
+}  // namespace daguerre::models

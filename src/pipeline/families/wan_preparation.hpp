@@ -1,0 +1,17 @@
+#pragma once
+
+#include "daguerre/pipeline/preparation.hpp"
+
+namespace daguerre::families {
+
+/// What a run of Wan begins with: noise, a noisy film, or noise beside pictures that the film is to show.
+/// Those join the channels behind a mask of their frames, and may be told the denoiser as an image encoder's
+/// tokens; where the pipeline has "expand_timesteps" (Wan 2.2's TI2V), they are put into the sample before
+/// every call, as tokens at timestep 0, and once more at the end. Throws ArgumentError.
+void prepare_wan(const Preparation& of, Start& start);
+/// What a run of VACE begins with: noise, beside a control of the film that it follows, that film's mask and
+/// pictures to look at (Jiang et al. 2025, sec. 3.2). Those take the place of the first latent frames, which
+/// are dropped at the end. Throws ArgumentError.
+void prepare_wan_vace(const Preparation& of, Start& start);
+
+}  // namespace daguerre::families
