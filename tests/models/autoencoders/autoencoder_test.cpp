@@ -110,8 +110,7 @@ TEST_CASE("a codebook's vectors are their own nearest", "[models][autoencoder]")
   const auto found = model.codes(context, model.vectors(context, all));
   CHECK(std::equal(found.span().begin(), found.span().end(), all.span().begin()));
   all.data()[0] = static_cast<std::int32_t>(config.num_vq_embeddings);
-  test::expect_error<ArgumentError>([&] { model.vectors(context, all); },
-                                    {std::to_string(config.num_vq_embeddings)});
+  test::expect_error<ArgumentError>([&] { model.vectors(context, all); }, {std::to_string(config.num_vq_embeddings)});
   test::expect_error<ArgumentError>(
       [&] {
         model.decode(context, test::random_tensor({1, 4, 4, 5}, 1));
