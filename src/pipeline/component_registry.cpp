@@ -63,6 +63,9 @@ ComponentRegistry ComponentRegistry::standard() {
   for (const char* name : {"WanTransformer3DModel", "WanVACETransformer3DModel"})
     registry.add_denoiser(name, open_wan_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
+  registry.add_denoiser("HunyuanVideoTransformer3DModel", open_hunyuan_video_transformer);
+  registry.add_denoiser("MochiTransformer3DModel", open_mochi_transformer);
+  registry.add_denoiser("LatteTransformer3DModel", open_latte_transformer);
   registry.add_denoiser("CogVideoXTransformer3DModel", open_cogvideox_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   registry.add_autoencoder("AutoencoderKLHunyuanVideo", open_autoencoder_kl_hunyuan_video);

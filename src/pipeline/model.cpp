@@ -450,20 +450,32 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
                                        });
 }
 
+void Model::decode_films(const ops::Context& context, const Tensor<float>& latents, const Task& task,
+                         NoiseStreams* noise,
+                         const std::function<void(Index film, const Tensor<float>& frames)>& sink) const {
+  std::vector<Tensor<float>> draws;
+  for (Index n = 0; n < latents.dim(0); ++n) {
+    std::optional<NoiseOfOne> own;
+    if (noise != nullptr) own.emplace(*noise, latents.dim(0), n, draws);
+    bool any = false;
+    decode_film(context, latents.slice(n, n + 1), task, own ? &*own : nullptr,
+                [&](const Tensor<float>& frames) {
+                  any = true;
+                  sink(n, frames);
+                });
+    if (!any) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
+  }
+}
+
 Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents, const Task& task,
                             NoiseStreams* noise) const {
   if (latents.rank() == 5) {
-    std::vector<Tensor<float>> draws;
-    return image_by_image(latents, [&](const Tensor<float>& x, Index number) {
-      std::vector<Tensor<float>> frames;
-      std::optional<NoiseOfOne> own;
-      if (noise != nullptr) own.emplace(*noise, latents.dim(0), number, draws);
-      decode_film(context, x, task, own ? &*own : nullptr,
-                  [&](const Tensor<float>& some) { frames.push_back(some.slice(0, 1)[0]); });
-      if (frames.empty()) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
-      const auto film = concat_leading<float>(frames);
-      return film.reshape({1, film.dim(0), film.dim(1), film.dim(2), film.dim(3)});
-    });
+    std::vector<Tensor<float>> frames;
+    decode_films(context, latents, task, noise,
+                 [&](Index, const Tensor<float>& some) { frames.push_back(some.slice(0, 1)[0]); });
+    const auto films = concat_leading<float>(frames);
+    return films.reshape(
+        {latents.dim(0), films.dim(0) / latents.dim(0), films.dim(1), films.dim(2), films.dim(3)});
   }
   const auto* part = family_.part(Part::Kind::autoencoder);
   if (part == nullptr) return latents;  // they are the pictures

@@ -5,6 +5,7 @@
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/ops/rearrange.hpp"
 #include "daguerre/ops/resample.hpp"
+#include "pipeline/held_frames.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prepare.hpp"
@@ -54,10 +55,11 @@ std::vector<double> linear_quadratic_timesteps(int steps) {
   std::vector<double> timesteps;
   const double left = linear - threshold * steps;
   const double square = linear == 0 ? 0.0 : left / (static_cast<double>(linear) * rest * rest);
-  const double slope = linear == 0 ? 0.0 : threshold / linear - 2.0 * left / (static_cast<double>(rest) * rest);
+  const double slope =
+      linear == 0 ? 0.0 : threshold / linear - 2.0 * left / (static_cast<double>(rest) * rest);
   for (int i = 0; i < steps; ++i) {
-    const double fallen = i < linear ? i * threshold / linear
-                                     : square * i * i + slope * i + square * linear * linear;
+    const double fallen =
+        i < linear ? i * threshold / linear : square * i * i + slope * i + square * linear * linear;
     timesteps.push_back(static_cast<double>(static_cast<float>(1.0 - fallen) * 1000.0f));
   }
   return timesteps;
@@ -223,6 +225,7 @@ void prepare_from_noise_or_picture(const Preparation& of, bool joins, Start& sta
                   : from_noise
                       ? affine(drawn, run.init_noise_sigma(), 0.0f)
                       : run.add_noise(with_content(of, image_latents, drawn), drawn, start.first_call);
+  if (!task.film.conditions.empty()) hold_frames(of, drawn, start);
   if (!inpaints) return;
 
   if (joins) {

@@ -40,8 +40,13 @@ void set_conditions(const Json& arguments, const Recorded& run, FilmTask& film) 
   }
   if (run.has("in.image")) film.conditions.push_back({pictures_of(run, "in.image"), at, strength});
   if (run.has("in.last_image")) film.conditions.push_back({pictures_of(run, "in.last_image"), -1, 1.0});
-  if (run.has("in.video") && at_frames)
-    film.conditions.push_back({pictures_of(run, "in.video"), at, strength});
+  if (run.has("in.video") && at_frames) {
+    auto clip = pictures_of(run, "in.video");
+    // Given as a list of pictures, of which the reference takes the first for the whole film.
+    if (run.has("mid.vae_encode_mean.0") && run.file().read<float>("mid.vae_encode_mean.0").dim(2) == 1)
+      clip.resize(1);
+    film.conditions.push_back({std::move(clip), at, strength});
+  }
 }
 
 /// What SparseCtrl keeps to.

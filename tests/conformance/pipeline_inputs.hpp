@@ -26,7 +26,8 @@ class RecordedNoise final : public NoiseStreams {
  private:
   const Recorded& run_;
   std::array<int, 4> next_{};
-  std::array<Index, 4> rows_{};  // of the one that is next, those that were given out
+  std::array<Index, 4> rows_{};       // of the one that is next, those that were given out
+  std::array<std::string, 4> again_;  // a second draw that comes before it
 };
 
 /// ControlNets and T2I-Adapters of a folder, by the names of theirs.

@@ -55,9 +55,9 @@ struct FilmTask {
   float decode_timestep = 0.0f;      ///< that the decoder is told, where it reads one (LTX)
   /// The part of the latents that becomes noise before; not given: the timestep's.
   std::optional<float> decode_noise{};
-  Index decode_chunk = 0;            ///< frames that are decoded at once, where it matters; 0: the family's
-  bool keeps_padding = false;        ///< all of the text's rows are read, also those behind it (Latte)
-  bool moves = true;                 ///< attention in time is on (Latte)
+  Index decode_chunk = 0;      ///< frames that are decoded at once, where it matters; 0: the family's
+  bool keeps_padding = false;  ///< all of the text's rows are read, also those behind it (Latte)
+  bool moves = true;           ///< attention in time is on (Latte)
   FilmWindows windows{};
 };
 

@@ -40,6 +40,11 @@ Family ltx_video();
 Family ltx_video_conditions();
 /// Classes in latents with a transformer (Peebles & Xie 2023).
 Family dit();
+/// Films by a transformer that looks within frames and across them in turn (Ma et al. 2024). Prompts are
+/// lowered and stripped; their padding is cut off.
+Family latte();
+/// HunyuanVideo (Kong et al. 2024), whose conditions are given.
+Family hunyuan_video();
 /// Pixels without an autoencoder (Ho et al. 2020), also with the samplers of DDIM and PNDM.
 Family ddpm();
 
