@@ -10,6 +10,7 @@
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/pipeline/ip_adapter.hpp"
+#include "daguerre/pipeline/motion_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/loaded_parts.hpp"
@@ -154,8 +155,9 @@ Model::Model(Family family, Components components)
   if (family_.settle) family_.settle(family_, components_.denoiser->info());
 }
 
-Model Model::load(const Family& family, const ModelSource& source, const ComponentRegistry& registry,
+Model Model::load(const Family& family, const ModelSource& given, const ComponentRegistry& registry,
                   const LoadContext& context) {
+  const auto source = with_joined_motion(given, context.allow_trailing_bytes);
   std::vector<const Part*> parts;
   std::vector<ComponentSource> sources;
   std::vector<Found<TextEncoder>> text_encoders;
@@ -310,6 +312,7 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
     for_each_side(conditions, [&](Conditioning& conditioning, Side side) {
       conditioning.decoupled = side == Side::positive ? positive_keys : negative_keys;
       conditioning.free_u = task.free_u;
+      conditioning.windows = task.film.windows.of_attention();
     });
   };
   const auto leases = components_.lease_text_encoders();
@@ -447,20 +450,32 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
                                        });
 }
 
+void Model::decode_films(const ops::Context& context, const Tensor<float>& latents, const Task& task,
+                         NoiseStreams* noise,
+                         const std::function<void(Index film, const Tensor<float>& frames)>& sink) const {
+  std::vector<Tensor<float>> draws;
+  for (Index n = 0; n < latents.dim(0); ++n) {
+    std::optional<NoiseOfOne> own;
+    if (noise != nullptr) own.emplace(*noise, latents.dim(0), n, draws);
+    bool any = false;
+    decode_film(context, latents.slice(n, n + 1), task, own ? &*own : nullptr,
+                [&](const Tensor<float>& frames) {
+                  any = true;
+                  sink(n, frames);
+                });
+    if (!any) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
+  }
+}
+
 Tensor<float> Model::decode(const ops::Context& context, const Tensor<float>& latents, const Task& task,
                             NoiseStreams* noise) const {
   if (latents.rank() == 5) {
-    std::vector<Tensor<float>> draws;
-    return image_by_image(latents, [&](const Tensor<float>& x, Index number) {
-      std::vector<Tensor<float>> frames;
-      std::optional<NoiseOfOne> own;
-      if (noise != nullptr) own.emplace(*noise, latents.dim(0), number, draws);
-      decode_film(context, x, task, own ? &*own : nullptr,
-                  [&](const Tensor<float>& some) { frames.push_back(some.slice(0, 1)[0]); });
-      if (frames.empty()) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
-      const auto film = concat_leading<float>(frames);
-      return film.reshape({1, film.dim(0), film.dim(1), film.dim(2), film.dim(3)});
-    });
+    std::vector<Tensor<float>> frames;
+    decode_films(context, latents, task, noise,
+                 [&](Index, const Tensor<float>& some) { frames.push_back(some.slice(0, 1)[0]); });
+    const auto films = concat_leading<float>(frames);
+    return films.reshape(
+        {latents.dim(0), films.dim(0) / latents.dim(0), films.dim(1), films.dim(2), films.dim(3)});
   }
   const auto* part = family_.part(Part::Kind::autoencoder);
   if (part == nullptr) return latents;  // they are the pictures

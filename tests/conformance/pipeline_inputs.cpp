@@ -36,6 +36,11 @@ Tensor<float> RecordedNoise::draw(Use use, const Shape& shape, FilmOrder order) 
                            : use == Use::autoencoder ? "vae"
                            : use == Use::decoder     ? "dec"
                                                      : "step";
+  // What a decoder's latents are mixed with is recorded with a run's first noise where that was not drawn.
+  if (use == Use::decoder && shape.rank() == 5) {
+    const auto name = "noise.dec." + std::to_string(next_[static_cast<std::size_t>(use)]);
+    if (!run_.has(name) || run_.tensor(name).size() != shape.size()) return draw(Use::initial, shape, order);
+  }
   auto& index = next_[static_cast<std::size_t>(use)];
   // A step's second draw of a film.
   if (auto& name = again_[static_cast<std::size_t>(use)]; !name.empty())
