@@ -40,12 +40,11 @@ class LTXAutoencoder final : public Autoencoder {
     decoding.noise = [&](Index height, Index width) {
       return noise({1, height, width}).reshape({height, width});
     };
-    if (!network_.config().decoder.timestep_conditioning)
-      return network_.decode(context, latents, decoding);
+    if (!network_.config().decoder.timestep_conditioning) return network_.decode(context, latents, decoding);
     decoding.timestep = given.timestep.value_or(0.0f);
     const float part = given.noise_part.value_or(*decoding.timestep);
-    const auto noisy = ops::add(context, affine(latents, 1.0f - part, 0.0f),
-                                affine(noise(latents.shape()), part, 0.0f));
+    const auto noisy =
+        ops::add(context, affine(latents, 1.0f - part, 0.0f), affine(noise(latents.shape()), part, 0.0f));
     return network_.decode(context, noisy, decoding);
   }
 
@@ -82,12 +81,11 @@ Opened<Autoencoder> open_autoencoder_kl_ltx(const ComponentSource& source, const
     values->assign(tensor.span().begin(), tensor.span().end());
   }
   return {format, [=](const LoadContext& now) {
-            return with_precision(now, Role::other,
-                                  [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
-                                    return std::make_shared<const LTXAutoencoder<T>>(
-                                        format,
-                                        load_component<models::AutoencoderKlLtx<T>>(source, config, own));
-                                  });
+            return with_precision(
+                now, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
+                  return std::make_shared<const LTXAutoencoder<T>>(
+                      format, load_component<models::AutoencoderKlLtx<T>>(source, config, own));
+                });
           }};
 }
 
