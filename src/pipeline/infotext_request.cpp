@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "daguerre/core/error.hpp"
+#include "pipeline/film_plan.hpp"
 #include "pipeline/infotext_names.hpp"
 
 namespace daguerre {
@@ -427,6 +428,7 @@ InfotextKeys InfotextKeys::standard() {
   add_textures(keys);
   add_second_pass(keys);
   add_tiles(keys);
+  add_film_keys(keys);
   keys.add("Size", size_row("Size", [](const InfotextReading& reading, Index width, Index height) {
              reading.result.request.size = {width, height};
            }));

@@ -12,7 +12,9 @@
 #include "daguerre/samplers/registry.hpp"
 #include "pipeline/adapted_models.hpp"
 #include "pipeline/canvas.hpp"
+#include "pipeline/film_plan.hpp"
 #include "pipeline/infotext.hpp"
+#include "pipeline/interpolation.hpp"
 #include "pipeline/lora_tags.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
@@ -55,6 +57,20 @@ std::string lora_text(const LoraInfo& lora) {
   return text;
 }
 
+/// The random numbers of a run.
+struct RunNoise {
+  SeededNoise seeded, other;
+  VariedNoise varied;
+
+  RunNoise(const Request::Sampling& sampling, const std::vector<std::uint64_t>& seeds,
+           const std::vector<std::uint64_t>& variations)
+      : seeded(sampling.generator.value_or(usual_generator), seeds),
+        other(sampling.generator.value_or(usual_generator), variations),
+        varied(seeded, other, sampling.variation_strength.value_or(0.0)) {}
+  RunNoise(const RunNoise&) = delete;
+  RunNoise& operator=(const RunNoise&) = delete;
+};
+
 /// What the model says of itself.
 void describe(const Model& model, PipelineInfo& info) {
   const auto& family = model.family();
@@ -76,6 +92,17 @@ void describe(const Model& model, PipelineInfo& info) {
   if (!joins && tasks.image) info.tasks.emplace_back("img2img");
   if (tasks.image && !from_picture) info.tasks.emplace_back("inpaint");
   const auto size = model.default_size();
+  info.makes_films = model.denoiser().films;
+  if (info.makes_films) {
+    info.tasks.clear();
+    if (!family.films.needs_condition && !family.films.follows) info.tasks.emplace_back("txt2vid");
+    if (family.films.conditions != FilmTasks::Conditions::none) info.tasks.emplace_back("img2vid");
+    if (family.films.video || family.films.follows) info.tasks.emplace_back("vid2vid");
+    info.frames = model.frames_of({});
+    info.frame_rate = family.defaults.frame_rate;
+    info.takes_video = family.films.video || family.films.follows;
+    info.needs_condition = family.films.needs_condition;
+  }
   info.height = size[0];
   info.width = size[1];
   info.steps = family.defaults.steps;
@@ -109,6 +136,8 @@ struct Pipeline::State {
             .profile = std::move(profile)};
   }
   LoadContext adapter_context() const;
+  /// Bytes that a film may take beside the weights that are kept.
+  std::uint64_t film_memory() const;
   /// What is to be done, in tensors, by `model`; `canvas` has what is done in pixels.
   Plan plan_of(const Canvas& canvas, const Model& model) const;
   std::string infotext(const Request& request, const Plan& plan, std::uint64_t seed,
@@ -261,13 +290,15 @@ Result Pipeline::generate(const Request& given) const {
   const auto named = with_named_loras(given, [this](std::string_view name) { return lora(name); });
   const ops::Context context = state_->context(named.stop, named.profile);
   const auto adapted = state_->models.with(named.loras, context);
-  const auto canvas = Canvas::of(named, adapted.format().space_ratio * adapted.denoiser().side_multiple,
-                                 adapted.default_size());
+  const auto canvas =
+      Canvas::of(interpolated(named, adapted),
+                 adapted.format().space_ratio * adapted.denoiser().side_multiple, adapted.default_size());
   const auto& request = canvas.request();
   const auto& sampling = request.sampling;
   auto plan = state_->plan_of(canvas, adapted);
   const auto model =
       piecewise(adapted, request, plan, memory_for_decoding(state_->memory_limit, state_->info, request));
+  check_film_memory(request, adapted, plan.task, state_->film_memory());
   Result result;
   const auto seed = sampling.seed.value_or(0);
   const bool varies = sampling.variation_strength.value_or(0.0) > 0.0;
@@ -298,9 +329,20 @@ Result Pipeline::generate(const Request& given) const {
             calls_of(*plan.second, model.family(), model.components());
   step.decode = [&](Index n) {
     const auto latents = guess.slice(n, n + 1);
+    if (latents.rank() == 5) {
+      const auto first = latents[0].slice(0, 1);
+      return film_preview(context, model, *task,
+                          first.reshape({1, 1, first.dim(1), first.dim(2), first.dim(3)}),
+                          request.output.preview.get())
+          .front();
+    }
     const auto* small = request.output.preview.get();
     return to_image(small ? small->decode(context, small->info().from_model(latents))
                           : model.decode(context, latents, *task));
+  };
+  step.decode_film = [&](Index n) {
+    if (guess.rank() != 5) return std::vector<Image>{step.decode(n)};
+    return film_preview(context, model, *task, guess.slice(n, n + 1), request.output.preview.get());
   };
   const auto report = [&](const DenoisingStep& progress) {
     const auto now = std::chrono::steady_clock::now();
@@ -315,14 +357,13 @@ Result Pipeline::generate(const Request& given) const {
     if (!go_on) throw Cancelled(pipeline_name, "the step callback stopped the run");
     before = std::chrono::steady_clock::now();  // the callback's own time is not a step's
   };
-  // Each pass draws as a run of its own.
+  // Each pass draws as a run of its own, its decoder included.
+  std::optional<RunNoise> noise;
   const auto pass = [&](const Task& own) {
     task = &own;
-    const auto generator = sampling.generator.value_or(usual_generator);
-    SeededNoise seeded(generator, result.seeds), other(generator, variations);
-    VariedNoise noise(seeded, other, sampling.variation_strength.value_or(0.0));
+    noise.emplace(sampling, result.seeds, variations);
     auto conditions = model.condition(context, own, *model.guider(own));
-    return model.denoise(context, own, std::move(conditions), noise,
+    return model.denoise(context, own, std::move(conditions), noise->varied,
                          request.on_step ? report : StepObserver());
   };
   try {
@@ -334,12 +375,14 @@ Result Pipeline::generate(const Request& given) const {
     }
     std::vector<Tensor<float>> decoded;
     const auto lease = model.components().autoencoder->lease();
-    for (Index n = 0; n < latents.dim(0); ++n) {
+    const bool films = latents.rank() == 5;
+    if (films) deliver_films(context, model, *task, latents, noise->varied, request, result);
+    for (Index n = 0; !films && n < latents.dim(0); ++n) {
       auto picture = model.decode(context, latents.slice(n, n + 1), *task);
       result.images.push_back(canvas.finished(to_image(picture)));
       if (request.output.decoded) decoded.push_back(std::move(picture));
     }
-    if (request.output.decoded) result.decoded = concat_leading<float>(decoded);
+    if (!decoded.empty()) result.decoded = concat_leading<float>(decoded);
     if (request.output.latents) result.latents = std::move(latents);
   } catch (const NumericError& error) {
     for (const auto& part : model.family().parts)
@@ -352,6 +395,11 @@ Result Pipeline::generate(const Request& given) const {
 
 Expected<Result> Pipeline::try_generate(const Request& request) const noexcept {
   return attempt([&] { return generate(request); });
+}
+
+std::uint64_t Pipeline::State::film_memory() const {
+  if (memory_limit == 0) return available_memory().value_or(0);
+  return std::max<std::uint64_t>(1, memory_for_decoding(memory_limit, info, {}).value_or(0));
 }
 
 /// What networks beside the model are loaded with: kept and computed as the denoiser is.

@@ -8,6 +8,7 @@
 
 #include "daguerre/pipeline/ip_adapter.hpp"
 #include "pipeline/control_picture.hpp"
+#include "pipeline/film_plan.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prompt_conditions.hpp"
 #include "pipeline/prompt_encoder.hpp"
@@ -68,10 +69,11 @@ void refuse_what_is_not_read(const Request& request, const Model& model) {
   const bool second_pass = tasks.image && !is_made_from_picture(tasks.joins);
   refuse(!second_pass && request.hires, "second pass (hires)");
   refuse(tasks.references && request.tiles && !image.empty(), "tiles where it looks at a picture");
+  if (model.denoiser().films) check_film_request(request, model);
   if (!tasks.image) {
     refuse((!image.empty() && !tasks.references) || !latents.empty(), "picture to start from");
     refuse(!mask.empty(), "mask");
-    refuse(strength.has_value(), "strength");
+    refuse(strength.has_value() && !family.films.video, "strength");
   }
 }
 
@@ -93,7 +95,7 @@ std::size_t count_of(const Request& request) {
   }
   std::size_t count = std::max<std::size_t>(1, request.class_labels.size());
   for (const auto* tensor : {&request.sampling.noise, &request.input.latents})
-    if (tensor->rank() == 4) count = std::max(count, static_cast<std::size_t>(tensor->dim(0)));
+    if (tensor->rank() >= 4) count = std::max(count, static_cast<std::size_t>(tensor->dim(0)));
   return count;
 }
 
@@ -316,6 +318,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   task.denoising_start = request.sampling.denoising_start;
   task.denoising_end = request.sampling.denoising_end;
   task.sampler = std::move(sampler);
+  task.film = request.film;
   const bool possible = std::min(size[0], size[1]) > 0 && std::max(size[0], size[1]) <= Image::max_side;
   if (possible) {
     if (references) {
@@ -348,6 +351,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
   if (task.has_image() && family.tasks.joins == Joins::control)
     plan.parameters.emplace_back("Reference image", "given");
+  describe_film(model, plan);
   if (family.tasks.joins == Joins::edited)
     plan.parameters.emplace_back("Image CFG scale", number(task.guidance.image_scale));
   if (!model.loras().empty()) plan.parameters.emplace_back("Loras", lora_mentions(model.loras()));
@@ -367,9 +371,9 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
 Extent size_of(const Request& request, Index ratio, Index multiple, Extent usual) {
   auto [width, height] = request.size;
   const auto& latents = request.sampling.noise.empty() ? request.input.latents : request.sampling.noise;
-  if (latents.rank() == 4) {
-    if (!height) height = checked_multiply(latents.dim(1), ratio);
-    if (!width) width = checked_multiply(latents.dim(2), ratio);
+  if (latents.rank() >= 4) {
+    if (!height) height = checked_multiply(latents.dim(-3), ratio);
+    if (!width) width = checked_multiply(latents.dim(-2), ratio);
   } else if (const Image& picture = request.input.image; !picture.empty()) {
     const auto rounded = [&](Index side) { return side - side % multiple; };
     const auto scalable = [](const auto& side) { return side && *side > 0 && *side <= Image::max_side; };

@@ -7,4 +7,9 @@ Image Step::preview(Index n) const {
   return decode(n);
 }
 
+std::vector<Image> Step::preview_film(Index n) const {
+  if (decode_film) return decode_film(n);
+  return {preview(n)};
+}
+
 }  // namespace daguerre

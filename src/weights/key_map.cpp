@@ -28,6 +28,7 @@ StateDict with_diffusers_names(const StateDict& weights) {
   if (is_llama_t5(weights)) return from_llama_t5(weights);
   if (is_ldm_unet(weights)) return from_ldm_unet(weights);
   if (is_original_tiny(weights)) return from_original_tiny(weights);
+  if (is_original_wan_autoencoder(weights)) return from_original_wan_autoencoder(weights);
   if (is_ldm_autoencoder(weights)) return from_ldm_autoencoder(weights);
   return weights;
 }

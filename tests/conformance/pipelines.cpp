@@ -100,6 +100,8 @@ class Comparison {
     std::vector<std::pair<int, Tensor<float>>> others;
     if (family.starts_with("flux"))
       others = {{1, pooled}};
+    else if (family.starts_with("hunyuan-video"))
+      others = {{1, pooled}, {2, all([](const auto& c) { return c.positive.mask; })}};
     else if (family.starts_with("pixart") || family.starts_with("ltx"))
       others = {{1, all([](const auto& c) { return c.positive.mask; })},
                 {2, negative_states},
@@ -302,7 +304,7 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
                    .rescale = arguments.value("guidance_rescale", 0.0f),
                    .image_scale = arguments.value("image_guidance_scale", 1.5f),
                    .true_cfg_scale = arguments.value("true_cfg_scale", 1.0f)};
-  if (model.denoiser().films) set_film(arguments, run, model, task);
+  if (model.denoiser().films) set_film(arguments, run, model, controls, task);
   task.sequence_length = arguments.value("max_sequence_length", Index{0});
   // A run that was given an eta and drew no noise was made by a step function that eta did not reach.
   task.eta = run.names_below("noise.step.").empty() ? 0.0 : arguments.value("eta", 0.0);
@@ -353,6 +355,24 @@ void check_class(const Config& config, const Model& model) {
   throw ConfigError("conformance", "pipeline " + name);
 }
 
+/// What the reference was given in the place of prompts: states, vector and mask.
+std::vector<Conditions> given_conditions(const Recorded& run) {
+  const auto side = [&](const std::string& prefix) {
+    const auto tensor = [&](const char* name) {
+      return run.has("in." + prefix + name) ? run.tensor("in." + prefix + name) : Tensor<float>();
+    };
+    Conditioning result;
+    result.context = tensor("prompt_embeds");
+    result.pooled = tensor("pooled_prompt_embeds");
+    result.mask = tensor("prompt_attention_mask");
+    return result;
+  };
+  Conditions conditions;
+  conditions.positive = side("");
+  if (run.has("in.negative_prompt_embeds")) conditions.negative = side("negative_");
+  return {conditions};
+}
+
 Result run_recorded(const ops::Context& context, const Model& model, const Controls& controls,
                     const Config& config, const Recorded& run, const fs::path& folder) {
   check_class(config, model);
@@ -362,7 +382,8 @@ Result run_recorded(const ops::Context& context, const Model& model, const Contr
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4,
                         model.family().order);
   if (config.get("pipeline", "") == "LTXConditionPipeline") comparison.expect_held_tokens();
-  const auto conditions = model.condition(context, task, *model.guider(task));
+  const auto conditions = run.has("in.prompt_embeds") ? given_conditions(run)
+                                                      : model.condition(context, task, *model.guider(task));
   comparison.compare_conditions(conditions, model.family().name);
   RecordedNoise noise(run);
   const auto latents = model.denoise(context, task, conditions, noise, comparison.on_step());

@@ -54,6 +54,10 @@ class Model {
   /// that the whole film need not be anywhere. What the sink throws reaches the caller.
   void decode_film(const ops::Context& context, const Tensor<float>& latents, const Task& task,
                    NoiseStreams* noise, const FrameSink& sink) const;
+  /// The same for the latents `[N, F, h, w, C]` of several, one film behind the other.
+  void decode_films(const ops::Context& context, const Tensor<float>& latents, const Task& task,
+                    NoiseStreams* noise,
+                    const std::function<void(Index film, const Tensor<float>& frames)>& sink) const;
   /// Frames and frames a second of that task's films.
   Index frames_of(const Task& task) const;
   double frame_rate_of(const Task& task) const noexcept;

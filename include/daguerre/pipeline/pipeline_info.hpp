@@ -27,7 +27,8 @@ struct PipelineInfo {
   std::string name;        ///< of the model, for people: its folder's
   std::string class_name;  ///< of the pipeline in model_index.json
   std::string family;      ///< "sd", "sdxl", "dit" …
-  /// What it can do: "txt2img", "class2img", "unconditional", "img2img", "inpaint", "edit".
+  /// What it can do: "txt2img", "class2img", "unconditional", "img2img", "inpaint", "edit";
+  /// of films "txt2vid", "img2vid", "vid2vid".
   std::vector<std::string> tasks;
   bool takes_prompt = false, takes_class = false, takes_guidance = false;
   bool takes_image = false;  ///< to start from, or to paint into
@@ -35,8 +36,13 @@ struct PipelineInfo {
   bool needs_mask = false;
   bool takes_controls = false;  ///< ControlNets or T2I-Adapters may stand beside it, Request::controls
   Index width = 0,
-        height = 0;  ///< that it was trained at; the size of pictures unless a request says another
-  int steps = 0;     ///< by default
+        height = 0;          ///< that it was trained at; the size of pictures unless a request says another
+  bool makes_films = false;  ///< pictures are its films of one frame
+  Index frames = 1;          ///< of films, by default
+  double frame_rate = 0.0;   ///< of films, by default
+  bool takes_video = false;  ///< a film to start from or to follow, Request::film
+  bool needs_condition = false;       ///< its films begin with a picture
+  int steps = 0;                      ///< by default
   float guidance_scale = 0.0f;        ///< by default
   std::string sampler;                ///< by default, its class
   std::vector<std::string> samplers;  ///< the short names that Request::Sampling::sampler takes

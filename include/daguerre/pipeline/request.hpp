@@ -12,6 +12,7 @@
 #include "daguerre/media/image.hpp"
 #include "daguerre/models/denoisers/free_u.hpp"
 #include "daguerre/pipeline/control_use.hpp"
+#include "daguerre/pipeline/film_task.hpp"
 #include "daguerre/pipeline/hires.hpp"
 #include "daguerre/pipeline/image_prompt.hpp"
 #include "daguerre/pipeline/inpainting.hpp"
@@ -30,7 +31,7 @@ class Profile;
 class Autoencoder;
 class Guider;
 
-/// One order for pictures, in groups:
+/// One order for pictures or films, in groups:
 ///
 ///     {.prompt = "a lighthouse at dawn", .size = {.width = 512}, .sampling = {.steps = 20, .seed = 42}}
 ///
@@ -135,6 +136,9 @@ struct Request {
   Sampling sampling{};
   Guidance guidance{};
   Input input{};
+  /// Of models that make films: frames, pictures at frames, a film to start from, windows …; what is 0 or
+  /// empty is as the family takes it. How far to go from its film is `Input::strength`.
+  FilmTask film{};
   std::vector<ControlUse> controls{};  ///< ControlNets and T2I-Adapters: pictures to keep to
   Output output{};
   std::optional<Hires> hires{};  ///< a second pass over the picture made larger
@@ -144,6 +148,10 @@ struct Request {
   /// Called after each step; return false to stop the run, which then throws Cancelled. What it throws
   /// reaches the caller of `generate`.
   std::function<bool(const Step&)> on_step{};
+  /// Of films: called with each frame as soon as it is decoded, those of one film in order, film after film;
+  /// frames are then not kept in Result::images, so that a film of any length needs the memory of a few.
+  /// Return false to stop, as above.
+  std::function<bool(const FilmFrame&)> on_frame{};
   /// Stops the run, also inside a step, from any thread; `generate` throws Cancelled.
   std::stop_token stop{};
   /// Collects where the time goes, see ops/profile.hpp; nullptr: nothing is timed.

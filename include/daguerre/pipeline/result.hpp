@@ -14,7 +14,8 @@ namespace daguerre {
 
 /// What a run made: pictures, or films, which are as many pictures each.
 struct Result {
-  std::vector<Image> images;           ///< in order; of films all frames of the first, then of the second …
+  /// In order; of films all frames of the first, then of the second …; none with Request::on_frame.
+  std::vector<Image> images;
   std::size_t frames = 1;              ///< of each film; 1: these are pictures
   double frame_rate = 0.0;             ///< frames a second, of films
   std::vector<std::uint64_t> seeds;    ///< one for each picture or film

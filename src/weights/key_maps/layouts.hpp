@@ -50,6 +50,10 @@ bool is_original_wan(const StateDict& weights);
 StateDict from_original_wan(const StateDict& weights);
 std::vector<JoinedTensor> to_original_wan(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
 
+/// Its autoencoder (`decoder.upsamples.N.residual.M`; Wan 2.2's `decoder.upsamples.N.upsamples.M`). The
+/// inverse of nothing.
+bool is_original_wan_autoencoder(const StateDict& weights);
+StateDict from_original_wan_autoencoder(const StateDict& weights);
 /// LTX-Video's own (`transformer_blocks.N.attn1.q_norm`, `patchify_proj`).
 bool is_original_ltx(const StateDict& weights);
 StateDict from_original_ltx(const StateDict& weights);
