@@ -25,6 +25,7 @@ def main():
     add("--model", default=options.MODEL, help="the folder of the model that learns to move")
     add("--frames", type=int, default=8, help="of a film")
     add("--films", type=int, default=2, help="motion: films a step")
+    add("--only", help="motion: name, ... of the emoji that move; all whose prompts have room")
     add("--rank", type=int, default=4, help="of the LoRA")
     add("--prompts", default="red apple,house,snail", help="show: name, ...")
     options.run(made, STAGES)

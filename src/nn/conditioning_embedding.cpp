@@ -75,22 +75,33 @@ TimestepTextEmbedding::TimestepTextEmbedding(const Loader& loader, const Options
     guidance_embedder_.emplace(loader.sub("guidance_embedder"), sinusoid_width, options.dim);
 }
 
-Tensor<float> TimestepTextEmbedding::operator()(const ops::Context& context, std::span<const float> timesteps,
-                                                std::span<const float> guidance,
-                                                const Tensor<float>& pooled) const {
+void TimestepTextEmbedding::check(std::span<const float> timesteps, const Tensor<float>& pooled) const {
   if (pooled.rank() != 2 || pooled.dim(1) != options_.pooled_dim || pooled.empty())
     throw ArgumentError(embedding_name, "pooled prompt " + to_string(pooled.shape()) + ", expected [N, " +
                                             std::to_string(options_.pooled_dim) + "]");
-  const Index batch = pooled.dim(0);
-  check_steering_values(timesteps, batch, " timesteps for ");
+  check_steering_values(timesteps, pooled.dim(0), " timesteps for ");
+}
+
+Tensor<float> TimestepTextEmbedding::operator()(const ops::Context& context, std::span<const float> timesteps,
+                                                std::span<const float> guidance,
+                                                const Tensor<float>& pooled) const {
+  check(timesteps, pooled);
   auto time = embedded_sinusoid(context, timestep_embedder_, timesteps);
   if (guidance_embedder_) {
-    check_steering_values(guidance, batch, " guidance scales for ");
+    check_steering_values(guidance, pooled.dim(0), " guidance scales for ");
     time = add_vectors(context, time, embedded_sinusoid(context, *guidance_embedder_, guidance));
   } else if (!guidance.empty()) {
     throw ArgumentError(embedding_name, "this network reads no guidance scale");
   }
   return add_vectors(context, time, text_embedder_(context, pooled));
+}
+
+Tensor<float> TimestepTextEmbedding::without_guidance(const ops::Context& context,
+                                                      std::span<const float> timesteps,
+                                                      const Tensor<float>& pooled) const {
+  check(timesteps, pooled);
+  return add_vectors(context, embedded_sinusoid(context, timestep_embedder_, timesteps),
+                     text_embedder_(context, pooled));
 }
 
 TimestepSizeEmbedding::TimestepSizeEmbedding(const Loader& loader, Index dim, bool embeds_size)

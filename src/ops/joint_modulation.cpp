@@ -21,8 +21,8 @@ Tensor<float> Operations::add_joint_gated(const Context& context, Tensor<float> 
   const Index channels = x.dim(2);
   auto y = std::move(residual);
   float* const out = y.data();
-  detail::for_joint_tokens(x, prompt_length, [&](Index n, Index first, Index rows, bool is_prompt) {
-    const float* const factor = detail::chunk_row(is_prompt ? gate.prompt : gate.picture, x, n);
+  detail::for_joint_tokens(x, prompt_length, [&](Index first, Index rows, bool is_prompt) {
+    const float* const factor = detail::chunk_row(is_prompt ? gate.prompt : gate.picture, x, first);
     parallel_for(context.threads, rows, 16, [&](Index begin, Index end) {
       for (Index row = first + begin; row < first + end; ++row)
         for (Index c = 0; c < channels; ++c)

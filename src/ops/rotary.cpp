@@ -8,6 +8,23 @@
 
 namespace daguerre::ops {
 
+Tensor<float> grid_positions(std::span<const std::vector<float>> coordinates) {
+  const auto axes = static_cast<Index>(coordinates.size());
+  Index length = 1;
+  for (const auto& axis : coordinates) length = checked_multiply(length, static_cast<Index>(axis.size()));
+  Tensor<float> positions({length, axes});
+  Index repeats = length;  // of one coordinate, one behind the other
+  for (Index a = 0; a < axes; ++a) {
+    const auto& axis = coordinates[static_cast<std::size_t>(a)];
+    const auto count = static_cast<Index>(axis.size());
+    if (length == 0) break;
+    repeats /= count;
+    for (Index i = 0; i < length; ++i)
+      positions.data()[i * axes + a] = axis[static_cast<std::size_t>(i / repeats % count)];
+  }
+  return positions;
+}
+
 RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> axes, double theta,
                          RotaryPairs pairs) {
   constexpr const char* who = "rotary_table";
@@ -44,6 +61,26 @@ RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> 
     }
     column += count;
   }
+  return table;
+}
+
+RotaryTable learned_rotary_table(const Tensor<float>& positions, const Tensor<float>& frequencies) {
+  if (positions.rank() != 2 || frequencies.rank() != 2 || positions.dim(1) != frequencies.dim(0))
+    throw ArgumentError("learned_rotary_table", "frequencies " + to_string(frequencies.shape()) +
+                                                    " for positions " + to_string(positions.shape()));
+  const Index length = positions.dim(0), axes = positions.dim(1), columns = frequencies.dim(1);
+  RotaryTable table{Tensor<float>({length, columns}), Tensor<float>({length, columns}),
+                    RotaryPairs::neighbours};
+  float *cosine = table.cosine.data(), *sine = table.sine.data();
+  for (Index token = 0; token < length; ++token)
+    for (Index column = 0; column < columns; ++column) {
+      double angle = 0.0;
+      for (Index axis = 0; axis < axes; ++axis)
+        angle += static_cast<double>(positions.data()[token * axes + axis]) *
+                 static_cast<double>(frequencies.data()[axis * columns + column]);
+      *cosine++ = static_cast<float>(std::cos(angle));
+      *sine++ = static_cast<float>(std::sin(angle));
+    }
   return table;
 }
 

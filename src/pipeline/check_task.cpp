@@ -200,7 +200,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
                  {1, task.height / format.space_ratio, task.width / format.space_ratio, format.channels},
                  "image_latents");
   check_reference(task, batch, multiple);
-  check_controls(task, components);
+  check_controls(task, components, task.film.frames == 0 ? family.defaults.frames : task.film.frames);
   // A family that prepares its runs itself knows what joins the channels.
   const Index joined = family.prepare ? 0 : denoiser.in_channels - format.channels;
   const auto joins = family.tasks.joins;

@@ -51,6 +51,7 @@ ComponentRegistry ComponentRegistry::standard() {
   registry.add_text_encoder("T5EncoderModel", open_t5_text_encoder);
   registry.add_text_encoder("UMT5EncoderModel", open_t5_text_encoder);
   registry.add_denoiser("UNet2DConditionModel", open_unet_2d_condition);
+  registry.add_denoiser("UNetMotionModel", open_unet_2d_condition);
   registry.add_denoiser("UNet2DModel", open_unet_2d);
   registry.add_denoiser("UNetSpatioTemporalConditionModel", open_unet_spatio_temporal);
   registry.add_denoiser("UNet3DConditionModel", open_unet_3d_condition);
@@ -62,6 +63,9 @@ ComponentRegistry ComponentRegistry::standard() {
   for (const char* name : {"WanTransformer3DModel", "WanVACETransformer3DModel"})
     registry.add_denoiser(name, open_wan_transformer);
   registry.add_denoiser("Transformer2DModel", open_old_transformer);
+  registry.add_denoiser("HunyuanVideoTransformer3DModel", open_hunyuan_video_transformer);
+  registry.add_denoiser("MochiTransformer3DModel", open_mochi_transformer);
+  registry.add_denoiser("LatteTransformer3DModel", open_latte_transformer);
   registry.add_denoiser("CogVideoXTransformer3DModel", open_cogvideox_transformer);
   registry.add_autoencoder("AutoencoderKL", open_autoencoder_kl);
   registry.add_autoencoder("AutoencoderKLHunyuanVideo", open_autoencoder_kl_hunyuan_video);

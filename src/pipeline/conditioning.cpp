@@ -60,7 +60,10 @@ Conditioning joined(std::span<const Conditioning> parts) {
       return found == part.extras.end() ? Tensor<float>() : found->second;
     });
   result.decoupled = joined_keys(parts);
-  if (!parts.empty()) result.free_u = parts.front().free_u;
+  if (!parts.empty()) {
+    result.free_u = parts.front().free_u;
+    result.windows = parts.front().windows;
+  }
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/pipeline/ip_adapter.hpp"
+#include "daguerre/pipeline/motion_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/loaded_parts.hpp"
@@ -18,6 +19,7 @@
 #include "pipeline/name.hpp"
 #include "pipeline/prepare.hpp"
 #include "pipeline/prompt_conditions.hpp"
+#include "pipeline/tiled_parts.hpp"
 
 namespace daguerre {
 namespace {
@@ -154,8 +156,9 @@ Model::Model(Family family, Components components)
   if (family_.settle) family_.settle(family_, components_.denoiser->info());
 }
 
-Model Model::load(const Family& family, const ModelSource& source, const ComponentRegistry& registry,
+Model Model::load(const Family& family, const ModelSource& given, const ComponentRegistry& registry,
                   const LoadContext& context) {
+  const auto source = with_joined_motion(given, context.allow_trailing_bytes);
   std::vector<const Part*> parts;
   std::vector<ComponentSource> sources;
   std::vector<Found<TextEncoder>> text_encoders;
@@ -310,6 +313,7 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
     for_each_side(conditions, [&](Conditioning& conditioning, Side side) {
       conditioning.decoupled = side == Side::positive ? positive_keys : negative_keys;
       conditioning.free_u = task.free_u;
+      conditioning.windows = task.film.windows.of_attention();
     });
   };
   const auto leases = components_.lease_text_encoders();
@@ -362,6 +366,12 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
     return prepared;
   }();
   const auto step_of = [&](Index call) { return call * task.steps / start.run->calls(); };
+  // What does not know of windows itself is asked window by window.
+  const auto window = task.film.windows.of_attention();
+  const auto denoiser_of_run = window && denoiser().films && !denoiser().takes_windows
+                                   ? windowed(components_.denoiser, latent_frames(format(), window->length),
+                                              std::max<Index>(1, window->stride / format().time_ratio))
+                                   : components_.denoiser;
   std::vector<GuidedImage> guided;
   for (std::size_t i = 0; i < conditions.size(); ++i) {
     const auto of_image = [&](const Tensor<float>& x) {
@@ -390,11 +400,11 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
     const auto predicted = [&](const Tensor<float>& seen, const std::function<void(Conditioning&)>& tell) {
       const Predict predict = [&](const Tensor<float>& branches, const Conditioning& conditioning) {
         const bool controlled = controls.is_on(step, steps);
-        if (!controlled && !tell) return (*components_.denoiser)(context, branches, timestep, conditioning);
+        if (!controlled && !tell) return (*denoiser_of_run)(context, branches, timestep, conditioning);
         auto told = conditioning;
         if (tell) tell(told);
         if (controlled) told.features = controls(context, branches, told, timestep, image, step, steps);
-        return (*components_.denoiser)(context, branches, timestep, told);
+        return (*denoiser_of_run)(context, branches, timestep, told);
       };
       return run(predict, seen, {index, start.end_call, timestep});
     };

@@ -15,7 +15,8 @@ void stretch_to_terminal(std::string_view who, std::vector<Real>& levels, double
   const Real distance = Real(1) - levels.back();
   if (!(distance > Real(0)))
     throw ArgumentError(who, "shift_terminal needs a last level below 1; take more steps");
-  const Real scale = distance / static_cast<Real>(1.0 - terminal);
+  // Divided in double, where the reference has single numbers, and rounded where it divides all by it.
+  const auto scale = static_cast<Real>(static_cast<double>(distance) / (1.0 - terminal));
   for (Real& level : levels) level = Real(1) - (Real(1) - level) / scale;
 }
 template void stretch_to_terminal(std::string_view, std::vector<float>&, double);

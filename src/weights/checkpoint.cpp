@@ -91,8 +91,8 @@ Checkpoint whole_model(const StateDict& weights, const DenoiserPlace& denoiser,
   std::vector<PartPlace> places{{denoiser.prefix, denoiser.layout}};
   for (const auto& slot : family.text)
     if (const auto place = find_text(weights, slot)) {
-      builder.add_text(slot, slot.kind == TextKind::t5 ? t5_weights(weights, *place)
-                                                       : clip_weights(weights, *place, slot.most_layers));
+      builder.add_text(
+          slot, slot.is_t5() ? t5_weights(weights, *place) : clip_weights(weights, *place, slot.most_layers));
       places.push_back(*place);
     }
   // Without a prefix the file is a denoiser's alone.

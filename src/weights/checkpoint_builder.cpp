@@ -21,6 +21,7 @@ using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* autoencoder_class = "AutoencoderKL";
 constexpr const char* tiny_autoencoder_class = "AutoencoderTiny";
+constexpr const char* wan_autoencoder_class = "AutoencoderKLWan";
 constexpr const char* projection = "text_projection.weight";
 constexpr const char* clip_table = "text_model.embeddings.token_embedding.weight";
 
@@ -33,6 +34,18 @@ std::optional<Config> given_config(const CheckpointOptions& options, const std::
   return Config::load(path);
 }
 
+/// An autoencoder as its tensors show it, where no configuration is given.
+CheckpointPart autoencoder_part(StateDict weights, std::optional<Config> given, const LatentScale& scale,
+                                int picture_size, const std::string& source) {
+  const bool tiny = is_tiny_autoencoder(weights), wan = is_wan_autoencoder(weights);
+  if (!given)
+    given = tiny  ? tiny_autoencoder_config(weights, source)
+            : wan ? wan_autoencoder_config(weights, source)
+                  : autoencoder_config(weights, scale, picture_size, source);
+  const char* const name = tiny ? tiny_autoencoder_class : wan ? wan_autoencoder_class : autoencoder_class;
+  return {"vae", "diffusers", name, std::move(*given), std::move(weights)};
+}
+
 std::string clip_class(bool projects) {
   return projects ? "CLIPTextModelWithProjection" : "CLIPTextModel";
 }
@@ -41,8 +54,8 @@ std::string t5_class(const StateDict& weights) {
 }
 
 std::string slot_class(const TextSlot& slot) {
-  return slot.kind == TextKind::t5 ? "T5EncoderModel"
-                                   : clip_class(slot.projection != TextSlot::Projection::none);
+  if (slot.is_t5()) return slot.kind == TextKind::umt5 ? "UMT5EncoderModel" : "T5EncoderModel";
+  return clip_class(slot.projection != TextSlot::Projection::none);
 }
 
 /// The tensor as the file calls it, with its shape.
@@ -70,6 +83,7 @@ std::optional<TextKind> text_kind(std::string_view family) {
   if (family == "clip-l") return TextKind::clip_l;
   if (family == "clip-h" || family == "clip-g") return TextKind::open_clip;
   if (family == "t5") return TextKind::t5;
+  if (family == "umt5") return TextKind::umt5;
   return std::nullopt;
 }
 
@@ -90,7 +104,7 @@ fs::path vocabulary_in(const StateDict& weights) {
 
 /// The width of what an encoder says of each token, or of the whole text.
 Extent text_extent(const StateDict& weights, const TextSlot& slot, bool pooled) {
-  if (slot.kind == TextKind::t5) {
+  if (slot.is_t5()) {
     const char* const table =
         weights.contains("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
     return {table, extent(weights, table, 1)};
@@ -117,7 +131,7 @@ Config CheckpointBuilder::config_of(const std::string& part, const Make& make) c
 }
 
 void CheckpointBuilder::add_text(const TextSlot& slot, StateDict weights) {
-  if (slot.kind == TextKind::t5) return add_t5(slot, std::move(weights));
+  if (slot.is_t5()) return add_t5(slot, std::move(weights));
   return add_clip(slot, std::move(weights));
 }
 
@@ -149,13 +163,8 @@ void CheckpointBuilder::add_t5(const TextSlot& slot, StateDict weights) {
 }
 
 void CheckpointBuilder::add_autoencoder(StateDict weights) {
-  const bool tiny = is_tiny_autoencoder(weights);
-  auto config = config_of("vae", [&](const std::string& source) {
-    return tiny ? tiny_autoencoder_config(weights, source)
-                : autoencoder_config(weights, family_.latents, family_.picture_size, source);
-  });
-  result_.parts.push_back({"vae", "diffusers", tiny ? tiny_autoencoder_class : autoencoder_class,
-                           std::move(config), std::move(weights)});
+  result_.parts.push_back(autoencoder_part(std::move(weights), given_config(options_, "vae", "config.json"),
+                                           family_.latents, family_.picture_size, result_.source + " (vae)"));
 }
 
 void CheckpointBuilder::add_denoiser(StateDict weights) {
@@ -238,7 +247,8 @@ Checkpoint CheckpointBuilder::finish() {
   }
   index[std::string(family_.denoiser->part)] = {"diffusers", family_.denoiser->class_name};
   const auto* autoencoder = result_.find("vae");
-  index["vae"] = {"diffusers", autoencoder == nullptr ? autoencoder_class : autoencoder->class_name};
+  index["vae"] = {"diffusers",
+                  autoencoder == nullptr ? std::string(family_.autoencoder_class) : autoencoder->class_name};
   if (result_.find("vae") == nullptr) result_.missing.emplace_back("vae");
   result_.model_index =
       Config::parse(index.dump(), result_.source + " (model_index)").with(family_.index_options);
@@ -249,18 +259,13 @@ Checkpoint CheckpointBuilder::finish() {
 CheckpointTokenizer tokenizer_of(const TextSlot& slot) {
   return {.name = std::string(slot.tokenizer),
           .pads_with_id_0 = slot.kind == TextKind::open_clip,
-          .class_name = slot.kind == TextKind::t5 ? "T5TokenizerFast" : "CLIPTokenizer",
+          .class_name = slot.is_t5() ? "T5TokenizerFast" : "CLIPTokenizer",
           .vocabulary = {}};
 }
 
 CheckpointPart lone_autoencoder(StateDict weights, const CheckpointOptions& options,
                                 const std::string& source) {
-  auto config = given_config(options, "vae", "config.json");
-  const bool tiny = is_tiny_autoencoder(weights);
-  if (!config)
-    config = tiny ? tiny_autoencoder_config(weights, source) : autoencoder_config(weights, {}, 512, source);
-  return {"vae", "diffusers", tiny ? tiny_autoencoder_class : autoencoder_class, std::move(*config),
-          std::move(weights)};
+  return autoencoder_part(std::move(weights), given_config(options, "vae", "config.json"), {}, 512, source);
 }
 
 CheckpointPart lone_text(StateDict weights, const std::string& family, const CheckpointOptions& options,
@@ -316,7 +321,7 @@ Checkpoint join_to(const Checkpoint& base, std::span<const Checkpoint> parts) {
                                                " has no place for; it takes " + what_it_takes(family));
     take(part, slot->name);
     const auto& own = part.parts.front().weights;
-    builder.add_text(*slot, slot->kind == TextKind::t5 ? own : with_layers(own, slot->most_layers));
+    builder.add_text(*slot, slot->is_t5() ? own : with_layers(own, slot->most_layers));
   }
   for (const auto& slot : family.text)
     if (const auto* own = base.find(slot.name); own != nullptr && !given.contains(slot.name))

@@ -111,6 +111,10 @@ std::optional<DenoiserPlace> find_denoiser(const StateDict& weights) {
 std::optional<PartPlace> find_autoencoder(const StateDict& weights) {
   for (const std::string_view prefix : {"first_stage_model.", "vae.", ""}) {
     // A codebook makes it a VQModel; kernels of films have an axis more.
+    if (key_maps::is_original_wan_autoencoder(key_maps::below(weights, prefix)))
+      return PartPlace{std::string(prefix), Layout::original};
+    if (is_wan_autoencoder(key_maps::below(weights, prefix)))
+      return PartPlace{std::string(prefix), Layout::diffusers};
     const auto* first = weights.find(std::string(prefix) + "decoder.conv_in.weight");
     if (first == nullptr || first->shape.rank() != 4 ||
         has_all(weights, prefix, {"quantize.embedding.weight"}))
@@ -129,7 +133,7 @@ std::optional<PartPlace> find_autoencoder(const StateDict& weights) {
 std::optional<PartPlace> find_text(const StateDict& weights, const TextSlot& slot) {
   for (const auto prefix : {slot.prefix, slot.other_prefix}) {
     if (prefix.empty()) continue;
-    if (slot.kind == TextKind::t5) {
+    if (slot.is_t5()) {
       if (auto place = find_t5(weights, prefix)) return place;
     } else if (slot.open_clip_names) {
       if (has_open_clip(weights, prefix)) return PartPlace{std::string(prefix), Layout::original};
@@ -182,8 +186,9 @@ StateDict with_averages(const StateDict& weights, const DenoiserPlace& denoiser)
 StateDict autoencoder_weights(const StateDict& weights, const PartPlace& place) {
   const auto own = part_below(weights, place.prefix);
   if (place.layout != Layout::original) return own;
-  return key_maps::is_original_tiny(own) ? key_maps::from_original_tiny(own)
-                                         : key_maps::from_ldm_autoencoder(own);
+  if (key_maps::is_original_tiny(own)) return key_maps::from_original_tiny(own);
+  if (key_maps::is_original_wan_autoencoder(own)) return key_maps::from_original_wan_autoencoder(own);
+  return key_maps::from_ldm_autoencoder(own);
 }
 
 StateDict clip_weights(const StateDict& weights, const PartPlace& place, int most_layers) {

@@ -108,8 +108,42 @@ const DenoiserKind& pixart_kind() {
   return kind;
 }
 
+const DenoiserKind& wan_kind() {
+  static const DenoiserKind kind{
+      .part = "transformer",
+      .class_name = "WanTransformer3DModel",
+      .title = "transformer",
+      .original = {"patch_embedding.weight", "text_embedding.0.weight", "time_projection.1.weight",
+                   "blocks.0.self_attn.q.weight", "head.head.weight"},
+      .diffusers = {"patch_embedding.weight", "condition_embedder.text_embedder.linear_1.weight",
+                    "condition_embedder.time_proj.weight", "blocks.0.attn1.to_q.weight", "proj_out.weight"},
+      .from_original = key_maps::from_original_wan,
+      .to_original = key_maps::to_original_wan,
+      .config = wan_config,
+      .states =
+          [](const StateDict& weights) {
+            return extent_of(weights, "condition_embedder.text_embedder.linear_1.weight", 1);
+          },
+      .pooled = none,
+      .latents = [](const StateDict& weights) { return patched(weights, 2); }};
+  return kind;
+}
+
+const DenoiserKind& wan_vace_kind() {
+  static const DenoiserKind kind = [] {
+    auto result = wan_kind();
+    result.class_name = "WanVACETransformer3DModel";
+    result.original.push_back("vace_patch_embedding.weight");
+    result.diffusers.push_back("vace_patch_embedding.weight");
+    return result;
+  }();
+  return kind;
+}
+
 std::span<const DenoiserKind* const> denoiser_kinds() {
-  static const std::array all{&unet_kind(), &sd3_kind(), &flux_kind(), &pixart_kind()};
+  // A kind that has all that another has stands before it.
+  static const std::array all{&unet_kind(),   &sd3_kind(),      &flux_kind(),
+                              &pixart_kind(), &wan_vace_kind(), &wan_kind()};
   return all;
 }
 

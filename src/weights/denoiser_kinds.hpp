@@ -53,6 +53,8 @@ const DenoiserKind& unet_kind();
 const DenoiserKind& sd3_kind();
 const DenoiserKind& flux_kind();
 const DenoiserKind& pixart_kind();
+const DenoiserKind& wan_kind();
+const DenoiserKind& wan_vace_kind();
 std::span<const DenoiserKind* const> denoiser_kinds();
 
 /// The kind of that class; nullptr when there is none.

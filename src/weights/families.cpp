@@ -45,6 +45,7 @@ std::string part_in_words(const FamilyRow& family, std::string_view part) {
   for (const auto& slot : family.text) {
     if (slot.name != part) continue;
     if (slot.kind == TextKind::t5) return words("a T5 text encoder (as t5xxl_fp16.safetensors)");
+    if (slot.kind == TextKind::umt5) return words("a umT5 text encoder (as umt5_xxl_fp16.safetensors)");
     if (slot.kind == TextKind::clip_l) return words("a CLIP text encoder (as clip_l.safetensors)");
     return words("an OpenCLIP text encoder (as clip_g.safetensors)");
   }
@@ -107,7 +108,7 @@ std::string nearest_families(const StateDict& weights, const DenoiserPlace& plac
 }
 
 std::string_view unsupported_model(const StateDict& weights) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 18> known{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 17> known{
       {{"double_stream_modulation_img.lin.weight", "FLUX.2"},
        {"redux_up.weight", "FLUX.1 Redux, which steers a FLUX model and is none itself"},
        {"distilled_guidance_layer.in_proj.bias", "Chroma"},
@@ -115,7 +116,6 @@ std::string_view unsupported_model(const StateDict& weights) {
        {"double_layers.0.attn.w2q.weight", "AuraFlow"},
        {"txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias", "HunyuanVideo"},
        {"patchify_proj.weight", "LTX-Video"},
-       {"head.modulation", "Wan"},
        {"cap_embedder.0.weight", "Lumina 2 or Z-Image"},
        {"blocks.0.mlp.inverted_conv.conv.weight", "Sana"},
        {"clip_txt_mapper.weight", "Stable Cascade"},

@@ -23,7 +23,7 @@ struct Mark {
 };
 
 /// What trained a text encoder, which says how its activation, tokenizer and padding are.
-enum class TextKind { clip_l, open_clip, t5 };
+enum class TextKind { clip_l, open_clip, t5, umt5 };
 
 /// A text encoder's place in a family.
 struct TextSlot {
@@ -42,6 +42,9 @@ struct TextSlot {
   int most_layers = 0;                             ///< that are used, where files have more; 0: all
   bool required = true;                            ///< without it there are no pictures
   bool gives_states = true, gives_pooled = false;  ///< what the denoiser's widths are made of
+
+  /// Whether it is T5's network, with one table of positions or with many.
+  constexpr bool is_t5() const noexcept { return kind == TextKind::t5 || kind == TextKind::umt5; }
 };
 
 /// What is published of a family of models; the reference's own class names and settings.
@@ -54,6 +57,7 @@ struct FamilyRow {
   std::string_view scheduler;      ///< JSON
   std::span<const TextSlot> text;
   LatentScale latents = {};
+  std::string_view autoencoder_class = "AutoencoderKL";
   int picture_size = 512;
   int heads = 0;                       ///< of every attention; 0: as many as the kind of denoiser has
   int time_numbers = 6;                ///< that are embedded beside the text in one vector

@@ -54,6 +54,13 @@ constexpr Mark sized = mark("csize_embedder.mlp.0.weight",
 constexpr Mark not_sized = mark("csize_embedder.mlp.0.weight",
                                 "adaln_single.emb.resolution_embedder.linear_1.weight", Mark::Kind::absent);
 
+/// Channels of the sample, and of what joins them.
+constexpr Mark wan_channels(Index count) {
+  return mark("patch_embedding.weight", "patch_embedding.weight", Mark::Kind::extent, count);
+}
+constexpr Mark no_wan_image =
+    mark("img_emb.proj.0.weight", "condition_embedder.image_embedder.norm1.weight", Mark::Kind::absent);
+
 // ---- text encoders
 
 constexpr std::array<TextSlot, 1> sd1_text{
@@ -112,6 +119,11 @@ constexpr std::array<TextSlot, 2> flux_text{
 constexpr std::array<TextSlot, 1> pixart_text{
     {{.name = "text_encoder", .tokenizer = "tokenizer", .prefix = t5_prefix, .kind = TextKind::t5}}};
 
+constexpr std::array<TextSlot, 1> wan_text{{{.name = "text_encoder",
+                                             .tokenizer = "tokenizer",
+                                             .prefix = "text_encoders.umt5xxl.transformer.",
+                                             .kind = TextKind::umt5}}};
+
 // ---- what the models were published with
 
 constexpr std::string_view pndm =
@@ -152,7 +164,17 @@ constexpr std::string_view dpm_solver =
 "algorithm_type": "dpmsolver++", "solver_type": "midpoint", "lower_order_final": true,
 "timestep_spacing": "linspace", "steps_offset": 0})";
 
+constexpr std::string_view unipc_flow_3 =
+    R"({"_class_name": "UniPCMultistepScheduler", "_diffusers_version": "0.35.2", "num_train_timesteps": 1000,
+"solver_order": 2, "solver_type": "bh2", "prediction_type": "flow_prediction", "predict_x0": true,
+"lower_order_final": true, "use_flow_sigmas": true, "flow_shift": 3.0, "final_sigmas_type": "zero"})";
+constexpr std::string_view unipc_flow_5 =
+    R"({"_class_name": "UniPCMultistepScheduler", "_diffusers_version": "0.35.2", "num_train_timesteps": 1000,
+"solver_order": 2, "solver_type": "bh2", "prediction_type": "flow_prediction", "predict_x0": true,
+"lower_order_final": true, "use_flow_sigmas": true, "flow_shift": 5.0, "final_sigmas_type": "zero"})";
+
 constexpr std::string_view no_options = "{}";
+constexpr std::string_view token_times = R"({"expand_timesteps": true})";
 constexpr std::string_view no_checker =
     R"({"feature_extractor": [null, null], "safety_checker": [null, null], "requires_safety_checker": false})";
 constexpr std::string_view zeros = R"({"force_zeros_for_empty_prompt": true})";
@@ -258,6 +280,21 @@ FamilyRow pixart(std::string_view name, std::string_view title, const Mark& size
           .heads = 16};
 }
 
+FamilyRow wan(std::string_view name, std::string_view title, const DenoiserKind& kind,
+              std::vector<Mark> marks, std::string_view pipeline, std::string_view scheduler = unipc_flow_3,
+              std::string_view options = no_options) {
+  return {.name = name,
+          .title = title,
+          .denoiser = &kind,
+          .marks = std::move(marks),
+          .pipeline_class = pipeline,
+          .index_options = options,
+          .scheduler = scheduler,
+          .text = wan_text,
+          .autoencoder_class = "AutoencoderKLWan",
+          .architecture = "wan"};
+}
+
 // Those that have all the marks of another stand behind it: "sd2-v", "flux-kontext", "pixart-alpha-512".
 const std::vector<FamilyRow>& rows() {
   static const std::vector<FamilyRow> all{
@@ -286,6 +323,12 @@ const std::vector<FamilyRow>& rows() {
       pixart("pixart-alpha", "PixArt-alpha", sized, "PixArtAlphaPipeline", 0.18215, 1024),
       pixart("pixart-sigma", "PixArt-Sigma", not_sized, "PixArtSigmaPipeline", 0.13025, 1024),
       pixart("pixart-alpha-512", "PixArt-alpha, 512 pixels", not_sized, "PixArtAlphaPipeline", 0.18215, 512),
+      wan("wan", "Wan, films of text", wan_kind(), {wan_channels(16), no_wan_image}, "WanPipeline"),
+      wan("wan-i2v", "Wan 2.2, films that begin with pictures", wan_kind(), {wan_channels(36), no_wan_image},
+          "WanImageToVideoPipeline", unipc_flow_5),
+      wan("wan-ti2v", "Wan 2.2, films of text or pictures", wan_kind(), {wan_channels(48), no_wan_image},
+          "WanPipeline", unipc_flow_5, token_times),
+      wan("wan-vace", "Wan VACE", wan_vace_kind(), {}, "WanVACEPipeline"),
   };
   return all;
 }

@@ -23,6 +23,10 @@ Config autoencoder_config(const StateDict& weights, const LatentScale& scale, in
 /// Whether it is an AutoencoderTiny's, of which the configuration follows: one without shift or scale.
 bool is_tiny_autoencoder(const StateDict& weights);
 Config tiny_autoencoder_config(const StateDict& weights, const std::string& source);
+/// Whether it is an AutoencoderKLWan's, of films; and the configuration that follows. Of latents that are
+/// neither Wan 2.1's nor 2.2's neither mean nor deviation is known.
+bool is_wan_autoencoder(const StateDict& weights);
+Config wan_autoencoder_config(const StateDict& weights, const std::string& source);
 /// `open_clip`: trained by OpenCLIP, with its activation.
 Config clip_text_config(const StateDict& weights, bool open_clip, bool projects, const std::string& source);
 

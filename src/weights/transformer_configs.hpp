@@ -16,6 +16,8 @@ Config sd3_config(const StateDict& weights, const DenoiserFacts& facts, const st
 /// columns: 16, 56 and 56 of the published 128.
 Config flux_config(const StateDict& weights, const DenoiserFacts& facts, const std::string& source);
 Config pixart_config(const StateDict& weights, const DenoiserFacts& facts, const std::string& source);
+/// Heads are 128 wide, as published; VACE's hints are added at equal distances.
+Config wan_config(const StateDict& weights, const DenoiserFacts& facts, const std::string& source);
 /// Of a T5EncoderModel, or a UMT5EncoderModel where every layer has a table of its own.
 Config t5_config(const StateDict& weights, const std::string& source);
 bool is_umt5(const StateDict& weights);

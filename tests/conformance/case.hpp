@@ -115,6 +115,8 @@ std::optional<Result> run_block(const std::filesystem::path& folder, const Confi
                                 const Options& options);
 std::optional<Result> run_named_block(const std::filesystem::path& folder, const Config& config,
                                       const Options& options);
+std::optional<Result> run_motion_model(const std::filesystem::path& folder, const Config& config,
+                                       const Options& options);
 std::optional<Result> run_model(const std::filesystem::path& folder, const Config& config,
                                 const Options& options);
 std::optional<Result> run_film_autoencoder(const std::filesystem::path& folder, const Config& config,

@@ -3,6 +3,7 @@
 
 #include "conformance/pipeline_inputs.hpp"
 #include "daguerre/core/layout.hpp"
+#include "daguerre/ops/elementwise.hpp"
 
 /// What recorded runs of pipelines that make films were given, and the reference's layouts of films.
 namespace daguerre::conformance {
@@ -39,15 +40,36 @@ void set_conditions(const Json& arguments, const Recorded& run, FilmTask& film) 
   }
   if (run.has("in.image")) film.conditions.push_back({pictures_of(run, "in.image"), at, strength});
   if (run.has("in.last_image")) film.conditions.push_back({pictures_of(run, "in.last_image"), -1, 1.0});
-  if (run.has("in.video") && at_frames)
-    film.conditions.push_back({pictures_of(run, "in.video"), at, strength});
-  if (run.has("in.conditioning_frames")) {
-    const auto frames = pictures_of(run, "in.conditioning_frames");
-    const auto places = arguments.at("controlnet_frame_indices").get<std::vector<Index>>();
-    for (std::size_t i = 0; i < frames.size(); ++i)
-      film.conditions.push_back(
-          {{frames[i]}, places.at(i), arguments.value("controlnet_conditioning_scale", 1.0)});
+  if (run.has("in.video") && at_frames) {
+    auto clip = pictures_of(run, "in.video");
+    // Given as a list of pictures, of which the reference takes the first for the whole film.
+    if (run.has("mid.vae_encode_mean.0") && run.file().read<float>("mid.vae_encode_mean.0").dim(2) == 1)
+      clip.resize(1);
+    film.conditions.push_back({std::move(clip), at, strength});
   }
+}
+
+/// What SparseCtrl keeps to.
+void set_sparse_control(const Json& arguments, const Recorded& run, const Controls& controls, Task& task) {
+  if (!run.has("in.conditioning_frames")) return;
+  ControlTask control;
+  control.control = controls.at("controlnet");
+  const auto pictures = run.tensor("in.conditioning_frames");
+  control.image = control.control->info().centred ? ops::affine({}, pictures, 2.0f, -1.0f) : pictures;
+  control.frames = arguments.value("controlnet_frame_indices", std::vector<Index>{0});
+  control.scale = arguments.value("controlnet_conditioning_scale", 1.0f);
+  control.start = arguments.value("control_guidance_start", 0.0);
+  control.end = arguments.value("control_guidance_end", 1.0);
+  control.guess_mode = arguments.value("guess_mode", false);
+  task.controls.push_back(std::move(control));
+}
+
+nn::TemporalWindows::Weights weights_called(const std::string& name) {
+  using enum nn::TemporalWindows::Weights;
+  if (name == "flat") return flat;
+  if (name == "pyramid") return pyramid;
+  if (name == "delayed_reverse_sawtooth") return sawtooth;
+  throw ConfigError("conformance", "weighting_scheme \"" + name + "\" is not supported");
 }
 
 }  // namespace
@@ -78,7 +100,9 @@ const std::set<std::string>& film_arguments() {
   return known;
 }
 
-void set_film(const Json& arguments, const Recorded& run, const Model& model, Task& task) {
+void set_film(const Json& arguments, const Recorded& run, const Model& model, const Controls& controls,
+              Task& task) {
+  set_sparse_control(arguments, run, controls, task);
   auto& film = task.film;
   film.frames = arguments.value("num_frames", arguments.value("video_length", Index{0}));
   for (const char* key : {"frame_rate", "fps", "target_fps"})
@@ -105,7 +129,14 @@ void set_film(const Json& arguments, const Recorded& run, const Model& model, Ta
   film.moves = arguments.value("enable_temporal_attentions", true);
   if (arguments.contains("free_noise")) {
     const auto& windows = arguments.at("free_noise");
-    film.windows = {windows.at("context_length").get<Index>(), windows.at("context_stride").get<Index>()};
+    const std::string noise = windows.value("noise_type", "shuffle_context");
+    using enum FilmWindows::Noise;
+    film.windows = {.frames = windows.value("context_length", Index{16}),
+                    .stride = windows.value("context_stride", Index{4}),
+                    .weights = weights_called(windows.value("weighting_scheme", "pyramid")),
+                    .noise = noise == "random"           ? random
+                             : noise == "repeat_context" ? repeated
+                                                         : shuffled};
   }
   if (arguments.contains("guidance_scale_2"))
     task.guidance.scale_2 = arguments.at("guidance_scale_2").get<float>();

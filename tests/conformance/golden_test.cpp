@@ -24,8 +24,8 @@ void check_area(const std::string& area, const conformance::Options& options) {
 
 TEST_CASE("every recorded case of a supported class agrees with the reference", "[golden]") {
   for (const auto& engine : ops::engine_names())
-    for (const auto* area :
-         {"blocks", "unet", "dit", "vae", "text", "pipelines", "single_file", "lora", "adapters", "prompts"})
+    for (const auto* area : {"blocks", "unet", "dit", "vae", "text", "pipelines", "single_file", "lora",
+                             "adapters", "prompts", "video"})
       SECTION(engine + ", float32, " + area) {
         check_area(area, {.engine = engine});
       }
@@ -33,7 +33,7 @@ TEST_CASE("every recorded case of a supported class agrees with the reference", 
 
 TEST_CASE("recorded networks agree in bfloat16", "[golden]") {
   for (const auto& engine : ops::engine_names())
-    for (const auto* area : {"blocks", "unet", "dit", "vae", "text", "single_file"})
+    for (const auto* area : {"blocks", "unet", "dit", "vae", "text", "single_file", "video"})
       SECTION(engine + ", bfloat16, " + area) {
         check_area(area, {.engine = engine, .precision = Precision::bfloat16});
       }

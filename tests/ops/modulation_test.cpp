@@ -1,8 +1,10 @@
-#include "daguerre/ops/modulation.hpp"
-
+#include <algorithm>
 #include <cmath>
 #include <random>
+#include <utility>
 
+#include "daguerre/ops/joint_modulation.hpp"
+#include "daguerre/ops/norm.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
@@ -51,6 +53,81 @@ TEST_CASE("modulated layer norm and gates do what their formulas say", "[ops][mo
       ops::modulated_rms_norm<float>(context, x, {parts, 2}, {parts, 0}, epsilon, ops::Activation::silu);
   CHECK(test::difference(activated, rms).rel_l2 < 1e-6);
   CHECK(test::difference(ops::add_gated(context, residual, {parts, 1}, x), gated).rel_l2 < 1e-7);
+}
+
+TEST_CASE("a prompt's tokens and a picture's are modulated by their own parts", "[ops][modulation]") {
+  const auto context = test::context_for("native");
+  const Index prompt = 3, channels = 10;
+  constexpr float epsilon = 1e-3f;
+  const auto x = test::random_tensor({2, 8, channels}, 1, 3.0f);
+  const auto residual = test::random_tensor({2, 8, channels}, 2);
+  const auto parts = test::random_tensor({2, 4 * channels}, 3);
+  const auto gamma = test::random_tensor({channels}, 4), beta = test::random_tensor({channels}, 5);
+  const auto normed = ops::joint_modulated_norm<float>(
+      context, x, prompt, gamma, beta, {{parts, 0}, {parts, 1}}, {{parts, 2}, {parts, 3}}, epsilon);
+  const auto gated = ops::add_joint_gated(context, residual, prompt, {{parts, 3}, {parts, 2}}, x);
+  // The norm with its parameters, then each run of tokens by itself.
+  const auto plain = ops::layer_norm<float>(context, x, gamma, beta, epsilon);
+  double worst = 0.0;
+  for (Index n = 0; n < 2; ++n)
+    for (Index l = 0; l < 8; ++l)
+      for (Index c = 0; c < channels; ++c) {
+        const auto part = [&](int index) { return parts.data()[n * 4 * channels + index * channels + c]; };
+        const Index i = (n * 8 + l) * channels + c;
+        const bool told = l < prompt;
+        const float expected = plain.data()[i] * (1.0f + part(told ? 0 : 1)) + part(told ? 2 : 3);
+        const float sum = residual.data()[i] + part(told ? 3 : 2) * x.data()[i];
+        worst = std::max({worst, std::abs(static_cast<double>(expected - normed.data()[i])),
+                          std::abs(static_cast<double>(sum - gated.data()[i]))});
+      }
+  CHECK(worst < 1e-5);
+  const auto all = ops::joint_modulated_norm<float>(context, x, 8, gamma, beta, {{parts, 0}, {parts, 1}},
+                                                    {{parts, 2}, {parts, 3}}, epsilon);
+  CHECK(test::difference(all[0].slice(0, prompt), normed[0].slice(0, prompt)).max_abs == 0.0);
+  CHECK(test::difference(all, normed).max_abs > 0.1);
+  const auto gate = [&](Index length) {
+    ops::add_joint_gated(context, residual, length, {{parts, 3}, {parts, 2}}, x);
+  };
+  test::expect_error<ArgumentError>([&] { gate(9); }, {"a prompt of 9 tokens", "[2, 8, 10]"});
+  test::expect_error<ArgumentError>([&] { gate(-1); }, {"-1"});
+  test::expect_error<ArgumentError>(
+      [&] {
+        ops::joint_modulated_norm<float>(context, x, prompt, parts, beta, {{parts, 0}, {parts, 1}},
+                                         {{parts, 2}, {parts, 4}}, epsilon);
+      },
+      {"part 4"});
+}
+
+TEST_CASE("maps modulate a group norm place by place", "[ops][norm]") {
+  const auto context = test::context_for("native");
+  const Index channels = 4;
+  // Two films of three frames of 5 x 7; maps of 2 x 3, and some that are larger than what they lie over.
+  const auto x = test::random_tensor({2, 3, 5, 7, channels}, 1, 2.0f);
+  const auto gamma = test::random_tensor({channels}, 2), beta = test::random_tensor({channels}, 3);
+  const auto plain = ops::group_norm<float>(context, x, gamma, beta, 2, 1e-5f);
+  for (const auto& [h, w] : {std::pair<Index, Index>{2, 3}, {5, 7}, {1, 1}, {9, 8}}) {
+    const auto maps = test::random_tensor({2, 3, h, w, 2 * channels}, 4);
+    const auto actual =
+        ops::group_norm<float>(context, x, gamma, beta, 2, 1e-5f, ops::Activation::relu, {.maps = &maps});
+    double worst = 0.0;
+    for (Index frame = 0; frame < 6; ++frame)
+      for (Index row = 0; row < 5; ++row)
+        for (Index column = 0; column < 7; ++column)
+          for (Index c = 0; c < channels; ++c) {
+            const float* map = maps.data() + ((frame * h + row * h / 5) * w + column * w / 7) * 2 * channels;
+            const Index i = ((frame * 5 + row) * 7 + column) * channels + c;
+            const float expected = std::max(0.0f, plain.data()[i] * map[c] + map[channels + c]);
+            worst = std::max(worst, std::abs(static_cast<double>(expected - actual.data()[i])));
+          }
+    INFO(h << " x " << w);
+    CHECK(worst < 1e-5);
+  }
+  const auto other = test::random_tensor({2, 2, 5, 7, 2 * channels}, 5);
+  test::expect_error<ArgumentError>(
+      [&] {
+        ops::group_norm<float>(context, x, gamma, beta, 2, 1e-5f, ops::Activation::none, {.maps = &other});
+      },
+      {"maps [2, 2, 5, 7, 8]", "[2, 3, 5, 7, 4]"});
 }
 
 TEST_CASE("tokens may be modulated by rows of their own", "[ops][modulation]") {

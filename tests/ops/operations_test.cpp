@@ -10,6 +10,7 @@
 #include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/ops/blend.hpp"
 #include "daguerre/ops/fir.hpp"
+#include "daguerre/ops/joint_modulation.hpp"
 #include "daguerre/ops/reduce.hpp"
 #include "daguerre/ops/space_time.hpp"
 #include "support/catch.hpp"
@@ -80,6 +81,10 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("full", [&](const Context& c) { return full(c, {2, 3}, 4.0f); });
   expect_asked("mean", [&](const Context& c) { return mean(c, tokens, 1); });
   expect_asked("nearest_rows", [&](const Context& c) { return nearest_rows(c, bias, tokens); });
+  const auto gates = random_tensor({2, 16}, 8);
+  expect_asked("add_joint_gated", [&](const Context& c) {
+    return add_joint_gated(c, tokens, 2, {{gates, 0}, {gates, 1}}, tokens);
+  });
   expect_asked("patchify", [&](const Context& c) { return patchify(c, picture, 2); });
   expect_asked("unpatchify", [&](const Context& c) {
     return unpatchify(c, random_tensor({2, 6, 12}, 8), 2, 3, 2, ops::PatchOrder::channels_rows_columns);
@@ -117,6 +122,10 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   expect_asked("rms_norm", [&](const Context& c) { return ops::rms_norm<T>(c, tokens, gamma, 1e-5f); });
   expect_asked("modulated_layer_norm", [&](const Context& c) {
     return ops::modulated_layer_norm<T>(c, tokens, {parts, 2}, {parts, 0}, 1e-5f);
+  });
+  expect_asked("joint_modulated_norm", [&](const Context& c) {
+    return ops::joint_modulated_norm<T>(c, tokens, 2, gamma, beta, {{parts, 2}, {parts, 1}},
+                                        {{parts, 0}, {parts, 1}}, 1e-5f);
   });
   expect_asked("modulated_rms_norm", [&](const Context& c) {
     return ops::modulated_rms_norm<T>(c, tokens, {parts, 2}, {parts, 0}, 1e-5f);

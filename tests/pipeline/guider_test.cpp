@@ -107,6 +107,34 @@ TEST_CASE("guiders combine what the denoiser says under each condition", "[pipel
   expect_error<ArgumentError>([&] { ClassifierFreeGuidance({}).start({labelled(1), {}}); }, {"negative"});
 }
 
+TEST_CASE("every frame of a film has a scale of its own", "[pipeline][guider]") {
+  const auto predict = [](const Tensor<float>&, const Conditioning& conditioning) {
+    REQUIRE(conditioning.labels == std::vector<std::int32_t>{1, 3});
+    Tensor<float> result({2, 3, 1, 1, 2});
+    for (Index i = 0; i < result.size(); ++i) result.data()[i] = i < 6 ? 1.0f : 3.0f;
+    return result;
+  };
+  const auto scaled = [&](const Guidance& guidance) {
+    const auto run = FramewiseGuidance(guidance).start({labelled(3), labelled(1)});
+    return (*run)(predict, random_tensor({1, 3, 1, 1, 2}, 4), {});
+  };
+  // 1 + scale * 2: from 1 to 4, and from 2 to 3.
+  for (const auto& [guidance, scales] :
+       {std::pair{Guidance{.scale = 4.0f}, std::array{1.0f, 2.5f, 4.0f}},
+        std::pair{Guidance{.scale = 3.0f, .first_scale = 2.0f}, std::array{2.0f, 2.5f, 3.0f}}}) {
+    const auto result = scaled(guidance);
+    for (Index i = 0; i < 6; ++i)
+      CHECK(result.data()[i] == Approx(1.0f + 2.0f * scales[static_cast<std::size_t>(i / 2)]));
+  }
+  const auto run = FramewiseGuidance({}).start({labelled(3), labelled(1)});
+  expect_error<ArgumentError>(
+      [&] {
+        (*run)([](const Tensor<float>& x, const Conditioning&) { return x; }, random_tensor({1, 2, 2, 3}, 5),
+               {});
+      },
+      {"[guidance]", "film"});
+}
+
 TEST_CASE("embedded guidance tells the denoiser its scale", "[pipeline][guider]") {
   const auto run = EmbeddedGuidance(8.5f).start({labelled(2), {}});
   (*run)(

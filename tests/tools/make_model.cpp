@@ -101,7 +101,11 @@ void ask(const ModelSource& source, const ComponentSource& part) {
   if (is_text_encoder(part.name))
     (void)registry.open_text_encoder(part, source.part(tokenizer_of(part.name)), asking()).load(asking());
   else if (part.name == "image_encoder")
-    (void)registry.open_image_encoder(part, source.part("image_processor"), asking()).load(asking());
+    (void)registry
+        .open_image_encoder(
+            part, source.part(source.find("image_processor") ? "image_processor" : "feature_extractor"),
+            asking())
+        .load(asking());
   else if (part.name == "vae")
     (void)registry.open_autoencoder(part, asking()).load(asking());
   else
@@ -198,8 +202,8 @@ void draw(Tensors& tensors, std::uint64_t seed) {
 void write_weights(const ComponentSource& part, const Arguments& arguments, std::uint64_t seed) {
   const auto& state = *part.given_weights;
   const bool is_t5 = part.class_name.find("T5") != part.class_name.npos;
-  const bool in_blocks =
-      is_block(arguments.type) && part.name != "vae" && (is_t5 || !is_text_encoder(part.name));
+  const bool in_blocks = is_block(arguments.type) && part.name != "vae" && part.name != "image_encoder" &&
+                         (is_t5 || !is_text_encoder(part.name));
   const DType type = is_block(arguments.type) ? DType::f16 : arguments.type;
   Tensors tensors;
   for (const auto& name : state.names()) tensors.push_back({name, type, state.shape(name), {{state, name}}});
@@ -252,9 +256,8 @@ void make(const Arguments& arguments) {
   const auto source = ModelSource::open_folder(arguments.out);
   const DType asked = is_block(arguments.type) ? DType::f16 : arguments.type;
   std::uint64_t seed = 0;
-  for (const auto* const name :
-       {"text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder", "transformer", "transformer_2",
-        "unet", "vae"}) {
+  for (const auto* const name : {"text_encoder", "text_encoder_2", "text_encoder_3", "image_encoder",
+                                 "transformer", "transformer_2", "unet", "vae"}) {
     auto part = source.find(name);
     if (!part) continue;
     if (is_text_encoder(name)) provide_tokenizer(source, tokenizer_of(name), arguments);

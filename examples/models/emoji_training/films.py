@@ -21,13 +21,13 @@ def place(word, progress):
     """Where a film's figure is at `progress` 0 ... 1: (size, degrees clockwise, shift to the right, downwards), in
     parts of the picture's side. Without a word it stands still."""
     if word == "bouncing":  # thrown up from the ground, and back
-        return 0.6, 0.0, 0.0, 0.19 - 0.38 * 4 * progress * (1 - progress)
+        return 0.65, 0.0, 0.0, 0.16 - 0.32 * 4 * progress * (1 - progress)
     if word == "spinning":
         return 0.75, 360.0 * progress, 0.0, 0.0
     if word == "growing":
-        return 0.3 + 0.7 * progress, 0.0, 0.0, 0.0
+        return 0.35 + 0.6 * progress, 0.0, 0.0, 0.0
     if word == "sliding":  # from left to right
-        return 0.6, 0.0, 0.38 * progress - 0.19, 0.0
+        return 0.65, 0.0, 0.32 * progress - 0.16, 0.0
     return 0.75, 0.0, 0.0, 0.0
 
 
@@ -54,14 +54,16 @@ def film(picture, word, frames):
 
 
 class Films:
-    """Latents [F, C, h, w] of the film of an emoji, made when it is first asked for."""
+    """Latents [F, C, h, w] of the film of an emoji and states [L, D] of its prompt, made when they are first asked
+    for."""
 
-    def __init__(self, base, pictures, frames):
-        self.base, self.pictures, self.frames, self.made = base, pictures, frames, {}
+    def __init__(self, base, pictures, names, frames):
+        self.base, self.pictures, self.names, self.frames, self.made = base, pictures, names, frames, {}
 
     def __call__(self, index, word):
         if (index, word) not in self.made:
-            self.made[index, word] = self.base.encode(film(self.pictures[index], word, self.frames))
+            latents = self.base.encode(film(self.pictures[index], word, self.frames))
+            self.made[index, word] = latents, self.base.states([prompt_of(self.names[index], word)])[0]
         return self.made[index, word]
 
 
@@ -88,9 +90,13 @@ def fits(base, name):
 def train(options):
     base = Base(options.model)
     pictures, emojis = data.load(options)
-    kept = [i for i, emoji in enumerate(emojis) if fits(base, emoji.name)]
+    names = [emoji.name for emoji in emojis]
+    if options.only:
+        kept = [names.index(name) for name in options.only.split(",")]
+    else:
+        kept = [i for i, name in enumerate(names) if fits(base, name)]
     print(f"{len(kept)} of {len(emojis)} emoji", flush=True)
-    films = Films(base, pictures, options.frames)
+    films = Films(base, pictures, names, options.frames)
     empty = base.states([""])[0]
     module = Motion(base, options)
     print(f"{sum(p.numel() for p in module.parameters())} parameters", flush=True)
@@ -101,10 +107,9 @@ def train(options):
 
         latents, states = [], []
         for _ in range(options.films):
-            index, word = kept[drawn(len(kept))], (WORDS + WORDS + ("",))[drawn(2 * len(WORDS) + 1)]
-            latents.append(films(index, word))
-            known = drawn(10) > 0
-            states.append(base.states([prompt_of(emojis[index].name, word)])[0] if known else empty)
+            film_latents, prompt = films(kept[drawn(len(kept))], WORDS[drawn(len(WORDS))])
+            latents.append(film_latents)
+            states.append(prompt if drawn(10) > 0 else empty)
         context = torch.stack(states).repeat_interleave(options.frames, 0).to(base.dtype)
         noisy, times, target = noisy_batch(torch.cat(latents), generator, base.dtype, 0.6, options.frames)
         return F.mse_loss(base.unet(noisy, times, context).float(), target)

@@ -1,9 +1,20 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
+#include <vector>
+
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/ops/modulation.hpp"
 
 namespace daguerre::nn {
+
+/// What steers the norms and gates that tokens go through: one embedding for all of an image's, or one of
+/// several for each (frames that are given are at another timestep than those to be made).
+struct Steering {
+  Tensor<float> embedding;           ///< `[R, dim]`; R is N where it is one for all tokens of an image
+  std::vector<std::int32_t> rows{};  ///< otherwise which of them each of the tokens `[N, L]` reads
+};
 
 /// What norms and gates are steered by: `parts` vectors of `dim` for each image, side by side, from a linear
 /// layer over an embedding (Peebles & Xie 2023, fig. 3).
@@ -14,7 +25,7 @@ class Modulation {
   Modulation(const Loader& loader, Index embedding_dim, Index dim, int parts)
       : linear_(loader, embedding_dim, checked_multiply(dim, parts)) {}
 
-  /// linear(silu(embedding)), `[N, parts dim]` from `embedding[N, embedding_dim]`.
+  /// linear(silu(embedding)), `[..., parts dim]` from `embedding[..., embedding_dim]`.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& embedding) const;
 
  private:
@@ -46,21 +57,21 @@ class AdaLayerNormZero {
       : epsilon_(epsilon),
         modulation_(loader.sub("linear"), dim, dim, has_second ? parts_with_second : parts) {}
 
-  /// `[N, 6 dim]` or, with a second, `[N, 9 dim]`, the parts side by side, from `embedding[N, dim]`.
+  /// `[..., 6 dim]` or, with a second, `[..., 9 dim]`, the parts side by side, from `embedding[..., dim]`.
   Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const {
     return modulation_(context, embedding);
   }
-  /// norm(x) * (1 + scale_msa) + shift_msa for `x[N, L, dim]`, rounded to T.
-  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x,
-                  const Tensor<float>& modulation) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa}, {modulation, shift_msa},
-                                        epsilon_);
+  /// norm(x) * (1 + scale_msa) + shift_msa for `x[N, L, dim]`, rounded to T; `rows` as in `Steering`.
+  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
+                  std::span<const std::int32_t> rows = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa, rows},
+                                        {modulation, shift_msa, rows}, epsilon_);
   }
   /// The same by the second modulation.
-  Tensor<T> apply_second(const ops::Context& context, const Tensor<float>& x,
-                         const Tensor<float>& modulation) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa2}, {modulation, shift_msa2},
-                                        epsilon_);
+  Tensor<T> apply_second(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
+                         std::span<const std::int32_t> rows = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale_msa2, rows},
+                                        {modulation, shift_msa2, rows}, epsilon_);
   }
 
  private:
@@ -78,14 +89,15 @@ class AdaLayerNormZeroSingle {
   AdaLayerNormZeroSingle(const Loader& loader, Index dim, float epsilon = 1e-6f)
       : epsilon_(epsilon), modulation_(loader.sub("linear"), dim, dim, parts) {}
 
-  /// `[N, 3 dim]` from `embedding[N, dim]`.
+  /// `[..., 3 dim]` from `embedding[..., dim]`.
   Tensor<float> modulation(const ops::Context& context, const Tensor<float>& embedding) const {
     return modulation_(context, embedding);
   }
-  /// norm(x) * (1 + scale) + shift for `x[N, L, dim]`, rounded to T.
-  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x,
-                  const Tensor<float>& modulation) const {
-    return ops::modulated_layer_norm<T>(context, x, {modulation, scale}, {modulation, shift}, epsilon_);
+  /// norm(x) * (1 + scale) + shift for `x[N, L, dim]`, rounded to T; `rows` as in `Steering`.
+  Tensor<T> apply(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
+                  std::span<const std::int32_t> rows = {}) const {
+    return ops::modulated_layer_norm<T>(context, x, {modulation, scale, rows}, {modulation, shift, rows},
+                                        epsilon_);
   }
 
  private:

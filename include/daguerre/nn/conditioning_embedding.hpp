@@ -38,7 +38,7 @@ class TimestepLabelEmbedding {
 
 /// The timestep's embedding plus the pooled prompt's and, in models distilled from guidance, plus that of the
 /// guidance scale, `[N, dim]` (diffusers' CombinedTimestepTextProjEmbeddings and
-/// CombinedTimestepGuidanceTextProjEmbeddings).
+/// CombinedTimestepGuidanceTextProjEmbeddings, HunyuanVideoConditionEmbedding).
 class TimestepTextEmbedding {
  public:
   struct Options {
@@ -55,8 +55,14 @@ class TimestepTextEmbedding {
   /// are embedded.
   Tensor<float> operator()(const ops::Context& context, std::span<const float> timesteps,
                            std::span<const float> guidance, const Tensor<float>& pooled) const;
+  /// The same without guidance, though it may be embedded: what steers frames that are given.
+  Tensor<float> without_guidance(const ops::Context& context, std::span<const float> timesteps,
+                                 const Tensor<float>& pooled) const;
 
  private:
+  /// Throws ArgumentError.
+  void check(std::span<const float> timesteps, const Tensor<float>& pooled) const;
+
   Options options_;
   TimestepEmbedding<float> timestep_embedder_, text_embedder_;
   std::optional<TimestepEmbedding<float>> guidance_embedder_;

@@ -53,16 +53,28 @@ Tensor<T> attend_jointly(const ops::Context& context, const ops::Engine& engine,
   return attend(context, engine, arguments);
 }
 
+namespace detail {
+
+template <class T>
+typename QkvProjection<T>::Options prompt_projection(const typename JointAttention<T>::Options& options) {
+  auto result = options.qkv;
+  if (options.prompt_dim != 0) result.dim = options.prompt_dim;
+  return result;
+}
+
+}  // namespace detail
+
 template <class T>
 JointAttention<T>::JointAttention(const Loader& loader, const Options& options)
     : heads_(options.qkv.heads),
       head_dim_(options.qkv.head_dim),
       engine_(loader.context.engine),
       qkv_(loader, options.qkv),
-      added_qkv_(loader, options.qkv, QkvProjection<T>::added),
+      added_qkv_(loader, detail::prompt_projection<T>(options), QkvProjection<T>::added),
       to_out_(loader.sub("to_out", 0), heads_ * head_dim_, options.qkv.dim) {
   if (!options.context_pre_only)
-    to_add_out_.emplace(loader.sub("to_add_out"), heads_ * head_dim_, options.qkv.dim);
+    to_add_out_.emplace(loader.sub("to_add_out"), heads_ * head_dim_,
+                        detail::prompt_projection<T>(options).dim);
 }
 
 template <class T>

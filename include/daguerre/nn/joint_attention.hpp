@@ -66,8 +66,9 @@ template <class T>
 class JointAttention {
  public:
   struct Options {
-    typename QkvProjection<T>::Options qkv;
-    bool context_pre_only = false;  ///< the prompt's tokens are only looked at
+    typename QkvProjection<T>::Options qkv;  ///< of both kinds
+    Index prompt_dim = 0;                    ///< of the prompt's tokens; 0: as the picture's
+    bool context_pre_only = false;           ///< the prompt's tokens are only looked at
   };
   /// Reads `to_q`, `to_k`, `to_v`, `to_out.0`; `add_q_proj`, `add_k_proj`, `add_v_proj` and, unless they are
   /// only looked at, `to_add_out`; with norms `norm_q`, `norm_k`, `norm_added_q`, `norm_added_k`.
@@ -77,7 +78,7 @@ class JointAttention {
     Tensor<float> picture;
     Tensor<float> prompt;  ///< empty where they are only looked at
   };
-  /// `picture[N, L, dim]`, `prompt[N, S, dim]`; `rotation` for the S + L tokens.
+  /// `picture[N, L, dim]`, `prompt[N, S, prompt_dim]`; `rotation` for the S + L tokens.
   Output operator()(const ops::Context& context, const Tensor<T>& picture, const Tensor<T>& prompt,
                     const ops::RotaryTable* rotation = nullptr) const;
 

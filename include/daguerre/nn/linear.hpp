@@ -17,6 +17,9 @@ class Linear {
     ops::Activation activation = ops::Activation::none;
     /// The file holds the weight as a 1 x 1 convolution's, [out, in, 1, 1] or [out, in, 1, 1, 1].
     bool stored_as_conv = false;
+    /// The file holds it as that of a convolution whose window is the input, [out, in / elements of the
+    /// window, window ...]: patches of pixels, channel by channel. Of rank 0: none.
+    Shape window{};
   };
 
   /// Reads `weight[out, in]` and, if asked for, `bias[out]`. Throws WeightError when they are missing or of

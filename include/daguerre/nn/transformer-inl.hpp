@@ -28,15 +28,16 @@ typename FeedForward<T>::Kind FeedForward<T>::kind_of(const std::string& activat
 }
 
 template <class T>
-FeedForward<T>::FeedForward(const Loader& loader, Index dim, const std::string& activation_fn, Index mult)
-    : FeedForward(loader, dim, checked_multiply(dim, mult), kind_of(activation_fn)) {}
+FeedForward<T>::FeedForward(const Loader& loader, Index dim, const Options& options)
+    : FeedForward(loader, dim, options.inner != 0 ? options.inner : checked_multiply(dim, 4), options.bias,
+                  kind_of(options.activation_fn)) {}
 
 template <class T>
-FeedForward<T>::FeedForward(const Loader& loader, Index dim, Index inner, const Kind& kind)
+FeedForward<T>::FeedForward(const Loader& loader, Index dim, Index inner, bool bias, const Kind& kind)
     : kind_(kind),
       proj_in_(loader.sub("net", 0).sub("proj"), dim, kind.gated ? 2 * inner : inner,
-               {.activation = kind.gated ? ops::Activation::none : kind.activation}),
-      proj_out_(loader.sub("net", 2), inner, dim) {}
+               {.bias = bias, .activation = kind.gated ? ops::Activation::none : kind.activation}),
+      proj_out_(loader.sub("net", 2), inner, dim, {.bias = bias}) {}
 
 template <class T>
 Tensor<float> FeedForward<T>::operator()(const ops::Context& context, const Tensor<T>& x,

@@ -15,13 +15,20 @@ namespace daguerre::nn {
 template <class T>
 class FeedForward {
  public:
-  /// Reads `net.0.proj` and `net.2`; the inner width is `mult * dim`. Throws ConfigError for an unknown
-  /// activation.
-  FeedForward(const Loader& loader, Index dim, const std::string& activation_fn = "geglu", Index mult = 4);
+  struct Options {
+    std::string activation_fn = "geglu";
+    Index inner = 0;   ///< width between the two layers; 0: 4 dim
+    bool bias = true;  ///< of both layers
+  };
+  /// Reads `net.0.proj` and `net.2`. Throws ConfigError for an unknown activation.
+  FeedForward(const Loader& loader, Index dim, const Options& options);
+  /// The same with an inner width of `mult * dim`.
+  FeedForward(const Loader& loader, Index dim, const std::string& activation_fn = "geglu", Index mult = 4)
+      : FeedForward(loader, dim, Options{activation_fn, checked_multiply(dim, mult)}) {}
   /// The same with an inner width of its own.
   static FeedForward of_width(const Loader& loader, Index dim, Index inner,
                               const std::string& activation_fn) {
-    return FeedForward(loader, dim, inner, kind_of(activation_fn));
+    return FeedForward(loader, dim, Options{activation_fn, inner});
   }
 
   /// `residual`, of x's shape, is added to the result.
@@ -34,7 +41,7 @@ class FeedForward {
     bool gated;
   };
   static Kind kind_of(const std::string& activation_fn);
-  FeedForward(const Loader& loader, Index dim, Index inner, const Kind& kind);
+  FeedForward(const Loader& loader, Index dim, Index inner, bool bias, const Kind& kind);
 
   Kind kind_;
   Linear<T> proj_in_, proj_out_;

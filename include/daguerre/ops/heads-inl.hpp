@@ -81,9 +81,11 @@ void check_streams(std::span<const HeadStream<T>> streams, Index head_dim, const
     check_head_size(norm->gamma, size, "gamma");
     check_head_size(norm->beta, size, "beta");
   }
-  const Shape table{length, head_dim / 2};
-  if (rotation != nullptr &&
-      (head_dim % 2 != 0 || !(rotation->cosine.shape() == table) || !(rotation->sine.shape() == table)))
+  if (rotation == nullptr) return;
+  const auto& table = rotation->cosine.shape();
+  const bool is_for_all = table == Shape{length, head_dim / 2},
+             is_for_each = table == Shape{length, first.width / 2};
+  if (head_dim % 2 != 0 || !(is_for_all || is_for_each) || !(rotation->sine.shape() == table))
     throw ArgumentError(who, "a rotation of " + to_string(rotation->cosine.shape()) + " for " +
                                  std::to_string(length) + " tokens with heads of " +
                                  std::to_string(head_dim));
@@ -101,6 +103,7 @@ Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> stre
   for (const auto& stream : streams) length += stream.tokens.length;
   auto result = context.empty<T>({batch, length, width});
   T* const elements = result.data();
+  const Index half = head_dim / 2, angles = rotation == nullptr ? 0 : rotation->cosine.dim(1);
   Index before = 0;  // tokens of the streams that are done
   for (const auto& [tokens, norm] : streams) {
     const auto join = [&, &view = tokens, norm = norm](Index begin, Index end) {
@@ -120,10 +123,11 @@ Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> stre
           for (Index column = 0; column < width; column += size)
             detail::norm_head(row + column, heads.data() + column, size, *norm);
         }
-        for (Index column = 0; rotation != nullptr && column < width; column += head_dim)
-          detail::rotate_head(heads.data() + column, head_dim,
-                              rotation->cosine.data() + place * (head_dim / 2),
-                              rotation->sine.data() + place * (head_dim / 2), rotation->pairs);
+        for (Index column = 0; rotation != nullptr && column < width; column += head_dim) {
+          const Index pair = place * angles + (angles == half ? 0 : column / 2);
+          detail::rotate_head(heads.data() + column, head_dim, rotation->cosine.data() + pair,
+                              rotation->sine.data() + pair, rotation->pairs);
+        }
         std::transform(heads.begin(), heads.end(), out, convert<T, float>);
       }
     };

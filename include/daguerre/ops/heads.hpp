@@ -32,9 +32,10 @@ struct HeadStream {
 };
 
 /// The streams' tokens one behind the other, `[N, sum of L, heads * d]`: every head normalised as its stream
-/// says, or all of a token's at once, and then, where there is a `rotation`, turned by its token's row there.
-/// Rounded to T once. Throws ArgumentError for no streams, streams of another batch or width, a `head_dim`
-/// that does not divide the width, and parameters or a table of another size.
+/// says, or all of a token's at once, and then, where there is a `rotation`, turned by its token's row there
+/// (all heads alike, or each by its part of the row). Rounded to T once. Throws ArgumentError for no streams,
+/// streams of another batch or width, a `head_dim` that does not divide the width, and parameters or a table
+/// of another size.
 template <class T>
 Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> streams, Index head_dim,
                      const RotaryTable* rotation = nullptr);

@@ -15,18 +15,20 @@ inline void check_joint(const Tensor<float>& x, Index prompt_length, const Joint
   if (prompt_length < 0 || prompt_length > x.dim(1))
     throw ArgumentError(
         who, "a prompt of " + std::to_string(prompt_length) + " tokens in " + to_string(x.shape()));
-  check_chunk(chunk.prompt, x, who);
-  check_chunk(chunk.picture, x, who);
+  for (const auto* part : {&chunk.prompt, &chunk.picture}) {
+    check_chunk(*part, x, who);
+    if (!part->rows.empty()) throw ArgumentError(who, "tokens that read rows of their own are not possible");
+  }
 }
 
-/// Calls `run` with each image's two runs of tokens, of which the first may be empty: image, first row,
-/// number of rows, and whether they are the prompt's.
+/// Calls `run` with each image's two runs of tokens, of which either may be empty: the first of all images'
+/// tokens, their number, and whether they are the prompt's.
 template <class Run>
 void for_joint_tokens(const Tensor<float>& x, Index prompt_length, const Run& run) {
   const Index length = x.dim(1);
   for (Index n = 0; n < x.dim(0); ++n) {
-    if (prompt_length > 0) run(n, n * length, prompt_length, true);
-    if (prompt_length < length) run(n, n * length + prompt_length, length - prompt_length, false);
+    if (prompt_length > 0) run(n * length, prompt_length, true);
+    if (prompt_length < length) run(n * length + prompt_length, length - prompt_length, false);
   }
 }
 
@@ -42,9 +44,9 @@ Tensor<T> joint_modulated_norm(const Context& context, const Tensor<float>& x, I
   auto y = context.empty<T>(x.shape());
   T* const out = y.data();
   std::vector<float> gains(static_cast<std::size_t>(channels)), offsets(gains.size());
-  detail::for_joint_tokens(x, prompt_length, [&](Index n, Index first, Index rows, bool is_prompt) {
-    const float* const factor = detail::chunk_row(is_prompt ? scale.prompt : scale.picture, x, n);
-    const float* const offset = detail::chunk_row(is_prompt ? shift.prompt : shift.picture, x, n);
+  detail::for_joint_tokens(x, prompt_length, [&](Index first, Index rows, bool is_prompt) {
+    const float* const factor = detail::chunk_row(is_prompt ? scale.prompt : scale.picture, x, first);
+    const float* const offset = detail::chunk_row(is_prompt ? shift.prompt : shift.picture, x, first);
     for (Index c = 0; c < channels; ++c) {
       const auto i = static_cast<std::size_t>(c);
       gains[i] = gamma.data()[c] * (1.0f + factor[c]);

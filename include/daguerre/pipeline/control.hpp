@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,14 @@ struct ControlInfo {
   int modes = 0;               ///< kinds of pictures that a union is told apart; 0: it is for one
   bool takes_guess_mode = false;
   bool guesses_always = false;  ///< guess mode is on whether or not it is asked for
-  std::string config{};         ///< the file that says all this, for messages
+  /// Which of a film's frames it can keep to pictures.
+  enum class Films {
+    none,    ///< it is for pictures
+    frames,  ///< all of them
+    sparse,  ///< any, of which the others learn; it is for films only
+  };
+  Films films = Films::none;
+  std::string config{};  ///< the file that says all this, for messages
 };
 
 /// What steers a control in one call.
@@ -61,8 +69,13 @@ class Control {
   /// h, w, C]`.
   virtual std::vector<Tensor<float>> read(const ops::Context& context,
                                           const Tensor<float>& picture) const = 0;
-  /// What is added for the denoiser's input `x[N, h, w, C]` of N branches of guidance; of what was read there
-  /// is one for all of them, or one for each. Throws ArgumentError.
+  /// The same for a film of `count` frames, of which those numbered `frames` have `pictures[P, …]`; where
+  /// there are no numbers, one picture is for all frames, or there is one for each. By default the pictures'
+  /// maps `[1, count, …]`, each read by itself. Throws ArgumentError where frames are left without.
+  virtual std::vector<Tensor<float>> read_film(const ops::Context& context, const Tensor<float>& pictures,
+                                               std::span<const Index> frames, Index count) const;
+  /// What is added for the denoiser's input `x[N, h, w, C]`, of films `x[N, F, h, w, C]`, of N branches of
+  /// guidance; of what was read there is one for all of them, or one for each. Throws ArgumentError.
   virtual Features operator()(const ops::Context& context, const std::vector<Tensor<float>>& read,
                               const Tensor<float>& x, const Conditioning& conditioning,
                               const ControlCall& call) const = 0;
@@ -71,7 +84,10 @@ class Control {
 /// A control as one run uses it, in tensors; `ControlUse` is the same in pictures.
 struct ControlTask {
   std::shared_ptr<const Control> control{};
-  Tensor<float> image{};  ///< `[1 or N, H, W, picture_channels]`, in the control's range
+  Tensor<float> image{};  ///< `[1 or N, H, W, picture_channels]`, in the control's range; of films `[P, …]`
+  /// Of films: which frames the P pictures of all films are; empty: one is for every frame, or each has its
+  /// own.
+  std::vector<Index> frames{};
   float scale = 1.0f;
   /// Parts of the run's steps: it is off in the i-th of n where i / n is below the start, or (i + 1) / n
   /// above the end.

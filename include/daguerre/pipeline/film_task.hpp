@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
 #include "daguerre/core/shape.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/nn/temporal_windows.hpp"
 
 namespace daguerre {
 
@@ -15,11 +17,25 @@ struct FrameCondition {
   double strength = 1.0;          ///< how closely it is kept to, 0 to 1; 1: as it is
 };
 
-/// How a film longer than a model's window is made: window after window, blended where they overlap, in every
-/// step (Qiu et al. 2024; Bar-Tal et al. 2023).
+/// How a film longer than a model's window is made: attention along the frames sees window after window, what
+/// overlaps being averaged, and all windows begin with much the same noise (FreeNoise; Qiu et al. 2023).
 struct FilmWindows {
+  /// What the frames behind the first window begin with.
+  enum class Noise {
+    shuffled,  ///< the noise of earlier frames, a stride's worth at a time, in another order
+    repeated,  ///< the first window's again and again
+    random,    ///< their own
+  };
   Index frames = 0;  ///< of a window; 0: the film at once
-  Index stride = 0;  ///< from one window's first frame to the next one's
+  Index stride = 0;  ///< from one window's first frame to the next one's; 0: a quarter of the window
+  nn::TemporalWindows::Weights weights = nn::TemporalWindows::Weights::pyramid;
+  Noise noise = Noise::shuffled;
+
+  /// Nothing where the film is made at once.
+  std::optional<nn::TemporalWindows> of_attention() const {
+    if (frames == 0) return std::nullopt;
+    return nn::TemporalWindows{frames, stride > 0 ? stride : std::max<Index>(1, frames / 4), weights};
+  }
 
   bool operator==(const FilmWindows&) const = default;
 };
@@ -29,7 +45,10 @@ struct FilmTask {
   Index frames = 0;         ///< 0: as many as the family makes by default
   double frame_rate = 0.0;  ///< frames a second; 0: the family's
   std::vector<FrameCondition> conditions{};
-  std::vector<Image> video{};        ///< a film to start from, or to follow
+  std::vector<Image> video{};  ///< a film to start from, or to follow
+  /// So many times the frames of `video` a second: these stay, those between them are made. 0 or 1: it is not
+  /// that. Model::denoise takes tasks in which this is settled.
+  int interpolate = 0;
   std::vector<Image> mask{};         ///< of `video`, white where to make it anew; one, or one for each frame
   std::vector<Image> references{};   ///< what to show, without a place in the film (VACE)
   std::vector<float> scales{};       ///< how strongly each layer follows `video` (VACE); one: all; empty: 1

@@ -1,33 +1,19 @@
 #include "daguerre/models/autoencoders/autoencoder_kl_cogvideox.hpp"
 
 #include "pipeline/components/components.hpp"
+#include "pipeline/components/film_autoencoder.hpp"
 
 namespace daguerre {
 namespace {
 
-template <class T>
-class CogVideoXAutoencoder final : public Autoencoder {
- public:
-  CogVideoXAutoencoder(LatentFormat format, models::AutoencoderKlCogVideoX<T> network)
-      : format_(std::move(format)), network_(std::move(network)) {}
-
-  const LatentFormat& info() const noexcept override { return format_; }
-  Distribution encode(const ops::Context& context, const Tensor<float>& films) const override {
-    auto encoded = network_.encode(context, films);
-    return {encoded.mean, encoded.std(context)};
-  }
-  Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {
-    return network_.decode(context, latents);
-  }
-  void decode_film(const ops::Context& context, const Tensor<float>& latents, const FilmDecoding&,
-                   const FrameSink& sink) const override {
-    network_.decode(context, latents, sink);
-  }
-
- private:
-  LatentFormat format_;
-  models::AutoencoderKlCogVideoX<T> network_;
-};
+/// The widest moment is in the decoder's outermost level, which is given the channels of the level below, of
+/// all frames that the first latents stand for: as they came, normed, and convolved.
+Index widest_cogvideox_pixel(const models::CogVideoXAutoencoderConfig& config) {
+  const auto& channels = config.block_out_channels;
+  const Index outer = channels.front(), inner = channels.size() > 1 ? channels[1] : outer;
+  const Index frames = 2 * config.temporal_compression_ratio + 1;
+  return static_cast<Index>(sizeof(float)) * frames * (2 * inner + outer);
+}
 
 }  // namespace
 
@@ -42,14 +28,15 @@ Opened<Autoencoder> open_autoencoder_kl_cogvideox(const ComponentSource& source,
       .mean = {},
       .std = {},
       .condition_scale = config.invert_scale_latents ? 1.0f / config.scaling_factor : config.scaling_factor,
-      .config = source.config_path()};
+      .config = source.config_path(),
+      .bytes_per_pixel = widest_cogvideox_pixel(config)};
   return {format, [=](const LoadContext& context) {
-            return with_precision(
-                context, Role::other,
-                [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
-                  return std::make_shared<const CogVideoXAutoencoder<T>>(
-                      format, load_component<models::AutoencoderKlCogVideoX<T>>(source, config, own));
-                });
+            return with_precision(context, Role::other,
+                                  [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
+                                    using Network = models::AutoencoderKlCogVideoX<T>;
+                                    return std::make_shared<const FilmAutoencoder<Network>>(
+                                        format, load_component<Network>(source, config, own));
+                                  });
           }};
 }
 

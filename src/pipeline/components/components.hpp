@@ -48,6 +48,14 @@ inline constexpr const char* wan_deep_kind = "wan-ti2v";
 Opened<Denoiser> open_wan_transformer(const ComponentSource& source, const LoadContext& context);
 /// What the older class Transformer2DModel is: PixArt's or DiT's.
 Opened<Denoiser> open_old_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::HunyuanVideoTransformer: the context with its mask and the pooled prompt, the guidance scale where
+/// its configuration says so.
+Opened<Denoiser> open_hunyuan_video_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::MochiTransformer: the context and its mask.
+Opened<Denoiser> open_mochi_transformer(const ComponentSource& source, const LoadContext& context);
+/// models::LatteTransformer: the context, all of whose rows are looked at; "temporal_attentions" `[1]`, 0
+/// where frames are not to look at each other. A variance that it predicts is dropped.
+Opened<Denoiser> open_latte_transformer(const ComponentSource& source, const LoadContext& context);
 /// models::UNetSpatioTemporal: the context, a picture's embedding, and "time_ids" `[N, K]`; `concat` is the
 /// picture's latents for every frame.
 Opened<Denoiser> open_unet_spatio_temporal(const ComponentSource& source, const LoadContext& context);

@@ -83,11 +83,13 @@ Opened<Denoiser> open_unet_spatio_temporal(const ComponentSource& source, const 
 
 Opened<Denoiser> open_unet_3d_condition(const ComponentSource& source, const LoadContext&) {
   const auto config = models::UNet3DConditionConfig::from(source.config());
+  auto info = film_unet_info(config, config.shape.in_channels, source);
+  info.takes_free_u = true;
   return opened_film_unet<models::UNet3DCondition>(
-      source, film_unet_info(config, config.shape.in_channels, source), config,
+      source, info, config,
       [](const auto& network, const ops::Context& context, const Tensor<float>& sample,
          std::span<const float> timesteps, const Conditioning& conditioning) {
-        return network(context, sample, timesteps, conditioning.context);
+        return network(context, sample, timesteps, conditioning.context, {}, conditioning.free_u);
       });
 }
 
@@ -95,6 +97,7 @@ Opened<Denoiser> open_i2vgen_xl_unet(const ComponentSource& source, const LoadCo
   const auto config = models::I2VGenXLUNetConfig::from(source.config());
   auto info = film_unet_info(config, config.in_channels, source);
   info.extras = {"fps", "image_embeds", "image_latents"};
+  info.takes_free_u = true;
   info.sample_height = 88;  // as above
   info.sample_width = 160;
   return opened_film_unet<models::I2VGenXLUNet>(
@@ -106,7 +109,8 @@ Opened<Denoiser> open_i2vgen_xl_unet(const ComponentSource& source, const LoadCo
                        {.encoder_hidden_states = conditioning.context,
                         .image_embeddings = told(conditioning, "image_embeds"),
                         .image_latents = told(conditioning, "image_latents"),
-                        .fps = fps.span()});
+                        .fps = fps.span(),
+                        .free_u = conditioning.free_u});
       });
 }
 

@@ -50,17 +50,36 @@ void check_part(const std::string& what, double value) {
     throw ArgumentError(pipeline_name, what + " is " + std::to_string(value) + ", expected 0 to 1");
 }
 
+/// Of a film of `count` frames: which of them there are pictures for.
+void check_frames(const std::string& who, const ControlInfo& info, const ControlTask& use, Index count) {
+  const Index given = use.image.rank() > 0 ? use.image.dim(0) : 0;
+  const auto named = static_cast<Index>(use.frames.size());
+  if (named > 0 ? given != named : given != 1 && given != count)
+    throw ArgumentError(
+        pipeline_name, who + ": " + std::to_string(given) + " pictures for " +
+                           (named > 0 ? std::to_string(named) : "1 or " + std::to_string(count)) + " frames");
+  for (std::size_t i = 0; i < use.frames.size(); ++i) {
+    const Index frame = use.frames[i];
+    if (frame < 0 || frame >= count || std::count(use.frames.begin(), use.frames.end(), frame) > 1)
+      throw ArgumentError(pipeline_name, who + ": frame " + std::to_string(frame) + " of " +
+                                             std::to_string(count) + " is not there, or named twice");
+  }
+  if (named > 0 && named < count && info.films != ControlInfo::Films::sparse)
+    throw ArgumentError(pipeline_name, who + ": a " + info.title + " needs pictures for all " +
+                                           std::to_string(count) + " frames, or one for all");
+}
+
+/// `copies`: how many pictures it may be, beside one.
 void check_picture(const std::string& who, const ControlInfo& info, const Task& task,
-                   const Tensor<float>& image) {
+                   const Tensor<float>& image, Index copies) {
   const bool pixels = info.reads == ControlInfo::Reads::pixels;
   const Index channels = pixels ? info.picture_channels : 3;
-  const auto batch = static_cast<Index>(task.prompts.size());
   if (image.empty()) throw ArgumentError(pipeline_name, who + " has no image to keep to");
-  const bool fits = image.rank() == 4 && (image.dim(0) == 1 || image.dim(0) == batch) &&
+  const bool fits = image.rank() == 4 && (image.dim(0) == 1 || image.dim(0) == copies) &&
                     image.dim(1) == task.height && image.dim(2) == task.width && image.dim(3) == channels;
   if (!fits)
     throw ArgumentError(pipeline_name, who + ": its image is " + to_string(image.shape()) +
-                                           ", expected [1 or " + std::to_string(batch) + ", " +
+                                           ", expected [1 or " + std::to_string(copies) + ", " +
                                            std::to_string(task.height) + ", " + std::to_string(task.width) +
                                            ", " + std::to_string(channels) + "]");
   if (pixels && (task.height % info.picture_multiple != 0 || task.width % info.picture_multiple != 0))
@@ -86,6 +105,10 @@ void check_control_fit(const ControlInfo& control, const DenoiserInfo& denoiser,
            (denoiser.takes.kind == FeatureSizes::Kind::none
                 ? ", this denoiser takes no controls"
                 : ", this denoiser is one of the " + in_words(denoiser.takes.kind)));
+  if (denoiser.films && control.films == ControlInfo::Films::none)
+    refuse("it is for pictures, this denoiser makes films");
+  if (!denoiser.films && control.films == ControlInfo::Films::sparse)
+    refuse("it is for films, this denoiser makes pictures");
   if (control.latent_channels > 0)
     compare("the number of the latents' channels", control.latent_channels, "the number of channels",
             format.channels);
@@ -103,7 +126,8 @@ void check_control_fit(const ControlInfo& control, const Model& model) {
   check_control_fit(control, model.denoiser(), model.format());
 }
 
-void check_controls(const Task& task, const Components& components) {
+void check_controls(const Task& task, const Components& components, Index frames) {
+  const bool films = components.denoiser->info().films;
   for (std::size_t i = 0; i < task.controls.size(); ++i) {
     const auto& use = task.controls[i];
     const std::string place = "control " + std::to_string(i);
@@ -111,7 +135,11 @@ void check_controls(const Task& task, const Components& components) {
     const auto& info = use.control->info();
     const auto who = place + (info.name.empty() ? "" : " (" + info.name + ")");
     check_control_fit(info, components.denoiser->info(), components.autoencoder->info());
-    check_picture(who, info, task, use.image);
+    if (films) check_frames(who, info, use, frames);
+    if (!films && !use.frames.empty())
+      throw ArgumentError(pipeline_name, who + " is told frames, and this model makes pictures");
+    check_picture(who, info, task, use.image,
+                  films ? std::max<Index>(use.image.dim(0), 1) : static_cast<Index>(task.prompts.size()));
     if (!std::isfinite(use.scale))
       throw ArgumentError(pipeline_name,
                           who + ": scale is " + std::to_string(use.scale) + ", expected a finite number");

@@ -63,6 +63,7 @@ Conditioning picked(const Conditioning& all, const std::vector<Index>& wanted) {
   result.pooled = picked(all.pooled, wanted);
   result.mask = picked(all.mask, wanted);
   for (const auto& [name, tensor] : all.extras) result.extras.emplace(name, picked(tensor, wanted));
+  result.windows = all.windows;
   return result;
 }
 
@@ -84,6 +85,31 @@ void change_all(Features& features, const Change& change) {
 }
 
 }  // namespace
+
+std::vector<Tensor<float>> Control::read_film(const ops::Context& context, const Tensor<float>& pictures,
+                                              std::span<const Index> frames, Index count) const {
+  const Index given = pictures.dim(0);
+  const auto place = [&](Index frame) {
+    if (frames.empty()) return given == 1 ? Index{0} : frame;
+    return static_cast<Index>(std::find(frames.begin(), frames.end(), frame) - frames.begin());
+  };
+  std::vector<Maps> rows;
+  for (Index n = 0; n < given; ++n) rows.push_back(read(context, pictures.slice(n, n + 1)));
+  Maps result;
+  for (std::size_t map = 0; map < rows.front().size(); ++map) {
+    Maps film;
+    for (Index frame = 0; frame < count; ++frame) {
+      if (place(frame) >= given)
+        throw ArgumentError("control", "a " + info().title + " needs a picture for each of the " +
+                                           std::to_string(count) + " frames, or one for all: frame " +
+                                           std::to_string(frame) + " has none");
+      film.push_back(rows[static_cast<std::size_t>(place(frame))][map]);
+    }
+    const auto joined = concat_leading<float>(film);
+    result.push_back(joined.reshape({1, count, joined.dim(1), joined.dim(2), joined.dim(3)}));
+  }
+  return result;
+}
 
 Tensor<float> for_each_branch(const Tensor<float>& x, Index count) {
   if (x.dim(0) == count) return x;
@@ -131,6 +157,36 @@ ControlRun::Reading ControlRun::read_latents(const ops::Context& context, const 
   return result;
 }
 
+std::vector<ControlRun::Reading> ControlRun::read_film(const ops::Context& context, const ControlTask& task,
+                                                       const Shape& latents, NoiseStreams& noise) const {
+  const auto& control = *task.control;
+  const Index count = latents[1];
+  if (control.info().reads == ControlInfo::Reads::pixels)
+    return {{control.read_film(context, task.image, task.frames, count), {}}};
+  std::vector<Tensor<float>> means, deviations;
+  for (Index n = 0; n < task.image.dim(0); ++n) {
+    auto encoded = autoencoder_.encode(context, task.image.slice(n, n + 1));
+    means.push_back(std::move(encoded.mean));
+    if (!encoded.std.empty()) deviations.push_back(std::move(encoded.std));
+  }
+  const auto mean = concat_leading<float>(means);
+  const auto& s = mean.shape();
+  Tensor<float> drawn;
+  if (!deviations.empty())
+    drawn = noise.draw(NoiseStreams::Use::autoencoder, {latents[0], s[0], s[1], s[2], s[3]},
+                       FilmOrder::frames_first);
+  std::vector<Reading> result;
+  for (Index film = 0; film < (drawn.empty() ? 1 : latents[0]); ++film) {
+    const auto pictures =
+        drawn.empty() ? mean
+                      : ops::multiply_add(context, mean, concat_leading<float>(deviations), drawn[film]);
+    auto seen = autoencoder_.info().to_model(pictures);
+    ops::check_finite(seen, "vae");
+    result.push_back({control.read_film(context, seen, task.frames, count), {}});
+  }
+  return result;
+}
+
 void ControlRun::read(const ops::Context& context, const Shape& latents, NoiseStreams& noise,
                       bool before_noise) {
   using Reads = ControlInfo::Reads;
@@ -139,6 +195,10 @@ void ControlRun::read(const ops::Context& context, const Shape& latents, NoiseSt
     const auto reads = task.control->info().reads;
     if ((reads != Reads::unshifted_latents) != before_noise) continue;
     const ops::Profile::Span span(context, ops::Stage::image_encoder);
+    if (latents.rank() == 5) {
+      readings_[i] = read_film(context, task, latents, noise);
+      continue;
+    }
     if (reads == Reads::pixels) {
       for (Index n = 0; n < task.image.dim(0); ++n)
         readings_[i].push_back({task.control->read(context, task.image.slice(n, n + 1)), {}});

@@ -30,8 +30,9 @@ ComponentSource control_source(const std::filesystem::path& path, Index space_ra
 
 /// check_control_fit for the parts of a model.
 void check_control_fit(const ControlInfo& control, const DenoiserInfo& denoiser, const LatentFormat& format);
-/// Throws ArgumentError for controls that a task of that size and number of pictures cannot use.
-void check_controls(const Task& task, const Components& components);
+/// Throws ArgumentError for controls that a task of that size and number of pictures, or of frames, cannot
+/// use.
+void check_controls(const Task& task, const Components& components, Index frames);
 
 /// The controls of one run.
 class ControlRun {
@@ -60,6 +61,9 @@ class ControlRun {
   bool is_on(const ControlTask& task, Index index, Index total) const;
   Reading read_latents(const ops::Context& context, const ControlTask& task, const Tensor<float>& drawn,
                        const Tensor<float>& drawn_for_negative, Index image) const;
+  /// Of a film's pictures: for all films, or one for each of `latents[N, F, …]`.
+  std::vector<Reading> read_film(const ops::Context& context, const ControlTask& task, const Shape& latents,
+                                 NoiseStreams& noise) const;
   Features of_one(const ops::Context& context, const ControlTask& task, const Reading& reading,
                   const Tensor<float>& x, const Conditioning& conditioning, float timestep) const;
 

@@ -17,7 +17,8 @@ struct ControlClass {
   const char* name;
   Opened<Control> (*open)(const ComponentSource&, const LoadContext&);
 };
-constexpr std::array<ControlClass, 4> control_classes{{{"ControlNetModel", open_control_net},
+constexpr std::array<ControlClass, 5> control_classes{{{"ControlNetModel", open_control_net},
+                                                       {"SparseControlNetModel", open_control_net},
                                                        {"T2IAdapter", open_t2i_adapter},
                                                        {"SD3ControlNetModel", open_sd3_control_net},
                                                        {"FluxControlNetModel", open_flux_control_net}}};

@@ -9,6 +9,10 @@ namespace daguerre::families {
 Family stable_diffusion();
 /// Stable Diffusion XL, base and refiner (Podell et al. 2023).
 Family stable_diffusion_xl();
+/// Films by motion modules in a U-Net of Stable Diffusion (Guo et al. 2023, AnimateDiff), also from a film and,
+/// with SparseCtrl, from pictures at some frames.
+Family animatediff();
+Family animatediff_xl();
 /// Latent consistency models of Stable Diffusion (Luo et al. 2023): guidance is an input.
 Family latent_consistency();
 /// Pictures changed as a prompt says (Brooks et al. 2023, InstructPix2Pix).
@@ -36,6 +40,11 @@ Family ltx_video();
 Family ltx_video_conditions();
 /// Classes in latents with a transformer (Peebles & Xie 2023).
 Family dit();
+/// Films by a transformer that looks within frames and across them in turn (Ma et al. 2024). Prompts are
+/// lowered and stripped; their padding is cut off.
+Family latte();
+/// HunyuanVideo (Kong et al. 2024), whose conditions are given.
+Family hunyuan_video();
 /// Pixels without an autoencoder (Ho et al. 2020), also with the samplers of DDIM and PNDM.
 Family ddpm();
 

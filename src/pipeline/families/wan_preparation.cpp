@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <span>
 #include <string>
 
 #include "daguerre/ops/elementwise.hpp"
@@ -136,11 +137,24 @@ void prepare_from_first_frames(const Preparation& of, Start& start) {
   start.finish = [=](const Tensor<float>& latents) { return with_known(latents, known); };
 }
 
+/// A film that noise is added to: of what the autoencoder knows of it the mean.
+void prepare_from_film(const Preparation& of, Start& start) {
+  const auto& video = of.task.film.video;
+  const auto frames = static_cast<std::size_t>(of.film_frames());
+  if (video.size() < frames)
+    throw ArgumentError(pipeline_name, "the film to start from has " + std::to_string(video.size()) +
+                                           " frames, the one to be made " + std::to_string(frames));
+  const auto latents = mean_latents(of, of.film_of(std::span(video).first(frames)));
+  start.latents = start.run->add_noise(latents, of.start_noise(), start.first_call);
+}
+
 }  // namespace
 
 void prepare_wan(const Preparation& of, Start& start) {
-  if (of.task.film.conditions.empty()) return prepare_standard(of, start);
-  if (!of.task.film.video.empty())
+  const auto& film = of.task.film;
+  if (film.conditions.empty())
+    return film.video.empty() ? prepare_noise(of, start) : prepare_from_film(of, start);
+  if (!film.video.empty())
     throw ArgumentError(pipeline_name, "a film begins with a film or has pictures at frames, not both");
   const bool expands = of.components.index.get("expand_timesteps", false);
   if (!expands && !of.family.films.needs_condition)

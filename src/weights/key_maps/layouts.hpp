@@ -50,6 +50,20 @@ bool is_original_wan(const StateDict& weights);
 StateDict from_original_wan(const StateDict& weights);
 std::vector<JoinedTensor> to_original_wan(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
 
+/// Its autoencoder (`decoder.upsamples.N.residual.M`; Wan 2.2's `decoder.upsamples.N.upsamples.M`). The
+/// inverse of nothing.
+bool is_original_wan_autoencoder(const StateDict& weights);
+StateDict from_original_wan_autoencoder(const StateDict& weights);
+/// LTX-Video's own (`transformer_blocks.N.attn1.q_norm`, `patchify_proj`).
+bool is_original_ltx(const StateDict& weights);
+StateDict from_original_ltx(const StateDict& weights);
+std::vector<JoinedTensor> to_original_ltx(const StateDict& weights, Unplaced unplaced = Unplaced::refused);
+
+/// LTX-Video's autoencoder, whose levels are lists of blocks (`decoder.up_blocks.N.res_blocks.M`), the means
+/// and deviations of latents among `per_channel_statistics`; also below `vae.`. The inverse of nothing.
+bool is_original_ltx_autoencoder(const StateDict& weights);
+StateDict from_original_ltx_autoencoder(const StateDict& weights);
+
 /// transformers' CLIP text model without `text_model.` (version 5.6 and later), with `clip.` before it, or
 /// with norms of `gamma` and `beta` (converted from TensorFlow's). The inverse of nothing: all of these are
 /// read, the usual one is written.

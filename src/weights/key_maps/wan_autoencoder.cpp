@@ -77,8 +77,7 @@ std::string wan_vae_name(const std::string& name, const std::set<int>& up_resamp
     return joined_name("decoder.up_blocks.", level, own);
   }
   auto result = to_diffusers(name, wan_vae_rules).value_or(name);
-  for (const std::string_view block :
-       {"encoder.mid_block.resnets.", "decoder.mid_block.resnets."})
+  for (const std::string_view block : {"encoder.mid_block.resnets.", "decoder.mid_block.resnets."})
     if (const auto found = numbered(result, block))
       return joined_name(block, found->first, wan_layer_name(found->second));
   return result;

@@ -9,18 +9,14 @@
 
 #include "daguerre/models/autoencoders/autoencoder_kl_cogvideox.hpp"
 #include "daguerre/models/autoencoders/detail/cogvideox_coders-inl.hpp"
+#include "daguerre/models/autoencoders/detail/film_latents.hpp"
 #include "daguerre/models/autoencoders/detail/film_tiles.hpp"
 
 namespace daguerre::models {
 namespace detail {
 
+inline constexpr const char* cogvideox_vae = "autoencoder";
 inline constexpr Index cogvideox_frames_at_a_time = 8, cogvideox_latents_at_a_time = 2;
-
-inline void check_cogvideox_films(const Shape& shape, Index channels, const char* what) {
-  if (shape.rank() != 5 || shape[4] != channels || shape.size() == 0)
-    throw ArgumentError("autoencoder", std::string(what) + " " + to_string(shape) +
-                                           ", expected [N, F, H, W, " + std::to_string(channels) + "]");
-}
 
 /// Tiles of what goes into a coder and of what comes out. Their steps are cut to whole numbers one by one, so
 /// that they need not be multiples of each other.
@@ -33,7 +29,7 @@ inline void check_cogvideox_tiling(const CogVideoXTiling& tiling, Index downscal
   if (tiling.sample_min_height >= downscale && tiling.sample_min_width >= downscale &&
       is_part(tiling.overlap_height) && is_part(tiling.overlap_width))
     return;
-  throw ArgumentError("autoencoder", "tiles of " + std::to_string(tiling.sample_min_height) + " x " +
+  throw ArgumentError(cogvideox_vae, "tiles of " + std::to_string(tiling.sample_min_height) + " x " +
                                          std::to_string(tiling.sample_min_width) + " with overlaps of " +
                                          std::to_string(tiling.overlap_height) + " and " +
                                          std::to_string(tiling.overlap_width) + " are not possible");
@@ -60,11 +56,10 @@ inline std::optional<CogVideoXGrids> cogvideox_grids(const CogVideoXTiling* tili
 template <class Take>
 void for_cogvideox_chunks(const ops::Context& context, const Tensor<float>& film, Index most,
                           const Take& take) {
-  const auto frames = frames_of(film);
-  const Index count = frames.dim(0), first = count < most ? count : most + count % most;
+  const Index count = film.dim(1), first = count < most ? count : most + count % most;
   for (Index begin = 0, end = first; begin < count; begin = end, end += most) {
     context.check_stop();
-    take(one_film(frames.slice(begin, end)));
+    take(film_frames(film, begin, end));
   }
 }
 
@@ -82,19 +77,6 @@ Tensor<float> cogvideox_chunk(const ops::Context& context, const Coder& code, co
   return in_film_tiles(context, chunk, grids->in, grids->out, height, width, apply);
 }
 
-/// `change` applied to every one of the films, joined.
-template <class Change>
-Tensor<float> each_cogvideox_film(const ops::Context& context, const Tensor<float>& films,
-                                  const Change& change) {
-  std::vector<Tensor<float>> results;
-  for (Index n = 0; n < films.dim(0); ++n) {
-    std::vector<Tensor<float>> chunks;
-    change(films.slice(n, n + 1), [&](Tensor<float> chunk) { chunks.push_back(std::move(chunk)); });
-    results.push_back(ops::concat<float>(context, chunks, 1));
-  }
-  return ops::concat<float>(context, results, 0);
-}
-
 }  // namespace detail
 
 template <class T>
@@ -105,43 +87,41 @@ AutoencoderKlCogVideoX<T>::AutoencoderKlCogVideoX(const CogVideoXAutoencoderConf
 template <class T>
 LatentDistribution AutoencoderKlCogVideoX<T>::encode(const ops::Context& context, const Tensor<float>& films,
                                                      const CogVideoXTiling* tiling) const {
-  detail::check_cogvideox_films(films.shape(), config_.in_channels, "films");
+  detail::check_films(detail::cogvideox_vae, films.shape(), config_.in_channels, 1);
   const auto grids = detail::cogvideox_grids(tiling, config_.downscale(), false);
-  const auto moments =
-      detail::each_cogvideox_film(context, films, [&](const Tensor<float>& film, const auto& sink) {
-        std::deque<nn::FrameStream<T>> streams;
-        const auto encoded = [&](const Tensor<float>& chunk) {
-          sink(detail::cogvideox_chunk(context, encoder_, chunk, streams, grids,
-                                       film.dim(2) / config_.downscale(), film.dim(3) / config_.downscale()));
-        };
-        detail::for_cogvideox_chunks(context, film, detail::cogvideox_frames_at_a_time, encoded);
-      });
-  const auto parts = ops::chunk(context, moments, 2, -1);
-  return {parts[0], ops::clamp(context, parts[1], -30.0f, 20.0f)};
+  const Index height = films.dim(2) / config_.downscale(), width = films.dim(3) / config_.downscale();
+  const auto encoded = [&](const Tensor<float>& film) {
+    return detail::joined_frames(context, [&](const FilmSink& sink) {
+      std::deque<nn::FrameStream<T>> streams;
+      detail::for_cogvideox_chunks(
+          context, film, detail::cogvideox_frames_at_a_time, [&](const Tensor<float>& chunk) {
+            sink(detail::cogvideox_chunk(context, encoder_, chunk, streams, grids, height, width));
+          });
+    });
+  };
+  return detail::film_distribution(context, detail::film_by_film(context, films, encoded));
 }
 
 template <class T>
 void AutoencoderKlCogVideoX<T>::decode(const ops::Context& context, const Tensor<float>& latents,
-                                       const Sink& sink, const CogVideoXTiling* tiling) const {
-  detail::check_cogvideox_films(latents.shape(), config_.latent_channels, "latents");
-  if (latents.dim(0) != 1)
-    throw ArgumentError("autoencoder", std::to_string(latents.dim(0)) +
-                                           " films, expected one: frames are handed on as they come");
+                                       const FilmSink& sink, const CogVideoXTiling* tiling) const {
+  detail::check_film_latents(detail::cogvideox_vae, latents.shape(), config_.latent_channels);
+  detail::check_one_film(detail::cogvideox_vae, latents.shape());
   const auto grids = detail::cogvideox_grids(tiling, config_.downscale(), true);
+  const Index height = latents.dim(2) * config_.downscale(), width = latents.dim(3) * config_.downscale();
   std::deque<nn::FrameStream<T>> streams;
-  const auto decoded = [&](const Tensor<float>& chunk) {
-    sink(detail::cogvideox_chunk(context, decoder_, chunk, streams, grids,
-                                 latents.dim(2) * config_.downscale(), latents.dim(3) * config_.downscale()));
-  };
-  detail::for_cogvideox_chunks(context, latents, detail::cogvideox_latents_at_a_time, decoded);
+  detail::for_cogvideox_chunks(
+      context, latents, detail::cogvideox_latents_at_a_time, [&](const Tensor<float>& chunk) {
+        sink(detail::cogvideox_chunk(context, decoder_, chunk, streams, grids, height, width));
+      });
 }
 
 template <class T>
 Tensor<float> AutoencoderKlCogVideoX<T>::decode(const ops::Context& context, const Tensor<float>& latents,
                                                 const CogVideoXTiling* tiling) const {
-  detail::check_cogvideox_films(latents.shape(), config_.latent_channels, "latents");
-  return detail::each_cogvideox_film(context, latents, [&](const Tensor<float>& film, const auto& sink) {
-    decode(context, film, sink, tiling);
+  detail::check_film_latents(detail::cogvideox_vae, latents.shape(), config_.latent_channels);
+  return detail::film_by_film(context, latents, [&](const Tensor<float>& film) {
+    return detail::joined_frames(context, [&](const FilmSink& sink) { decode(context, film, sink, tiling); });
   });
 }
 

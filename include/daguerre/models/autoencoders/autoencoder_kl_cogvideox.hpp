@@ -1,11 +1,11 @@
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "daguerre/config/config.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl.hpp"
 #include "daguerre/models/autoencoders/detail/cogvideox_coders.hpp"
+#include "daguerre/models/autoencoders/film_tiling.hpp"
 
 namespace daguerre::models {
 
@@ -49,9 +49,6 @@ class AutoencoderKlCogVideoX {
  public:
   AutoencoderKlCogVideoX(const CogVideoXAutoencoderConfig& config, const nn::Loader& loader);
 
-  /// Takes frames `[1, f, H, W, C]` of a film as they come, in their order.
-  using Sink = std::function<void(const Tensor<float>& frames)>;
-
   /// The distribution of latents for films `[N, F, H, W, in_channels]`; in tiles where they are given, and a
   /// side is longer than one. Throws ArgumentError.
   LatentDistribution encode(const ops::Context& context, const Tensor<float>& films,
@@ -60,7 +57,7 @@ class AutoencoderKlCogVideoX {
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents,
                        const CogVideoXTiling* tiling = nullptr) const;
   /// The same of one film, whose frames are handed on chunk by chunk.
-  void decode(const ops::Context& context, const Tensor<float>& latents, const Sink& sink,
+  void decode(const ops::Context& context, const Tensor<float>& latents, const FilmSink& sink,
               const CogVideoXTiling* tiling = nullptr) const;
   /// The tiling that the reference uses for this configuration.
   CogVideoXTiling default_tiling() const;

@@ -13,7 +13,6 @@ namespace daguerre::models {
 namespace detail {
 
 inline constexpr double flux_theta = 10000.0;
-inline constexpr Index flux_mlp_ratio = 4;
 
 /// Times in [0, 1] as the sinusoid takes them.
 inline std::vector<float> flux_thousandths(std::span<const float> values) {
@@ -36,13 +35,12 @@ inline void check_flux_features(const TransformerFeatures& features, std::size_t
 template <class T>
 FluxTrunk<T>::FluxTrunk(const FluxTransformerConfig& config, const nn::Loader& loader)
     : config_(config),
-      engine_(loader.context.engine),
       x_embedder_(loader.sub("x_embedder"), config.in_channels, config.dim()),
       context_embedder_(loader.sub("context_embedder"), config.joint_attention_dim, config.dim()),
       embedding_(loader.sub("time_text_embed"), {.dim = config.dim(),
                                                  .pooled_dim = config.pooled_projection_dim,
                                                  .embeds_guidance = config.guidance_embeds}) {
-  const Index dim = config.dim(), inner = checked_multiply(dim, detail::flux_mlp_ratio);
+  const Index dim = config.dim();
   const auto qk_norm = nn::query_key_norm_called("rms_norm", true, 1e-6f);
   for (int i = 0; i < config.num_layers; ++i)
     blocks_.emplace_back(loader.sub("transformer_blocks", i),
@@ -50,35 +48,13 @@ FluxTrunk<T>::FluxTrunk(const FluxTransformerConfig& config, const nn::Loader& l
                                                      .num_attention_heads = config.num_attention_heads,
                                                      .attention_head_dim = config.attention_head_dim,
                                                      .qk_norm = qk_norm});
-  for (int i = 0; i < config.num_single_layers; ++i) {
-    const auto block = loader.sub("single_transformer_blocks", i);
-    single_blocks_.push_back(
-        {nn::AdaLayerNormZeroSingle<T>(block.sub("norm"), dim),
-         nn::QkvProjection<T>(block.sub("attn"), {.dim = dim,
-                                                  .heads = config.num_attention_heads,
-                                                  .head_dim = config.attention_head_dim,
-                                                  .qk_norm = qk_norm}),
-         nn::Linear<T>(block.sub("proj_mlp"), dim, inner, {.activation = ops::Activation::gelu_tanh}),
-         nn::Linear<T>(block.sub("proj_out"), dim + inner, dim)});
-  }
-}
-
-template <class T>
-Tensor<float> FluxTrunk<T>::run(const ops::Context& context, const SingleBlock& block, const Tensor<float>& x,
-                                const Tensor<float>& embedding, const ops::RotaryTable& rotation) const {
-  context.check_stop();
-  const auto modulation = block.norm.modulation(context, embedding);
-  Tensor<T> joined;
-  {
-    const auto normed = block.norm.apply(context, x, modulation);
-    const auto qkv = block.qkv(context, normed);
-    const auto attended =
-        nn::attend_jointly<T>(context, *engine_, std::array{nn::QkvStream<T>{block.qkv, qkv}},
-                              config_.num_attention_heads, config_.attention_head_dim, &rotation);
-    joined = ops::concat<T>(context, std::array{attended, block.proj_mlp(context, normed)}, -1);
-  }
-  return ops::add_gated(context, x, {modulation, nn::AdaLayerNormZeroSingle<T>::gate},
-                        block.proj_out.accumulate(context, joined));
+  for (int i = 0; i < config.num_single_layers; ++i)
+    single_blocks_.emplace_back(
+        loader.sub("single_transformer_blocks", i),
+        typename nn::SingleTransformerBlock<T>::Options{.dim = dim,
+                                                        .num_attention_heads = config.num_attention_heads,
+                                                        .attention_head_dim = config.attention_head_dim,
+                                                        .qk_norm = qk_norm});
 }
 
 template <class T>
@@ -135,7 +111,7 @@ typename FluxTrunk<T>::Output FluxTrunk<T>::operator()(const ops::Context& conte
   auto tokens = ops::concat<float>(context, std::array{x.prompt, x.picture}, 1);
   x = {};
   for (std::size_t i = 0; i < single_blocks_.size(); ++i) {
-    tokens = run(context, single_blocks_[i], tokens, embedding, rotation);
+    tokens = single_blocks_[i](context, tokens, {embedding}, &rotation);
     if (beside.kept != nullptr) beside.kept->single_residuals.push_back(picture_of(tokens));
     if (const auto* residual = features.single_residual(i, single_blocks_.size()))
       tokens = ops::concat<float>(context,

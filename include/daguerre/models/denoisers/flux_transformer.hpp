@@ -68,23 +68,14 @@ class FluxTrunk {
                     const FluxBeside& beside = {}) const;
 
  private:
-  /// Attention and feed-forward side by side, over all tokens (diffusers' FluxSingleTransformerBlock).
-  struct SingleBlock {
-    nn::AdaLayerNormZeroSingle<T> norm;
-    nn::QkvProjection<T> qkv;
-    nn::Linear<T> proj_mlp, proj_out;
-  };
-  Tensor<float> run(const ops::Context& context, const SingleBlock& block, const Tensor<float>& x,
-                    const Tensor<float>& embedding, const ops::RotaryTable& rotation) const;
   void check(const FluxInputs& inputs) const;
 
   FluxTransformerConfig config_;
-  std::shared_ptr<const ops::Engine> engine_;
   nn::Linear<float> x_embedder_;
   nn::Linear<T> context_embedder_;
   nn::TimestepTextEmbedding embedding_;
   std::vector<nn::JointTransformerBlock<T>> blocks_;
-  std::vector<SingleBlock> single_blocks_;
+  std::vector<nn::SingleTransformerBlock<T>> single_blocks_;
 };
 
 /// The transformer of FLUX.1 (dev, schnell, Fill, Kontext, Control; Black Forest Labs 2024). Weights must

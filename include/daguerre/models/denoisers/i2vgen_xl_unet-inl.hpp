@@ -132,7 +132,7 @@ Tensor<float> I2VGenXLUNet<T>::operator()(const ops::Context& context, const Ten
   check(sample, inputs);
   const auto temb = embedding(context, timesteps, inputs.fps, sample.dim(0));
   return body_(context, ops::concat_channels(context, sample, channels(context, inputs.image_latents)), temb,
-               ops::cast<T>(context, tokens(context, inputs)));
+               ops::cast<T>(context, tokens(context, inputs)), inputs.free_u);
 }
 
 extern template class I2VGenXLUNet<float>;

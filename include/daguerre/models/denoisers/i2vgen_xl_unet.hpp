@@ -29,6 +29,7 @@ struct I2VGenXLInputs {
   Tensor<float> image_embeddings;       ///< the picture's, `[N, K, cross_attention_dim]`
   Tensor<float> image_latents;          ///< of the frames, `[N, F, H, W, 4]`
   std::span<const float> fps;           ///< frames a second, one for each of the N
+  std::optional<FreeU> free_u{};
 };
 
 /// The denoiser of I2VGen-XL (Zhang et al. 2023): the U-Net of UNet3DCondition, which is told a picture

@@ -3,8 +3,7 @@
 #include <string>
 
 #include "daguerre/models/denoisers/pixart_transformer.hpp"
-#include "daguerre/nn/ada_norm-inl.hpp"
-#include "daguerre/nn/transformer-inl.hpp"
+#include "daguerre/nn/ada_norm_single_block-inl.hpp"
 #include "daguerre/ops/elementwise-inl.hpp"
 #include "daguerre/ops/rearrange.hpp"
 
@@ -37,36 +36,15 @@ PixArtTransformer<T>::PixArtTransformer(const PixArtTransformerConfig& config, c
   positions_ = table.scope.contains("pos_embed")
                    ? table.tensor("pos_embed", {1, side * side, dim}).reshape({side * side, dim})
                    : detail::pixart_positions(config, side, side);
-  nn::AttentionOptions self{.query_dim = dim,
-                            .heads = config.num_attention_heads,
-                            .head_dim = config.attention_head_dim,
-                            .bias = config.attention_bias};
-  auto cross = self;
-  cross.cross_attention_dim = config.cross_attention_dim;
-  for (int i = 0; i < config.num_layers; ++i) {
-    const auto block = loader.sub("transformer_blocks", i);
-    constexpr Index parts = nn::AdaLayerNormSingle<T>::parts;
-    blocks_.push_back({block.tensor("scale_shift_table", {parts, dim}).reshape({parts * dim}),
-                       nn::Attention<T>(block.sub("attn1"), self),
-                       nn::Attention<T>(block.sub("attn2"), cross),
-                       nn::FeedForward<T>(block.sub("ff"), dim, config.activation_fn)});
-  }
-}
-
-template <class T>
-Tensor<float> PixArtTransformer<T>::run(const ops::Context& context, const Block& block,
-                                        const Tensor<float>& x, const Tensor<float>& steering,
-                                        const Tensor<T>& prompt, const Tensor<float>* key_bias) const {
-  using Norm = nn::AdaLayerNormSingle<T>;
-  context.check_stop();
-  const auto modulation = ops::add_to_each(context, steering, block.scale_shift_table);
-  const auto normed = ops::modulated_layer_norm<T>(context, x, {modulation, Norm::scale_msa},
-                                                   {modulation, Norm::shift_msa}, config_.norm_eps);
-  auto y = ops::add_gated(context, x, {modulation, Norm::gate_msa}, block.attn1(context, normed));
-  y = block.attn2(context, ops::cast<T>(context, y), &prompt, key_bias, &y);  // without a norm
-  const auto inner = ops::modulated_layer_norm<T>(context, y, {modulation, Norm::scale_mlp},
-                                                  {modulation, Norm::shift_mlp}, config_.norm_eps);
-  return ops::add_gated(context, y, {modulation, Norm::gate_mlp}, block.feed_forward(context, inner));
+  for (int i = 0; i < config.num_layers; ++i)
+    blocks_.emplace_back(loader.sub("transformer_blocks", i),
+                         nn::AdaNormSingleOptions{.dim = dim,
+                                                  .num_attention_heads = config.num_attention_heads,
+                                                  .attention_head_dim = config.attention_head_dim,
+                                                  .cross_attention_dim = config.cross_attention_dim,
+                                                  .attention_bias = config.attention_bias,
+                                                  .activation_fn = config.activation_fn,
+                                                  .norm_eps = config.norm_eps});
 }
 
 template <class T>
@@ -108,7 +86,7 @@ Tensor<float> PixArtTransformer<T>::operator()(const ops::Context& context,
       context, x,
       height == side && width == side ? positions_ : detail::pixart_positions(config_, height, width));
   for (const auto& block : blocks_)
-    x = run(context, block, x, steering, prompt, key_bias.empty() ? nullptr : &key_bias);
+    x = block(context, x, steering, &prompt, key_bias.empty() ? nullptr : &key_bias);
 
   const auto modulation = ops::add_to_each(context, ops::concat_channels(context, embedding, embedding),
                                            scale_shift_table_);  // (shift, scale)

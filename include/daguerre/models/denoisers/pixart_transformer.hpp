@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "daguerre/config/config.hpp"
-#include "daguerre/nn/ada_norm_single.hpp"
+#include "daguerre/nn/ada_norm_single_block.hpp"
 #include "daguerre/nn/conv.hpp"
-#include "daguerre/nn/transformer.hpp"
 
 namespace daguerre::models {
 
@@ -60,14 +59,6 @@ class PixArtTransformer {
   const PixArtTransformerConfig& config() const noexcept { return config_; }
 
  private:
-  struct Block {
-    Tensor<float> scale_shift_table;  // [6 dim]
-    nn::Attention<T> attn1, attn2;
-    nn::FeedForward<T> feed_forward;
-  };
-  Tensor<float> run(const ops::Context& context, const Block& block, const Tensor<float>& x,
-                    const Tensor<float>& steering, const Tensor<T>& prompt,
-                    const Tensor<float>* key_bias) const;
   void check(const PixArtInputs& inputs) const;
 
   PixArtTransformerConfig config_;
@@ -75,7 +66,7 @@ class PixArtTransformer {
   Tensor<float> positions_;  // at the size the model was trained at
   nn::AdaLayerNormSingle<T> adaln_;
   nn::TimestepEmbedding<T> caption_projection_;  // two linear layers, as that one
-  std::vector<Block> blocks_;
+  std::vector<nn::AdaNormSingleBlock<T>> blocks_;
   Tensor<float> scale_shift_table_;  // [2 dim]
   nn::Linear<float> proj_out_;       // what is rounded here goes straight into the result
 };

@@ -22,6 +22,11 @@ inline const Tensor<float>* down_feature(const UNetFeatures* features, std::size
                                                                        : nullptr;
 }
 
+/// Maps of films as those of their frames, which blocks see.
+inline Tensor<float> maps_of_frames(const Tensor<float>& map) {
+  return map.rank() == 5 ? map.reshape({map.dim(0) * map.dim(1), map.dim(2), map.dim(3), map.dim(4)}) : map;
+}
+
 inline void add_unet_residuals(const ops::Context& context, const UNetFeatures& features, UNetPath& path) {
   const auto& residuals = features.down_residuals;
   if (residuals.empty() != features.mid_residual.empty() ||
@@ -31,7 +36,7 @@ inline void add_unet_residuals(const ops::Context& context, const UNetFeatures& 
                                     ", expected " + std::to_string(path.skips.size()) +
                                     " and one for the middle, or none");
   for (std::size_t i = 0; i < residuals.size(); ++i)
-    path.skips[i] = ops::add(context, path.skips[i], residuals[i]);
+    path.skips[i] = ops::add(context, path.skips[i], maps_of_frames(residuals[i]));
 }
 
 }  // namespace detail
@@ -121,7 +126,7 @@ Tensor<float> UNet2DBody<T>::operator()(const ops::Context& context, const Tenso
   if (features != nullptr) detail::add_unet_residuals(context, *features, path);
   x = way_down_.middle(context, std::move(x), inputs, features);
   if (features != nullptr && !features->mid_residual.empty())
-    x = ops::add(context, x, features->mid_residual);
+    x = ops::add(context, x, detail::maps_of_frames(features->mid_residual));
 
   for (const auto& block : up_blocks_) x = (*block)(context, std::move(x), inputs, path);
   if (conv_norm_out_) x = conv_norm_out_->template apply<float>(context, x);

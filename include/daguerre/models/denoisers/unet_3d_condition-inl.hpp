@@ -18,7 +18,8 @@ template <class T>
 Tensor<float> UNet3DCondition<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
                                              std::span<const float> timesteps,
                                              const Tensor<float>& encoder_hidden_states,
-                                             const Tensor<float>& timestep_cond) const {
+                                             const Tensor<float>& timestep_cond,
+                                             const std::optional<FreeU>& free_u) const {
   const Index films = detail::checked_film_count(sample, config_.shape.in_channels);
   detail::check_film_states(encoder_hidden_states, films, config_.cross_attention_dim);
   if (!timestep_cond.empty() &&
@@ -27,7 +28,7 @@ Tensor<float> UNet3DCondition<T>::operator()(const ops::Context& context, const 
                                     "does not take");
   const auto temb = embedded_time(context, time_projection_, time_embedding_, timesteps, films,
                                   timestep_cond.empty() ? nullptr : &timestep_cond);
-  return body_(context, sample, temb, ops::cast<T>(context, encoder_hidden_states));
+  return body_(context, sample, temb, ops::cast<T>(context, encoder_hidden_states), free_u);
 }
 
 extern template class UNet3DCondition<float>;

@@ -32,7 +32,8 @@ class UNet3DCondition {
   /// the guidance of distilled models. Throws ArgumentError for other shapes.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& sample,
                            std::span<const float> timesteps, const Tensor<float>& encoder_hidden_states,
-                           const Tensor<float>& timestep_cond = {}) const;
+                           const Tensor<float>& timestep_cond = {},
+                           const std::optional<FreeU>& free_u = {}) const;
 
   const UNet3DConditionConfig& config() const noexcept { return config_; }
 

@@ -38,13 +38,15 @@ inline Tensor<float> for_each_frame(const ops::Context& context, const Tensor<fl
 
 template <class T>
 Tensor<float> UNetFilmBody<T>::operator()(const ops::Context& context, const Tensor<float>& sample,
-                                          const Tensor<float>& temb, const Tensor<T>& states) const {
+                                          const Tensor<float>& temb, const Tensor<T>& states,
+                                          const std::optional<FreeU>& free_u) const {
   const Index films = detail::checked_film_count(sample, in_channels_);
   const Index frames = sample.dim(1), height = sample.dim(2), width = sample.dim(3);
   const auto frame_temb = detail::for_each_frame(context, temb, frames);
   UNetBlockInputs<T> inputs{frame_temb, &states};
   inputs.frames = frames;
   inputs.film_temb = &temb;
+  if (free_u) inputs.free_u = &*free_u;
   const auto y = body_(context, sample.reshape({films * frames, height, width, in_channels_}), inputs);
   return y.reshape({films, frames, height, width, y.dim(-1)});
 }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+
+#include "daguerre/models/denoisers/free_u.hpp"
 #include "daguerre/models/denoisers/unet_2d_body.hpp"
 
 namespace daguerre::models {
@@ -15,7 +18,8 @@ class UNetFilmBody {
   /// `sample[N, F, H, W, in_channels]` to `[N, F, H, W, out_channels]`; `temb[N, temb_channels]` and
   /// `states[N, S, C]` are the films'. Throws ArgumentError.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& sample,
-                           const Tensor<float>& temb, const Tensor<T>& states) const;
+                           const Tensor<float>& temb, const Tensor<T>& states,
+                           const std::optional<FreeU>& free_u = {}) const;
 
  private:
   UNet2DBody<T> body_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daguerre/models/autoencoders/autoencoder_kl_cogvideox.hpp"
+#include "daguerre/models/autoencoders/detail/film_frames.hpp"
 #include "daguerre/nn/conv-inl.hpp"
 #include "daguerre/nn/conv3d-inl.hpp"
 #include "daguerre/nn/linear-inl.hpp"
@@ -22,16 +23,6 @@ inline constexpr float cogvideox_fixed_epsilon = 1e-6f;
 template <class T>
 nn::Conv3d<T> cogvideox_conv(const nn::Loader& loader, Index in, Index out) {
   return {loader.sub("conv"), in, out, nn::FilmGeometry::causal(3, 3, 1, nn::FrameBorder::repeated)};
-}
-
-/// Frames `[F, H, W, C]` of one film, and back.
-template <class T>
-Tensor<T> frames_of(const Tensor<T>& film) {
-  return film.reshape({film.dim(1), film.dim(2), film.dim(3), film.dim(4)});
-}
-template <class T>
-Tensor<T> one_film(const Tensor<T>& frames) {
-  return frames.reshape({1, frames.dim(0), frames.dim(1), frames.dim(2), frames.dim(3)});
 }
 
 /// Whether a chunk's first frame stands alone: it has no other to be joined with, or split into.
@@ -88,7 +79,7 @@ Tensor<T> CogVideoXNorm<T>::operator()(const ops::Context& context, const Tensor
                                        const Tensor<float>& latents) const {
   if (!maps_) return norm_.template apply<T>(context, x);
   const auto maps =
-      one_film(maps_for_frames(context, frames_of(maps_->accumulate(context, latents)), x.dim(1)));
+      as_film(maps_for_frames(context, as_pictures(maps_->accumulate(context, latents)), x.dim(1)), 1);
   return norm_.template apply<T>(context, x, {.maps = &maps});
 }
 
@@ -150,10 +141,10 @@ Tensor<float> CogVideoXEncoder<T>::operator()(const ops::Context& context, const
   for (const auto& block : blocks_) {
     for (const auto& resnet : block.resnets) x = resnet(context, std::move(x), none, stream);
     if (!block.downsampler) continue;
-    auto frames = frames_of(x);
+    auto frames = as_pictures(x);
     x = {};
     if (block.compresses_time) frames = halved_frames(context, frames);
-    x = one_film((*block.downsampler)(context, frames));
+    x = as_film((*block.downsampler)(context, frames), 1);
   }
   for (const auto& resnet : mid_) x = resnet(context, std::move(x), none, stream);
   return conv_out_(context, norm_out_(context, x, none), {}, &stream);
@@ -195,11 +186,11 @@ Tensor<float> CogVideoXDecoder<T>::operator()(const ops::Context& context, const
   for (const auto& block : blocks_) {
     for (const auto& resnet : block.resnets) x = resnet(context, std::move(x), latents, stream);
     if (!block.upsampler) continue;
-    auto frames = frames_of(x);
+    auto frames = as_pictures(x);
     x = {};
     frames = (*block.upsampler)(context, frames);
     // Frames that are the same stay so in the convolution, which is of one frame: they are doubled behind it.
-    x = one_film(block.compresses_time ? doubled_frames(context, frames) : frames);
+    x = as_film(block.compresses_time ? doubled_frames(context, frames) : frames, 1);
   }
   const auto normed = norm_out_(context, x, latents);
   x = {};
