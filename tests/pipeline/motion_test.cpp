@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "daguerre/core/bfloat16.hpp"
 #include "daguerre/nn/temporal_windows.hpp"
 #include "daguerre/pipeline/motion_adapter.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
