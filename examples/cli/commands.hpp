@@ -9,6 +9,10 @@ namespace daguerre::cli {
 /// Adds the subcommand `txt2img`, which runs as soon as it has been parsed. Failures come out of
 /// `CLI::App::parse`: a CLI::ParseError for wrong use, else what the library throws.
 void add_txt2img(CLI::App& app);
+/// Adds the subcommands `txt2vid`, `img2vid` and `vid2vid`, likewise.
+void add_txt2vid(CLI::App& app);
+void add_img2vid(CLI::App& app);
+void add_vid2vid(CLI::App& app);
 /// Adds the subcommand `class2img`, likewise.
 void add_class2img(CLI::App& app);
 /// Adds the subcommand `inspect`, likewise.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include <daguerre/daguerre.hpp>
+#include <daguerre/media/film.hpp>
 #include <daguerre/weights/checkpoint.hpp>
 #include <daguerre/weights/inspect.hpp>
 
@@ -51,6 +53,61 @@ std::string_view picture_format(const std::string& path) {
   return image_format(std::as_bytes(std::span(start, static_cast<std::size_t>(file.gcount()))));
 }
 
+/// Whether a file is a film, or a folder one of a PNG sequence.
+bool is_film(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::is_directory(path, error)) return fs::exists(fs::path(path) / "00000.png", error);
+  char start[16] = {};
+  std::ifstream file(path, std::ios::binary);
+  file.read(start, sizeof start);
+  const std::string_view bytes(start, static_cast<std::size_t>(file.gcount()));
+  const auto has = [&](std::size_t at, std::string_view text) {
+    return bytes.size() > at && bytes.substr(at).starts_with(text);
+  };
+  return has(0, "GIF8") || has(8, "WEBP") || has(0, "YUV4MPEG2") || has(4, "ftyp") || has(4, "moov") ||
+         has(0, "\x1A\x45\xDF\xA3") || has(8, "AVI ");
+}
+
+void print_settings(const Infotext& text) {
+  print("Prompt: " + printable(text.prompt, true) + "\n");
+  if (!text.negative_prompt.empty())
+    print("Negative prompt: " + printable(text.negative_prompt, true) + "\n");
+  for (const auto& [name, value] : text.parameters)
+    print(printable(name) + ": " + printable(value, true) + "\n");
+}
+
+Json to_json(const Infotext& text) {
+  Json parameters = Json::object();
+  for (const auto& [name, value] : text.parameters) parameters[name] = value;
+  return {{"prompt", text.prompt}, {"negative_prompt", text.negative_prompt}, {"parameters", parameters}};
+}
+
+void inspect_film(const InspectRequest& request) {
+  const FilmReader film(request.path);
+  const auto& info = film.info();
+  if (request.raw) {
+    if (info.text.empty()) throw FormatError("inspect", request.path + ": this film has no settings in it");
+    return print(info.text + "\n");
+  }
+  const auto text = parse_infotext(info.text);
+  if (request.json) {
+    Json json{{"format", info.format}, {"width", info.width}, {"height", info.height}};
+    json["frames"] = info.frames ? Json(*info.frames) : Json();
+    json["frame_rate"] = info.frame_rate;
+    if (!info.text.empty()) json.update(to_json(text));
+    return print_json(json);
+  }
+  char rate[32] = {};
+  std::snprintf(rate, sizeof rate, "%.4g", info.frame_rate);
+  print(printable(request.path) + ": " + std::string(info.format) + ", " + std::to_string(info.width) +
+        " x " + std::to_string(info.height) +
+        (info.frames ? ", " + std::to_string(*info.frames) + " frames" : "") +
+        (info.frame_rate > 0.0 ? ", " + std::string(rate) + " a second" : "") + "\n");
+  if (info.text.empty()) return print("There are no settings in it.\n");
+  print_settings(text);
+}
+
 void inspect_png(const InspectRequest& request) {
   const auto entries = read_png_text(request.path);
   const auto found = std::find_if(entries.begin(), entries.end(),
@@ -62,17 +119,8 @@ void inspect_png(const InspectRequest& request) {
                           "a picture");
   if (request.raw) return print(found->second + "\n");
   const auto text = parse_infotext(found->second);
-  if (request.json) {
-    Json parameters = Json::object();
-    for (const auto& [name, value] : text.parameters) parameters[name] = value;
-    return print_json(
-        Json{{"prompt", text.prompt}, {"negative_prompt", text.negative_prompt}, {"parameters", parameters}});
-  }
-  print("Prompt: " + printable(text.prompt, true) + "\n");
-  if (!text.negative_prompt.empty())
-    print("Negative prompt: " + printable(text.negative_prompt, true) + "\n");
-  for (const auto& [name, value] : text.parameters)
-    print(printable(name) + ": " + printable(value, true) + "\n");
+  if (request.json) return print_json(to_json(text));
+  print_settings(text);
 }
 
 std::string dtypes(const std::map<weights::DType, std::size_t>& counts) {
@@ -292,11 +340,12 @@ void inspect_weights(const InspectRequest& request) {
 }
 
 void run(const InspectRequest& request) {
+  if (is_film(request.path)) return inspect_film(request);
   const auto format = picture_format(request.path);
   if (format == "PNG") return inspect_png(request);
   if (!format.empty())
-    throw FormatError("inspect",
-                      request.path + ": a " + std::string(format) + " picture, only PNG metadata is read");
+    throw FormatError("inspect", request.path + ": a " + std::string(format) +
+                                     " picture; settings are read of PNG, GIF and WebP");
   if (request.raw) throw CLI::ValidationError("--raw", request.path + " is not a PNG file");
   inspect_weights(request);
 }
@@ -304,25 +353,26 @@ void run(const InspectRequest& request) {
 }  // namespace
 
 void add_inspect(CLI::App& parent) {
-  auto* app = parent.add_subcommand("inspect",
-                                    "Tell what is in a model folder, a weight file or a picture's settings");
+  auto* app = parent.add_subcommand(
+      "inspect", "Tell what is in a model folder, a weight file, or the settings of a picture or film");
   app->footer(
       "Examples:\n"
       "  daguerre inspect models/stable-diffusion-v1-5\n"
       "  daguerre inspect models/stable-diffusion-v1-5/unet --json\n"
       "  daguerre inspect sd_xl_base_1.0.safetensors\n"
-      "  daguerre inspect lighthouse.png");
+      "  daguerre inspect lighthouse.png\n"
+      "  daguerre inspect fox.mp4");
   const auto request = std::make_shared<InspectRequest>();
   app->add_option("path", request->path,
                   "Model folder, component folder, .safetensors or .gguf file, .safetensors.index.json, or a "
                   "PNG file with "
-                  "\"parameters\" text")
+                  "\"parameters\" text, or a film")
       ->check(file_name())
       ->type_name("PATH")
       ->required();
   app->add_flag("--tensors", request->tensors, "List the tensors of a model too, not only of single parts");
   app->add_flag("--json", request->json, "For programs to read");
-  app->add_flag("--raw", request->raw, "The \"parameters\" text of a PNG file as it stands");
+  app->add_flag("--raw", request->raw, "The settings of a PNG file or a film as they stand");
   app->add_flag("--allow-trailing-bytes", request->options.allow_trailing_bytes,
                 "Accept weight files with bytes behind their last tensor");
   app->callback([request] { run(*request); });

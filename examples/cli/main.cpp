@@ -1,5 +1,5 @@
-// The program `daguerre`: pictures from a prompt or a class, a look into model files, and how long things
-// take.
+// The program `daguerre`: pictures and films from a prompt or a class, a look into model files, and how long
+// things take.
 
 #include <cstdio>
 #include <exception>
@@ -62,7 +62,7 @@ class WrappingFormatter : public CLI::Formatter {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Makes pictures with latent diffusion models.", "daguerre");
+  CLI::App app("Makes pictures and films with latent diffusion models.", "daguerre");
   app.set_version_flag("--version", std::string("daguerre ") + daguerre::version(), "Print the version");
   app.set_help_flag("-h,--help", "Print this help");
   const auto formatter = std::make_shared<WrappingFormatter>();
@@ -71,10 +71,14 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Exit status: 0 done, 1 failed (one line says what and where), 2 wrong use.\n"
-      "See also: daguerre txt2img --help, daguerre class2img --help, daguerre inspect --help, daguerre "
+      "See also: daguerre txt2img --help, daguerre txt2vid --help, daguerre class2img --help, daguerre "
+      "inspect --help, daguerre "
       "convert "
       "--help, daguerre upscale --help, daguerre process --help, daguerre bench --help");
   daguerre::cli::add_txt2img(app);
+  daguerre::cli::add_txt2vid(app);
+  daguerre::cli::add_img2vid(app);
+  daguerre::cli::add_vid2vid(app);
   daguerre::cli::add_class2img(app);
   daguerre::cli::add_inspect(app);
   daguerre::cli::add_convert(app);

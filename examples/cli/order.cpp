@@ -20,6 +20,7 @@
 #include <daguerre/ops/engine.hpp>
 #include <daguerre/pipeline/embedding.hpp>
 #include <daguerre/pipeline/model_source.hpp>
+#include <daguerre/pipeline/motion_adapter.hpp>
 #include <daguerre/pipeline/other_autoencoder.hpp>
 #include <daguerre/samplers/registry.hpp>
 #include <daguerre/text/extra_networks.hpp>
@@ -71,17 +72,6 @@ std::string lora_note(const LoraInfo& lora) {
   return text;
 }
 
-void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
-  progress.note(model_name(order) + ": " + pipeline.info().engine + ", " +
-                std::string(short_name(pipeline.info().precision)) + ", " +
-                std::to_string(pipeline.info().threads) +
-                (pipeline.info().threads == 1 ? " thread" : " threads"));
-  progress.note(kept_weights(pipeline.info()));
-  for (const auto& lora : pipeline.info().loras) progress.note(lora_note(lora));
-  for (const auto& lora : pipeline.prepare(order.request.loras)) progress.note(lora_note(lora));
-  if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
-}
-
 /// A prompt without the LoRAs that it names.
 std::string without_loras(const std::string& prompt, PromptSyntax syntax) {
   if (syntax == PromptSyntax::a1111) return text::take_extra_networks(prompt).prompt;
@@ -111,6 +101,17 @@ void leave_to_second_model(Request& request) {
 }
 
 }  // namespace
+
+void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
+  progress.note(model_name(order) + ": " + pipeline.info().engine + ", " +
+                std::string(short_name(pipeline.info().precision)) + ", " +
+                std::to_string(pipeline.info().threads) +
+                (pipeline.info().threads == 1 ? " thread" : " threads"));
+  progress.note(kept_weights(pipeline.info()));
+  for (const auto& lora : pipeline.info().loras) progress.note(lora_note(lora));
+  for (const auto& lora : pipeline.prepare(order.request.loras)) progress.note(lora_note(lora));
+  if (!order.seed) progress.note("seed " + std::to_string(*order.request.sampling.seed));
+}
 
 void settle_machine(Order& order) {
   order.load.precision = precision_called(order.precision);
@@ -150,17 +151,19 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
                     .variant = order.variant,
                     .allow_trailing_bytes = order.load.allow_trailing_bytes});
   options.source = source;
-  const auto other_vae = [&](const ModelSource& from) {
-    return order.comfort.vae.empty() ? from : with_autoencoder(from, order.comfort.vae, *source);
+  const std::string &vae = order.comfort.vae, &motion = order.comfort.motion;
+  const auto changed = [&](ModelSource from) {
+    if (!motion.empty()) from = with_motion(from, motion, *source);
+    return vae.empty() ? from : with_autoencoder(from, vae, *source);
   };
   if (model != order.model || order.denoiser.empty()) {
-    if (order.comfort.vae.empty()) return Pipeline::load(model, options);
-    return Pipeline::load(other_vae(ModelSource::open(model, *source)), options);
+    if (vae.empty() && motion.empty()) return Pipeline::load(model, options);
+    return Pipeline::load(changed(ModelSource::open(model, *source)), options);
   }
   std::vector<std::filesystem::path> files{order.denoiser};
   if (!order.autoencoder.empty()) files.emplace_back(order.autoencoder);
   files.insert(files.end(), order.text_encoders.begin(), order.text_encoders.end());
-  return Pipeline::load(other_vae(ModelSource::join(files, *source)), options);
+  return Pipeline::load(changed(ModelSource::join(files, *source)), options);
 }
 
 const std::string& model_name(const Order& order) {

@@ -22,6 +22,7 @@ class Progress;
 struct Comfort {
   std::string preview_vae;
   std::string vae;                 ///< another autoencoder
+  std::string motion;              ///< motion modules, which make films of a model of pictures
   std::string from_png;            ///< whose settings are repeated
   std::string model;               ///< that its settings name
   std::vector<std::string> notes;  ///< on what of them is not repeated
@@ -83,6 +84,7 @@ void require_model(const Order& order);
 // The options that all commands which make pictures share, in the order in which --help shows them; a command
 // adds its own in between.
 void add_model_option(CLI::App& app, Order& order);
+void add_prompt_texts(CLI::App& app, Order& order);    // prompts for all encoders, what not to show
 void add_source_options(CLI::App& app, Order& order);  // for models in other forms than one folder
 void add_output_options(CLI::App& app, Order& order);  // with the size's
 void add_size_options(CLI::App& app, Order& order);
@@ -132,6 +134,9 @@ std::string kept_weights(const PipelineInfo& info);
 Pipeline load(const Order& order, const Interrupt& interrupt);
 /// Another model as that order asks for.
 Pipeline load(const Order& order, const std::string& model, const Interrupt& interrupt);
+
+/// Says what was loaded and what was drawn, once it is known that the order can be carried out.
+void introduce(const Order& order, const Pipeline& pipeline, Progress& progress);
 
 /// Loads the model, makes the pictures, writes them. Progress goes to stderr, names of files to stdout.
 void carry_out(Order order);

@@ -9,12 +9,10 @@
 #include "order.hpp"
 
 namespace daguerre::cli {
-namespace {
 
-void add_prompt_options(CLI::App& app, Order& order) {
+void add_prompt_texts(CLI::App& app, Order& order) {
   auto& request = order.request;
-  add_model_option(app, order);
-  app.add_option("--prompt", request.prompt, "What the picture should show")
+  app.add_option("--prompt", request.prompt, "What it should show")
       ->type_name("TEXT")
       ->required()
       ->group(groups::what);
@@ -27,6 +25,14 @@ void add_prompt_options(CLI::App& app, Order& order) {
   text("--prompt-3", request.prompt_3, "For the third (SD 3's T5)");
   text("--negative-2", request.negative_prompt_2, "As --prompt-2");
   text("--negative-3", request.negative_prompt_3, "As --prompt-3");
+}
+
+namespace {
+
+void add_prompt_options(CLI::App& app, Order& order) {
+  auto& request = order.request;
+  add_model_option(app, order);
+  add_prompt_texts(app, order);
   add_output_options(app, order);
   add_sampling_options(app, order);
   add_number(app, "--clip-skip", request.clip_skip, {.least = 0},

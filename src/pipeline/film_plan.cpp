@@ -53,6 +53,17 @@ void check_film_request(const Request& request, const Model& model) {
   refuse(request.tiles.has_value(), "tiles of its denoiser");
 }
 
+void settle_video(const Model& model, Task& task) {
+  auto& video = task.film.video;
+  if (video.empty() || !model.denoiser().films) return;
+  const auto given = static_cast<Index>(video.size());
+  if (task.film.frames == 0)
+    for (task.film.frames = given; task.film.frames > 1 && model.frames_of(task) > given;) --task.film.frames;
+  const auto made = static_cast<std::size_t>(std::max<Index>(1, model.frames_of(task)));
+  if (video.size() > made) video.resize(made);
+  if (task.film.mask.size() > std::max<std::size_t>(1, made)) task.film.mask.resize(made);
+}
+
 void describe_film(const Model& model, Plan& plan) {
   if (!model.denoiser().films) return;
   const auto& film = plan.task.film;

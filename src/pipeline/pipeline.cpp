@@ -14,6 +14,7 @@
 #include "pipeline/canvas.hpp"
 #include "pipeline/film_plan.hpp"
 #include "pipeline/infotext.hpp"
+#include "pipeline/interpolation.hpp"
 #include "pipeline/lora_tags.hpp"
 #include "pipeline/model_fit.hpp"
 #include "pipeline/name.hpp"
@@ -289,8 +290,9 @@ Result Pipeline::generate(const Request& given) const {
   const auto named = with_named_loras(given, [this](std::string_view name) { return lora(name); });
   const ops::Context context = state_->context(named.stop, named.profile);
   const auto adapted = state_->models.with(named.loras, context);
-  const auto canvas = Canvas::of(named, adapted.format().space_ratio * adapted.denoiser().side_multiple,
-                                 adapted.default_size());
+  const auto canvas =
+      Canvas::of(interpolated(named, adapted),
+                 adapted.format().space_ratio * adapted.denoiser().side_multiple, adapted.default_size());
   const auto& request = canvas.request();
   const auto& sampling = request.sampling;
   auto plan = state_->plan_of(canvas, adapted);

@@ -153,14 +153,15 @@ struct DenoiserInfo {
   std::string config{};                             ///< the file that says all this, for messages
   /// That read Conditioning::decoupled, in the order of IP-Adapter's files; empty: none do.
   std::vector<CrossAttention> cross_attentions{};
-  bool takes_free_u = false;  ///< reads Conditioning::free_u
-  bool wraps = false;         ///< follows the context's `wrap`, so that pictures fit themselves at the edges
-  bool films = false;         ///< samples are films' latents `[N, F, h, w, C]`
-  Index frame_multiple = 1;   ///< their frames must be multiples of it
-  Index largest_frames = 0;   ///< where there is a table of positions in time; 0: any
+  bool takes_free_u = false;   ///< reads Conditioning::free_u
+  bool wraps = false;          ///< follows the context's `wrap`, so that pictures fit themselves at the edges
+  bool films = false;          ///< samples are films' latents `[N, F, h, w, C]`
+  Index frame_multiple = 1;    ///< their frames must be multiples of it
+  Index largest_frames = 0;    ///< where there is a table of positions in time; 0: any
+  bool takes_windows = false;  ///< reads Conditioning::windows, which keep its attention to windows
   /// Timestep below which the second of two experts is asked; 0: there are none.
   double expert_boundary = 0.0;
-  Index sample_frames = 0;    ///< of the films that it was trained at; 0: not said
+  Index sample_frames = 0;  ///< of the films that it was trained at; 0: not said
 };
 
 /// The network that is asked again and again.

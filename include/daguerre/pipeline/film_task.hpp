@@ -45,7 +45,10 @@ struct FilmTask {
   Index frames = 0;         ///< 0: as many as the family makes by default
   double frame_rate = 0.0;  ///< frames a second; 0: the family's
   std::vector<FrameCondition> conditions{};
-  std::vector<Image> video{};        ///< a film to start from, or to follow
+  std::vector<Image> video{};  ///< a film to start from, or to follow
+  /// So many times the frames of `video` a second: these stay, those between them are made. 0 or 1: it is not
+  /// that. Model::denoise takes tasks in which this is settled.
+  int interpolate = 0;
   std::vector<Image> mask{};         ///< of `video`, white where to make it anew; one, or one for each frame
   std::vector<Image> references{};   ///< what to show, without a place in the film (VACE)
   std::vector<float> scales{};       ///< how strongly each layer follows `video` (VACE); one: all; empty: 1

@@ -96,7 +96,8 @@ DenoiserInfo info_of(const models::UNet2DConditionConfig& config, std::string so
                     .takes_free_u = true,
                     .wraps = true,
                     .films = config.most_frames > 0,
-                    .largest_frames = config.most_frames};
+                    .largest_frames = config.most_frames,
+                    .takes_windows = config.most_frames > 0};
   const auto& levels = config.shape.levels;
   const bool residual = std::all_of(levels.begin(), levels.end(), [](const auto& level) {
     return level.down.kind == models::UNetBlockShape::Kind::residual;

@@ -70,6 +70,7 @@ Family with_motion_modules(Family family) {
   family.defaults.frames = 16;
   family.defaults.strength = 0.8;
   family.films.video = true;
+  family.films.conditions = FilmTasks::Conditions::any;
   family.prepare = prepare_motion;
   return family;
 }

@@ -1,0 +1,172 @@
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <random>
+
+#include <daguerre/daguerre.hpp>
+#include <daguerre/media/film.hpp>
+
+#include "files.hpp"
+#include "film_options.hpp"
+#include "film_sheet.hpp"
+#include "interrupt.hpp"
+#include "progress.hpp"
+
+namespace daguerre::cli {
+namespace {
+
+constexpr std::size_t most_frames_read = 4096;  // of a film that is held in memory
+
+/// The frames of a film or a picture. Throws ArgumentError where it is longer than can be held.
+std::vector<Image> frames_of_file(const std::string& path, std::size_t most = most_frames_read) {
+  return FilmReader(path).take(most);
+}
+
+/// "FILE@FRAME" or "FILE@FRAME:STRENGTH".
+FrameCondition condition_called(const std::string& text) {
+  const auto wrong = [&] {
+    return ArgumentError("--condition", "\"" + text + "\" is not FILE@FRAME or FILE@FRAME:STRENGTH");
+  };
+  const auto at = text.rfind('@');
+  if (at == text.npos || at == 0) throw wrong();
+  FrameCondition condition;
+  const char* const end = text.data() + text.size();
+  auto [rest, error] = std::from_chars(text.data() + at + 1, end, condition.at);
+  if (error != std::errc()) throw wrong();
+  if (rest != end) {
+    if (*rest != ':') throw wrong();
+    const auto [last, problem] = std::from_chars(rest + 1, end, condition.strength);
+    if (problem != std::errc() || last != end) throw wrong();
+  }
+  condition.pictures = frames_of_file(text.substr(0, at));
+  return condition;
+}
+
+/// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
+void read_inputs(FilmAsk& ask) {
+  auto& film = ask.order.request.film;
+  const auto at_frame = [&](const std::string& file, Index frame) {
+    if (!file.empty()) film.conditions.push_back({.pictures = {Image::load(file)}, .at = frame});
+  };
+  at_frame(ask.image, 0);
+  for (const auto& text : ask.conditions) film.conditions.push_back(condition_called(text));
+  at_frame(ask.last_image, -1);
+  if (ask.frames && *ask.frames == 0)
+    throw ArgumentError("--frames", "a film of 0 frames is nothing; expected 1 or more");
+  film.frames = ask.frames.value_or(0);
+  film.frame_rate = ask.fps.value_or(0.0);
+  if (!ask.init_video.empty()) {
+    FilmReader reader(ask.init_video);
+    if (!ask.fps) film.frame_rate = reader.info().frame_rate;
+    const auto most = ask.frames ? static_cast<std::size_t>(*ask.frames) + 8 : most_frames_read;
+    film.video = reader.take(std::min(most, most_frames_read));
+    if (film.video.empty()) throw FormatError("--init-video", ask.init_video + ": there is no frame in it");
+    if (!ask.frames && film.video.size() == most_frames_read && reader.next())
+      throw ArgumentError("--init-video", ask.init_video + ": has more than " +
+                                              std::to_string(most_frames_read) +
+                                              " frames; say with --frames how many to take");
+  }
+  if (!ask.mask.empty()) film.mask = frames_of_file(ask.mask);
+  for (const auto& file : ask.references) film.references.push_back(Image::load(file));
+  if (film.windows.frames > 0 && film.windows.stride == 0)
+    film.windows.stride = (film.windows.frames + 1) / 2;
+}
+
+std::filesystem::path path_of(const FilmAsk& ask, int film) {
+  const int count = ask.order.request.output.count.value_or(1);
+  return count == 1 ? std::filesystem::path(ask.order.out) : numbered(ask.order.out, film + 1);
+}
+
+void check_outputs(const FilmAsk& ask) {
+  const int count = ask.order.request.output.count.value_or(1);
+  if (ask.order.out == "-" && count > 1)
+    throw ArgumentError("--out", "standard output takes one film, --count is " + std::to_string(count));
+  for (int i = 0; i < count && ask.order.out != "-"; ++i) {
+    const auto path = path_of(ask, i);
+    if (path.has_extension()) check_writable("--out", path);
+  }
+  if (!ask.sheet.empty()) check_writable("--sheet", ask.sheet);
+  if (!ask.preview.empty()) check_writable("--preview", ask.preview);
+  // Formats that this build does not write show before anything is computed; nothing is written yet.
+  if (ask.order.out != "-" && std::filesystem::path(ask.order.out).has_extension())
+    FilmWriter(path_of(ask, 0), ask.file);
+}
+
+}  // namespace
+
+void carry_out(FilmAsk ask) {
+  auto& order = ask.order;
+  auto& request = order.request;
+  const Interrupt interrupt;
+  Progress progress(order.quiet);
+  settle_machine(order);
+  order.load.log = progress.warnings();
+  settle_loras(order);
+  request.output.count = order.count.value_or(1);
+  request.output.latents = false;
+  read_inputs(ask);
+  check_outputs(ask);
+
+  request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
+  progress.stage("loading " + model_name(order));
+  const auto pipeline = load(order, interrupt);
+  progress.loaded();
+  if (!pipeline.info().makes_films)
+    throw ArgumentError(model_name(order),
+                        "makes pictures, not films; --motion takes motion modules for Stable Diffusion 1");
+  if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline.info().steps);
+
+  request.stop = interrupt.token();
+  request.on_step = [&](const Step& step) {
+    if (step.index == 0) introduce(order, pipeline, progress);
+    progress.step(step);
+    const bool last = step.index + 1 == step.total;
+    if (!ask.preview.empty() && !last && (step.index + 1) % order.preview_every == 0) {
+      FilmOptions options = ask.file;
+      options.frame_rate =
+          request.film.frame_rate > 0.0 ? request.film.frame_rate : pipeline.info().frame_rate;
+      FilmWriter film(ask.preview, options);
+      for (const auto& frame : step.preview_film()) film.write(frame);
+      film.finish();
+    }
+    if (last) progress.decoding();
+    return !interrupt.requested();
+  };
+  std::optional<FilmWriter> writer;
+  std::vector<std::filesystem::path> written;
+  FilmSheet sheet;
+  int current = -1;
+  const auto finish = [&] {
+    if (!writer) return;
+    writer->finish();
+    writer.reset();
+    if (order.out != "-") std::printf("%s\n", path_of(ask, current).string().c_str());
+  };
+  std::string settings;
+  request.on_frame = [&](const FilmFrame& frame) {
+    if (frame.film != current) {
+      finish();
+      current = frame.film;
+      FilmOptions options = ask.file;
+      options.frame_rate = frame.frame_rate;
+      options.text = frame.settings;
+      writer.emplace(path_of(ask, current), options);
+    }
+    writer->write(frame.image);
+    if (!ask.sheet.empty() && frame.film == 0) {
+      if (frame.index == 0) settings = frame.settings;
+      sheet.add(frame.image, frame.index, frame.total);
+    }
+    progress.stage("frame " + std::to_string(frame.index + 1) + " of " + std::to_string(frame.total));
+    return !interrupt.requested();
+  };
+  (void)pipeline.generate(request);
+  finish();
+  progress.finished();
+  if (ask.sheet.empty()) return;
+  sheet.save_png(ask.sheet, settings);
+  if (order.out != "-") std::printf("%s\n", ask.sheet.c_str());
+}
+
+}  // namespace daguerre::cli
