@@ -121,8 +121,8 @@ class HunyuanDecoder {
     std::vector<detail::HunyuanResidualBlock<T>> resnets;
     std::optional<detail::HunyuanUpsample<T>> upsampler;
   };
-  detail::EdgeConv3d<float> conv_in_;  // tiny, and its error would reach every pixel, as the last one's
-  detail::HunyuanMidBlock<T> mid_;
+  detail::EdgeConv3d<float> conv_in_;   // tiny, and its error would reach every pixel, as the last one's
+  detail::HunyuanMidBlock<float> mid_;  // of small maps: float32 costs little here
   std::vector<Level> levels_;
   nn::GroupNorm norm_out_;
   detail::EdgeConv3d<float> conv_out_;
