@@ -69,8 +69,6 @@ void read_inputs(FilmAsk& ask) {
   }
   if (!ask.mask.empty()) film.mask = frames_of_file(ask.mask);
   for (const auto& file : ask.references) film.references.push_back(Image::load(file));
-  if (film.windows.frames > 0 && film.windows.stride == 0)
-    film.windows.stride = (film.windows.frames + 1) / 2;
 }
 
 std::filesystem::path path_of(const FilmAsk& ask, int film) {
