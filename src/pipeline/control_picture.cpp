@@ -66,10 +66,16 @@ std::vector<ControlTask> controls_for(const Request& request, const Task& task) 
                                              " is to hide what is masked: that needs a mask, and a network "
                                              "that reads pixels from 0 to 1");
     const auto& picture = use.image.empty() && use.hides_masked ? request.input.image : use.image;
-    if (picture.empty()) throw ArgumentError(pipeline_name, place + " has no image to keep to");
+    const auto pictures = use.pictures.empty() ? std::vector<Image>{picture} : use.pictures;
+    std::vector<Tensor<float>> inputs;
+    for (const auto& one : pictures) {
+      if (one.empty()) throw ArgumentError(pipeline_name, place + " has no image to keep to");
+      inputs.push_back(control_input(info, one, task.width, task.height, use.resize,
+                                     use.hides_masked ? task.mask : Tensor<float>()));
+    }
     controls.push_back({.control = use.control,
-                        .image = control_input(info, picture, task.width, task.height, use.resize,
-                                               use.hides_masked ? task.mask : Tensor<float>()),
+                        .image = concat_leading<float>(inputs),
+                        .frames = use.frames,
                         .scale = use.scale,
                         .start = use.start,
                         .end = use.end,

@@ -54,9 +54,8 @@ TEST_CASE("arithmetic element by element is what its formula says", "[ops][eleme
   CHECK(same(ops::add_to_each(context, a, row),
              made(long_shape, [&](Index i) { return x[i] + row.data()[i % row.size()]; })));
   const auto rows = random_tensor({3, 157}, seed + 4);
-  CHECK(same(ops::add_rows(context, a, rows), made(long_shape, [&](Index i) {
-               return x[i] + rows.data()[i / (113 * 157) * 157 + i % 157];
-             })));
+  CHECK(same(ops::add_rows(context, a, rows),
+             made(long_shape, [&](Index i) { return x[i] + rows.data()[i / (113 * 157) * 157 + i % 157]; })));
   const auto sum = [&](Index i) { return 0.25f * x[i] + -2.0f * y[i]; };
   CHECK(same(ops::weighted_sum(context, a, 0.25f, b, -2.0f), made(long_shape, sum)));
   CHECK(same(ops::weighted_sum(context, a, 0.25f, b.clone(), -2.0f), made(long_shape, sum)));

@@ -1,10 +1,10 @@
 #include "daguerre/ops/heads.hpp"
-#include "daguerre/ops/interleaved_rotary.hpp"
 
 #include <array>
 #include <cmath>
 #include <random>
 
+#include "daguerre/ops/interleaved_rotary.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
@@ -201,7 +201,8 @@ TEST_CASE("axes take turns where heads are turned together", "[ops][heads]") {
         const Index axis = (pair - 2) % 3;
         const double place = static_cast<double>(positions.data()[token * 3 + axis]) /
                              static_cast<double>(extents[static_cast<std::size_t>(axis)]);
-        angle = (2.0 * place - 1.0) * std::acos(0.0) * std::pow(100.0, static_cast<double>((pair - 2) / 3) / 2.0);
+        angle =
+            (2.0 * place - 1.0) * std::acos(0.0) * std::pow(100.0, static_cast<double>((pair - 2) / 3) / 2.0);
       }
       CHECK(std::abs(table.cosine.data()[token * (width / 2) + pair] - std::cos(angle)) < 2e-5);
       CHECK(std::abs(table.sine.data()[token * (width / 2) + pair] - std::sin(angle)) < 2e-5);
@@ -212,6 +213,9 @@ TEST_CASE("axes take turns where heads are turned together", "[ops][heads]") {
   test::expect_error<ArgumentError>([&] { ops::interleaved_rotary_table(positions, extents, 4, 100.0f); },
                                     {"4 channels", "3 axes"});
   test::expect_error<ArgumentError>(
-      [&] { ops::interleaved_rotary_table(positions.reshape({18, 2}), extents, width, 100.0f); }, {"[18, 2]"});
+      [&] {
+        ops::interleaved_rotary_table(positions.reshape({18, 2}), extents, width, 100.0f);
+      },
+      {"[18, 2]"});
   test::expect_error<ArgumentError>([&] { ops::grid_positions({2, 2}, scale); }, {"3 scales", "[2, 2]"});
 }

@@ -222,5 +222,7 @@ TEST_CASE("RMS norm agrees with a naive loop", "[ops][kernels]") {
     }
     CHECK(difference(rms_norm<float>(context, x, gamma, 1e-3f), expected).rel_l2 < 1e-6);
     CHECK(difference(rms_norm<bfloat16>(context, x, gamma, 1e-3f).to<float>(), expected).rel_l2 < 3e-3);
+    for (float& value : expected.span()) value /= 1.0f + std::exp(-value);
+    CHECK(difference(rms_norm<float>(context, x, gamma, 1e-3f, Activation::silu), expected).rel_l2 < 1e-6);
   }
 }

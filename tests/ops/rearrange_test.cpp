@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <array>
 #include <random>
 #include <vector>
 
 #include "daguerre/ops/blend.hpp"
 #include "daguerre/ops/rearrange-inl.hpp"
+#include "daguerre/ops/space_time-inl.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/random_tensor.hpp"
@@ -241,4 +243,78 @@ TEST_CASE("a tile fades in from its neighbour", "[ops][rearrange]") {
   expect_error<ArgumentError>([&] { ops::blend(context, x, x.slice(0, 1), 1, 1); }, {"[blend]"});
   expect_error<ArgumentError>([&] { ops::blend(context, x, x, 1, -1); }, {"[blend]", "-1"});
   expect_error<ArgumentError>([&] { ops::blend(context, x[0], x, 1, 1); }, {"[blend]"});
+}
+
+TEST_CASE("depth becomes places in time and space, and the other way", "[ops]") {
+  Draws draw;
+  INFO("seed " << draw.seed);
+  const ops::Context context;
+  for (const auto order :
+       {ops::DepthOrder::channels_frames_rows_columns, ops::DepthOrder::channels_frames_columns_rows,
+        ops::DepthOrder::frames_rows_columns_channels}) {
+    const ops::SpaceTimeBlock block{draw(1, 3), draw(1, 3), draw(1, 3)};
+    const Index channels = draw(1, 4);
+    const auto x = random_tensor({2, draw(1, 3), draw(1, 3), draw(1, 3), channels * block.size()}, draw.seed);
+    const auto depth = [&](const Extents& to) {
+      const Index t = to[1] % block.frames, h = to[2] % block.rows, w = to[3] % block.columns, c = to[4];
+      if (order == ops::DepthOrder::frames_rows_columns_channels)
+        return ((t * block.rows + h) * block.columns + w) * channels + c;
+      if (order == ops::DepthOrder::channels_frames_rows_columns)
+        return ((c * block.frames + t) * block.rows + h) * block.columns + w;
+      return ((c * block.frames + t) * block.columns + w) * block.rows + h;
+    };
+    const auto expected = made(
+        {2, x.dim(1) * block.frames, x.dim(2) * block.rows, x.dim(3) * block.columns, channels},
+        [&](const Extents& to) {
+          return at(x, {to[0], to[1] / block.frames, to[2] / block.rows, to[3] / block.columns, depth(to)});
+        });
+    CHECK(same(ops::depth_to_space_time(context, x, block, order), expected));
+    CHECK(same(ops::space_time_to_depth(context, expected, block, order), x));
+  }
+  expect_error<ArgumentError>(
+      [&] {
+        ops::depth_to_space_time(context, Tensor<float>::zeros({1, 1, 1, 1, 3}), {.rows = 2},
+                                 ops::DepthOrder::channels_frames_rows_columns);
+      },
+      {"1 x 2 x 1"});
+  expect_error<ArgumentError>(
+      [&] {
+        ops::space_time_to_depth(context, Tensor<float>::zeros({1, 1, 3, 2, 3}), {.rows = 2},
+                                 ops::DepthOrder::channels_frames_rows_columns);
+      },
+      {"[N, F, H, W, C]"});
+}
+
+TEST_CASE("channels are repeated until they fill a block", "[ops]") {
+  Draws draw;
+  INFO("seed " << draw.seed);
+  const ops::Context context;
+  const ops::SpaceTimeBlock block{2, draw(1, 2), 3};
+  const Index in = 2 * draw(1, 2), out = in * draw(1, 2), repeats = out * block.size() / in;
+  const auto x = random_tensor({1, 2, 3, 2, in}, draw.seed);
+  const auto expected = made({1, 4, 3 * block.rows, 6, out}, [&](const Extents& to) {
+    const Index place = ((to[1] % 2) * block.rows + to[2] % block.rows) * 3 + to[3] % 3;
+    return at(x, {0, to[1] / 2, to[2] / block.rows, to[3] / 3, (to[4] * block.size() + place) / repeats});
+  });
+  CHECK(same(ops::duplicate_to_space_time(context, x, block, out), expected));
+  expect_error<ArgumentError>(
+      [&] {
+        ops::duplicate_to_space_time(context, Tensor<float>::zeros({1, 1, 1, 1, 5}), {.rows = 2}, 3);
+      },
+      {"for 3"});
+}
+
+TEST_CASE("the outermost pixels go on beyond the edges", "[ops]") {
+  Draws draw;
+  INFO("seed " << draw.seed);
+  const ops::Context context;
+  const Index rows = draw(0, 3), columns = draw(0, 3);
+  const auto x = random_tensor({2, draw(1, 2), draw(1, 4), draw(1, 4), draw(1, 3)}, draw.seed);
+  const auto expected =
+      made({2, x.dim(1), x.dim(2) + 2 * rows, x.dim(3) + 2 * columns, x.dim(4)}, [&](const Extents& to) {
+        return at(x, {to[0], to[1], std::clamp<Index>(to[2] - rows, 0, x.dim(2) - 1),
+                      std::clamp<Index>(to[3] - columns, 0, x.dim(3) - 1), to[4]});
+      });
+  CHECK(same(ops::repeat_edges(context, x, rows, columns), expected));
+  expect_error<ArgumentError>([&] { ops::repeat_edges(context, Tensor<float>(), 1, 1); }, {"1 rows"});
 }

@@ -50,6 +50,17 @@ TEST_CASE("little work is not divided, and much is", "[ops][tiles]") {
   CHECK(ProductTiles::of(8, 64, 64, true).row_tiles * ProductTiles::of(8, 64, 64, true).column_tiles == 1);
 }
 
+TEST_CASE("a tile of several images reads all rows of each", "[ops][tiles]") {
+  // The last step of a stride does not reach the last row; the next image begins behind it.
+  const ConvGeometry geometry{2, 0, 0, 0, 0};
+  const auto tiles = RowTiles::of({3, 8, 8, 4}, {4, 4, 3, 3});
+  REQUIRE(tiles.joined);
+  const auto window = RowWindow::of(tiles, 0, 18, 8, 3, geometry);
+  CHECK(window.inputs == 18);
+  CHECK(window.outputs == 8);
+  CHECK(window.pad_bottom == 0);
+}
+
 TEST_CASE("tiles of a product cover it once", "[ops][tiles]") {
   for (const bool divisible : {false, true})
     for (const Index rows : {1, 2, 63, 77, 128, 154, 512, 8192})

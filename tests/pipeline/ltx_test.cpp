@@ -11,9 +11,11 @@
 #include "daguerre/pipeline/model_source.hpp"
 #include "daguerre/pipeline/preparation.hpp"
 #include "daguerre/samplers/registry.hpp"
+#include "daguerre/weights/random_tensors.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
+#include "support/random_tensor.hpp"
 
 using namespace daguerre;
 using namespace daguerre::test;
@@ -21,8 +23,8 @@ using namespace daguerre::test;
 namespace {
 
 const Model& ltx_model() {
-  static const auto model = Model::load(ModelSource::open_folder(golden("pipelines/ltx_095")),
-                                        {.compute = context_for("native")});
+  static const auto model =
+      Model::load(ModelSource::open_folder(golden("pipelines/ltx_095")), {.compute = context_for("native")});
   return model;
 }
 
@@ -140,11 +142,41 @@ TEST_CASE("LTX-Video refuses what it cannot do", "[pipeline][ltx]") {
       {"positions"});
 }
 
+TEST_CASE("a film that is decoded chunk by chunk is that which is decoded at once", "[models][ltx]") {
+  const auto context = context_for("native");
+  const auto folder = golden("pipelines/ltx_095") / "vae";
+  const auto plain = Config::load(folder / "config.json");
+  const auto noise_everywhere = plain.with(R"({"decoder_inject_noise": [true, true, true, true]})");
+  const auto frames = GENERATE(Index{1}, Index{3}, Index{14});
+  for (const auto& config : {plain, noise_everywhere}) {
+    const weights::StateDict state({std::make_shared<const weights::RandomTensors>(3, DType::f32)}, "random");
+    const models::AutoencoderKlLtx<float> vae(models::AutoencoderKlLtxConfig::from(config),
+                                              {weights::Scope(state), context});
+    const auto latents = random_tensor({1, frames, 2, 1, 8}, 5);
+    models::LTXDecoding decoding{.timestep = 0.05f, .noise = {}};
+    unsigned planes = 0;
+    decoding.noise = [&](Index height, Index width) { return random_tensor({height, width}, ++planes); };
+    const auto whole = vae.decode(context, latents, decoding);
+    CHECK(whole.shape() == Shape{1, 8 * (frames - 1) + 1, 32, 16, 3});
+    for (const Index at_once : {1, 5}) {
+      planes = 0;
+      std::vector<Tensor<float>> parts;
+      vae.decode(
+          context, latents, decoding, [&](Tensor<float> part) { parts.push_back(part[0]); }, at_once);
+      const auto joined = concat_leading<float>(parts).reshape({1, -1, 32, 16, 3});
+      REQUIRE(joined.shape() == whole.shape());
+      CHECK(difference(joined, whole).rel_l2 < 2e-6);
+      if (frames == 14) CHECK(parts.size() > 1);
+    }
+  }
+}
+
 TEST_CASE("configurations of LTX-Video's networks are read strictly", "[models][ltx]") {
   const auto folder = golden("pipelines/ltx_095");
   const auto transformer = Config::load(folder / "transformer" / "config.json");
   const auto vae = Config::load(folder / "vae" / "config.json");
-  const auto refuses = [](const auto& read, const Config& config, const char* overrides, std::string_view part) {
+  const auto refuses = [](const auto& read, const Config& config, const char* overrides,
+                          std::string_view part) {
     INFO(overrides);
     expect_error<ConfigError>([&] { (void)read(config.with(overrides)); }, {part});
   };

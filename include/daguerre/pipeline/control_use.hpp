@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "daguerre/media/image.hpp"
 
@@ -31,6 +32,10 @@ struct ControlUse {
   bool hides_masked = false;
   std::optional<int> mode{};  ///< of a union: which kind of picture it is
   ControlResize resize = ControlResize::stretch;
+  /// Of films, in the place of `image`: pictures, and which frames they are. Without numbers there is one for
+  /// each frame. SparseCtrl takes any frames, ControlNets of pictures all, or one picture for all.
+  std::vector<Image> pictures{};
+  std::vector<Index> frames{};
 };
 
 }  // namespace daguerre

@@ -22,31 +22,43 @@ class LTXAutoencoder final : public Autoencoder {
     return {encoded.mean, encoded.std(context)};
   }
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const override {
-    return decoded(context, latents, {});
+    const auto [noisy, decoding] = prepared(context, latents, {});
+    return network_.decode(context, noisy, decoding);
   }
-  void decode_film(const ops::Context& context, const Tensor<float>& latents, const FilmDecoding& decoding,
+  void decode_film(const ops::Context& context, const Tensor<float>& latents, const FilmDecoding& given,
                    const FrameSink& sink) const override {
-    sink(decoded(context, latents, decoding));
+    const auto [noisy, decoding] = prepared(context, latents, given);
+    if (given.chunk == 0) return network_.decode(context, noisy, decoding, sink);
+    // Groups of so many frames, of which each half is blended into the next.
+    auto tiling = models::AutoencoderKlLtx<T>::default_tiling();
+    const Index half = std::max<Index>(1, given.chunk / (2 * format_.time_ratio)) * format_.time_ratio;
+    tiling.height = 0;
+    tiling.frames = 2 * half;
+    tiling.stride_frames = half;
+    network_.decode_tiled(context, noisy, tiling, decoding, sink);
   }
 
  private:
-  /// Decoders that are told how much noise latents hold are given some.
-  Tensor<float> decoded(const ops::Context& context, const Tensor<float>& latents,
-                        const FilmDecoding& given) const {
-    const auto noise = [&](const Shape& shape) {
-      return given.noise ? given.noise(shape) : ops::full(context, shape, 0.0f);
-    };
+  struct Prepared {
+    Tensor<float> latents;
     models::LTXDecoding decoding;
-    decoding.noise = [&](Index height, Index width) {
+  };
+  /// Decoders that are told how much noise latents hold are given some.
+  Prepared prepared(const ops::Context& context, const Tensor<float>& latents,
+                    const FilmDecoding& given) const {
+    const auto noise = [&context, draw = given.noise](const Shape& shape) {
+      return draw ? draw(shape) : ops::full(context, shape, 0.0f);
+    };
+    Prepared result{latents, {}};
+    result.decoding.noise = [noise](Index height, Index width) {
       return noise({1, height, width}).reshape({height, width});
     };
-    if (!network_.config().decoder.timestep_conditioning)
-      return network_.decode(context, latents, decoding);
-    decoding.timestep = given.timestep.value_or(0.0f);
-    const float part = given.noise_part.value_or(*decoding.timestep);
-    const auto noisy = ops::add(context, affine(latents, 1.0f - part, 0.0f),
-                                affine(noise(latents.shape()), part, 0.0f));
-    return network_.decode(context, noisy, decoding);
+    if (!network_.config().decoder.timestep_conditioning) return result;
+    result.decoding.timestep = given.timestep.value_or(0.0f);
+    const float part = given.noise_part.value_or(*result.decoding.timestep);
+    result.latents =
+        ops::add(context, affine(latents, 1.0f - part, 0.0f), affine(noise(latents.shape()), part, 0.0f));
+    return result;
   }
 
   LatentFormat format_;
@@ -82,12 +94,11 @@ Opened<Autoencoder> open_autoencoder_kl_ltx(const ComponentSource& source, const
     values->assign(tensor.span().begin(), tensor.span().end());
   }
   return {format, [=](const LoadContext& now) {
-            return with_precision(now, Role::other,
-                                  [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
-                                    return std::make_shared<const LTXAutoencoder<T>>(
-                                        format,
-                                        load_component<models::AutoencoderKlLtx<T>>(source, config, own));
-                                  });
+            return with_precision(
+                now, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const Autoencoder> {
+                  return std::make_shared<const LTXAutoencoder<T>>(
+                      format, load_component<models::AutoencoderKlLtx<T>>(source, config, own));
+                });
           }};
 }
 

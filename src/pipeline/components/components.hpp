@@ -70,8 +70,8 @@ Opened<Autoencoder> open_autoencoder_kl_temporal(const ComponentSource& source, 
 Opened<Denoiser> open_cogvideox_transformer(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKlCogVideoX.
 Opened<Autoencoder> open_autoencoder_kl_cogvideox(const ComponentSource& source, const LoadContext& context);
-/// models::LTXTransformer: the context and its mask, "positions" `[1, L, 3]`, and "timesteps" `[1, L]` where
-/// tokens have their own.
+/// models::LTXTransformer: the context and its mask, "positions" `[1, F, h, w, 3]`, and "timesteps" `[1, F h
+/// w]` where tokens have their own.
 Opened<Denoiser> open_ltx_transformer(const ComponentSource& source, const LoadContext& context);
 /// models::AutoencoderKlLtx.
 Opened<Autoencoder> open_autoencoder_kl_ltx(const ComponentSource& source, const LoadContext& context);

@@ -3,9 +3,9 @@
 /// What LTX-Video's family tells its denoiser beside the prompt.
 namespace daguerre {
 
-/// Where each token is, `[1, L, 3]`: seconds, row and column in pixels of the film.
+/// Where each of the latents is, `[1, F, h, w, 3]`: seconds, row and column in pixels of the film.
 inline constexpr const char* ltx_positions = "positions";
-/// A timestep for each token, `[1, L]`, in the place of the call's.
+/// A timestep for each of them, `[1, F h w]`, in the place of the call's.
 inline constexpr const char* ltx_timesteps = "timesteps";
 
 }  // namespace daguerre

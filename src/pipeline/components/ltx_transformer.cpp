@@ -34,12 +34,11 @@ class LTXDenoiser final : public Denoiser {
         for (Index n = 1; n < batch; ++n) timesteps.insert(timesteps.end(), values.begin(), values.end());
       }
     }
-    const auto tokens =
-        network_(context, {.hidden_states = x.reshape({batch, length, x.dim(4)}),
-                           .positions = positions->second[0],
-                           .timesteps = timesteps,
-                           .encoder_hidden_states = conditioning.context,
-                           .encoder_attention_mask = conditioning.mask});
+    const auto tokens = network_(context, {.hidden_states = x.reshape({batch, length, x.dim(4)}),
+                                           .positions = positions->second[0].reshape({-1, 3}),
+                                           .timesteps = timesteps,
+                                           .encoder_hidden_states = conditioning.context,
+                                           .encoder_attention_mask = conditioning.mask});
     return tokens.reshape(x.shape().with(4, info_.out_channels));
   }
 

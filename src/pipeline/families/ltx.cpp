@@ -29,11 +29,8 @@ Family ltx_video() {
       {Part::Kind::autoencoder, "vae", {"AutoencoderKLLTXVideo"}}};
   family.tasks = {.prompt = true};
   family.films = {.conditions = FilmTasks::Conditions::any};
-  family.defaults = {.steps = 50,
-                     .guidance_scale = 3.0f,
-                     .sequence_length = 128,
-                     .frames = 161,
-                     .frame_rate = 25.0};
+  family.defaults = {
+      .steps = 50, .guidance_scale = 3.0f, .sequence_length = 128, .frames = 161, .frame_rate = 25.0};
   family.levels = {.even = true};
   family.condition = ltx_condition;
   family.prepare = prepare_ltx;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -32,9 +34,9 @@ Index frames_of(const Preparation& of) {
   return of.task.film.frames > 0 ? of.task.film.frames : of.family.defaults.frames;
 }
 
-/// Tells every side where the tokens `positions[L, 3]` are.
-void tell_positions(const Tensor<float>& positions, Start& start) {
-  const auto all = positions.reshape({1, positions.dim(0), positions.dim(1)});
+/// Tells every side where the latents `[N, F, h, w, C]` are, by `positions[F h w, 3]`.
+void tell_positions(const Tensor<float>& positions, const Shape& latents, Start& start) {
+  const auto all = positions.reshape(latents.with(0, 1).with(4, 3));
   start.tell = [all](Conditioning& conditioning, Side, Index) {
     conditioning.extras.insert_or_assign(ltx_positions, all);
   };
@@ -93,6 +95,7 @@ struct KnownFrames {
   Tensor<float> latents;         // [N, F, h, w, C]
   std::vector<float> strengths;  // of each frame; 0: nothing is known
   std::vector<float> times;      // of each frame, in frames of the film
+  std::vector<bool> added;       // whether the frame is none of the film's
 
   bool is_held(std::size_t frame, float timestep) const {
     return !(timestep / ltx_noise_time - ltx_tolerance < 1.0f - strengths[frame]);
@@ -100,11 +103,12 @@ struct KnownFrames {
   bool is_hard(std::size_t frame) const { return strengths[frame] > 1.0f - ltx_tolerance; }
 };
 
-KnownFrames frames_from(Tensor<float> latents, float strength, Index at, Index ratio) {
-  KnownFrames result{std::move(latents), {}, {}};
+KnownFrames frames_from(Tensor<float> latents, float strength, Index at, Index ratio, bool added) {
+  KnownFrames result{std::move(latents), {}, {}, {}};
   for (Index i = 0; i < result.latents.dim(1); ++i) {
     result.strengths.push_back(strength);
     result.times.push_back(static_cast<float>(at + std::max<Index>(i * ratio + 1 - ratio, 0)));
+    result.added.push_back(added);
   }
   return result;
 }
@@ -115,9 +119,10 @@ std::optional<KnownFrames> place(const Preparation& of, const FrameCondition& co
   const Index at = condition.at < 0 ? frames + condition.at : condition.at;
   const auto strength = static_cast<float>(condition.strength);
   // As much of a clip as the film has room for, in whole latent frames.
-  const auto count = (std::min<Index>(static_cast<Index>(condition.pictures.size()), frames - at) - 1) / ratio;
-  const auto known = of.encode(
-      of.film_of(std::span(condition.pictures).first(static_cast<std::size_t>(count * ratio + 1))));
+  const auto count =
+      (std::min<Index>(static_cast<Index>(condition.pictures.size()), frames - at) - 1) / ratio;
+  const auto known =
+      of.encode(of.film_of(std::span(condition.pictures).first(static_cast<std::size_t>(count * ratio + 1))));
   const auto take_place = [&](const Tensor<float>& part, Index begin) {
     const auto before = ops::narrow(of.context, film.latents, 1, begin, part.dim(1));
     put_frames(mixed(before, part, strength), begin, film.latents);
@@ -131,24 +136,47 @@ std::optional<KnownFrames> place(const Preparation& of, const FrameCondition& co
   if (rest > 0) take_place(ops::narrow(of.context, known, 1, prefix, rest), at / ratio + prefix);
   const auto before = ops::narrow(of.context, known, 1, 0, prefix);
   const auto drawn = of.noise.draw(NoiseStreams::Use::initial, before.shape(), of.family.order);
-  return frames_from(mixed(drawn, before, strength), strength, at, ratio);
+  return frames_from(mixed(drawn, before, strength), strength, at, ratio, true);
 }
 
-/// The film's frames behind all that come before them.
+/// The frames in another order.
+KnownFrames reordered(const ops::Context& context, const KnownFrames& frames,
+                      const std::vector<std::size_t>& order) {
+  KnownFrames result;
+  std::vector<Tensor<float>> parts;
+  for (const auto i : order) {
+    parts.push_back(ops::narrow(context, frames.latents, 1, static_cast<Index>(i), 1));
+    result.strengths.push_back(frames.strengths[i]);
+    result.times.push_back(frames.times[i]);
+    result.added.push_back(frames.added[i]);
+  }
+  result.latents = ops::concat<float>(context, parts, 1);
+  return result;
+}
+
+/// The film's frames behind all that are added; where the model sees windows of them, each added one is
+/// before the film's that it belongs to.
 KnownFrames known_frames(const Preparation& of, float noise_level) {
-  auto film = frames_from(affine(of.start_noise(), noise_level, 0.0f), 0.0f, 0, of.format().time_ratio);
+  auto film =
+      frames_from(affine(of.start_noise(), noise_level, 0.0f), 0.0f, 0, of.format().time_ratio, false);
   std::vector<Tensor<float>> parts;
   KnownFrames all;
   const auto append = [&](const KnownFrames& part) {
     parts.push_back(part.latents);
     all.strengths.insert(all.strengths.end(), part.strengths.begin(), part.strengths.end());
     all.times.insert(all.times.end(), part.times.begin(), part.times.end());
+    all.added.insert(all.added.end(), part.added.begin(), part.added.end());
   };
   for (const auto& condition : of.task.film.conditions)
     if (const auto before = place(of, condition, film)) append(*before);
   append(film);
   all.latents = ops::concat<float>(of.context, parts, 1);
-  return all;
+  if (of.task.film.windows.frames == 0) return all;
+  std::vector<std::size_t> order(all.times.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return all.times[a] < all.times[b]; });
+  return reordered(of.context, all, order);
 }
 
 /// Frames of full strength with new noise, by the square of the time, so that what moves can begin there.
@@ -191,22 +219,24 @@ void prepare_ltx(const Preparation& of, Start& start) {
   else
     prepare_noise(of, start);
   const auto side = static_cast<float>(of.format().space_ratio);
-  const auto seconds =
-      static_cast<float>(static_cast<double>(of.format().time_ratio) / frame_rate_of(of));
-  tell_positions(ops::grid_positions({of.frames(), of.shape[2], of.shape[3]}, std::array{seconds, side, side}),
-                 start);
+  const auto seconds = static_cast<float>(static_cast<double>(of.format().time_ratio) / frame_rate_of(of));
+  tell_positions(
+      ops::grid_positions({of.frames(), of.shape[2], of.shape[3]}, std::array{seconds, side, side}), of.shape,
+      start);
 }
 
 void prepare_ltx_conditions(const Preparation& of, Start& start) {
   const auto known = std::make_shared<const KnownFrames>(known_frames(of, start.run->init_noise_sigma()));
   start.latents = known->latents;
-  tell_positions(positions_of(*known, of), start);
+  tell_positions(positions_of(*known, of), known->latents.shape(), start);
   if (of.task.film.conditions.empty()) return;
 
   const auto noisy = [of, known](Tensor<float>& latents, float timestep) {
     if (of.task.film.condition_noise > 0.0f) add_condition_noise(of, *known, timestep, latents);
   };
-  const auto times = [run = start.run](Index call) { return run->timesteps()[static_cast<std::size_t>(call)]; };
+  const auto times = [run = start.run](Index call) {
+    return run->timesteps()[static_cast<std::size_t>(call)];
+  };
   noisy(start.latents, times(start.first_call));
   start.call = [known](const PreparedCall& call, const Tensor<float>& x) {
     std::vector<float> told;
@@ -226,14 +256,17 @@ void prepare_ltx_conditions(const Preparation& of, Start& start) {
     auto latents = stepped;
     for (std::size_t f = 0; f < known->strengths.size(); ++f)
       if (known->is_held(f, times(next_call - 1)))
-        put_frames(ops::narrow(context, *before, 1, static_cast<Index>(f), 1), static_cast<Index>(f), latents);
+        put_frames(ops::narrow(context, *before, 1, static_cast<Index>(f), 1), static_cast<Index>(f),
+                   latents);
     if (next_call < end) noisy(latents, times(next_call));
     *before = latents;
     return latents;
   };
-  const Index frames = of.frames(), first = known->latents.dim(1) - frames;
-  start.finish = [first, frames, &context = of.context](const Tensor<float>& latents) {
-    return ops::narrow(context, latents, 1, first, frames);
+  start.finish = [known, &context = of.context](const Tensor<float>& latents) {
+    std::vector<Tensor<float>> film;
+    for (std::size_t f = 0; f < known->added.size(); ++f)
+      if (!known->added[f]) film.push_back(ops::narrow(context, latents, 1, static_cast<Index>(f), 1));
+    return ops::concat<float>(context, film, 1);
   };
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -67,14 +68,15 @@ void for_cogvideox_chunks(const ops::Context& context, const Tensor<float>& film
 template <class T, class Coder>
 Tensor<float> cogvideox_chunk(const ops::Context& context, const Coder& code, const Tensor<float>& chunk,
                               std::deque<nn::FrameStream<T>>& streams,
-                              const std::optional<CogVideoXGrids>& grids, Index height, Index width) {
+                              const std::optional<CogVideoXGrids>& grids) {
   std::size_t next = 0;
   const auto apply = [&](const Tensor<float>& tile) {
     if (next == streams.size()) streams.emplace_back();
     return code(context, tile, streams[next++]);
   };
   if (!grids || grids->in.holds(chunk.shape())) return apply(chunk);
-  return in_film_tiles(context, chunk, grids->in, grids->out, height, width, apply);
+  constexpr Index all = std::numeric_limits<Index>::max();
+  return in_film_tiles(context, chunk, grids->in, grids->out, all, all, apply);
 }
 
 }  // namespace detail
@@ -89,14 +91,13 @@ LatentDistribution AutoencoderKlCogVideoX<T>::encode(const ops::Context& context
                                                      const CogVideoXTiling* tiling) const {
   detail::check_films(detail::cogvideox_vae, films.shape(), config_.in_channels, 1);
   const auto grids = detail::cogvideox_grids(tiling, config_.downscale(), false);
-  const Index height = films.dim(2) / config_.downscale(), width = films.dim(3) / config_.downscale();
   const auto encoded = [&](const Tensor<float>& film) {
     return detail::joined_frames(context, [&](const FilmSink& sink) {
       std::deque<nn::FrameStream<T>> streams;
-      detail::for_cogvideox_chunks(
-          context, film, detail::cogvideox_frames_at_a_time, [&](const Tensor<float>& chunk) {
-            sink(detail::cogvideox_chunk(context, encoder_, chunk, streams, grids, height, width));
-          });
+      detail::for_cogvideox_chunks(context, film, detail::cogvideox_frames_at_a_time,
+                                   [&](const Tensor<float>& chunk) {
+                                     sink(detail::cogvideox_chunk(context, encoder_, chunk, streams, grids));
+                                   });
     });
   };
   return detail::film_distribution(context, detail::film_by_film(context, films, encoded));
@@ -108,12 +109,11 @@ void AutoencoderKlCogVideoX<T>::decode(const ops::Context& context, const Tensor
   detail::check_film_latents(detail::cogvideox_vae, latents.shape(), config_.latent_channels);
   detail::check_one_film(detail::cogvideox_vae, latents.shape());
   const auto grids = detail::cogvideox_grids(tiling, config_.downscale(), true);
-  const Index height = latents.dim(2) * config_.downscale(), width = latents.dim(3) * config_.downscale();
   std::deque<nn::FrameStream<T>> streams;
-  detail::for_cogvideox_chunks(
-      context, latents, detail::cogvideox_latents_at_a_time, [&](const Tensor<float>& chunk) {
-        sink(detail::cogvideox_chunk(context, decoder_, chunk, streams, grids, height, width));
-      });
+  detail::for_cogvideox_chunks(context, latents, detail::cogvideox_latents_at_a_time,
+                               [&](const Tensor<float>& chunk) {
+                                 sink(detail::cogvideox_chunk(context, decoder_, chunk, streams, grids));
+                               });
 }
 
 template <class T>

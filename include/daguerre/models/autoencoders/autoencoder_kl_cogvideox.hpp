@@ -33,7 +33,9 @@ struct CogVideoXAutoencoderConfig {
   static CogVideoXAutoencoderConfig from(const Config& config);
 };
 
-/// How films are worked on in overlapping tiles (diffusers' enable_tiling).
+/// How films are worked on in overlapping tiles (diffusers' enable_tiling). Steps and what is kept of a tile
+/// are cut to whole pixels and latents one by one, as there: where they do not come out at the same places
+/// the result has another size.
 struct CogVideoXTiling {
   Index sample_min_height = 240, sample_min_width = 360;         ///< of a tile in pixels
   double overlap_height = 1.0 / 6.0, overlap_width = 1.0 / 5.0;  ///< part that is blended into the neighbour

@@ -15,8 +15,7 @@ namespace detail {
 
 inline constexpr const char* hunyuan_autoencoder_name = "autoencoder_kl_hunyuan_video";
 
-template <class T>
-nn::Conv3d<T> hunyuan_pointwise(const nn::Loader& loader, Index channels) {
+inline nn::Conv3d<float> hunyuan_pointwise(const nn::Loader& loader, Index channels) {
   return {loader, channels, channels, nn::FilmGeometry::causal(1, 1, 0)};
 }
 
@@ -28,15 +27,13 @@ AutoencoderKlHunyuanVideo<T>::AutoencoderKlHunyuanVideo(const AutoencoderKlHunyu
     : config_(config),
       encoder_(loader.sub("encoder"), config),
       decoder_(loader.sub("decoder"), config),
-      quant_conv_(detail::hunyuan_pointwise<T>(loader.sub("quant_conv"), 2 * config.latent_channels)),
-      post_quant_conv_(detail::hunyuan_pointwise<T>(loader.sub("post_quant_conv"), config.latent_channels)) {}
+      quant_conv_(detail::hunyuan_pointwise(loader.sub("quant_conv"), 2 * config.latent_channels)),
+      post_quant_conv_(detail::hunyuan_pointwise(loader.sub("post_quant_conv"), config.latent_channels)) {}
 
 template <class T>
 Tensor<float> AutoencoderKlHunyuanVideo<T>::encoded(const ops::Context& context, const Tensor<float>& film,
                                                     const FilmTiling& tiling, bool tiled) const {
-  const auto moments = [&](const Tensor<float>& x) {
-    return quant_conv_(context, ops::cast<T>(context, encoder_(context, x)));
-  };
+  const auto moments = [&](const Tensor<float>& x) { return quant_conv_(context, encoder_(context, x)); };
   const auto grid = grid_of(tiling);
   if (!tiled || grid.holds(film.shape())) return moments(film);
   const Index ratio = config_.spatial_compression_ratio;
@@ -47,9 +44,7 @@ Tensor<float> AutoencoderKlHunyuanVideo<T>::encoded(const ops::Context& context,
 template <class T>
 Tensor<float> AutoencoderKlHunyuanVideo<T>::decoded(const ops::Context& context, const Tensor<float>& latents,
                                                     const FilmTiling& tiling, bool tiled) const {
-  const auto film = [&](const Tensor<float>& x) {
-    return decoder_(context, post_quant_conv_(context, ops::cast<T>(context, x)));
-  };
+  const auto film = [&](const Tensor<float>& x) { return decoder_(context, post_quant_conv_(context, x)); };
   const Index ratio = config_.spatial_compression_ratio;
   const auto grid = grid_of(tiling), in = grid.divided_by(ratio);
   if (!tiled || in.holds(latents.shape())) return film(latents);
@@ -61,7 +56,7 @@ LatentDistribution AutoencoderKlHunyuanVideo<T>::distribution(const ops::Context
                                                               const Tensor<float>& films,
                                                               const FilmTiling& tiling, bool tiled) const {
   const Index ratio = config_.temporal_compression_ratio;
-  detail::check_films(detail::hunyuan_autoencoder_name, films.shape(), config_.in_channels,
+  detail::check_films(detail::hunyuan_autoencoder_name, films.shape(), config_.in_channels, 1,
                       config_.spatial_compression_ratio);
   const auto moments = detail::film_by_film(context, films, [&](const Tensor<float>& film) {
     if (film.dim(1) <= tiling.frames) return encoded(context, film, tiling, tiled);

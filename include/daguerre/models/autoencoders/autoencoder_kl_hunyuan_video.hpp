@@ -26,8 +26,8 @@ class AutoencoderKlHunyuanVideo {
   AutoencoderKlHunyuanVideo(const AutoencoderKlHunyuanVideoConfig& config, const nn::Loader& loader);
 
   /// The distribution of latents `[N, F', h, w, latent_channels]` of films `[N, F, H, W, in_channels]` in
-  /// [-1, 1], in groups of frames as `groups` has it. Throws ArgumentError for another shape, sides that are
-  /// no multiples of the ratio and groups that are not possible.
+  /// [-1, 1], in groups of frames as `groups` has it. Throws ArgumentError for another shape, sides shorter
+  /// than the ratio and groups that are not possible.
   LatentDistribution encode(const ops::Context& context, const Tensor<float>& films,
                             const FilmTiling& groups = {}) const;
   /// Films `[N, F, H, W, out_channels]`, about [-1, 1], from latents `[N, F', h, w, latent_channels]`.
@@ -61,7 +61,7 @@ class AutoencoderKlHunyuanVideo {
   AutoencoderKlHunyuanVideoConfig config_;
   HunyuanEncoder<T> encoder_;
   HunyuanDecoder<T> decoder_;
-  nn::Conv3d<T> quant_conv_, post_quant_conv_;
+  nn::Conv3d<float> quant_conv_, post_quant_conv_;
 };
 
 }  // namespace daguerre::models

@@ -81,6 +81,33 @@ Tensor<float> AutoencoderKlLtx<T>::decode(const ops::Context& context, const Ten
 }
 
 template <class T>
+void AutoencoderKlLtx<T>::decode(const ops::Context& context, const Tensor<float>& latents,
+                                 const LTXDecoding& decoding, const FilmSink& sink, Index at_once) const {
+  detail::check_film_latents(detail::ltx_vae_name, latents.shape(), config_.latent_channels);
+  detail::check_one_film(detail::ltx_vae_name, latents.shape());
+  const ops::SpaceTimeBlock patch{config_.patch_size_t, config_.patch_size, config_.patch_size};
+  std::vector<float> timesteps;
+  if (decoding.timestep) timesteps.push_back(*decoding.timestep);
+  if (at_once == 0) {
+    constexpr Index most = Index{1} << 25;  // 128 MB of float32 in the outermost level
+    const Index side = config_.space_ratio() / config_.patch_size;
+    const Index frame = config_.time_ratio() * latents.dim(2) * latents.dim(3) * side * side *
+                        config_.decoder.blocks.back().channels;
+    at_once = std::max<Index>(1, most / std::max<Index>(frame, 1));
+  }
+  const Index frames = latents.dim(1);
+  LTXStream<T> stream;
+  for (Index begin = 0; begin < frames; begin += at_once) {
+    const Index count = std::min(at_once, frames - begin);
+    const bool is_all = count == frames, is_last = begin + count == frames;
+    stream.begin_chunk(is_last);
+    const auto patches = decoder_(context, is_all ? latents : ops::narrow(context, latents, 1, begin, count),
+                                  timesteps, decoding.noise, is_all ? nullptr : &stream);
+    if (!patches.empty()) sink(ops::depth_to_space_time(context, patches, patch, detail::ltx_patch_order));
+  }
+}
+
+template <class T>
 void AutoencoderKlLtx<T>::check(const FilmTiling& tiling) const {
   const Index space = config_.space_ratio(), time = config_.time_ratio();
   const auto fits = [](Index size, Index stride, Index ratio) {

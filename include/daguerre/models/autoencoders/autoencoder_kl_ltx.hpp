@@ -49,6 +49,12 @@ class AutoencoderKlLtx {
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents,
                        const LTXDecoding& decoding = {}) const;
 
+  /// The same of one film, so many latent frames at a time, whose frames `sink` is handed as they come: what
+  /// is decoded does not depend on that number, 0 leaves it to what memory is worth. Before the first frame a
+  /// decoder must have seen those that it looks ahead.
+  void decode(const ops::Context& context, const Tensor<float>& latents, const LTXDecoding& decoding,
+              const FilmSink& sink, Index at_once = 0) const;
+
   /// As encode and decode, tile by tile, where a side is longer than a tile, and group of frames by group of
   /// frames, where there are more than in one. `tiling` with a height or with frames of 0: not that.
   LatentDistribution encode_tiled(const ops::Context& context, const Tensor<float>& films,

@@ -21,7 +21,7 @@ AutoencoderKlMochi<T>::AutoencoderKlMochi(const AutoencoderKlMochiConfig& config
 
 template <class T>
 void AutoencoderKlMochi<T>::check_films(const Tensor<float>& films) const {
-  detail::check_films(detail::mochi_autoencoder_name, films.shape(), config_.picture_channels(),
+  detail::check_films(detail::mochi_autoencoder_name, films.shape(), config_.picture_channels(), 1,
                       config_.space_ratio());
 }
 

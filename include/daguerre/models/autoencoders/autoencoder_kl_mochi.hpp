@@ -28,7 +28,7 @@ class AutoencoderKlMochi {
   AutoencoderKlMochi(const AutoencoderKlMochiConfig& config, const nn::Loader& loader);
 
   /// The distribution of latents `[N, F', h, w, latent_channels]` of films `[N, F, H, W, 3]` in [-1, 1].
-  /// Throws ArgumentError for another shape and sides that are no multiples of the ratio.
+  /// Throws ArgumentError for another shape and sides shorter than the ratio.
   LatentDistribution encode(const ops::Context& context, const Tensor<float>& films) const;
   /// Films `[N, (F' - 1) time_ratio + 1, H, W, out_channels]`, about [-1, 1], from latents `[N, F', h, w,
   /// latent_channels]`.

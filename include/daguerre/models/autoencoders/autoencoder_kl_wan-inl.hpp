@@ -16,8 +16,9 @@ AutoencoderKlWan<T>::AutoencoderKlWan(const AutoencoderKlWanConfig& config, cons
     : config_(config),
       encoder_(loader.sub("encoder"), config),
       decoder_(loader.sub("decoder"), config),
-      quant_conv_(detail::wan_pointwise<T>(loader.sub("quant_conv"), 2 * config.z_dim, 2 * config.z_dim)),
-      post_quant_conv_(detail::wan_pointwise<T>(loader.sub("post_quant_conv"), config.z_dim, config.z_dim)) {}
+      quant_conv_(detail::wan_pointwise<float>(loader.sub("quant_conv"), 2 * config.z_dim, 2 * config.z_dim)),
+      post_quant_conv_(
+          detail::wan_pointwise<float>(loader.sub("post_quant_conv"), config.z_dim, config.z_dim)) {}
 
 template <class T>
 Tensor<float> AutoencoderKlWan<T>::patches_of(const ops::Context& context, const Tensor<float>& films) const {
@@ -41,7 +42,7 @@ Tensor<float> AutoencoderKlWan<T>::moments(const ops::Context& context, const Te
   std::vector<Tensor<float>> parts;
   for (Index begin = 0, end = 1; end <= patches.dim(1); begin = end, end += chunk) {
     const auto encoded = encoder_(context, detail::film_frames(patches, begin, end), stream);
-    parts.push_back(quant_conv_(context, ops::cast<T>(context, encoded)));
+    parts.push_back(quant_conv_(context, encoded));
   }
   return ops::concat<float>(context, parts, 1);
 }
@@ -49,7 +50,8 @@ Tensor<float> AutoencoderKlWan<T>::moments(const ops::Context& context, const Te
 template <class T>
 LatentDistribution AutoencoderKlWan<T>::encode(const ops::Context& context,
                                                const Tensor<float>& films) const {
-  detail::check_films("autoencoder_kl_wan", films.shape(), config_.pixel_channels(), config_.space_ratio());
+  detail::check_films("autoencoder_kl_wan", films.shape(), config_.pixel_channels(), config_.patch_size,
+                      config_.space_ratio());
   return detail::film_distribution(context, detail::film_by_film(context, films, [&](const auto& film) {
                                      return moments(context, patches_of(context, film));
                                    }));
@@ -60,7 +62,7 @@ void AutoencoderKlWan<T>::patches(const ops::Context& context, const Tensor<floa
                                   const FilmSink& take) const {
   auto stream = decoder_.stream();
   for (Index frame = 0; frame < latents.dim(1); ++frame) {
-    const auto chunk = ops::cast<T>(context, detail::film_frames(latents, frame, frame + 1));
+    const auto chunk = detail::film_frames(latents, frame, frame + 1);
     decoder_(context, post_quant_conv_(context, chunk), stream, take);
   }
 }
@@ -84,7 +86,8 @@ Tensor<float> AutoencoderKlWan<T>::decode(const ops::Context& context, const Ten
 template <class T>
 LatentDistribution AutoencoderKlWan<T>::encode_tiled(const ops::Context& context, const Tensor<float>& films,
                                                      const FilmTiling& tiling) const {
-  detail::check_films("autoencoder_kl_wan", films.shape(), config_.pixel_channels(), config_.space_ratio());
+  detail::check_films("autoencoder_kl_wan", films.shape(), config_.pixel_channels(), config_.patch_size,
+                      config_.space_ratio());
   const auto grid = grid_of(tiling);
   if (grid.holds(films.shape())) return encode(context, films);
   // On this side the reference's tiles are so many patches, not pixels, high and wide.

@@ -34,7 +34,8 @@ class AutoencoderKlWan {
 
   /// The distribution of latents `[N, F', h, w, z_dim]` of films `[N, F, H, W, 3]` in [-1, 1], F' = 1 + (F -
   /// 1) / 4 rounded down for `temperal_downsample` twice; frames behind 4 k + 1 are not looked at, as in the
-  /// reference. Throws ArgumentError for another shape and sides that are no multiples of the ratio.
+  /// reference. Throws ArgumentError for another shape and sides that
+  /// are shorter than the ratio or no multiples of `patch_size`.
   LatentDistribution encode(const ops::Context& context, const Tensor<float>& films) const;
   /// Films `[N, F, H, W, 3]` in [-1, 1] from latents `[N, F', h, w, z_dim]`.
   Tensor<float> decode(const ops::Context& context, const Tensor<float>& latents) const;
@@ -60,7 +61,7 @@ class AutoencoderKlWan {
   AutoencoderKlWanConfig config_;
   WanEncoder<T> encoder_;
   WanDecoder<T> decoder_;
-  nn::Conv3d<T> quant_conv_, post_quant_conv_;
+  nn::Conv3d<float> quant_conv_, post_quant_conv_;
 };
 
 }  // namespace daguerre::models

@@ -54,7 +54,9 @@ RowWindow RowWindow::of(const RowTiles& tiles, Index index, Index height, Index 
   window.first_input = std::clamp<Index>(begin, 0, height - 1);
   window.inputs = std::clamp<Index>(end, window.first_input + 1, height) - window.first_input;
   window.pad_top = static_cast<int>(window.first_input - begin);
-  window.pad_bottom = static_cast<int>(end - window.first_input - window.inputs);
+  // Where all images are in the tile, the next one begins behind the rows that the last step does not reach.
+  if (tiles.joined) window.inputs = height;
+  window.pad_bottom = static_cast<int>(std::max<Index>(0, end - window.first_input - window.inputs));
   return window;
 }
 

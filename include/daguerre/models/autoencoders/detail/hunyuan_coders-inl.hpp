@@ -141,12 +141,12 @@ HunyuanEncoder<T>::HunyuanEncoder(const nn::Loader& loader, const HunyuanShape& 
 
 template <class T>
 Tensor<float> HunyuanEncoder<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
-  auto y = conv_in_(context, ops::cast<T>(context, x));
+  auto y = conv_in_(context, x);
   for (const auto& level : levels_) {
     for (const auto& resnet : level.resnets) y = resnet(context, std::move(y));
     if (level.downsampler) y = (*level.downsampler)(context, ops::cast<T>(context, std::exchange(y, {})));
   }
-  auto normed = norm_out_.template apply<T>(context, mid_(context, std::move(y)));
+  auto normed = norm_out_.template apply<float>(context, mid_(context, std::move(y)));
   return conv_out_(context, normed);
 }
 
@@ -173,12 +173,12 @@ HunyuanDecoder<T>::HunyuanDecoder(const nn::Loader& loader, const HunyuanShape& 
 
 template <class T>
 Tensor<float> HunyuanDecoder<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
-  auto y = mid_(context, conv_in_(context, ops::cast<T>(context, x)));
+  auto y = mid_(context, conv_in_(context, x));
   for (const auto& level : levels_) {
     for (const auto& resnet : level.resnets) y = resnet(context, std::move(y));
     if (level.upsampler) y = (*level.upsampler)(context, std::move(y));
   }
-  auto normed = norm_out_.template apply<T>(context, std::exchange(y, {}));
+  auto normed = norm_out_.template apply<float>(context, std::exchange(y, {}));
   return conv_out_(context, normed);
 }
 

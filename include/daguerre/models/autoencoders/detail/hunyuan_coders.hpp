@@ -102,11 +102,11 @@ class HunyuanEncoder {
     std::vector<detail::HunyuanResidualBlock<T>> resnets;
     std::optional<detail::EdgeConv3d<T>> downsampler;
   };
-  detail::EdgeConv3d<T> conv_in_;
+  detail::EdgeConv3d<float> conv_in_;  // tiny, and its error would reach every pixel, as the last one's
   std::vector<Level> levels_;
   detail::HunyuanMidBlock<T> mid_;
   nn::GroupNorm norm_out_;
-  detail::EdgeConv3d<T> conv_out_;
+  detail::EdgeConv3d<float> conv_out_;
 };
 
 /// Latents `[N, F', h, w, latent_channels]` to films `[N, F, H, W, out_channels]` (HunyuanVideoDecoder3D).
@@ -121,11 +121,11 @@ class HunyuanDecoder {
     std::vector<detail::HunyuanResidualBlock<T>> resnets;
     std::optional<detail::HunyuanUpsample<T>> upsampler;
   };
-  detail::EdgeConv3d<T> conv_in_;
+  detail::EdgeConv3d<float> conv_in_;  // tiny, and its error would reach every pixel, as the last one's
   detail::HunyuanMidBlock<T> mid_;
   std::vector<Level> levels_;
   nn::GroupNorm norm_out_;
-  detail::EdgeConv3d<T> conv_out_;
+  detail::EdgeConv3d<float> conv_out_;
 };
 
 }  // namespace daguerre::models

@@ -64,6 +64,7 @@ LTXResnetBlock<T>::LTXResnetBlock(const nn::Loader& loader, const Options& optio
 template <class T>
 Tensor<T> LTXResnetBlock<T>::normed(const ops::Context& context, const Tensor<float>& x,
                                     const Tensor<float>& modulation, int part) const {
+  if (x.empty()) return context.empty<T>(x.shape());
   if (modulation.empty()) return (part == 0 ? norm1_ : norm2_).template apply<T>(context, x);
   return ops::modulated_rms_norm<T>(context, detail::film_tokens(x), {modulation, part + 1},
                                     {modulation, part}, detail::ltx_vae_epsilon, ops::Activation::silu)
@@ -72,23 +73,41 @@ Tensor<T> LTXResnetBlock<T>::normed(const ops::Context& context, const Tensor<fl
 
 template <class T>
 Tensor<float> LTXResnetBlock<T>::with_noise(const ops::Context& context, Tensor<float> x,
-                                            const Tensor<float>& scale, const NoisePlanes& noise) const {
+                                            const Tensor<float>& scale, const NoisePlanes& noise,
+                                            LTXStream<T>* stream) const {
   if (scale.empty()) return x;
+  if (x.empty()) {
+    stream->skip_plane();
+    return x;
+  }
   if (!noise) throw ArgumentError("autoencoder", "this decoder adds noise, and none was given");
-  const auto plane = noise(x.dim(2), x.dim(3));
+  const auto draw = [&] { return noise(x.dim(2), x.dim(3)); };
+  const auto plane = stream == nullptr ? draw() : stream->plane(draw);
   return ops::add_plane(context, std::move(x), plane, scale);
 }
 
 template <class T>
 Tensor<float> LTXResnetBlock<T>::operator()(const ops::Context& context, const Tensor<float>& x,
-                                            const Tensor<float>& embedding, const NoisePlanes& noise) const {
+                                            const Tensor<float>& embedding, const NoisePlanes& noise,
+                                            LTXStream<T>* stream) const {
   context.check_stop();
   Tensor<float> modulation;  // (shift, scale) of both norms
   if (!scale_shift_table_.empty()) modulation = ops::add_to_each(context, embedding, scale_shift_table_);
-  auto y = with_noise(context, conv1_(context, normed(context, x, modulation, 0)), noise1_, noise);
+  const auto outer = normed(context, x, modulation, 0);
+  const auto y =
+      with_noise(context, stream == nullptr ? conv1_(context, outer) : conv1_(context, outer, *stream),
+                 noise1_, noise, stream);
   const auto inner = normed(context, y, modulation, 2);
-  y = norm3_ ? (*conv_shortcut_)(context, norm3_->template apply<T>(context, x)) : x;
-  return with_noise(context, conv2_(context, inner, std::move(y)), noise2_, noise);
+  auto shortcut = x;
+  if (norm3_)
+    shortcut = x.empty() ? no_frames(context, y.dim(2), y.dim(3), y.dim(4))
+                         : (*conv_shortcut_)(context, norm3_->template apply<T>(context, x));
+  if (stream == nullptr)
+    return with_noise(context, conv2_(context, inner, std::move(shortcut)), noise2_, noise, stream);
+  auto z = conv2_(context, inner, *stream);
+  const auto beside = waited_for(context, stream->waiting().next(), shortcut, z.dim(1));
+  if (!z.empty()) z = ops::add(context, z, beside);
+  return with_noise(context, std::move(z), noise2_, noise, stream);
 }
 
 template <class T>
@@ -103,10 +122,11 @@ LTXResnets<T>::LTXResnets(const nn::Loader& loader, Index channels, int layers,
 
 template <class T>
 Tensor<float> LTXResnets<T>::operator()(const ops::Context& context, Tensor<float> x,
-                                        std::span<const float> times, const NoisePlanes& noise) const {
+                                        std::span<const float> times, const NoisePlanes& noise,
+                                        LTXStream<T>* stream) const {
   Tensor<float> embedding;
   if (time_embedder_) embedding = (*time_embedder_)(context, x.dim(0), times, {}, {});
-  for (const auto& layer : layers_) x = layer(context, x, embedding, noise);
+  for (const auto& layer : layers_) x = layer(context, x, embedding, noise, stream);
   return x;
 }
 
@@ -122,20 +142,34 @@ LTXShuffle<T>::LTXShuffle(const nn::Loader& loader, Index in, Index out, const o
             detail::ltx_geometry(3, is_causal)) {}
 
 template <class T>
-Tensor<float> LTXShuffle<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
-  return grows_ ? up(context, x) : down(context, x);
+Tensor<float> LTXShuffle<T>::operator()(const ops::Context& context, const Tensor<float>& x,
+                                        LTXStream<T>* stream) const {
+  return grows_ ? up(context, x, stream) : down(context, x);
 }
 
 template <class T>
-Tensor<float> LTXShuffle<T>::up(const ops::Context& context, const Tensor<float>& x) const {
-  const auto grown = [&](const Tensor<float>& coarse) {
-    const auto fine = ops::depth_to_space_time(context, coarse, factor_, detail::ltx_depth_order);
-    const Index before = factor_.frames - 1;
+Tensor<float> LTXShuffle<T>::up(const ops::Context& context, const Tensor<float>& x,
+                                LTXStream<T>* stream) const {
+  const auto rounded = x.empty() ? context.empty<T>(x.shape()) : ops::cast<T>(context, x);
+  const auto coarse = stream == nullptr ? conv_(context, rounded) : conv_(context, rounded, *stream);
+  bool is_first = true;
+  auto beside = x;
+  if (stream != nullptr) {
+    auto& begun = stream->waiting().next();
+    auto& waiting = stream->waiting().next();
+    is_first = !begun;
+    if (has_shortcut_) beside = waited_for(context, waiting, x, coarse.dim(1));
+    if (coarse.empty()) return no_frames(context, x.dim(2) * factor_.rows, x.dim(3) * factor_.columns, out_);
+    begun = Tensor<float>({0});
+  }
+  const auto grown = [&](const Tensor<float>& less) {
+    const auto fine = ops::depth_to_space_time(context, less, factor_, detail::ltx_depth_order);
+    const Index before = is_first ? factor_.frames - 1 : 0;
     return before == 0 ? fine : ops::narrow(context, fine, 1, before, fine.dim(1) - before);
   };
-  auto y = grown(conv_(context, ops::cast<T>(context, x)));
+  const auto y = grown(coarse);
   if (!has_shortcut_) return y;
-  const auto few = grown(x);
+  const auto few = grown(beside);
   const std::vector<Tensor<float>> copies(static_cast<std::size_t>(out_ / few.dim(4)), few);
   return ops::add(context, y, ops::concat<float>(context, copies, -1));
 }
@@ -245,25 +279,30 @@ LTXDecoder<T>::LTXDecoder(const LTXCoderShape& shape, const nn::Loader& loader)
 
 template <class T>
 Tensor<float> LTXDecoder<T>::operator()(const ops::Context& context, const Tensor<float>& latents,
-                                        std::span<const float> timesteps, const NoisePlanes& noise) const {
+                                        std::span<const float> timesteps, const NoisePlanes& noise,
+                                        LTXStream<T>* stream) const {
   std::vector<float> times;
   for (const float timestep : timesteps) times.push_back(timestep * timestep_scale_);
   if (times.empty() == time_embedder_.has_value())
     throw ArgumentError("autoencoder", time_embedder_ ? "this decoder is told how much noise latents hold"
                                                       : "this decoder takes no timestep");
-  auto x = mid_block_(context, conv_in_(context, latents), times, noise);
+  const auto convolved = [&](const LTXConv<float>& conv, const Tensor<float>& x) {
+    return stream == nullptr ? conv(context, x) : conv(context, x, *stream);
+  };
+  auto x = mid_block_(context, convolved(conv_in_, latents), times, noise, stream);
   for (const auto& block : blocks_) {
-    if (block.conv_in) x = (*block.conv_in)(context, x, {}, noise);
-    if (block.shuffled) x = (*block.shuffled)(context, x);
-    x = block.resnets(context, std::move(x), times, noise);
+    if (block.conv_in) x = (*block.conv_in)(context, x, {}, noise, stream);
+    if (block.shuffled) x = (*block.shuffled)(context, x, stream);
+    x = block.resnets(context, std::move(x), times, noise, stream);
   }
-  if (!time_embedder_) return conv_out_(context, norm_out_.apply<float>(context, x));
+  if (x.empty()) return convolved(conv_out_, x);
+  if (!time_embedder_) return convolved(conv_out_, norm_out_.apply<float>(context, x));
   const auto embedding = (*time_embedder_)(context, x.dim(0), times, {}, {});
   const auto modulation = ops::add_to_each(context, embedding, scale_shift_table_);  // (shift, scale)
-  return conv_out_(
-      context, ops::modulated_rms_norm<float>(context, detail::film_tokens(x), {modulation, 1},
-                                              {modulation, 0}, detail::ltx_vae_epsilon, ops::Activation::silu)
-                   .reshape(x.shape()));
+  return convolved(conv_out_, ops::modulated_rms_norm<float>(context, detail::film_tokens(x), {modulation, 1},
+                                                             {modulation, 0}, detail::ltx_vae_epsilon,
+                                                             ops::Activation::silu)
+                                  .reshape(x.shape()));
 }
 
 }  // namespace daguerre::models

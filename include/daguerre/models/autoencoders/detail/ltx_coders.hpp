@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "daguerre/models/autoencoders/detail/ltx_stream.hpp"
 #include "daguerre/nn/conditioning_embedding.hpp"
 #include "daguerre/nn/conv3d.hpp"
 #include "daguerre/nn/norm.hpp"
@@ -61,20 +62,21 @@ class LTXResnetBlock {
   };
   LTXResnetBlock(const nn::Loader& loader, const Options& options);
 
-  /// `x[N, F, H, W, in]`; `embedding[N, 4 in]` where it is conditioned on time.
+  /// `x[N, F, H, W, in]`; `embedding[N, 4 in]` where it is conditioned on time. With a stream x is a chunk.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x,
-                           const Tensor<float>& embedding, const NoisePlanes& noise) const;
+                           const Tensor<float>& embedding, const NoisePlanes& noise,
+                           LTXStream<T>* stream = nullptr) const;
 
  private:
   Tensor<T> normed(const ops::Context& context, const Tensor<float>& x, const Tensor<float>& modulation,
                    int part) const;
   Tensor<float> with_noise(const ops::Context& context, Tensor<float> x, const Tensor<float>& scale,
-                           const NoisePlanes& noise) const;
+                           const NoisePlanes& noise, LTXStream<T>* stream) const;
 
   nn::RmsNorm norm1_, norm2_;        // where nothing modulates them
   Tensor<float> scale_shift_table_;  // [4 in], or empty
   Tensor<float> noise1_, noise2_;    // by channel, or empty
-  nn::Conv3d<T> conv1_, conv2_;
+  LTXConv<T> conv1_, conv2_;
   std::optional<nn::LayerNorm> norm3_;
   std::optional<nn::Conv3d<T>> conv_shortcut_;
 };
@@ -88,7 +90,7 @@ class LTXResnets {
              const typename LTXResnetBlock<T>::Options& options);
   /// `times`: one for each of the N, where it is conditioned.
   Tensor<float> operator()(const ops::Context& context, Tensor<float> x, std::span<const float> times,
-                           const NoisePlanes& noise) const;
+                           const NoisePlanes& noise, LTXStream<T>* stream = nullptr) const;
 
  private:
   std::optional<nn::TimestepSizeEmbedding> time_embedder_;
@@ -103,16 +105,17 @@ class LTXShuffle {
  public:
   LTXShuffle(const nn::Loader& loader, Index in, Index out, const ops::SpaceTimeBlock& factor, bool grows,
              bool is_causal, bool has_shortcut);
-  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x) const;
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x,
+                           LTXStream<T>* stream = nullptr) const;
 
  private:
-  Tensor<float> up(const ops::Context& context, const Tensor<float>& x) const;
+  Tensor<float> up(const ops::Context& context, const Tensor<float>& x, LTXStream<T>* stream) const;
   Tensor<float> down(const ops::Context& context, const Tensor<float>& x) const;
 
   Index out_;
   ops::SpaceTimeBlock factor_;
   bool grows_, has_shortcut_;
-  nn::Conv3d<T> conv_;
+  LTXConv<T> conv_;
 };
 
 /// Patches to moments (diffusers' LTXVideoEncoder3d).
@@ -142,10 +145,12 @@ template <class T>
 class LTXDecoder {
  public:
   LTXDecoder(const LTXCoderShape& shape, const nn::Loader& loader);
-  /// `timesteps`: one for each of the N, where it is conditioned. Throws ArgumentError where noise is asked
-  /// for and there is none, and for planes of another shape.
+  /// `timesteps`: one for each of the N, where it is conditioned. With a stream latents are a chunk of one
+  /// film, which may give no patches yet. Throws ArgumentError where noise is asked for and there is none,
+  /// and for planes of another shape.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& latents,
-                           std::span<const float> timesteps, const NoisePlanes& noise) const;
+                           std::span<const float> timesteps, const NoisePlanes& noise,
+                           LTXStream<T>* stream = nullptr) const;
 
  private:
   struct Block {
@@ -153,14 +158,14 @@ class LTXDecoder {
     std::optional<LTXShuffle<T>> shuffled;
     LTXResnets<T> resnets;
   };
-  nn::Conv3d<float> conv_in_;
+  LTXConv<float> conv_in_;
   LTXResnets<T> mid_block_;
   std::vector<Block> blocks_;
   nn::RmsNorm norm_out_;
   std::optional<nn::TimestepSizeEmbedding> time_embedder_;
   Tensor<float> scale_shift_table_;  // [2 channels], or empty
   float timestep_scale_ = 1.0f;
-  nn::Conv3d<float> conv_out_;
+  LTXConv<float> conv_out_;
 };
 
 }  // namespace daguerre::models

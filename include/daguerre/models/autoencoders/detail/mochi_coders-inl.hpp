@@ -116,13 +116,12 @@ template <class T>
 Tensor<float> MochiEncoder<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
   constexpr float turn = 2.0f * std::numbers::pi_v<float>;
   const std::array frequencies{64.0f * turn, 128.0f * turn};
-  auto y =
-      proj_in_.accumulate(context, ops::cast<T>(context, ops::fourier_features(context, x, frequencies)));
+  auto y = proj_in_.accumulate(context, ops::fourier_features(context, x, frequencies));
   y = block_in_(context, std::move(y));
   for (const auto& step : steps_)
     y = step.layers(context, step.conv_in(context, ops::cast<T>(context, std::exchange(y, {}))));
   y = block_out_(context, std::move(y));
-  return proj_out_.accumulate(context, norm_out_.template apply<T>(context, y));
+  return proj_out_.accumulate(context, norm_out_.template apply<float>(context, y));
 }
 
 template <class T>

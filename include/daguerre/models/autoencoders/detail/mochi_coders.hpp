@@ -99,12 +99,12 @@ class MochiEncoder {
     detail::EdgeConv3d<T> conv_in;
     detail::MochiLayers<T> layers;
   };
-  nn::Linear<T> proj_in_;
+  nn::Linear<float> proj_in_;  // tiny, and its error would reach every pixel, as the last one's
   detail::MochiLayers<T> block_in_;
   std::vector<Step> steps_;
   detail::MochiLayers<T> block_out_;
   detail::FrameGroupNorm norm_out_;
-  nn::Linear<T> proj_out_;
+  nn::Linear<float> proj_out_;
 };
 
 /// Latents `[1, F', h, w, latent_channels]` to films `[1, F' time_ratio, H, W, out_channels]` (diffusers'

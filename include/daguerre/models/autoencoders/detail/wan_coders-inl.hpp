@@ -155,10 +155,12 @@ Tensor<float> WanUpsample<T>::operator()(const ops::Context& context, Tensor<flo
 
 template <class T>
 WanEncoder<T>::WanEncoder(const nn::Loader& loader, const WanShape& shape)
-    : conv_in_(detail::wan_conv<T>(loader.sub("conv_in"), shape.in_channels, shape.encoder_widths().front())),
+    : conv_in_(
+          detail::wan_conv<float>(loader.sub("conv_in"), shape.in_channels, shape.encoder_widths().front())),
       mid_(loader.sub("mid_block"), shape.encoder_widths().back()),
       norm_out_(detail::wan_norm(loader.sub("norm_out"), shape.encoder_widths().back())),
-      conv_out_(detail::wan_conv<T>(loader.sub("conv_out"), shape.encoder_widths().back(), 2 * shape.z_dim)) {
+      conv_out_(
+          detail::wan_conv<float>(loader.sub("conv_out"), shape.encoder_widths().back(), 2 * shape.z_dim)) {
   const auto widths = shape.encoder_widths();
   int place = 0;  // where levels are not told apart, layers are numbered one behind the other
   for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
@@ -233,22 +235,23 @@ Tensor<float> WanEncoder<T>::through(const ops::Context& context, Tensor<float> 
 template <class T>
 Tensor<float> WanEncoder<T>::operator()(const ops::Context& context, const Tensor<float>& x,
                                         detail::WanStream<T>& stream) const {
+  stream.first.begin_chunk();
   stream.inner.begin_chunk();
-  stream.outer.begin_chunk();
-  auto y = conv_in_(context, ops::cast<T>(context, x), {}, &stream.outer);
+  stream.last.begin_chunk();
+  auto y = conv_in_(context, x, {}, &stream.first);
   for (std::size_t i = 0; i < levels_.size(); ++i) y = through(context, std::move(y), i, stream);
   y = mid_(context, std::move(y), stream.inner);
   stream.is_first = false;
-  return conv_out_(context, norm_out_.template apply<T>(context, y), {}, &stream.inner);
+  return conv_out_(context, norm_out_.template apply<float>(context, y), {}, &stream.last);
 }
 
 template <class T>
 WanDecoder<T>::WanDecoder(const nn::Loader& loader, const WanShape& shape)
-    : conv_in_(detail::wan_conv<T>(loader.sub("conv_in"), shape.z_dim, shape.decoder_widths().front())),
+    : conv_in_(detail::wan_conv<float>(loader.sub("conv_in"), shape.z_dim, shape.decoder_widths().front())),
       mid_(loader.sub("mid_block"), shape.decoder_widths().front()),
       norm_out_(detail::wan_norm(loader.sub("norm_out"), shape.decoder_widths().back())),
-      conv_out_(
-          detail::wan_conv<T>(loader.sub("conv_out"), shape.decoder_widths().back(), shape.out_channels)) {
+      conv_out_(detail::wan_conv<float>(loader.sub("conv_out"), shape.decoder_widths().back(),
+                                        shape.out_channels)) {
   const auto widths = shape.decoder_widths();
   for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
     const auto block = loader.sub("up_blocks", static_cast<int>(i));
@@ -285,10 +288,10 @@ void WanDecoder<T>::outwards(const ops::Context& context, Tensor<float> x, std::
   const Index channels = is_outermost ? 0 : levels_[index].channels;
   detail::for_frames(context, std::move(x), channels, [&](Tensor<float> frames) {
     if (is_outermost) {
-      stream.outer.begin_chunk();
-      auto normed = norm_out_.template apply<T>(context, frames);
+      stream.last.begin_chunk();
+      auto normed = norm_out_.template apply<float>(context, frames);
       frames = {};
-      sink(conv_out_(context, normed, {}, &stream.outer));
+      sink(conv_out_(context, normed, {}, &stream.last));
       return;
     }
     const auto& level = levels_[index];
@@ -313,8 +316,9 @@ void WanDecoder<T>::outwards(const ops::Context& context, Tensor<float> x, std::
 template <class T>
 void WanDecoder<T>::operator()(const ops::Context& context, const Tensor<float>& x,
                                detail::WanStream<T>& stream, const FilmSink& sink) const {
+  stream.first.begin_chunk();
   stream.inner.begin_chunk();
-  auto y = conv_in_(context, ops::cast<T>(context, x), {}, &stream.inner);
+  auto y = conv_in_(context, x, {}, &stream.first);
   outwards(context, mid_(context, std::move(y), stream.inner), 0, stream, sink);
   stream.is_first = false;
 }

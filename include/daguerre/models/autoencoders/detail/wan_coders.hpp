@@ -40,10 +40,11 @@ namespace detail {
 /// at a time, and so have streams of their own.
 template <class T>
 struct WanStream {
-  nn::FrameStream<T> inner;                 ///< the first convolution and the innermost blocks
+  nn::FrameStream<float> first;             ///< the first convolution
+  nn::FrameStream<T> inner;                 ///< the innermost blocks
   std::vector<nn::FrameStream<T>> levels;   ///< residual layers
   std::vector<nn::FrameStream<T>> between;  ///< the steps in time from one level to the next
-  nn::FrameStream<T> outer;                 ///< the last convolution
+  nn::FrameStream<float> last;              ///< the last convolution
   bool is_first = true;                     ///< no chunk has gone through yet
 };
 
@@ -142,11 +143,11 @@ class WanEncoder {
   Tensor<float> through(const ops::Context& context, Tensor<float> x, std::size_t level,
                         detail::WanStream<T>& stream) const;
 
-  nn::Conv3d<T> conv_in_;
+  nn::Conv3d<float> conv_in_;  // tiny, and its error would reach every pixel, as the last one's
   std::vector<Level> levels_;
   detail::WanMidBlock<T> mid_;
   nn::RmsNorm norm_out_;
-  nn::Conv3d<T> conv_out_;
+  nn::Conv3d<float> conv_out_;
 };
 
 /// Latents `[1, F', h, w, z_dim]` to films `[1, F, H, W, out_channels]` (diffusers' WanDecoder3d).
@@ -170,11 +171,11 @@ class WanDecoder {
   void outwards(const ops::Context& context, Tensor<float> x, std::size_t level, detail::WanStream<T>& stream,
                 const FilmSink& sink) const;
 
-  nn::Conv3d<T> conv_in_;
+  nn::Conv3d<float> conv_in_;  // tiny, and its error would reach every pixel, as the last one's
   detail::WanMidBlock<T> mid_;
   std::vector<Level> levels_;
   nn::RmsNorm norm_out_;
-  nn::Conv3d<T> conv_out_;
+  nn::Conv3d<float> conv_out_;
 };
 
 }  // namespace daguerre::models
