@@ -119,6 +119,7 @@ void describe_film(const Model& model, Plan& plan) {
 
 void check_film_memory(const Request& request, const Model& model, const Task& task, std::uint64_t memory) {
   if (!model.denoiser().films || memory == 0) return;
+  check_task(task, model.family(), model.components());
   // What a step holds at least: the sample, the prediction of both sides, the sampler's last ones.
   constexpr double copies = 5.0;
   const auto shape = latent_shape(task, model.family(), model.components());
