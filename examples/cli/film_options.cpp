@@ -133,6 +133,16 @@ void add_details(CLI::App& app, FilmAsk& ask) {
       ->type_name("N")
       ->capture_default_str()
       ->group(heading::film);
+  add_number(
+      app, "--tile", ask.tile, {.least = 0},
+      "The model works on tiles of so many pixels, blended in every step, for larger films than it was "
+      "trained at; 0: of that size")
+      ->type_name("PX")
+      ->group(heading::film);
+  add_number(app, "--tile-overlap", ask.tile_overlap, {.least = 0},
+             "Pixels that neighbouring tiles share, by default a quarter of a tile")
+      ->type_name("PX")
+      ->group(heading::film);
   app.add_flag_callback(
          "--vae-tiling", [&ask] { ask.order.request.vae_tiling.use = VaeTiling::Use::on; },
          "The autoencoder works tile by tile, in less memory")

@@ -50,7 +50,10 @@ void check_film_request(const Request& request, const Model& model) {
   refuse(!request.input.image.empty() || !request.input.mask.empty(),
          "picture or mask as pictures are made from; give conditions at frames, a video or a mask of it");
   refuse(request.hires.has_value(), "second pass (hires)");
-  refuse(request.tiles.has_value(), "tiles of its denoiser");
+  // Where every token has a time of its own, a tile's would have to be cut out of them.
+  const auto& extras = model.denoiser().extras;
+  refuse(request.tiles && std::find(extras.begin(), extras.end(), "timesteps") != extras.end(),
+         "tiles of its denoiser");
 }
 
 void settle_video(const Model& model, Task& task) {
