@@ -84,13 +84,14 @@ void check_outputs(const FilmAsk& ask) {
     throw ArgumentError("--out", "standard output takes one film, --count is " + std::to_string(count));
   for (int i = 0; i < count && ask.order.out != "-"; ++i) {
     const auto path = path_of(ask, i);
-    if (path.has_extension()) check_writable("--out", path);
+    std::error_code error;
+    const bool is_folder = std::filesystem::is_directory(path, error);
+    if (!is_folder) check_writable("--out", path);
+    // What cannot be written so shows before anything is computed; a file that is not finished is none.
+    if (is_folder || path.has_extension()) FilmWriter(path, ask.file);
   }
   if (!ask.sheet.empty()) check_writable("--sheet", ask.sheet);
   if (!ask.preview.empty()) check_writable("--preview", ask.preview);
-  // Formats that this build does not write show before anything is computed; nothing is written yet.
-  if (ask.order.out != "-" && std::filesystem::path(ask.order.out).has_extension())
-    FilmWriter(path_of(ask, 0), ask.file);
 }
 
 }  // namespace
