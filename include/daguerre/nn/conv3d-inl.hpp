@@ -118,9 +118,9 @@ Tensor<float> Conv3d<T>::operator()(const ops::Context& context, const Tensor<T>
                                     FrameStream<T>* stream) const {
   if (x.rank() != 5) throw ArgumentError("conv3d", to_string(x.shape()) + ", expected [N, F, H, W, C]");
   ops::Profile::Scope scope(context, ops::OpKind::conv2d);
-  if (stream != nullptr && geometry_.behind > 0)
-    throw ArgumentError("conv3d", "a kernel that looks ahead takes no stream");
   if (taps_->in_time != nullptr) {
+    if (stream != nullptr)
+      throw ArgumentError("conv3d", "a kernel in time alone that looks ahead takes no stream");
     const auto y = in_time(context, x, std::move(residual));
     scope.add_flops(2 * y.size() * window_ * geometry_.frames);
     return y;
