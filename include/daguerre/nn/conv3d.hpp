@@ -83,7 +83,7 @@ class Conv3d {
   /// `residual`, of the result's shape or empty, is added last; one that is given away becomes the result.
   /// With a `stream` the film, one, comes in chunks: what stands before a later chunk is what came before it.
   /// Throws ArgumentError where the kernel does not fit, for several films in a stream, and for a stream
-  /// where the kernel looks ahead.
+  /// where the geometry `is_in_time`.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x, Tensor<float> residual = {},
                            FrameStream<T>* stream = nullptr) const;
 
