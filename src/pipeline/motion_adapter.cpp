@@ -93,8 +93,7 @@ Config joined_config(const ComponentSource& unet, const ComponentSource& adapter
   if (middle && facts.mid_layers != 1)
     refuse_motion(adapter, unet, "several motion modules in the middle do not fit");
   const auto value = [&](const char* key, int fallback) {
-    const auto list = motion.json(key);
-    return list ? json::parse(*list) : json(motion.get(key, fallback));
+    return motion.is_list(key) ? json::parse(*motion.json(key)) : json(motion.get(key, fallback));
   };
   json changes{
       {"_class_name", "UNetMotionModel"},
