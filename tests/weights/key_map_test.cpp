@@ -312,3 +312,69 @@ TEST_CASE("TAESD is read from the two files that it is published in", "[weights]
     CHECK(part->config.require_int("latent_channels") == 4);
   }
 }
+
+TEST_CASE("Wan's transformer gets its original names and back", "[weights][key_map]") {
+  for (const char* name : {"wan_flf2v_transformer", "wan_vace_transformer"}) {
+    const auto own = StateDict::load(test::golden("video") / name / "weights.safetensors");
+    std::vector<weights::RenamedTensor> theirs;
+    for (const auto& tensor : weights::key_maps::to_original_wan(own)) {
+      REQUIRE(tensor.sources.size() == 1);
+      theirs.push_back({"model.diffusion_model." + tensor.name, tensor.sources.front()});
+    }
+    const auto original = own.renamed(theirs);
+    CHECK(original.contains("model.diffusion_model.blocks.1.cross_attn.norm_k.weight"));
+    CHECK(original.contains("model.diffusion_model.head.modulation"));
+    CHECK(weights::with_diffusers_names(original).names() == own.names());
+  }
+}
+
+TEST_CASE("Wan's autoencoder is read from its original names", "[weights][key_map]") {
+  const auto folder = test::golden("pipelines/wan22_i2v_a14b") / "vae";
+  const auto own = StateDict::load(folder / "diffusion_pytorch_model.safetensors");
+  const auto replace = [](std::string name, std::string_view from, std::string_view to) {
+    if (const auto at = name.find(from); at != name.npos) name.replace(at, from.size(), to);
+    return name;
+  };
+  weights::SafetensorsWriter writer;
+  const auto file = weights::SafetensorsFile::open(folder / "diffusion_pytorch_model.safetensors");
+  for (const auto& info : file.tensors()) {
+    std::string name(info.name);
+    // Two residual blocks and a resampler in a level, one behind the other.
+    for (int level = 0; level < 4; ++level) {
+      const auto block = "decoder.up_blocks." + std::to_string(level) + ".";
+      for (int i = 0; i < 2; ++i)
+        name = replace(name, block + "resnets." + std::to_string(i),
+                       "decoder.upsamples." + std::to_string(3 * level + i));
+      name = replace(name, block + "upsamplers.0", "decoder.upsamples." + std::to_string(3 * level + 2));
+    }
+    name = replace(name, "encoder.down_blocks.", "encoder.downsamples.");
+    name = replace(name, "mid_block.resnets.0", "middle.0");
+    name = replace(name, "mid_block.resnets.1", "middle.2");
+    name = replace(name, "mid_block.attentions.0", "middle.1");
+    if (name.find(".middle.1.") == name.npos) {
+      for (const auto& [from, to] : {std::pair{".norm1.", ".residual.0."},
+                                     {".norm2.", ".residual.3."},
+                                     {".conv_shortcut.", ".shortcut."}})
+        name = replace(name, from, to);
+      name = replace(name, ".conv1.", ".residual.2.");
+      name = replace(name, ".conv2.", ".residual.6.");
+    }
+    name = replace(name, "coder.conv_in", "coder.conv1");
+    name = replace(name, "norm_out", "head.0");
+    name = replace(name, "conv_out", "head.2");
+    if (name.starts_with("quant_conv")) name = replace(name, "quant_conv", "conv1");
+    name = replace(name, "post_quant_conv", "conv2");
+    writer.add(name, file.read<float>(std::string(info.name)));
+  }
+  const test::TempFolder temporary;
+  writer.save(temporary / "vae.safetensors");
+  const auto checkpoint = weights::open_checkpoint(temporary / "vae.safetensors");
+  const auto* part = checkpoint.find("vae");
+  REQUIRE(part != nullptr);
+  CHECK(part->class_name == "AutoencoderKLWan");
+  CHECK(part->weights.names() == own.names());
+  const auto config = Config::load(folder / "config.json");
+  CHECK(part->config.require_ints("dim_mult") == config.require_ints("dim_mult"));
+  for (const char* key : {"base_dim", "z_dim", "num_res_blocks"})
+    CHECK(part->config.require_int(key) == config.require_int(key));
+}

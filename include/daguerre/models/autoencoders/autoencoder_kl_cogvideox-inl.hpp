@@ -89,7 +89,7 @@ AutoencoderKlCogVideoX<T>::AutoencoderKlCogVideoX(const CogVideoXAutoencoderConf
 template <class T>
 LatentDistribution AutoencoderKlCogVideoX<T>::encode(const ops::Context& context, const Tensor<float>& films,
                                                      const CogVideoXTiling* tiling) const {
-  detail::check_films(detail::cogvideox_vae, films.shape(), config_.in_channels, 1);
+  detail::check_films(detail::cogvideox_vae, films.shape(), config_.in_channels, 1, config_.downscale());
   const auto grids = detail::cogvideox_grids(tiling, config_.downscale(), false);
   const auto encoded = [&](const Tensor<float>& film) {
     return detail::joined_frames(context, [&](const FilmSink& sink) {

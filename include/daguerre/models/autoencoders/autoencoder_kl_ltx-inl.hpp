@@ -124,7 +124,8 @@ void AutoencoderKlLtx<T>::check(const FilmTiling& tiling) const {
 template <class T>
 LatentDistribution AutoencoderKlLtx<T>::encode_tiled(const ops::Context& context, const Tensor<float>& films,
                                                      const FilmTiling& tiling) const {
-  detail::check_films(detail::ltx_vae_name, films.shape(), config_.in_channels, config_.space_ratio());
+  detail::check_films(detail::ltx_vae_name, films.shape(), config_.in_channels, config_.space_ratio(),
+                      config_.space_ratio());
   check(tiling);
   const Index frames = films.dim(1), ratio = config_.time_ratio();
   if (tiling.frames == 0 || frames <= tiling.frames)

@@ -1,0 +1,150 @@
+// Motion modules: what joins a model and what does not, windows over long films, and the trained modules'
+// films.
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numbers>
+#include <string>
+#include <vector>
+
+#include "daguerre/core/bfloat16.hpp"
+#include "daguerre/nn/temporal_windows.hpp"
+#include "daguerre/pipeline/motion_adapter.hpp"
+#include "daguerre/pipeline/pipeline.hpp"
+#include "daguerre/weights/key_map.hpp"
+#include "support/catch.hpp"
+#include "support/golden.hpp"
+
+using namespace daguerre;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const auto motion_models = fs::path(DAGUERRE_TEST_DATA).parent_path().parent_path() / "examples" / "models";
+
+/// Where what is drawn on white lies in a picture: its weight, its centre, and the direction of its longer
+/// side in degrees clockwise, 0 to 180.
+struct Drawn {
+  double weight = 0.0, x = 0.0, y = 0.0, angle = 0.0;
+
+  explicit Drawn(const Image& picture) {
+    double xx = 0.0, xy = 0.0, yy = 0.0;
+    const auto each = [&](const auto& add) {
+      for (Index row = 0; row < picture.height(); ++row)
+        for (Index column = 0; column < picture.width(); ++column) {
+          const auto* pixel = picture.pixels().data() + (row * picture.width() + column) * picture.channels();
+          add(255.0 - *std::min_element(pixel, pixel + picture.channels()), static_cast<double>(column),
+              static_cast<double>(row));
+        }
+    };
+    each([&](double ink, double column, double row) {
+      weight += ink;
+      x += ink * column;
+      y += ink * row;
+    });
+    x /= weight;
+    y /= weight;
+    each([&](double ink, double column, double row) {
+      xx += ink * (column - x) * (column - x);
+      xy += ink * (column - x) * (row - y);
+      yy += ink * (row - y) * (row - y);
+    });
+    angle = 0.5 * std::atan2(2.0 * xy, xx - yy) * 180.0 / std::numbers::pi;
+  }
+};
+
+std::vector<Drawn> drawn_in(const Pipeline& pipeline, const std::string& prompt) {
+  Request request;
+  request.prompt = prompt;
+  request.sampling.steps = 8;
+  request.sampling.seed = 42;
+  request.guidance.scale = 3.0f;
+  request.film.frames = 8;
+  std::vector<Drawn> result;
+  for (const auto& frame : pipeline.generate(request).images) result.emplace_back(frame);
+  return result;
+}
+
+std::string refusal(const fs::path& motion) {
+  try {
+    (void)with_motion(ModelSource::open(motion_models / "emoji"), motion);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("the emoji move as the prompt's word says", "[emoji][film]") {
+  const auto source = with_motion(ModelSource::open(motion_models / "emoji"), motion_models / "emoji-motion");
+  const auto pipeline = Pipeline::load(source, {.precision = Precision::float32, .threads = 1});
+
+  const auto bouncing = drawn_in(pipeline, "red apple, bouncing");
+  CHECK(bouncing.front().y - bouncing[4].y > 8.0);
+  CHECK(std::abs(bouncing.front().x - bouncing[4].x) < 4.0);
+
+  const auto sliding = drawn_in(pipeline, "red apple, sliding");
+  CHECK(sliding.back().x - sliding.front().x > 8.0);
+  CHECK(std::abs(sliding.back().y - sliding.front().y) < 4.0);
+
+  const auto growing = drawn_in(pipeline, "red apple, growing");
+  CHECK(growing.back().weight > 2.0 * growing.front().weight);
+}
+
+TEST_CASE("motion modules of another base are refused in one line", "[film]") {
+  const auto other = refusal(test::golden("pipelines/animatediff_v2/motion_adapter"));
+  CHECK(other.find("8, 12 channels, not of 32, 96, 128") != other.npos);
+  CHECK(other.find('\n') == other.npos);
+  CHECK(refusal(motion_models / "emoji-lora/emoji-sprites.safetensors").find("no motion modules") !=
+        std::string::npos);
+  CHECK(refusal(motion_models / "emoji").find("config.json") != std::string::npos);
+  const auto flux = ModelSource::open(test::golden("pipelines/flux_dev"));
+  CHECK_THROWS_AS(with_motion(flux, motion_models / "emoji-motion"), ConfigError);
+}
+
+TEST_CASE("motion modules under their original names are the same", "[film]") {
+  const auto stored = weights::StateDict::load(test::golden("pipelines/animatediff_v2/motion_adapter"));
+  std::vector<weights::RenamedTensor> original;
+  for (const auto& name : stored.names()) {
+    auto renamed = name;
+    const auto replace = [&](const std::string& from, const std::string& to) {
+      if (const auto at = renamed.find(from); at != renamed.npos) renamed.replace(at, from.size(), to);
+    };
+    renamed.insert(renamed.find("motion_modules.") + 17, "temporal_transformer.");
+    replace(".attn1.", ".attention_blocks.0.");
+    replace(".attn2.", ".attention_blocks.1.");
+    replace(".norm1.", ".norms.0.");
+    replace(".norm2.", ".norms.1.");
+    replace(".norm3.", ".ff_norm.");
+    replace(".pos_embed.", ".attention_blocks.0.pos_encoder.");
+    original.push_back({"module." + renamed, name});
+    replace(".attention_blocks.0.pos_encoder.", ".attention_blocks.1.pos_encoder.");
+    if (renamed.find("blocks.1.pos_encoder") != renamed.npos) original.push_back({"module." + renamed, name});
+  }
+  CHECK(weights::with_diffusers_names(stored.renamed(original)).names() == stored.names());
+}
+
+TEST_CASE("windows cover a film, and their shares add up", "[film]") {
+  using nn::TemporalWindows;
+  const auto total = [](const TemporalWindows& options, Index frames) {
+    std::vector<float> sums(static_cast<std::size_t>(frames), 0.0f);
+    for (const auto& window : nn::temporal_windows(options, frames))
+      for (auto i = static_cast<std::size_t>(window.first); i < window.shares.size(); ++i)
+        sums[static_cast<std::size_t>(window.begin) + i] += window.shares[i];
+    return sums;
+  };
+  for (const auto weights : {TemporalWindows::Weights::flat, TemporalWindows::Weights::pyramid,
+                             TemporalWindows::Weights::sawtooth})
+    for (const Index frames : {3, 4, 5, 10, 11})
+      for (const float sum : total({4, 2, weights}, frames)) CHECK(sum == Approx(1.0f));
+  // Frames 8 to 10 are new to the last window, and divided by the weight of the first of them, as in the
+  // reference.
+  const auto sums = total({4, 4, TemporalWindows::Weights::pyramid}, 11);
+  CHECK(sums[9] == 1.0f);
+  CHECK(sums[10] == 0.5f);
+  CHECK_THROWS_AS(nn::temporal_windows({4, 5}, 10), ArgumentError);
+  CHECK_THROWS_AS(nn::temporal_windows({4, 0}, 10), ArgumentError);
+}
