@@ -81,7 +81,7 @@ TemporalTransformer<T>::TemporalTransformer(const Loader& loader, const Options&
       proj_out_(loader.sub("proj_out"), options.num_attention_heads * options.attention_head_dim,
                 options.in_channels) {
   auto block = detail::temporal_block_options(options.num_attention_heads, options.attention_head_dim);
-  block.double_self_attention = true;
+  block.double_self_attention = options.double_self_attention;
   block.positions = options.positions;
   for (int i = 0; i < options.num_layers; ++i)
     blocks_.emplace_back(loader.sub("transformer_blocks", i), block);

@@ -11,10 +11,10 @@
 /// `[N F, H, W, C]`, as layers of pictures take them.
 namespace daguerre::nn {
 
-/// Transformer blocks whose two attentions both look along the frames, between two projections and with a
-/// residual connection around all of it (Wang et al. 2023, ModelScope; diffusers' TransformerTemporalModel
-/// with double_self_attention; with positions the motion module of AnimateDiff, Guo et al. 2023, diffusers'
-/// AnimateDiffTransformer3D). The group norm, of epsilon 1e-6, is over all frames.
+/// Transformer blocks whose attentions, two each or one, look along the frames, between two projections and
+/// with a residual connection around all of it (Wang et al. 2023, ModelScope; diffusers'
+/// TransformerTemporalModel with double_self_attention; with positions the motion module of AnimateDiff, Guo
+/// et al. 2023, diffusers' AnimateDiffTransformer3D). The group norm, of epsilon 1e-6, is over all frames.
 template <class T>
 class TemporalTransformer {
  public:
@@ -23,6 +23,7 @@ class TemporalTransformer {
     int num_layers = 1;
     int norm_num_groups = 32;
     int num_attention_heads = 8;
+    bool double_self_attention = true;  ///< two attentions a block
     Index attention_head_dim = 64;
     Index positions = 0;  ///< frames whose places the blocks are told; 0: they are told none
   };
