@@ -36,9 +36,10 @@ class TemporalTransformer {
 
  private:
   GroupNorm norm_;
-  Linear<T> proj_in_;
+  // In float32: all that the blocks find goes through them, and they take little of the time.
+  Linear<float> proj_in_;
   std::vector<BasicTransformerBlock<T>> blocks_;
-  Linear<T> proj_out_;
+  Linear<float> proj_out_;
 };
 
 /// A transformer block along the frames that begins with a perceptron: x += ff_in(norm_in(x)), then as
