@@ -49,7 +49,7 @@ UNetContractingPath<T>::UNetContractingPath(const UNet2DShape& shape, const nn::
   if (shape.transformer_in_head_dim > 0)
     transformer_in_.emplace(
         root.sub("transformer_in"),
-        typename nn::TemporalTransformer<T>::Options{.in_channels = shape.levels.front().channels,
+        nn::TemporalTransformer<float>::Options{.in_channels = shape.levels.front().channels,
                                                      .norm_num_groups = shape.resnet.groups,
                                                      .num_attention_heads = 8,
                                                      .attention_head_dim = shape.transformer_in_head_dim});
