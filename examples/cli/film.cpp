@@ -67,10 +67,10 @@ void read_inputs(FilmAsk& ask) {
                                               std::to_string(most_frames_read) +
                                               " frames; say with --frames how many to take");
   }
+  if (ask.tile || ask.tile_overlap)
+    ask.order.request.tiles = {.size = ask.tile.value_or(0), .overlap = ask.tile_overlap.value_or(-1)};
   if (!ask.mask.empty()) film.mask = frames_of_file(ask.mask);
   for (const auto& file : ask.references) film.references.push_back(Image::load(file));
-  if (film.windows.frames > 0 && film.windows.stride == 0)
-    film.windows.stride = (film.windows.frames + 1) / 2;
 }
 
 std::filesystem::path path_of(const FilmAsk& ask, int film) {

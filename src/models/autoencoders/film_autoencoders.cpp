@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "daguerre/models/autoencoders/detail/film_latents.hpp"
 
 namespace daguerre::models::detail {
@@ -7,11 +9,12 @@ LatentDistribution film_distribution(const ops::Context& context, const Tensor<f
   return {parts[0], ops::clamp(context, parts[1], -30.0f, 20.0f)};
 }
 
-void check_films(const char* who, const Shape& shape, Index channels, Index multiple, Index ratio) {
+void check_films(const char* who, const Shape& shape, Index channels, Index multiple, Index least) {
   if (shape.rank() != 5 || shape[4] != channels || shape.size() == 0 || shape[2] % multiple != 0 ||
-      shape[3] % multiple != 0 || shape[2] < ratio || shape[3] < ratio)
+      shape[3] % multiple != 0 || shape[2] < least || shape[3] < least)
     throw ArgumentError(who, "films " + to_string(shape) + ", expected [N, F, H, W, " +
-                                 std::to_string(channels) + "] with sides of " + std::to_string(ratio) +
+                                 std::to_string(channels) + "] with sides of " +
+                                 std::to_string(std::max(least, multiple)) +
                                  " at least that are multiples of " + std::to_string(multiple));
 }
 

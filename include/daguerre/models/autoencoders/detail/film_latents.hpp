@@ -16,8 +16,8 @@ namespace daguerre::models::detail {
 LatentDistribution film_distribution(const ops::Context& context, const Tensor<float>& moments);
 
 /// Throws ArgumentError unless it is `[N, F, H, W, channels]` with sides that are multiples of `multiple` and
-/// `ratio` long at least.
-void check_films(const char* who, const Shape& shape, Index channels, Index multiple, Index ratio);
+/// `least` long at least.
+void check_films(const char* who, const Shape& shape, Index channels, Index multiple, Index least = 1);
 /// Throws ArgumentError unless it is `[N, F', h, w, channels]`.
 void check_film_latents(const char* who, const Shape& shape, Index channels);
 /// Throws ArgumentError unless there is one film.
