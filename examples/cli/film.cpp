@@ -67,10 +67,10 @@ void read_inputs(FilmAsk& ask) {
                                               std::to_string(most_frames_read) +
                                               " frames; say with --frames how many to take");
   }
+  if (ask.tile || ask.tile_overlap)
+    ask.order.request.tiles = {.size = ask.tile.value_or(0), .overlap = ask.tile_overlap.value_or(-1)};
   if (!ask.mask.empty()) film.mask = frames_of_file(ask.mask);
   for (const auto& file : ask.references) film.references.push_back(Image::load(file));
-  if (film.windows.frames > 0 && film.windows.stride == 0)
-    film.windows.stride = (film.windows.frames + 1) / 2;
 }
 
 std::filesystem::path path_of(const FilmAsk& ask, int film) {
@@ -84,13 +84,14 @@ void check_outputs(const FilmAsk& ask) {
     throw ArgumentError("--out", "standard output takes one film, --count is " + std::to_string(count));
   for (int i = 0; i < count && ask.order.out != "-"; ++i) {
     const auto path = path_of(ask, i);
-    if (path.has_extension()) check_writable("--out", path);
+    std::error_code error;
+    const bool is_folder = std::filesystem::is_directory(path, error);
+    if (!is_folder) check_writable("--out", path);
+    // What cannot be written so shows before anything is computed; a file that is not finished is none.
+    if (is_folder || path.has_extension()) FilmWriter(path, ask.file);
   }
   if (!ask.sheet.empty()) check_writable("--sheet", ask.sheet);
   if (!ask.preview.empty()) check_writable("--preview", ask.preview);
-  // Formats that this build does not write show before anything is computed; nothing is written yet.
-  if (ask.order.out != "-" && std::filesystem::path(ask.order.out).has_extension())
-    FilmWriter(path_of(ask, 0), ask.file);
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ void add_length(CLI::App& app, FilmAsk& ask) {
 }
 
 void add_inputs(CLI::App& app, FilmAsk& ask, FilmCommand command) {
+  auto& film = ask.order.request.film;
   const auto file = [&](const char* name, auto& target, const char* what) {
     return app.add_option(name, target, what)->check(file_name())->type_name("FILE")->group(heading::from);
   };
@@ -62,6 +63,15 @@ void add_inputs(CLI::App& app, FilmAsk& ask, FilmCommand command) {
       file("--init-video", ask.init_video,
            "A film to start from, or to follow: any file that --out can name, or a folder of pictures");
   if (command == FilmCommand::vid2vid) video->required();
+  auto* interpolate =
+      add_number(
+          app, "--interpolate", film.interpolate, {2, 64},
+          "Make so many times the frames of --init-video a second: these stay, those between them are made "
+          "(AnimateDiff with SparseCtrl, LTX-Video)")
+          ->needs(video)
+          ->type_name("N")
+          ->group(heading::from);
+  interpolate->excludes(app.get_option("--frames"));
   add_number(app, "--strength", ask.order.request.input.strength, {0.0, 1.0},
              "0 to 1, how far to go from --init-video")
       ->needs(video)
@@ -101,13 +111,37 @@ void add_details(CLI::App& app, FilmAsk& ask) {
       ->capture_default_str()
       ->group(heading::film);
   add_number(app, "--window-stride", film.windows.stride, {.least = 0},
-             "From one window's first frame to the next one's, by default half a window")
+             "From one window's first frame to the next one's, by default a quarter of a window")
       ->type_name("N")
+      ->group(heading::film);
+  app.add_option_function<std::string>(
+         "--window-noise",
+         [&film](const std::string& name) {
+           using Noise = FilmWindows::Noise;
+           film.windows.noise = name == "random"     ? Noise::random
+                                : name == "repeated" ? Noise::repeated
+                                                     : Noise::shuffled;
+         },
+         "What frames behind the first window begin with: its noise in another order, again and again, or "
+         "their own")
+      ->check(CLI::IsMember({"shuffled", "repeated", "random"}))
+      ->type_name("NAME")
+      ->default_str("shuffled")
       ->group(heading::film);
   add_number(app, "--decode-chunk", film.decode_chunk, {.least = 0},
              "Frames that the decoder makes at once, where it matters; 0: as the model does")
       ->type_name("N")
       ->capture_default_str()
+      ->group(heading::film);
+  add_number(
+      app, "--tile", ask.tile, {.least = 0},
+      "The model works on tiles of so many pixels, blended in every step, for larger films than it was "
+      "trained at; 0: of that size")
+      ->type_name("PX")
+      ->group(heading::film);
+  add_number(app, "--tile-overlap", ask.tile_overlap, {.least = 0},
+             "Pixels that neighbouring tiles share, by default a quarter of a tile")
+      ->type_name("PX")
       ->group(heading::film);
   app.add_flag_callback(
          "--vae-tiling", [&ask] { ask.order.request.vae_tiling.use = VaeTiling::Use::on; },

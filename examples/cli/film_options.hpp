@@ -16,6 +16,7 @@ struct FilmAsk {
   FilmOptions file;  ///< how it is written
   std::optional<Index> frames;
   std::optional<double> fps;
+  std::optional<Index> tile, tile_overlap;
   std::string image, last_image, init_video, mask, sheet, preview;
   std::vector<std::string> conditions;  ///< FILE@FRAME or FILE@FRAME:STRENGTH
   std::vector<std::string> references;

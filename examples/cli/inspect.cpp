@@ -58,15 +58,17 @@ bool is_film(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (fs::is_directory(path, error)) return fs::exists(fs::path(path) / "00000.png", error);
-  char start[16] = {};
+  char start[4096] = {};
   std::ifstream file(path, std::ios::binary);
   file.read(start, sizeof start);
   const std::string_view bytes(start, static_cast<std::size_t>(file.gcount()));
   const auto has = [&](std::size_t at, std::string_view text) {
     return bytes.size() > at && bytes.substr(at).starts_with(text);
   };
-  return has(0, "GIF8") || has(8, "WEBP") || has(0, "YUV4MPEG2") || has(4, "ftyp") || has(4, "moov") ||
-         has(0, "\x1A\x45\xDF\xA3") || has(8, "AVI ");
+  const bool is_animated_png =
+      has(1, "PNG") && bytes.substr(0, bytes.find("IDAT")).find("acTL") != bytes.npos;
+  return is_animated_png || has(0, "GIF8") || has(8, "WEBP") || has(0, "YUV4MPEG2") || has(4, "ftyp") ||
+         has(4, "moov") || has(0, "\x1A\x45\xDF\xA3") || has(8, "AVI ");
 }
 
 void print_settings(const Infotext& text) {

@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
+#include <daguerre/media/film.hpp>
 #include <daguerre/media/image.hpp>
 #include <daguerre/pipeline/upscaler.hpp>
 
@@ -25,14 +27,21 @@ struct UpscaleRequest {
   UpscalerOptions load;
   int tile = 256;
   std::optional<int> overlap;
+  int quality = 80;
   bool quiet = false;
 };
+
+bool is_png(const std::filesystem::path& path) {
+  return png_name()(path.string()).empty();
+}
 
 void run(UpscaleRequest request) {
   const Interrupt interrupt;
   Progress progress(request.quiet);
-  check_writable("OUT", request.to);
-  const Image image = Image::load(request.from);
+  const std::filesystem::path to(request.to);
+  if (to.has_extension()) check_writable("OUT", to);
+  FilmReader film(request.from);
+  const bool is_picture = film.info().frames == 1 && is_png(to);
   request.load.precision = precision_called(request.precision);
   request.load.log = progress.warnings();
   request.load.stop = interrupt.token();
@@ -41,21 +50,38 @@ void run(UpscaleRequest request) {
   const double scale = request.scale.value_or(static_cast<double>(upscaler.scale()));
   const auto scaled = [&](Index size) { return static_cast<Index>(static_cast<double>(size) * scale + 0.5); };
   const int overlap = request.overlap.value_or(request.tile == 0 ? 32 : std::min(32, request.tile / 4));
+  std::int64_t done_frames = 0;
   UpscaleOptions options{.tile = request.tile, .overlap = overlap, .stop = interrupt.token()};
   options.on_tile = [&](int done, int total) {
-    progress.stage("tile " + std::to_string(done) + " of " + std::to_string(total));
+    const std::string frame = is_picture ? "" : "frame " + std::to_string(done_frames + 1) + ", ";
+    progress.stage(frame + "tile " + std::to_string(done) + " of " + std::to_string(total));
     return true;
   };
-  const Image result = upscaler(image, scaled(image.width()), scaled(image.height()), options);
-  progress.clear();
-  result.save_png(request.to);
+  const auto enlarged = [&](const Image& image) {
+    return upscaler(image, scaled(image.width()), scaled(image.height()), options);
+  };
+  if (is_picture) {
+    const Image image = Image::load(request.from);
+    const Image result = enlarged(image);
+    progress.clear();
+    result.save_png(to);
+  } else {
+    const auto& info = film.info();
+    FilmWriter out(to, {.frame_rate = info.frame_rate > 0.0 ? info.frame_rate : 8.0,
+                        .text = info.text,
+                        .quality = request.quality});
+    for (auto frame = film.next(); frame; frame = film.next(), ++done_frames) out.write(enlarged(*frame));
+    progress.clear();
+    out.finish();
+  }
   std::printf("%s\n", request.to.c_str());
 }
 
 }  // namespace
 
 void add_upscale(CLI::App& parent) {
-  auto* app = parent.add_subcommand("upscale", "Enlarge a picture with a network trained for it");
+  auto* app = parent.add_subcommand(
+      "upscale", "Enlarge a picture, or a film frame by frame, with a network trained for it");
   app->footer(
       "Examples:\n"
       "  daguerre upscale --model RealESRGAN_x4plus.safetensors photo.jpg large.png\n"
@@ -66,12 +92,12 @@ void add_upscale(CLI::App& parent) {
       ->check(file_name())
       ->type_name("FILE")
       ->required();
-  app->add_option("from", request->from, "The picture to enlarge")
+  app->add_option("from", request->from, "The picture or film to enlarge")
       ->check(file_name())
       ->type_name("IN")
       ->required();
-  app->add_option("to", request->to, "The PNG file to write")
-      ->check(png_name())
+  app->add_option("to", request->to, "The PNG file to write, of films any that txt2vid --out takes")
+      ->check(file_name())
       ->type_name("OUT")
       ->required();
   add_number(*app, "--scale", request->scale, {.least = 0.01, .most = 64.0},
@@ -81,6 +107,8 @@ void add_upscale(CLI::App& parent) {
       ->capture_default_str();
   add_number(*app, "--tile-overlap", request->overlap, {.least = 0, .most = 4096},
              "Pixels that neighbouring tiles share, a quarter of a tile at most; by default that, or 32");
+  add_number(*app, "--quality", request->quality, {0, 100}, "Of a film's file, see txt2vid --help")
+      ->capture_default_str();
   app->add_option("--engine", request->load.engine, "onednn, native, or auto")
       ->capture_default_str()
       ->type_name("NAME");

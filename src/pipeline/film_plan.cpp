@@ -50,7 +50,10 @@ void check_film_request(const Request& request, const Model& model) {
   refuse(!request.input.image.empty() || !request.input.mask.empty(),
          "picture or mask as pictures are made from; give conditions at frames, a video or a mask of it");
   refuse(request.hires.has_value(), "second pass (hires)");
-  refuse(request.tiles.has_value(), "tiles of its denoiser");
+  // Where every token has a time of its own, a tile's would have to be cut out of them.
+  const auto& extras = model.denoiser().extras;
+  refuse(request.tiles && std::find(extras.begin(), extras.end(), "timesteps") != extras.end(),
+         "tiles of its denoiser");
 }
 
 void settle_video(const Model& model, Task& task) {
@@ -80,7 +83,10 @@ void describe_film(const Model& model, Plan& plan) {
   };
   add("Frames", std::to_string(frames));
   add("FPS", number(model.frame_rate_of(plan.task)));
-  for (std::size_t i = 0; i < film.conditions.size(); ++i) {
+  // Of those of an interpolated film there may be thousands.
+  constexpr std::size_t most_told = 16;
+  if (film.conditions.size() > most_told) add("Film conditions", std::to_string(film.conditions.size()));
+  for (std::size_t i = 0; i < film.conditions.size() && film.conditions.size() <= most_told; ++i) {
     const auto& condition = film.conditions[i];
     add("Film condition " + std::to_string(i), "Frame: " + std::to_string(condition.at) + ", Pictures: " +
                                                    std::to_string(condition.pictures.size()) +
@@ -107,11 +113,16 @@ void describe_film(const Model& model, Plan& plan) {
   if (film.windows.frames != 0) {
     add("Window frames", std::to_string(film.windows.frames));
     add("Window stride", std::to_string(film.windows.stride));
+    if (film.windows.weights != usual.windows.weights)
+      add("Window weights", film.windows.weights == nn::TemporalWindows::Weights::flat ? "flat" : "sawtooth");
+    if (film.windows.noise != usual.windows.noise)
+      add("Window noise", film.windows.noise == FilmWindows::Noise::random ? "random" : "repeated");
   }
 }
 
 void check_film_memory(const Request& request, const Model& model, const Task& task, std::uint64_t memory) {
   if (!model.denoiser().films || memory == 0) return;
+  check_task(task, model.family(), model.components());
   // What a step holds at least: the sample, the prediction of both sides, the sampler's last ones.
   constexpr double copies = 5.0;
   const auto shape = latent_shape(task, model.family(), model.components());
@@ -135,7 +146,8 @@ void check_film_memory(const Request& request, const Model& model, const Task& t
 void add_film_keys(InfotextKeys& keys) {
   keys.add("Frames", film_integer("Frames", [](FilmTask& film, Index number) { film.frames = number; }));
   keys.add("FPS", film_number("FPS", [](FilmTask& film, double number) { film.frame_rate = number; }));
-  for (int i = 0; i < 100; ++i)
+  keys.add("Film conditions", film_input("pictures at its frames"));
+  for (int i = 0; i < 16; ++i)
     keys.add("Film condition " + std::to_string(i), film_input("pictures at its frames"));
   keys.add("Start film", film_input("another film to start from"));
   keys.add("Film mask", film_input("a mask"));
@@ -169,6 +181,18 @@ void add_film_keys(InfotextKeys& keys) {
            film_integer("Window frames", [](FilmTask& film, Index number) { film.windows.frames = number; }));
   keys.add("Window stride",
            film_integer("Window stride", [](FilmTask& film, Index number) { film.windows.stride = number; }));
+  keys.add("Window weights", [](const InfotextKeys::Reading& reading, const std::string& value) {
+    using Weights = nn::TemporalWindows::Weights;
+    reading.result.request.film.windows.weights = value == "flat"       ? Weights::flat
+                                                  : value == "sawtooth" ? Weights::sawtooth
+                                                                        : Weights::pyramid;
+  });
+  keys.add("Window noise", [](const InfotextKeys::Reading& reading, const std::string& value) {
+    using Noise = FilmWindows::Noise;
+    reading.result.request.film.windows.noise = value == "random"     ? Noise::random
+                                                : value == "repeated" ? Noise::repeated
+                                                                      : Noise::shuffled;
+  });
   keys.add("Keeps padding", [](const InfotextKeys::Reading& reading, const std::string& value) {
     reading.result.request.film.keeps_padding = value == "True";
   });

@@ -263,7 +263,8 @@ Index latent_frames(const LatentFormat& format, Index frames) {
 
 Index film_frames(const Task& task, const Family& family, const LatentFormat& format) {
   const Index asked = task.film.frames == 0 ? family.defaults.frames : task.film.frames;
-  return family.frames ? family.frames(task, asked, format) : asked;
+  if (family.frames) return family.frames(task, asked, format);
+  return (latent_frames(format, asked) - 1) * format.time_ratio + 1;
 }
 
 Shape latent_shape(const Task& task, const Family& family, const Components& components) {

@@ -156,6 +156,32 @@ void set_film(const Json& arguments, const Recorded& run, const Model& model, co
   }
 }
 
+Tensor<float> noise_before_mixing(const ops::Context& context, const Recorded& run, const Model& model,
+                                  const Task& task) {
+  const auto& conditions = task.film.conditions;
+  if (conditions.empty() || conditions[0].at != 0 || conditions[0].strength == 1.0 ||
+      conditions[0].pictures.size() != 1)
+    return {};
+  auto picture = run.tensor(run.has("in.video") ? "in.video" : "in.image").slice(0, 1).clone();
+  for (float& value : picture.span()) value = 2.0f * value - 1.0f;
+  const auto encoded = model.components().autoencoder->encode(
+      context, picture.reshape({1, 1, picture.dim(1), picture.dim(2), picture.dim(3)}));
+  auto known = encoded.mean.clone();
+  const auto drawn = film_like(run, "noise.vae.0", known.shape(), FilmOrder::channels_first);
+  for (Index i = 0; i < known.size(); ++i)
+    known.data()[i] +=
+        encoded.std.span()[static_cast<std::size_t>(i)] * drawn.span()[static_cast<std::size_t>(i)];
+  known = model.format().to_model(known);
+  auto noise = film_layout(run.file().read<float>("noise.init.0"), FilmOrder::channels_first);
+  const double strength = conditions[0].strength;
+  for (Index i = 0; i < known.size(); ++i) {  // the first of the film's latent frames
+    const double mixed = static_cast<double>(noise.data()[i]);
+    noise.data()[i] =
+        static_cast<float>((mixed - strength * static_cast<double>(known.data()[i])) / (1.0 - strength));
+  }
+  return noise;
+}
+
 Tensor<float> film_layout(const Tensor<float>& recorded, FilmOrder order) {
   if (recorded.rank() != 5) return recorded;
   const auto& s = recorded.shape();

@@ -42,6 +42,10 @@ Tensor<float> RecordedNoise::draw(Use use, const Shape& shape, FilmOrder order) 
     if (!run_.has(name) || run_.tensor(name).size() != shape.size()) return draw(Use::initial, shape, order);
   }
   auto& index = next_[static_cast<std::size_t>(use)];
+  if (auto& first = first_[static_cast<std::size_t>(use)]; index == 0 && !first.empty()) {
+    ++index;
+    return std::exchange(first, {});
+  }
   // A step's second draw of a film.
   if (auto& name = again_[static_cast<std::size_t>(use)]; !name.empty())
     return film_like(run_, std::exchange(name, {}), shape, order);

@@ -386,6 +386,9 @@ Result run_recorded(const ops::Context& context, const Model& model, const Contr
                                                       : model.condition(context, task, *model.guider(task));
   comparison.compare_conditions(conditions, model.family().name);
   RecordedNoise noise(run);
+  if (config.get("pipeline", "") == "LTXConditionPipeline")
+    if (auto before = noise_before_mixing(context, run, model, task); !before.empty())
+      noise.replace_first(NoiseStreams::Use::initial, std::move(before));
   const auto latents = model.denoise(context, task, conditions, noise, comparison.on_step());
   // Where the reference gave latents it drew nothing for a decoder.
   const bool decodes = config.get("output_type", "") != "latent";

@@ -47,6 +47,67 @@ absent() { [ ! -e "$1" ] || fail "$1 should not be there"; }
 same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
 differ() { ! cmp -s "$1" "$2" || fail "$1 and $2 are equal"; }
 
+# Makes a small film; $1 is the expected status, the rest are further options.
+txt2vid() {
+  local expected=$1
+  shift
+  run "$expected" daguerre txt2vid --model "$models/ltx_095" --prompt waves --width 64 --height 32 --frames 9 --steps 2 \
+    --guidance 1 --threads 1 --seed 3 "$@"
+}
+
+section_films() {
+  txt2vid 0 --out a.gif --sheet sheet.png
+  out_is "a.gif
+sheet.png"
+  run 0 daguerre inspect a.gif
+  out_has 'a.gif: GIF, 64 x 32, 9 frames, 25 a second'
+  out_has 'Prompt: waves'
+  out_has 'Frames: 9'
+  txt2vid 0 --out b.gif --quiet
+  [ ! -s err ] || fail "--quiet should be silent"
+  same a.gif b.gif
+  txt2vid 0 --out -
+  [ "$(head -c 9 out)" = YUV4MPEG2 ] || fail "standard output should be Y4M"
+  mv out c.y4m
+  run 0 daguerre inspect --raw c.y4m
+  out_has 'Steps: 2'
+  txt2vid 0 --fps 12.5 --out frames
+  there frames/00008.png
+  run 0 daguerre inspect --json frames
+  out_has '"frame_rate": 12.5'
+  txt2vid 1 --out frames
+  one_error 'frames: holds pictures already, as 0000[0-9].png'
+  txt2vid 0 --image frames/00000.png --condition frames/00003.png@8:0.5 --out d.png
+  run 0 daguerre inspect d.png
+  out_has 'Film condition 1: Frame: 8, Pictures: 1, Strength: 0.5'
+  txt2vid 0 --count 2 --out e.apng
+  there e_1.apng
+  there e_2.apng
+  txt2vid 0 --frames 12 --out f.gif
+  err_has 'warning: .*12 frames were asked for.*makes 9'
+  txt2vid 1 --frames 0 --out g.gif
+  one_error 'a film of 0 frames'
+  txt2vid 1 --width 65 --out g.gif
+  one_error '65'
+  txt2vid 1 --out g.xyz
+  one_error 'g.xyz: films are written as .*\.gif .png'
+  txt2vid 1 --init-video a.gif --frames 9 --out g.gif
+  one_error 'takes no film'
+  : >empty.gif
+  txt2vid 1 --init-video empty.gif --out g.gif
+  one_error 'empty.gif: is empty'
+  head -c 700 a.gif >cut.gif
+  txt2vid 1 --condition cut.gif@0 --out g.gif
+  one_error 'cut.gif: the GIF film is cut short'
+  txt2vid 1 --condition a.gif --out g.gif
+  one_error 'FILE@FRAME'
+  run 1 daguerre txt2vid --model "$sd1" --prompt x --out g.gif
+  one_error 'makes pictures, not films'
+  run 2 daguerre img2vid --model "$models/ltx_095" --prompt x --out g.gif
+  one_error '--image is required'
+  absent g.gif
+}
+
 section_txt2img() {
   txt2img 0 --seed 7 --out a.png
   out_is a.png

@@ -146,4 +146,10 @@ TEST_CASE("a film too short for a kernel, and two films in one stream are refuse
         (void)conv(context, random_tensor({2, 4, 3, 3, in}, 3), {}, &stream);
       },
       {"2 films", "expected 1"});
+  const nn::Conv3d<float> ahead({weights::Scope(state), context}, in, out, FilmGeometry::centred(3, 1));
+  expect_error<ArgumentError>(
+      [&] {
+        (void)ahead(context, random_tensor({1, 4, 3, 3, in}, 3), {}, &stream);
+      },
+      {"[conv3d]", "looks ahead"});
 }

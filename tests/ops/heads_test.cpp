@@ -135,6 +135,43 @@ TEST_CASE("a grid's positions run along the last axis first", "[ops][heads]") {
   test::expect_error<ArgumentError>([] { ops::grid_positions(std::array<Index, 1>{-1}); }, {"-1"});
 }
 
+TEST_CASE("positions of a grid are all combinations of its axes' coordinates", "[ops][heads]") {
+  const auto positions =
+      ops::grid_positions(std::array{std::vector<float>{0.5f, 7.0f}, std::vector<float>{-1.0f, 0.0f, 1.0f}});
+  REQUIRE(positions.shape() == Shape{6, 2});
+  const std::array<float, 12> expected{0.5f, -1, 0.5f, 0, 0.5f, 1, 7, -1, 7, 0, 7, 1};
+  CHECK(std::equal(expected.begin(), expected.end(), positions.data()));
+}
+
+TEST_CASE("learned frequencies turn every head by angles of its own", "[ops][heads]") {
+  const Index length = 3, heads = 2, half = 2;
+  const auto positions = test::random_tensor({length, 2}, 1, 4.0f),
+             frequencies = test::random_tensor({2, heads * half}, 2),
+             x = test::random_tensor({1, length, 8}, 3);
+  const auto table = ops::learned_rotary_table(positions, frequencies);
+  using Stream = ops::HeadStream<float>;
+  const auto turned = ops::join_heads<float>(test::context_for("native"),
+                                             std::array{Stream{ops::TokenView<float>::all(x)}}, 4, &table);
+  Tensor<float> expected(x.shape());
+  for (Index token = 0; token < length; ++token)
+    for (Index pair = 0; pair < heads * half; ++pair) {
+      double angle = 0.0;
+      for (Index axis = 0; axis < 2; ++axis)
+        angle += static_cast<double>(positions.data()[token * 2 + axis]) *
+                 static_cast<double>(frequencies.data()[axis * heads * half + pair]);
+      const Index place = token * 8 + 2 * pair;
+      const double a = x.data()[place], b = x.data()[place + 1];
+      expected.data()[place] = static_cast<float>(a * std::cos(angle) - b * std::sin(angle));
+      expected.data()[place + 1] = static_cast<float>(b * std::cos(angle) + a * std::sin(angle));
+    }
+  CHECK(test::difference(turned, expected).rel_l2 < 1e-6);
+  test::expect_error<ArgumentError>(
+      [&] {
+        ops::learned_rotary_table(positions, Tensor<float>::zeros({3, 4}));
+      },
+      {"[3, 4]", "[3, 2]"});
+}
+
 TEST_CASE("a rotary table turns each axis' channels by its positions", "[ops][heads]") {
   const auto positions = Tensor<float>::copy_of({3, 2}, std::array{0.0f, 2.0f, 5.0f, 2.0f, 5.0f, -1.5f});
   const std::array<Index, 2> axes{2, 6};

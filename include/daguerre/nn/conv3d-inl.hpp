@@ -19,8 +19,15 @@ Conv3d<T>::Conv3d(const Loader& loader, Index in, Index out, const FilmGeometry&
   const auto& context = loader.context;
   const Shape shape{out, in, geometry.frames, geometry.side, geometry.side};
   const auto pack = [&]() -> std::shared_ptr<const Taps> {
-    const auto weight = loader.to_be_packed("weight", shape);
+    auto weight = loader.to_be_packed("weight", shape);
     auto taps = std::make_shared<Taps>();
+    if (geometry.is_in_time()) {
+      weight.shape = Shape{out, in, geometry.frames, 1};
+      taps->in_time = context.engine->as<T>().pack_conv2d(
+          context, weight, has_bias ? loader.tensor("bias", {out}) : Tensor<float>(),
+          {1, geometry.before, 0, geometry.behind, 0});
+      return taps;
+    }
     for (Index i = 0; i < geometry.frames; ++i) {
       const bool biased = has_bias && i == geometry.own_frame();
       taps->frames.push_back(context.engine->as<T>().pack_conv2d(
@@ -92,10 +99,32 @@ Tensor<float> Conv3d<T>::of_film(const ops::Context& context, const Tensor<T>& x
 }
 
 template <class T>
+Tensor<float> Conv3d<T>::in_time(const ops::Context& context, const Tensor<T>& x,
+                                 Tensor<float> residual) const {
+  const Index pixels = checked_multiply(x.dim(2), x.dim(3));
+  const Index frames = x.dim(1) + geometry_.before + geometry_.behind - geometry_.frames + 1;
+  if (x.dim(1) == 0 || frames < 1)
+    throw ArgumentError("conv3d", std::to_string(x.dim(1)) + " frames of " + to_string(x.shape()) +
+                                      " are too few for a kernel of " + std::to_string(geometry_.frames));
+  auto added = residual.empty() ? Tensor<float>() : residual.reshape({x.dim(0), frames, pixels, -1});
+  residual = {};  // so that it may become the result
+  const auto y =
+      (*taps_->in_time)(context, x.reshape({x.dim(0), x.dim(1), pixels, x.dim(4)}), std::move(added));
+  return y.reshape({x.dim(0), frames, x.dim(2), x.dim(3), y.dim(3)});
+}
+
+template <class T>
 Tensor<float> Conv3d<T>::operator()(const ops::Context& context, const Tensor<T>& x, Tensor<float> residual,
                                     FrameStream<T>* stream) const {
   if (x.rank() != 5) throw ArgumentError("conv3d", to_string(x.shape()) + ", expected [N, F, H, W, C]");
   ops::Profile::Scope scope(context, ops::OpKind::conv2d);
+  if (taps_->in_time != nullptr) {
+    if (stream != nullptr)
+      throw ArgumentError("conv3d", "a kernel in time alone that looks ahead takes no stream");
+    const auto y = in_time(context, x, std::move(residual));
+    scope.add_flops(2 * y.size() * window_ * geometry_.frames);
+    return y;
+  }
   const Shape frames{x.dim(1), x.dim(2), x.dim(3), x.dim(4)};
   std::vector<Tensor<float>> films;
   const auto film_shape = [](const Tensor<float>& y) {

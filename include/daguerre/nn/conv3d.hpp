@@ -58,6 +58,12 @@ struct FilmGeometry {
   static FilmGeometry causal(Index frames, Index side, int pad, FrameBorder border = FrameBorder::zeros) {
     return {frames, side, 1, static_cast<int>(frames) - 1, 0, border, ops::ConvGeometry::same(pad)};
   }
+  /// Whether it moves in time alone, zeros around the film, and looks ahead: the frames are then the rows of
+  /// one 2-D convolution.
+  bool is_in_time() const noexcept {
+    return side == 1 && stride == 1 && behind > 0 && border == FrameBorder::zeros && space.stride == 1 &&
+           space.pad_top == 0 && space.pad_left == 0 && space.pad_bottom == 0 && space.pad_right == 0;
+  }
   /// A kernel around this frame.
   static FilmGeometry centred(Index frames, Index side, FrameBorder border = FrameBorder::zeros) {
     const int half = static_cast<int>(frames / 2);
@@ -66,8 +72,8 @@ struct FilmGeometry {
 };
 
 /// A 3-D convolution, `[N, F, H, W, in]` to `[N, F', H', W', out]` (torch.nn.Conv3d): a sum of 2-D
-/// convolutions, one for each frame of the kernel, of which those over zeros are left out. Frames do not wrap
-/// around.
+/// convolutions, one for each frame of the kernel, of which those over zeros are left out, or one whose rows
+/// are the frames. Frames do not wrap around.
 template <class T>
 class Conv3d {
  public:
@@ -76,11 +82,14 @@ class Conv3d {
 
   /// `residual`, of the result's shape or empty, is added last; one that is given away becomes the result.
   /// With a `stream` the film, one, comes in chunks: what stands before a later chunk is what came before it.
-  /// Throws ArgumentError where the kernel does not fit, and for several films in a stream.
+  /// Throws ArgumentError where the kernel does not fit, for several films in a stream, and for a stream
+  /// where the geometry `is_in_time`.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x, Tensor<float> residual = {},
                            FrameStream<T>* stream = nullptr) const;
 
  private:
+  /// Of a kernel that is.
+  Tensor<float> in_time(const ops::Context& context, const Tensor<T>& x, Tensor<float> residual) const;
   /// Of the frames `[F, H, W, in]` of one film; `before` stand before them.
   Tensor<float> of_film(const ops::Context& context, const Tensor<T>& x, Index before, Index behind,
                         Tensor<float> residual) const;
@@ -89,6 +98,7 @@ class Conv3d {
 
   struct Taps {
     std::vector<std::unique_ptr<const ops::PackedConv2d<T>>> frames;
+    std::unique_ptr<const ops::PackedConv2d<T>> in_time;  ///< instead, of a kernel that is
   };
   std::shared_ptr<const Taps> taps_;
   FilmGeometry geometry_;

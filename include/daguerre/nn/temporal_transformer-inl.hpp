@@ -81,28 +81,26 @@ TemporalTransformer<T>::TemporalTransformer(const Loader& loader, const Options&
       proj_out_(loader.sub("proj_out"), options.num_attention_heads * options.attention_head_dim,
                 options.in_channels) {
   auto block = detail::temporal_block_options(options.num_attention_heads, options.attention_head_dim);
-  block.double_self_attention = true;
+  block.double_self_attention = options.double_self_attention;
   block.positions = options.positions;
   for (int i = 0; i < options.num_layers; ++i)
     blocks_.emplace_back(loader.sub("transformer_blocks", i), block);
 }
 
-// Rearranged where it is rounded to T: half the memory.
 template <class T>
 Tensor<float> TemporalTransformer<T>::operator()(const ops::Context& context, const Tensor<float>& x,
                                                  Index frames, const TemporalWindows* windows) const {
   const Index films = detail::film_count(x.shape(), frames);
   const auto pixels = x.reshape({films, -1, x.dim(-1)});
   auto tokens = proj_in_.accumulate(
-      context, detail::frames_of_pixels(context, norm_.template apply<T>(context, pixels), films, frames));
+      context,
+      detail::frames_of_pixels(context, norm_.template apply<float>(context, pixels), films, frames));
   for (const auto& block : blocks_)
     tokens = windows != nullptr ? detail::in_windows(context, block, tokens, *windows)
                                 : block(context, tokens, nullptr, nullptr);
-  auto rounded = ops::cast<T>(context, tokens);
-  tokens = {};
-  rounded = detail::pixels_of_frames(context, rounded, films);
+  tokens = detail::pixels_of_frames(context, tokens, films);
   const auto residual = x.reshape({x.dim(0), -1, x.dim(-1)});
-  return proj_out_.accumulate(context, rounded, &residual).reshape(x.shape());
+  return proj_out_.accumulate(context, tokens, &residual).reshape(x.shape());
 }
 
 template <class T>

@@ -11,10 +11,10 @@
 /// `[N F, H, W, C]`, as layers of pictures take them.
 namespace daguerre::nn {
 
-/// Transformer blocks whose two attentions both look along the frames, between two projections and with a
-/// residual connection around all of it (Wang et al. 2023, ModelScope; diffusers' TransformerTemporalModel
-/// with double_self_attention; with positions the motion module of AnimateDiff, Guo et al. 2023, diffusers'
-/// AnimateDiffTransformer3D). The group norm, of epsilon 1e-6, is over all frames.
+/// Transformer blocks whose attentions, two each or one, look along the frames, between two projections and
+/// with a residual connection around all of it (Wang et al. 2023, ModelScope; diffusers'
+/// TransformerTemporalModel with double_self_attention; with positions the motion module of AnimateDiff, Guo
+/// et al. 2023, diffusers' AnimateDiffTransformer3D). The group norm, of epsilon 1e-6, is over all frames.
 template <class T>
 class TemporalTransformer {
  public:
@@ -23,6 +23,7 @@ class TemporalTransformer {
     int num_layers = 1;
     int norm_num_groups = 32;
     int num_attention_heads = 8;
+    bool double_self_attention = true;  ///< two attentions a block
     Index attention_head_dim = 64;
     Index positions = 0;  ///< frames whose places the blocks are told; 0: they are told none
   };
@@ -35,9 +36,10 @@ class TemporalTransformer {
 
  private:
   GroupNorm norm_;
-  Linear<T> proj_in_;
+  // In float32: all that the blocks find goes through them, and they take little of the time.
+  Linear<float> proj_in_;
   std::vector<BasicTransformerBlock<T>> blocks_;
-  Linear<T> proj_out_;
+  Linear<float> proj_out_;
 };
 
 /// A transformer block along the frames that begins with a perceptron: x += ff_in(norm_in(x)), then as

@@ -137,7 +137,8 @@ struct Family {
       condition;
   /// What is done to a prompt before it is read; empty: nothing.
   std::function<std::string(std::string_view prompt)> clean{};
-  /// How many frames a film has that `task` asks so many of; empty: as many.
+  /// How many frames a film has that `task` asks so many of; empty: as many as its latents give, each of
+  /// which behind the first has the same number of them.
   std::function<Index(const Task& task, Index asked, const LatentFormat& format)> frames{};
   /// What depends on the model at hand: distilled ones take fewer steps. Called once its parts are known;
   /// empty: nothing does.

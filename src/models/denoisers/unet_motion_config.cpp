@@ -25,7 +25,10 @@ std::vector<std::string> picture_types(const Config& config, const char* key) {
 
 UNetBlockShape::Motion motion_of(const Config& config, Index channels, int heads,
                                  const std::vector<int>& layers, int count) {
-  UNetBlockShape::Motion result{heads, config.get("motion_max_seq_length", 32), layers};
+  UNetBlockShape::Motion result;
+  result.heads = heads;
+  result.positions = config.get("motion_max_seq_length", 32);
+  result.layers = layers;
   const auto wanted = static_cast<std::size_t>(count);
   if (layers.size() == 1) result.layers.assign(wanted, layers.front());
   const bool possible =
@@ -88,6 +91,7 @@ void add_motion_modules(const Config& config, MotionPlaces places, UNet2DShape& 
       block->temporal = Temporal::modules;
       block->motion = motion_of(config, level.channels, down ? heads[i] : up_heads[count - 1 - i],
                                 down ? layers[i] : up_layers[count - 1 - i], block->layers);
+      block->motion.attends_twice = places == MotionPlaces::everywhere;
     }
   }
   if (!shape.mid) refuse_unet(config, "a U-Net with motion modules has a middle block");

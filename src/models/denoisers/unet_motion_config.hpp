@@ -14,7 +14,10 @@ namespace daguerre::models {
 /// ConfigError for blocks of other kinds.
 Config unet_of_pictures(const Config& config);
 
-enum class MotionPlaces { everywhere, way_down };
+enum class MotionPlaces {
+  everywhere,
+  way_down,  ///< with one attention a transformer in the place of two: SparseCtrl
+};
 /// Puts the modules that `config` describes into the shape that was made of `unet_of_pictures`. Throws
 /// ConfigError where they do not fit.
 void add_motion_modules(const Config& config, MotionPlaces places, UNet2DShape& shape);

@@ -32,6 +32,12 @@ void settle_cogvideox(Family& family, const DenoiserInfo& denoiser) {
   family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true};
 }
 
+/// An even number of latents gives frames for each of them, an odd one a single frame for the first.
+Index cogvideox_frames(const Task&, Index asked, const LatentFormat& format) {
+  const Index latents = latent_frames(format, asked);
+  return latents % 2 == 0 ? latents * format.time_ratio : (latents - 1) * format.time_ratio + 1;
+}
+
 /// The picture's latents with zeros behind them, as long as the film.
 Tensor<float> picture_channels(const Preparation& of) {
   const auto& task = of.task;
@@ -87,6 +93,7 @@ Family cogvideox() {
   family.order = FilmOrder::frames_first;
   family.condition = cogvideox_condition;
   family.settle = settle_cogvideox;
+  family.frames = cogvideox_frames;
   family.prepare = prepare_cogvideox;
   return family;
 }

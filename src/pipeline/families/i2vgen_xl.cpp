@@ -25,10 +25,9 @@ Image middle_of(const Image& given, Index width, Index height) {
                               static_cast<double>(given.height()) / static_cast<double>(height));
   const auto picture = given.to_channels(3).resized(times_in(given.width(), scale),
                                                     times_in(given.height(), scale), Resampling::box);
-  const auto before = [](Index whole, Index part) {
-    return whole >= part ? (whole - part) / 2 : -((part - whole + 1) / 2);
-  };
-  const Index left = before(picture.width(), width), top = before(picture.height(), height);
+  // Towards minus infinity, as the reference divides.
+  const auto before = [](Index rest) { return (rest - (rest < 0 ? 1 : 0)) / 2; };
+  const Index left = before(picture.width() - width), top = before(picture.height() - height);
   Image result(width, height, 3);
   const Index from = std::max<Index>(left, 0), end = std::min(left + width, picture.width());
   for (Index y = std::max<Index>(top, 0); y < std::min(top + height, picture.height()); ++y)
@@ -37,8 +36,7 @@ Image middle_of(const Image& given, Index width, Index height) {
   return result;
 }
 
-/// The prompt, without the encoder's last layer if not said otherwise, the picture's embedding and the frame
-/// rate.
+/// The prompt, as a rule without the encoder's last layer, the picture's embedding and the frame rate.
 Conditioning i2vgen_condition(const ops::Context& context, const Components& components, const Task& task,
                               const Prompt& prompt, Side side) {
   const bool positive = side == Side::positive;

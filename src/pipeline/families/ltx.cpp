@@ -4,12 +4,14 @@
 namespace daguerre::families {
 namespace {
 
-/// T5's states, whose padding it saw, and which of them are the prompt's.
+/// T5's states, and which of them are the prompt's. Its attention saw the padding in the first pipelines and
+/// does not in the one that takes conditions.
+template <bool masks_padding>
 Conditioning ltx_condition(const ops::Context& context, const Components& components, const Task& task,
                            const Prompt& prompt, Side side) {
   auto encoded = components.text_encoder("text_encoder")
                      .encode(context, side == Side::positive ? prompt.text : prompt.negative.value_or(""),
-                             {.max_sequence_length = task.sequence_length});
+                             {.max_sequence_length = task.sequence_length, .masks_padding = masks_padding});
   Conditioning result;
   result.context = std::move(encoded.states);
   result.mask = std::move(encoded.mask);
@@ -32,7 +34,7 @@ Family ltx_video() {
   family.defaults = {
       .steps = 50, .guidance_scale = 3.0f, .sequence_length = 128, .frames = 161, .frame_rate = 25.0};
   family.levels = {.even = true};
-  family.condition = ltx_condition;
+  family.condition = ltx_condition<false>;
   family.prepare = prepare_ltx;
   return family;
 }
@@ -44,6 +46,7 @@ Family ltx_video_conditions() {
   family.classes = {{"LTXConditionPipeline"}};
   family.defaults.sequence_length = 256;
   family.levels = {.linear_quadratic = true};
+  family.condition = ltx_condition<true>;
   family.prepare = prepare_ltx_conditions;
   return family;
 }

@@ -26,25 +26,6 @@ Conditioning wan_condition(const ops::Context& context, const Components& compon
   return result;
 }
 
-/// As many as a film has that is given, where nobody asks for others.
-Index asked_frames(const Task& task, Index asked) {
-  const auto& video = task.film.video;
-  return task.film.frames == 0 && !video.empty() ? static_cast<Index>(video.size()) : asked;
-}
-
-/// 4 k + 1 frames, as the autoencoder takes them. From n others the reference makes n / 4 rounded down, times
-/// 4 and 1 more, that is one more than asked for of multiples of 4.
-Index wan_vace_frames(const Task& task, Index asked, const LatentFormat& format) {
-  const Index frames = asked_frames(task, asked), ratio = format.time_ratio;
-  return ratio == 1 || frames % ratio == 1 ? frames : frames / ratio * ratio + 1;
-}
-/// The same; of a film to start from those behind 4 k + 1 are left out.
-Index wan_frames(const Task& task, Index asked, const LatentFormat& format) {
-  if (task.film.video.empty()) return wan_vace_frames(task, asked, format);
-  const Index ratio = format.time_ratio;
-  return (asked_frames(task, asked) - 1) / ratio * ratio + 1;
-}
-
 std::shared_ptr<const Denoiser> combine_wan(std::vector<std::shared_ptr<const Denoiser>> parts,
                                             const Config& index) {
   constexpr double train_timesteps = 1000.0;

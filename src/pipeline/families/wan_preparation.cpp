@@ -148,7 +148,24 @@ void prepare_from_film(const Preparation& of, Start& start) {
   start.latents = start.run->add_noise(latents, of.start_noise(), start.first_call);
 }
 
+/// As many as a film has that is given, where nobody asks for others.
+Index asked_frames(const Task& task, Index asked) {
+  const auto& video = task.film.video;
+  return task.film.frames == 0 && !video.empty() ? static_cast<Index>(video.size()) : asked;
+}
+
 }  // namespace
+
+Index wan_vace_frames(const Task& task, Index asked, const LatentFormat& format) {
+  const Index frames = asked_frames(task, asked), ratio = format.time_ratio;
+  return ratio == 1 || frames % ratio == 1 ? frames : frames / ratio * ratio + 1;
+}
+
+Index wan_frames(const Task& task, Index asked, const LatentFormat& format) {
+  if (task.film.video.empty()) return wan_vace_frames(task, asked, format);
+  const Index ratio = format.time_ratio;
+  return (asked_frames(task, asked) - 1) / ratio * ratio + 1;
+}
 
 void prepare_wan(const Preparation& of, Start& start) {
   const auto& film = of.task.film;

@@ -14,4 +14,10 @@ void prepare_wan(const Preparation& of, Start& start);
 /// are dropped at the end. Throws ArgumentError.
 void prepare_wan_vace(const Preparation& of, Start& start);
 
+/// 4 k + 1 frames, as the autoencoder takes them. From n others the reference makes n / 4 rounded down, times
+/// 4 and 1 more, that is one more than asked for of multiples of 4.
+Index wan_vace_frames(const Task& task, Index asked, const LatentFormat& format);
+/// The same; of a film to start from those behind 4 k + 1 are left out.
+Index wan_frames(const Task& task, Index asked, const LatentFormat& format);
+
 }  // namespace daguerre::families

@@ -49,10 +49,10 @@ UNetContractingPath<T>::UNetContractingPath(const UNet2DShape& shape, const nn::
   if (shape.transformer_in_head_dim > 0)
     transformer_in_.emplace(
         root.sub("transformer_in"),
-        typename nn::TemporalTransformer<T>::Options{.in_channels = shape.levels.front().channels,
-                                                     .norm_num_groups = shape.resnet.groups,
-                                                     .num_attention_heads = 8,
-                                                     .attention_head_dim = shape.transformer_in_head_dim});
+        nn::TemporalTransformer<float>::Options{.in_channels = shape.levels.front().channels,
+                                                .norm_num_groups = shape.resnet.groups,
+                                                .num_attention_heads = 8,
+                                                .attention_head_dim = shape.transformer_in_head_dim});
   const std::size_t count = shape.levels.size();
   std::size_t attentions = 0;  // of the blocks before
   for (std::size_t i = 0; i < count; ++i) {

@@ -41,7 +41,7 @@ class UNetContractingPath {
  private:
   UNet2DShape shape_;
   nn::Conv2d<float> conv_in_;
-  std::optional<nn::TemporalTransformer<T>> transformer_in_;
+  std::optional<nn::TemporalTransformer<float>> transformer_in_;  // as the convolutions at the ends
   std::vector<std::shared_ptr<const UNetDownBlock<T>>> down_blocks_;
   std::shared_ptr<const UNetMidBlock<T>> mid_block_;
 };

@@ -47,6 +47,7 @@ struct UNetBlockShape {
   std::vector<int> transformer_layers = {};  ///< of each layer's transformer
   struct Motion {
     int heads = 8;
+    bool attends_twice = true;     ///< each transformer has two attentions
     Index positions = 32;          ///< the most frames that can attend to each other
     std::vector<int> layers = {};  ///< of each layer's transformer
   };

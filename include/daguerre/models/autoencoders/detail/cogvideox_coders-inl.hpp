@@ -71,7 +71,7 @@ CogVideoXNorm<T>::CogVideoXNorm(const nn::Loader& loader, const Options& options
   if (options.latent_channels == 0) return;
   maps_.emplace(nn::Linear<float>::side_by_side(
       std::array{loader.sub("conv_y").sub("conv"), loader.sub("conv_b").sub("conv")}, options.latent_channels,
-      options.channels, {.stored_as_conv = true}));
+      options.channels, {.window = {1, 1, 1}}));
 }
 
 template <class T>
@@ -92,7 +92,7 @@ CogVideoXResnet<T>::CogVideoXResnet(const nn::Loader& loader, Index in, Index ou
       conv2_(cogvideox_conv<T>(loader.sub("conv2"), out, out)) {
   if (in != out)
     conv_shortcut_.emplace(loader.sub("conv_shortcut"), in, out,
-                           typename nn::Linear<T>::Options{.stored_as_conv = true});
+                           typename nn::Linear<T>::Options{.window = {1, 1, 1}});
 }
 
 template <class T>

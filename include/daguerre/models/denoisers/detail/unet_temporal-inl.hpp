@@ -44,6 +44,7 @@ UNetTemporalAttention<T>::UNetTemporalAttention(const nn::Loader& block, int ind
                              .num_layers = motion.layers.at(static_cast<std::size_t>(index)),
                              .norm_num_groups = place.groups(),
                              .num_attention_heads = motion.heads,
+                             .double_self_attention = motion.attends_twice,
                              .attention_head_dim = place.channels() / motion.heads,
                              .positions = motion.positions});
   if (shape.temporal != UNetBlockShape::Temporal::stacked ||

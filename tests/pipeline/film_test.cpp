@@ -1,0 +1,157 @@
+// Films through the facade: frames as they come, settings, what is refused.
+#include <algorithm>
+
+#include "daguerre/media/infotext.hpp"
+#include "daguerre/pipeline/infotext_request.hpp"
+#include "daguerre/pipeline/pipeline.hpp"
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+#include "support/golden.hpp"
+
+using namespace daguerre;
+using namespace daguerre::test;
+
+namespace {
+
+/// LTX-Video's conditions at frames: latents of 8 frames behind the first one.
+const Pipeline& film_pipeline() {
+  static const auto pipe =
+      Pipeline::load(golden("pipelines/ltx_095"), {.precision = Precision::float32, .engine = "native"});
+  return pipe;
+}
+
+Request film_request() {
+  Request request{.prompt = "waves"};
+  request.max_sequence_length = 16;
+  request.size = {64, 32};
+  request.sampling = {.steps = 2, .seed = 5};
+  request.guidance.scale = 1.0f;
+  request.film.frames = 9;
+  return request;
+}
+
+bool same_frames(const std::vector<Image>& a, const std::vector<Image>& b) {
+  return std::ranges::equal(a, b, [](const Image& x, const Image& y) {
+    return x.width() == y.width() && std::ranges::equal(x.pixels(), y.pixels());
+  });
+}
+
+}  // namespace
+
+TEST_CASE("frames of films reach the host as they are decoded", "[pipeline][film]") {
+  const auto& pipe = film_pipeline();
+  CHECK(pipe.info().makes_films);
+  CHECK(pipe.info().frame_rate == 25.0);
+  auto request = film_request();
+  request.output.count = 2;
+  const auto whole = pipe.generate(request);
+  REQUIRE(whole.frames == 9);
+  REQUIRE(whole.count() == 2);
+  CHECK(whole.frame_rate == 25.0);
+  CHECK(whole.images.size() == 18);
+  std::vector<Image> seen;
+  std::vector<std::string> settings;
+  request.on_frame = [&](const FilmFrame& frame) {
+    CHECK(frame.film == static_cast<int>(seen.size()) / 9);
+    CHECK(frame.index == static_cast<Index>(seen.size()) % 9);
+    CHECK(frame.total == 9);
+    CHECK(frame.frame_rate == 25.0);
+    if (frame.index == 0) settings.emplace_back(frame.settings);
+    seen.push_back(frame.image);
+    return true;
+  };
+  const auto streamed = pipe.generate(request);
+  CHECK(streamed.images.empty());
+  CHECK(streamed.frames == 9);
+  CHECK(settings == streamed.infotexts);
+  CHECK(same_frames(seen, whole.images));
+  // A film of one order does not depend on the others.
+  request.on_frame = {};
+  request.output.count = 1;
+  request.sampling.seed = 6;
+  const auto second = pipe.generate(request);
+  CHECK(same_frames(second.images, {whole.film(1).begin(), whole.film(1).end()}));
+
+  int frames = 0;
+  request.on_frame = [&](const FilmFrame&) { return ++frames < 3; };
+  expect_error<Cancelled>([&] { (void)pipe.generate(request); }, {"the frame callback stopped the run"});
+  CHECK(frames == 3);
+}
+
+TEST_CASE("previews of films are small films", "[pipeline][film]") {
+  auto request = film_request();
+  std::size_t frames = 0;
+  request.on_step = [&](const Step& step) {
+    frames = step.preview_film().size();
+    CHECK(step.preview().width() == 64);
+    return true;
+  };
+  (void)film_pipeline().generate(request);
+  CHECK(frames == 9);
+}
+
+TEST_CASE("a film's settings make it again", "[pipeline][film][infotext]") {
+  const auto& pipe = film_pipeline();
+  auto request = film_request();
+  request.film.frame_rate = 12.5;
+  request.film.decode_timestep = 0.05f;
+  request.film.decode_noise = 0.025f;
+  request.film.condition_noise = 0.25f;
+  request.film.windows = {.frames = 17, .stride = 8, .noise = FilmWindows::Noise::random};
+  const auto made = pipe.generate(request);
+  INFO(made.infotexts[0]);
+  CHECK(made.infotexts[0].find("Frames: 9, FPS: 12.5") != std::string::npos);
+  const auto read = request_from_infotext(parse_infotext(made.infotexts[0]));
+  CHECK(read.notes == std::vector<std::string>{});
+  const auto again = pipe.generate(read.request);
+  CHECK(again.infotexts == made.infotexts);
+  CHECK(same_frames(again.images, made.images));
+  // What the text cannot hold it names.
+  request.film.conditions = {{{Image(64, 32, 3)}, 8, 0.5}};
+  const auto kept = request_from_infotext(parse_infotext(pipe.generate(request).infotexts[0]));
+  REQUIRE(kept.notes.size() == 1);
+  CHECK(kept.notes[0].find("pictures at its frames") != std::string::npos);
+}
+
+TEST_CASE("films that cannot be made are refused in one line", "[pipeline][film]") {
+  const auto& pipe = film_pipeline();
+  const auto refused = [&](const auto& change, std::initializer_list<std::string_view> parts) {
+    auto request = film_request();
+    change(request);
+    expect_error<ArgumentError>([&] { (void)pipe.generate(request); }, parts);
+  };
+  refused([](Request& r) { r.film.frames = -1; }, {"frames is -1", "1 to 100000"});
+  refused([](Request& r) { r.film.frames = 1'000'000; }, {"frames is 1000000"});
+  refused([](Request& r) { r.film.frame_rate = -2.0; }, {"frame_rate"});
+  refused([](Request& r) { r.size.width = 65; }, {"65"});
+  refused([](Request& r) { r.input.image = Image(64, 32, 3); }, {"makes films", "conditions at frames"});
+  refused([](Request& r) { r.hires.emplace(); }, {"second pass"});
+  refused([](Request& r) { r.film.conditions = {{{}, 0, 1.0}}; }, {"frame 0", "no picture"});
+  refused([](Request& r) { r.film.conditions = {{{Image(8, 8, 3)}, 9, 1.0}}; }, {"at frame 9 of 9"});
+  refused([](Request& r) { r.film.video = {Image(8, 8, 3)}; }, {"takes no film"});
+
+  // No film is begun that cannot be held.
+  const auto small =
+      Pipeline::load(golden("pipelines/ltx_095"), {.engine = "native", .memory_limit = 100'000'000});
+  auto request = film_request();
+  request.size = {512, 512};
+  request.film.frames = 99'993;
+  expect_error<ArgumentError>([&] { (void)small.generate(request); },
+                              {"a film of 99993 frames of 512 x 512 takes at least", "there are 0.1 GB"});
+  // A model of pictures makes none.
+  const auto sd = Pipeline::load(golden("pipelines/sd1"), {.engine = "native"});
+  CHECK_FALSE(sd.info().makes_films);
+  expect_error<ArgumentError>([&] { (void)sd.generate({.prompt = "x", .film = {.frames = 4}}); },
+                              {"makes pictures, not films of 4 frames"});
+}
+
+TEST_CASE("frames that a model cannot make are rounded with a word", "[pipeline][film]") {
+  const auto& pipe = film_pipeline();
+  auto request = film_request();
+  request.film.frames = 12;
+  const auto made = pipe.generate(request);
+  CHECK(made.frames == 9);
+  REQUIRE(made.warnings.size() == 1);
+  CHECK(made.warnings[0].find("12 frames were asked for") != std::string::npos);
+  CHECK(made.warnings[0].find("makes 9") != std::string::npos);
+}
