@@ -4,11 +4,22 @@
 #include "ops/engines/native/kernels.hpp"
 
 namespace daguerre::ops {
+namespace {
+
+/// Floats of a head's keys and values above which several blocks of queries pass over them together: about
+/// what stays in a core's second-level cache.
+constexpr Index cached_head = 256 * 1024;
+
+/// Floats of the heads that are packed at once, unless one alone has more.
+constexpr Index most_packed = 32 * 1024 * 1024;
+
+}  // namespace
 
 template <class T>
 Tensor<T> blockwise_attention(const Context& context, const AttentionArguments<T>& a) {
   check_attention(a);
   auto y = context.empty<T>({a.query.batch, a.query.length, a.value.width});
+  T* const results = y.data();
   const auto& kernel = kernels::active().of<T>();
   const Index width = a.query.width / a.heads, value_width = a.value.width / a.heads;
   const Index heads = a.query.batch * a.heads;
@@ -18,38 +29,51 @@ Tensor<T> blockwise_attention(const Context& context, const AttentionArguments<T
            head % a.heads * (view.width / a.heads);
   };
 
-  // Every block of a head's queries reads the same keys and values, so those are packed first.
-  auto packed = context.empty<float>({heads, packed_size});
-  parallel_for(context.threads, heads, 1, [&](Index begin, Index end) {
-    for (Index head = begin; head < end; ++head)
-      kernel.pack_head(at(a.key, head, 0), a.key.stride, at(a.value, head, 0), a.value.stride, a.key.length,
-                       width, value_width, packed.data() + head * packed_size);
-  });
+  const Index together = packed_size > cached_head ? kernel.attention_blocks : 1;
+  const Index queries = kernel.attention_queries * together;
+  const Index tasks = (a.query.length + queries - 1) / queries;  // of a head
+  const auto attend = [&](const float* packed, Index head, Index first, float* scratch) {
+    const Index n = head / a.heads;
+    const kernels::AttentionHead<T> packed_head{
+        packed,
+        a.key.length,
+        width,
+        value_width,
+        a.scale,
+        a.key_bias == nullptr ? nullptr : a.key_bias->data() + n * a.key.length,
+        a.causal,
+        a.relative_bias == nullptr
+            ? nullptr
+            : a.relative_bias->data() + (a.query.length - 1) * a.heads + head % a.heads,
+        a.heads};
+    kernel.attend(packed_head, at(a.query, head, first), a.query.stride,
+                  std::min(queries, a.query.length - first), first,
+                  results + (n * a.query.length + first) * a.value.width + head % a.heads * value_width,
+                  a.value.width, scratch);
+  };
 
-  const Index blocks = (a.query.length + kernel.attention_queries - 1) / kernel.attention_queries;
-  parallel_for(context.threads, heads * blocks, 1, [&](Index begin, Index end) {
-    auto scratch = context.empty<float>({kernel.attention_scratch_size(width, value_width)});
-    for (Index task = begin; task < end; ++task) {
-      context.check_stop();
-      const Index head = task / blocks, n = head / a.heads, first = task % blocks * kernel.attention_queries;
-      const kernels::AttentionHead<T> packed_head{
-          packed.data() + head * packed_size,
-          a.key.length,
-          width,
-          value_width,
-          a.scale,
-          a.key_bias == nullptr ? nullptr : a.key_bias->data() + n * a.key.length,
-          a.causal,
-          a.relative_bias == nullptr
-              ? nullptr
-              : a.relative_bias->data() + (a.query.length - 1) * a.heads + head % a.heads,
-          a.heads};
-      kernel.attend(packed_head, at(a.query, head, first), a.query.stride,
-                    std::min(kernel.attention_queries, a.query.length - first), first,
-                    y.data() + (n * a.query.length + first) * a.value.width + head % a.heads * value_width,
-                    a.value.width, scratch.data());
-    }
-  });
+  // Every block of a head's queries reads the same keys and values, so those are packed first; of long
+  // sequences those of a few heads at a time.
+  const Index group =
+      std::clamp<Index>(most_packed / std::max<Index>(packed_size, 1), 1, std::max<Index>(heads, 1));
+  auto packed = context.empty<float>({std::min(group, heads), packed_size});
+  float* const packs = packed.data();
+  for (Index before = 0; before < heads; before += group) {
+    const Index count = std::min(group, heads - before);
+    parallel_for(context.threads, count, 1, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i)
+        kernel.pack_head(at(a.key, before + i, 0), a.key.stride, at(a.value, before + i, 0), a.value.stride,
+                         a.key.length, width, value_width, packs + i * packed_size);
+    });
+    parallel_for(context.threads, count * tasks, 1, [&](Index begin, Index end) {
+      auto scratch = context.empty<float>({kernel.attention_scratch_size(width, value_width)});
+      for (Index task = begin; task < end; ++task) {
+        context.check_stop();
+        const Index i = task / tasks;
+        attend(packs + i * packed_size, before + i, task % tasks * queries, scratch.data());
+      }
+    });
+  }
   return y;
 }
 

@@ -42,8 +42,10 @@ struct RowKernels : detail::RowFunctions<T> {
   /// Finishes `rows` x `columns` accumulators; the residual, where there is one, is laid out as the result.
   void (*finish)(const float* accumulators, Index stride, Index rows, Index columns, const Epilogue& epilogue,
                  T* out, Index out_stride);
-  /// The most queries that one call of `attend` takes.
-  Index attention_queries;
+  /// How many queries `attend` works on at once, and the most blocks of so many that a call takes: they pass
+  /// over the keys together. The results are the same however queries are divided into calls at a block's
+  /// end.
+  Index attention_queries, attention_blocks;
   /// Floats that `pack_head` writes, and that `attend` works in.
   Index (*packed_head_size)(Index keys, Index width, Index value_width);
   Index (*attention_scratch_size)(Index width, Index value_width);

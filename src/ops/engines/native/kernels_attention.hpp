@@ -247,9 +247,92 @@ const float* relative_window(const AttentionHead<T>& head, Index first_query, In
   return at;
 }
 
+/// The most blocks of queries that pass over the keys together, so that these come from memory once for all
+/// of them: by one block alone, 32 KB of keys and values would be read for every 16 MFLOP.
+constexpr Index query_blocks = 4;
+
+/// What one block of queries keeps while it passes over the keys.
+struct QueryBlock {
+  float* queries;      ///< [units, query_lanes]
+  float* accumulator;  ///< [value_width, query_lanes]
+  Index first = 0, count = 0, seen = 0;
+  QueryLanes maximum, sum;
+};
+
 template <class T>
 Index attention_scratch(Index width, Index value_width) {
-  return query_lanes * (units<T>(width) + key_block + value_width + 1) + key_block;
+  return query_lanes * (query_blocks * (units<T>(width) + value_width) + key_block + 1) + key_block;
+}
+
+/// Lays out `count` queries in lanes, the last one in those that are left over.
+template <class T>
+void pack_queries(const T* query, Index query_stride, Index count, Index width, float* packed) {
+  for (Index d = 0; d < units<T>(width); ++d)
+    for (Index q = 0; q < query_lanes; ++q) {
+      const T* from = query + (q < count ? q : count - 1) * query_stride + d * per_unit<T>;
+      *packed++ = unit_of(from, (d + 1) * per_unit<T> <= width ? from + 1 : nullptr);
+    }
+}
+
+/// What is the same for all blocks of keys.
+template <class T>
+struct AttentionPass {
+  const AttentionHead<T>& head;
+  bool adjusts;
+  float scale;  ///< of the logits in the exponents
+  float *logits, *window;
+};
+
+/// Takes the `keys` keys and values from key `first` on, which are at `packed`, into a block's sums.
+template <class T>
+void attend_to_keys(const AttentionPass<T>& pass, const float* packed, Index first, Index keys,
+                    QueryBlock& block) {
+  const auto& head = pass.head;
+  const Index depth = units<T>(head.width);
+  LogitAdjustment adjustment{head.scale, nullptr, nullptr, Vector{}, Vector{}, head.causal};
+  if (pass.adjusts) {
+    adjustment.key_bias = head.key_bias == nullptr ? nullptr : head.key_bias + first;
+    if (head.relative_bias != nullptr)
+      adjustment.relative_bias = relative_window(head, block.first, block.count, first, keys, pass.window);
+    for (Index q = 0; q < lanes; ++q) {
+      adjustment.first_low[q] = static_cast<float>(block.first + q + 1 - first);
+      adjustment.first_high[q] = static_cast<float>(block.first + lanes + q + 1 - first);
+    }
+  }
+  const QueryLanes before = block.maximum;
+  in_tiles(keys, [&]<int Rows>(Index row) {
+    logits_tile<T, Rows>(packed + row * depth, block.queries, depth, row,
+                         pass.adjusts ? &adjustment : nullptr, pass.logits + row * query_lanes,
+                         block.maximum);
+  });
+  const QueryLanes correction{exp2_of<T>((before.low - block.maximum.low) * pass.scale),
+                              exp2_of<T>((before.high - block.maximum.high) * pass.scale)};
+  QueryLanes block_sum{Vector{}, Vector{}};
+  exponentials<T>(pass.logits, keys, pass.scale, block.maximum, block_sum);
+  block.sum = {block.sum.low * correction.low + block_sum.low,
+               block.sum.high * correction.high + block_sum.high};
+  packed += keys * depth;
+  const Index value_depth = units<T>(keys);
+  in_tiles(head.value_width, [&]<int Rows>(Index channel) {
+    values_tile<T, Rows>(packed + channel * value_depth, pass.logits, value_depth, correction,
+                         block.accumulator + channel * query_lanes);
+  });
+}
+
+/// A block's results, divided by the sums of their weights.
+template <class T>
+void write_attended(const QueryBlock& block, Index value_width, T* out, Index out_stride) {
+  for (Index c = 0; c < value_width; ++c) {
+    float* row = block.accumulator + c * query_lanes;
+    store(row, load(row) / block.sum.low);
+    store(row + lanes, load(row + lanes) / block.sum.high);
+  }
+  float values[chunk];
+  for (Index q = 0; q < block.count; ++q)
+    in_chunks(value_width, [&](Index i, Index length) {
+      for (Index c = 0; c < length; ++c) values[c] = block.accumulator[(i + c) * query_lanes + q];
+      from_float(values, out + q * out_stride + i, length);
+    });
 }
 
 template <class T>
@@ -257,66 +340,37 @@ void attend(const AttentionHead<T>& head, const T* query, Index query_stride, In
             T* out, Index out_stride, float* scratch) {
   constexpr float log2_of_e = 1.44269504f;
   const Index depth = units<T>(head.width);
-  float* queries = scratch;
-  float* logits = queries + query_lanes * depth;
-  float* accumulator = logits + query_lanes * key_block;
-  float* window = accumulator + query_lanes * head.value_width;
+  AttentionPass<T> pass{
+      head, head.key_bias != nullptr || head.relative_bias != nullptr || head.causal || head.scale <= 0.0f,
+      0.0f, scratch, scratch + query_lanes * key_block};
+  pass.scale = pass.adjusts ? log2_of_e : head.scale * log2_of_e;
+  scratch = pass.window + query_lanes + key_block;
 
-  for (Index d = 0; d < depth; ++d)
-    for (Index q = 0; q < query_lanes; ++q) {
-      const T* from = query + (q < count ? q : count - 1) * query_stride + d * per_unit<T>;
-      queries[d * query_lanes + q] = unit_of(from, (d + 1) * per_unit<T> <= head.width ? from + 1 : nullptr);
-    }
-  for (Index i = 0; i < query_lanes * head.value_width; ++i) accumulator[i] = 0.0f;
-
-  // Far below any logit, and yet its difference to itself is a number.
-  QueryLanes maximum{broadcast(-1e30f), broadcast(-1e30f)}, sum{Vector{}, Vector{}};
-  LogitAdjustment adjustment{head.scale, nullptr, nullptr, Vector{}, Vector{}, head.causal};
-  const bool adjusts =
-      head.key_bias != nullptr || head.relative_bias != nullptr || head.causal || head.scale <= 0.0f;
-  const float scale = adjusts ? log2_of_e : head.scale * log2_of_e;
-  const Index seen = head.causal && first_query + count < head.keys ? first_query + count : head.keys;
+  QueryBlock blocks[query_blocks];
+  const Index used = (count + query_lanes - 1) / query_lanes;
+  for (Index b = 0; b < used; ++b) {
+    auto& block = blocks[b];
+    block.queries = scratch;
+    block.accumulator = scratch + query_lanes * depth;
+    scratch = block.accumulator + query_lanes * head.value_width;
+    block.count = count - b * query_lanes < query_lanes ? count - b * query_lanes : query_lanes;
+    block.first = first_query + b * query_lanes;
+    block.seen = head.causal && block.first + block.count < head.keys ? block.first + block.count : head.keys;
+    // Far below any logit, and yet its difference to itself is a number.
+    block.maximum = {broadcast(-1e30f), broadcast(-1e30f)};
+    block.sum = {Vector{}, Vector{}};
+    pack_queries(query + b * query_lanes * query_stride, query_stride, block.count, head.width,
+                 block.queries);
+    for (Index i = 0; i < query_lanes * head.value_width; ++i) block.accumulator[i] = 0.0f;
+  }
 
   const float* packed = head.packed;
-  for (Index first = 0; first < seen; first += key_block) {
+  for (Index first = 0; first < blocks[used - 1].seen; first += key_block) {
     const Index keys = head.keys - first < key_block ? head.keys - first : key_block;
-    if (adjusts) {
-      adjustment.key_bias = head.key_bias == nullptr ? nullptr : head.key_bias + first;
-      if (head.relative_bias != nullptr)
-        adjustment.relative_bias = relative_window(head, first_query, count, first, keys, window);
-      for (Index q = 0; q < lanes; ++q) {
-        adjustment.first_low[q] = static_cast<float>(first_query + q + 1 - first);
-        adjustment.first_high[q] = static_cast<float>(first_query + lanes + q + 1 - first);
-      }
-    }
-    const QueryLanes before = maximum;
-    in_tiles(keys, [&]<int Rows>(Index row) {
-      logits_tile<T, Rows>(packed + row * depth, queries, depth, row, adjusts ? &adjustment : nullptr,
-                           logits + row * query_lanes, maximum);
-    });
-    const QueryLanes correction{exp2_of<T>((before.low - maximum.low) * scale),
-                                exp2_of<T>((before.high - maximum.high) * scale)};
-    QueryLanes block_sum{Vector{}, Vector{}};
-    exponentials<T>(logits, keys, scale, maximum, block_sum);
-    sum = {sum.low * correction.low + block_sum.low, sum.high * correction.high + block_sum.high};
-    packed += keys * depth;
-    const Index value_depth = units<T>(keys);
-    in_tiles(head.value_width, [&]<int Rows>(Index channel) {
-      values_tile<T, Rows>(packed + channel * value_depth, logits, value_depth, correction,
-                           accumulator + channel * query_lanes);
-    });
-    packed += head.value_width * value_depth;
+    for (Index b = 0; b < used; ++b)
+      if (first < blocks[b].seen) attend_to_keys(pass, packed, first, keys, blocks[b]);
+    packed += keys * depth + head.value_width * units<T>(keys);
   }
-
-  for (Index c = 0; c < head.value_width; ++c) {
-    float* row = accumulator + c * query_lanes;
-    store(row, load(row) / sum.low);
-    store(row + lanes, load(row + lanes) / sum.high);
-  }
-  float values[chunk];
-  for (Index q = 0; q < count; ++q)
-    in_chunks(head.value_width, [&](Index i, Index length) {
-      for (Index c = 0; c < length; ++c) values[c] = accumulator[(i + c) * query_lanes + q];
-      from_float(values, out + q * out_stride + i, length);
-    });
+  for (Index b = 0; b < used; ++b)
+    write_attended(blocks[b], head.value_width, out + b * query_lanes * out_stride, out_stride);
 }

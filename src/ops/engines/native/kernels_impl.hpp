@@ -334,6 +334,7 @@ constexpr RowKernels<T> row_kernels() {
           &multiply<T>,
           &finish<T>,
           query_lanes,
+          query_blocks,
           [](Index keys, Index width, Index value_width) {
             return keys * units<T>(width) + value_width * units<T>(keys);
           },
