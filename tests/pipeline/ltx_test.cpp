@@ -86,7 +86,7 @@ TEST_CASE("pictures stay at the frames that they are put at", "[pipeline][ltx]")
   auto task = ltx_task();
   task.film.conditions = {{{coloured(3)}, 0, 1.0}};
   const auto latents = latents_of(model, task);
-  REQUIRE(latents.shape() == Shape{1, 3, 1, 2, 8});
+  REQUIRE(latents.shape() == Shape{1, 3, 2, 4, 8});
   const auto mean = mean_of(model, task, {coloured(3)});
   CHECK(difference(frame(latents, 0), frame(mean, 0)).max_abs == 0.0);
 
@@ -114,7 +114,7 @@ TEST_CASE("clips stand at any frame of a film, and films of a batch alone", "[pi
   for (int i = 0; i < 30; ++i) clip.push_back(coloured(static_cast<std::uint8_t>(i)));
   task.film.conditions = {{clip, 8, 1.0}};  // 25 frames of it: two latent frames before the film's, two in it
   const auto latents = latents_of(model, task);
-  REQUIRE(latents.shape() == Shape{1, 5, 1, 2, 8});
+  REQUIRE(latents.shape() == Shape{1, 5, 2, 4, 8});
   const auto mean = mean_of(model, task, std::vector<Image>(clip.begin(), clip.begin() + 25));
   CHECK(difference(frame(latents, 3), frame(mean, 2)).max_abs == 0.0);
   CHECK(difference(frame(latents, 4), frame(mean, 3)).max_abs == 0.0);
@@ -130,8 +130,6 @@ TEST_CASE("clips stand at any frame of a film, and films of a batch alone", "[pi
 TEST_CASE("LTX-Video refuses what it cannot do", "[pipeline][ltx]") {
   const auto& model = ltx_model();
   auto task = ltx_task(1);
-  task.film.conditions = {{{coloured(1)}, 0, 1.0}};
-  expect_error<ArgumentError>([&] { latents_of(model, task); }, {"a film of 1 frames", "begins with"});
   task.film.conditions = {{{coloured(1)}, 7, 1.0}};
   expect_error<ArgumentError>([&] { latents_of(model, task); }, {"a condition is at frame 7 of 1"});
   const auto context = context_for("native");
@@ -189,10 +187,10 @@ TEST_CASE("configurations of LTX-Video's networks are read strictly", "[models][
   const auto read_vae = [](const Config& c) { return models::AutoencoderKlLtxConfig::from(c); };
   CHECK(read_vae(vae).space_ratio() == 16);
   CHECK(read_vae(vae).time_ratio() == 8);
-  refuses(read_vae, vae, R"({"downsample_type": ["spatial", "temporal", "conv", "sideways"]})", "sideways");
+  refuses(read_vae, vae, R"({"downsample_type": ["spatial", "temporal", "spatiotemporal", "sideways"]})",
+          "sideways");
   refuses(read_vae, vae, R"({"layers_per_block": [1, 1]})", "layers_per_block has 2 entries, expected 5");
   refuses(read_vae, vae, R"({"spatial_compression_ratio": 32})", "compression ratios");
-  refuses(read_vae, vae, R"({"upsample_factor": [1, 2, 2]})", "channels");
   refuses(read_vae, vae, R"({"decoder_spatio_temporal_scaling": [true, true, false]})", "does not grow");
   refuses(read_vae, vae, R"({"down_block_types": ["LTXVideoDownBlock3D", "LTXVideo095DownBlock3D",
       "LTXVideo095DownBlock3D", "LTXVideo095DownBlock3D"]})",

@@ -100,6 +100,10 @@ AutoencoderKlMochiConfig AutoencoderKlMochiConfig::from(const Config& config) {
   read_mochi_list(config, "encoder_block_out_channels", result.encoder_block_out_channels);
   read_mochi_list(config, "decoder_block_out_channels", result.decoder_block_out_channels);
   read_mochi_list(config, "layers_per_block", result.layers_per_block);
+  if (result.layers_per_block.size() != result.encoder_block_out_channels.size() + 1)
+    throw ConfigError(mochi_config_name, config.source() +
+                                             ": layers_per_block must have one entry more than "
+                                             "encoder_block_out_channels");
   read_mochi_list(config, "temporal_expansions", result.temporal_expansions);
   read_mochi_list(config, "spatial_expansions", result.spatial_expansions);
   if (config.is_list("add_attention_block"))

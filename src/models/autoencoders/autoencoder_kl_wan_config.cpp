@@ -101,6 +101,7 @@ AutoencoderKlWanConfig AutoencoderKlWanConfig::from(const Config& config) {
   if (config.is_list("dim_mult")) {
     const auto factors = config.require_ints("dim_mult");
     result.dim_mult.assign(factors.begin(), factors.end());
+    if (factors.empty()) throw ConfigError("autoencoder_kl_wan", config.source() + ": dim_mult is empty");
   }
   result.num_res_blocks = config.get("num_res_blocks", 2);
   result.attn_scales = config.doubles("attn_scales");
