@@ -30,10 +30,6 @@ double frame_rate_of(const Preparation& of) {
   return of.task.film.frame_rate > 0.0 ? of.task.film.frame_rate : of.family.defaults.frame_rate;
 }
 
-Index frames_of(const Preparation& of) {
-  return of.task.film.frames > 0 ? of.task.film.frames : of.family.defaults.frames;
-}
-
 /// Tells every side where the latents `[N, F, h, w, C]` are, by `positions[F h w, 3]`.
 void tell_positions(const Tensor<float>& positions, const Shape& latents, Start& start) {
   const auto all = positions.reshape(latents.with(0, 1).with(4, 3));
@@ -71,7 +67,7 @@ void put_frames(const Tensor<float>& frames, Index begin, Tensor<float>& film) {
 /// The film begins with that picture.
 void prepare_first_frame(const Preparation& of, const Image& picture, Start& start) {
   if (of.frames() < 2)
-    throw ArgumentError(pipeline_name, "a film of " + std::to_string(frames_of(of)) +
+    throw ArgumentError(pipeline_name, "a film of " + std::to_string(of.film_frames()) +
                                            " frames is the picture that it begins with, and nothing else");
   const auto& context = of.context;
   const auto held = of.encode(of.film_of(std::span(&picture, 1)));
@@ -115,7 +111,7 @@ KnownFrames frames_from(Tensor<float> latents, float strength, Index at, Index r
 
 /// Reads a condition into the film, or gives what comes before it.
 std::optional<KnownFrames> place(const Preparation& of, const FrameCondition& condition, KnownFrames& film) {
-  const Index ratio = of.format().time_ratio, frames = frames_of(of);
+  const Index ratio = of.format().time_ratio, frames = of.film_frames();
   const Index at = condition.at < 0 ? frames + condition.at : condition.at;
   const auto strength = static_cast<float>(condition.strength);
   // As much of a clip as the film has room for, in whole latent frames.
