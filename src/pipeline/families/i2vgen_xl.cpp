@@ -10,7 +10,7 @@
 namespace daguerre::families {
 namespace {
 
-constexpr double usual_frame_rate = 16.0;
+constexpr double i2vgen_frame_rate = 16.0;
 
 /// How often `part` goes into `whole`, the reference's division: a quotient that is whole but for rounding is
 /// one less where `part` was rounded up.
@@ -56,7 +56,7 @@ Conditioning i2vgen_condition(const ops::Context& context, const Components& com
                     .embedding;
   }
   result.extras.emplace("image_embeds", embedding.reshape({1, 1, info.embed_width}));
-  const double rate = task.film.frame_rate == 0.0 ? usual_frame_rate : task.film.frame_rate;
+  const double rate = task.film.frame_rate == 0.0 ? i2vgen_frame_rate : task.film.frame_rate;
   result.extras.emplace("fps", Tensor<float>::full({1}, static_cast<float>(rate)));
   return result;
 }
@@ -91,7 +91,7 @@ Family i2vgen_xl() {
   family.parts.push_back(
       {Part::Kind::image_encoder, "image_encoder", {"CLIPVisionModelWithProjection"}, "feature_extractor"});
   family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true};
-  family.defaults = {.guidance_scale = 9.0f, .frames = 16, .frame_rate = usual_frame_rate};
+  family.defaults = {.guidance_scale = 9.0f, .frames = 16, .frame_rate = i2vgen_frame_rate};
   family.condition = i2vgen_condition;
   family.prepare = i2vgen_preparation;
   return family;
