@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "daguerre/ops/rearrange.hpp"
+#include "pipeline/components/components.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/tile_axis.hpp"
 #include "pipeline/tiled_parts.hpp"
@@ -44,7 +45,7 @@ class WindowedDenoiser final : public Denoiser {
       auto own = conditioning;
       own.concat = frames_of(context, own.concat, frames, begin, axis.size);
       for (auto& [name, extra] : own.extras)
-        extra = name == "timesteps" ? tokens_over(extra, begin)
+        extra = name == token_timesteps ? tokens_over(extra, begin)
                                     : frames_of(context, extra, frames, begin, axis.size);
       const auto made = (*denoiser_)(context, frames_of(context, x, frames, begin, axis.size), timestep, own);
       if (sum.empty()) sum = Tensor<float>::zeros(x.shape().with(4, made.dim(4)));

@@ -12,6 +12,7 @@
 
 #include "daguerre/ops/interleaved_rotary.hpp"
 #include "daguerre/ops/rearrange.hpp"
+#include "pipeline/components/components.hpp"
 #include "pipeline/components/ltx.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
@@ -44,7 +45,7 @@ std::function<void(Conditioning&)> frame_times(const Tensor<float>& x, const std
   Tensor<float> all({1, static_cast<Index>(times.size()) * area});
   float* out = all.data();
   for (const float time : times) out = std::fill_n(out, area, time);
-  return [all](Conditioning& conditioning) { conditioning.extras.insert_or_assign(ltx_timesteps, all); };
+  return [all](Conditioning& conditioning) { conditioning.extras.insert_or_assign(token_timesteps, all); };
 }
 
 /// a, and as much of b as `weight` says (torch.lerp).
