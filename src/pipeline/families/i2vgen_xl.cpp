@@ -23,16 +23,17 @@ Index times_in(Index whole, double part) {
 /// Of its width to its height, by how much the picture to begin with may differ from the film's at most.
 constexpr double i2vgen_aspect_limit = 20.0;
 
-/// The middle of the picture at that size, scaled by Pillow's box filter; black where it does not reach. Throws
-/// ArgumentError for shapes that would be scaled to many times that size.
+/// The middle of the picture at that size, scaled by Pillow's box filter; black where it does not reach.
+/// Throws ArgumentError for shapes that would be scaled to many times that size.
 Image middle_of(const Image& given, Index width, Index height) {
   const double across = static_cast<double>(given.width()) * static_cast<double>(height);
   const double along = static_cast<double>(given.height()) * static_cast<double>(width);
   if (std::max(across, along) > i2vgen_aspect_limit * std::min(across, along))
-    throw ArgumentError(pipeline_name, "the condition at frame 0 is " + std::to_string(given.width()) + " x " +
-                                           std::to_string(given.height()) + ", of which " +
-                                           std::to_string(width) + " x " + std::to_string(height) +
-                                           " shows less than a twentieth; expected an aspect ratio nearer to it");
+    throw ArgumentError(pipeline_name,
+                        "the condition at frame 0 is " + std::to_string(given.width()) + " x " +
+                            std::to_string(given.height()) + ", of which " + std::to_string(width) + " x " +
+                            std::to_string(height) +
+                            " shows less than a twentieth; expected an aspect ratio nearer to it");
   const auto scale = std::min(static_cast<double>(given.width()) / static_cast<double>(width),
                               static_cast<double>(given.height()) / static_cast<double>(height));
   const auto picture = given.to_channels(3).resized(times_in(given.width(), scale),
