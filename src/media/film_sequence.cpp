@@ -31,20 +31,35 @@ Image as_film_frame(Image image) {
   return image.channels() == 1 ? image.to_channels(3) : std::move(image);
 }
 
+/// The names of the pictures in a folder, in any order. Throws FileError.
+std::vector<std::string> pictures_in(const fs::path& folder) {
+  constexpr std::array endings{".png", ".jpg",  ".jpeg", ".webp", ".bmp",
+                               ".tif", ".tiff", ".ppm",  ".pgm",  ".gif"};
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    auto ending = at->path().extension().string();
+    for (char& c : ending)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (std::ranges::find(endings, ending) != endings.end()) names.push_back(at->path().filename().string());
+  }
+  if (error) throw FileError(film_name, folder.string() + ": cannot be read: " + error.message(), folder);
+  return names;
+}
+
 class PngSequenceWriter : public FilmWriter::Encoder {
  public:
   PngSequenceWriter(const fs::path& folder, const FilmOptions& options) : folder_(folder), options_(options) {
     std::error_code error;
     fs::create_directory(folder, error);
-    if (!fs::is_directory(folder))
+    if (!fs::is_directory(folder, error))
       throw FileError(film_name, folder.string() + ": cannot be made a folder", folder);
     // Frames of another film would be taken for this one's.
-    for (const auto& entry : fs::directory_iterator(folder))
-      if (!image_format_of(entry.path()).empty())
-        throw FileError(film_name,
-                        folder.string() + ": holds pictures already, as " + entry.path().filename().string() +
-                            "; name another folder for the frames",
-                        folder);
+    if (const auto names = pictures_in(folder); !names.empty())
+      throw FileError(film_name,
+                      folder.string() + ": holds pictures already, as " + names.front() +
+                          "; name another folder for the frames",
+                      folder);
   }
 
   void write(const Image& frame) override {
@@ -58,11 +73,6 @@ class PngSequenceWriter : public FilmWriter::Encoder {
   void finish() override {}
 
  private:
-  static std::string image_format_of(const fs::path& path) {
-    const auto extension = path.extension().string();
-    return extension == ".png" ? extension : std::string();
-  }
-
   fs::path folder_;
   FilmOptions options_;
   std::int64_t count_ = 0;
@@ -108,18 +118,7 @@ void read_frame_text(const fs::path& path, FilmInfo& info) {
 
 class SequenceReader : public FilmReader::Decoder {
  public:
-  explicit SequenceReader(const fs::path& folder) : folder_(folder) {
-    constexpr std::array endings{".png", ".jpg",  ".jpeg", ".webp", ".bmp",
-                                 ".tif", ".tiff", ".ppm",  ".pgm",  ".gif"};
-    std::error_code error;
-    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-      auto ending = at->path().extension().string();
-      for (char& c : ending)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-      if (std::ranges::find(endings, ending) != endings.end())
-        names_.push_back(at->path().filename().string());
-    }
-    if (error) throw FileError(film_name, folder.string() + ": cannot be read: " + error.message(), folder);
+  explicit SequenceReader(const fs::path& folder) : folder_(folder), names_(pictures_in(folder)) {
     if (names_.empty())
       throw FormatError(film_name, folder.string() + ": there are no pictures in this folder", folder);
     std::ranges::sort(names_, comes_before);

@@ -151,6 +151,8 @@ class WebpFilmReader : public FilmReader::Decoder {
     while (const auto chunk = take_webp_chunk(rest)) {
       const auto data = chunk->data;
       if (chunk->type == "VP8X" && data.size() >= 10) {
+        // Frames have been checked against the first one.
+        if (info_.width != 0) throw film_error(path_, "the WebP film is damaged: it has two headers");
         has_alpha_ = (static_cast<unsigned char>(data[0]) & webp_alpha_flag) != 0;
         info_.width = Index{1} + little_endian(data.substr(4), 3);
         info_.height = Index{1} + little_endian(data.substr(7), 3);

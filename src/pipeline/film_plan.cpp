@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pipeline/components/components.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prepare.hpp"
 
@@ -52,7 +53,7 @@ void check_film_request(const Request& request, const Model& model) {
   refuse(request.hires.has_value(), "second pass (hires)");
   // Where every token has a time of its own, a tile's would have to be cut out of them.
   const auto& extras = model.denoiser().extras;
-  refuse(request.tiles && std::find(extras.begin(), extras.end(), "timesteps") != extras.end(),
+  refuse(request.tiles && std::find(extras.begin(), extras.end(), token_timesteps) != extras.end(),
          "tiles of its denoiser");
 }
 

@@ -19,6 +19,31 @@ Image between(const Image& from, const Image& to, double part) {
   return result;
 }
 
+/// What the frames of an interpolated film may be at most, and their bytes with all that are made of them.
+constexpr Index most_blended_frames = 100'000;
+constexpr double most_blended_bytes = 16e9;
+
+/// Throws ArgumentError for films that are too long or take too much memory, before there is anything of
+/// them.
+void check_blended(const FilmTask& given, Index frames, bool are_made) {
+  const auto who = [&] {
+    return std::to_string(given.video.size()) + " frames interpolated by " +
+           std::to_string(given.interpolate);
+  };
+  if (frames > most_blended_frames)
+    throw ArgumentError(pipeline_name, who() + " are " + std::to_string(frames) + ", expected at most " +
+                                           std::to_string(most_blended_frames));
+  const auto& first = given.video.front();
+  const auto count = static_cast<double>(given.video.size()) + (are_made ? static_cast<double>(frames) : 0.0);
+  const double bytes = 3.0 * count * static_cast<double>(first.width()) * static_cast<double>(first.height());
+  if (bytes > most_blended_bytes)
+    throw ArgumentError(pipeline_name,
+                        who() + ", of " + std::to_string(first.width()) + " x " +
+                            std::to_string(first.height()) + ", take " +
+                            std::to_string(std::llround(bytes / 1e9)) +
+                            " GB, expected at most 16 GB; give it fewer frames or smaller ones");
+}
+
 std::vector<Image> blended(const std::vector<Image>& frames, int factor) {
   std::vector<Image> result;
   for (std::size_t i = 0; i + 1 < frames.size(); ++i)
@@ -62,18 +87,21 @@ Request interpolated(const Request& request, const Model& model) {
   if (!given.conditions.empty() || given.frames != 0)
     refuse("a film that is interpolated has the frames and the length of the one that it is made from");
 
+  const auto last = static_cast<Index>(given.video.size()) - 1;
+  const Index count = last * given.interpolate + 1;
+  check_blended(given, count, family.films.video);
+
   auto result = request;
   auto& film = result.film;
   const auto frames = alike(given.video);
-  const auto last = static_cast<Index>(frames.size()) - 1;
+  film.video.clear();
   film.interpolate = 0;
-  film.frames = last * given.interpolate + 1;
-  film.frame_rate = given.frame_rate * given.interpolate;
+  film.frames = count;
+  film.frame_rate = model.frame_rate_of({.film = film}) * given.interpolate;
   if (const Index made = model.frames_of({.film = film}); made != film.frames)
     refuse(std::to_string(frames.size()) + " frames interpolated by " + std::to_string(given.interpolate) +
            " are " + std::to_string(film.frames) + ", and " + family.title + " makes " +
            std::to_string(made) + " at the nearest");
-  film.video.clear();
   if (family.films.video) film.video = blended(frames, given.interpolate);
   for (Index i = 0; i <= last; ++i)
     film.conditions.push_back({{frames[static_cast<std::size_t>(i)]}, i * given.interpolate, 1.0});

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "daguerre/ops/rearrange.hpp"
+#include "pipeline/components/components.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/tile_axis.hpp"
 #include "pipeline/tiled_parts.hpp"
@@ -27,15 +28,17 @@ class WindowedDenoiser final : public Denoiser {
 
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, float timestep,
                            const Conditioning& conditioning) const override {
-    if (x.rank() != 5 || x.dim(1) <= frames_) return (*denoiser_)(context, x, timestep, conditioning);
+    if (x.rank() != 5 || x.dim(1) <= std::max(frames_, info_.frame_multiple))
+      return (*denoiser_)(context, x, timestep, conditioning);
     const Index frames = x.dim(1);
     const auto axis = TileAxis::of(frames, frames_, frames_ - stride_, info_.frame_multiple);
     const auto weights = axis.weights(frames, {.overlap = frames_ - stride_});
-    // Where every token has a time of its own they lie frame by frame.
+    // Where every token has a time of its own they lie one patch's frames behind the other's.
+    const Index multiple = info_.frame_multiple, patches = frames / multiple;
     const auto tokens_over = [&](const Tensor<float>& all, Index begin) {
-      if (all.rank() != 2 || all.dim(1) % frames != 0) return all;
-      const Index each = all.dim(1) / frames;
-      return ops::narrow(context, all, 1, begin * each, axis.size * each);
+      if (all.rank() != 2 || all.dim(1) % patches != 0) return all;
+      const Index each = all.dim(1) / patches;
+      return ops::narrow(context, all, 1, begin / multiple * each, axis.size / multiple * each);
     };
     Tensor<float> sum;
     for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -44,8 +47,8 @@ class WindowedDenoiser final : public Denoiser {
       auto own = conditioning;
       own.concat = frames_of(context, own.concat, frames, begin, axis.size);
       for (auto& [name, extra] : own.extras)
-        extra = name == "timesteps" ? tokens_over(extra, begin)
-                                    : frames_of(context, extra, frames, begin, axis.size);
+        extra = name == token_timesteps ? tokens_over(extra, begin)
+                                        : frames_of(context, extra, frames, begin, axis.size);
       const auto made = (*denoiser_)(context, frames_of(context, x, frames, begin, axis.size), timestep, own);
       if (sum.empty()) sum = Tensor<float>::zeros(x.shape().with(4, made.dim(4)));
       add(sum, made, begin, weights[i]);

@@ -243,6 +243,12 @@ TEST_CASE("damaged films end in one clear error", "[film]") {
                             {"some.mp4", "is not a film"});
   expect_error<FileError>([&] { FilmReader film(folder / "missing.webp"); },
                           {"missing.webp", "cannot be read"});
+  if (has("WebP")) {
+    const std::string film = read_file(folder / "film.webp"), header = film.substr(12, 18);
+    REQUIRE(header.starts_with("VP8X"));
+    expect_error<FormatError>([&] { FilmReader other(folder.write("two.webp", film + header)); },
+                              {"two.webp", "damaged", "two headers"});
+  }
   // Sizes that would take gigabytes are refused by what the header says.
   expect_error<FormatError>([&] { FilmReader film(folder.write("a.gif", "GIF89a\xFF\xFF\xFF\xFF\0\0\0"s)); },
                             {"65535 x 65535", "the limit is"});
@@ -273,6 +279,11 @@ TEST_CASE("a film that is not finished leaves nothing behind", "[film]") {
                               {"0.01 to 1000"});
   write_film(folder / "frames", {}, 2, [](Index n) { return frame_of(n, 8, 8); });
   expect_error<FileError>([&] { FilmWriter other(folder / "frames"); }, {"holds pictures already"});
+  std::filesystem::create_directory(folder / "others");
+  folder.write("others/a.JPG", "");
+  expect_error<FileError>([&] { FilmWriter other(folder / "others"); }, {"holds pictures already", "a.JPG"});
+  expect_error<FileError>([&] { FilmWriter other(folder / std::string(300, 'x')); },
+                          {"cannot be made a folder"});
 }
 
 TEST_CASE("folders of pictures are films in the order of their numbers", "[film]") {

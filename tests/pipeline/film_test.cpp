@@ -145,6 +145,27 @@ TEST_CASE("films that cannot be made are refused in one line", "[pipeline][film]
                               {"makes pictures, not films of 4 frames"});
 }
 
+TEST_CASE("interpolated films are as fast as those that they are made from", "[pipeline][film]") {
+  const auto& pipe = film_pipeline();
+  auto request = film_request();
+  request.film.frames = 0;
+  request.film.interpolate = 8;
+  request.film.video = {Image(64, 32, 3), Image(64, 32, 3)};
+  const auto made = pipe.generate(request);
+  CHECK(made.frames == 9);
+  CHECK(made.frame_rate == 200.0);
+
+  // Limits are known before there is a frame.
+  request.film.video.assign(1800, Image(1, 1, 3));
+  request.film.interpolate = 64;
+  expect_error<ArgumentError>([&] { (void)pipe.generate(request); },
+                              {"1800 frames interpolated by 64 are 115137", "at most 100000"});
+  request.film.video.front() = Image(2000, 1700, 3);
+  request.film.interpolate = 2;
+  expect_error<ArgumentError>([&] { (void)pipe.generate(request); },
+                              {"1800 frames interpolated by 2, of 2000 x 1700, take 18 GB", "at most 16 GB"});
+}
+
 TEST_CASE("frames that a model cannot make are rounded with a word", "[pipeline][film]") {
   const auto& pipe = film_pipeline();
   auto request = film_request();

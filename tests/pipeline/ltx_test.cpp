@@ -119,6 +119,11 @@ TEST_CASE("clips stand at any frame of a film, and films of a batch alone", "[pi
   CHECK(difference(frame(latents, 3), frame(mean, 2)).max_abs == 0.0);
   CHECK(difference(frame(latents, 4), frame(mean, 3)).max_abs == 0.0);
 
+  // Where fewer frames are made than were asked for, the last is the last of those.
+  auto rounded = ltx_task(36), exact = ltx_task(33);
+  rounded.film.conditions = exact.film.conditions = {{{coloured(5)}, -1, 1.0}};
+  CHECK(difference(latents_of(model, rounded), latents_of(model, exact)).max_abs == 0.0);
+
   auto both = task;
   both.film.condition_noise = 0.15f;
   both.prompts.push_back({.text = "hills"});

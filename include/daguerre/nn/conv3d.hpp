@@ -73,7 +73,7 @@ struct FilmGeometry {
 
 /// A 3-D convolution, `[N, F, H, W, in]` to `[N, F', H', W', out]` (torch.nn.Conv3d): a sum of 2-D
 /// convolutions, one for each frame of the kernel, of which those over zeros are left out, or one whose rows
-/// are the frames. Frames do not wrap around.
+/// are the frames. Neither frames nor rows and columns wrap around, whatever the context says.
 template <class T>
 class Conv3d {
  public:

@@ -37,7 +37,8 @@ struct Start {
   std::shared_ptr<samplers::SamplerRun> run;
 };
 
-/// What a preparation may use.
+/// What a preparation may use. What it leaves in Start is called later, and must hold copies: none of these
+/// references outlives the call of the preparation but `noise`, which is there until the run ends.
 struct Preparation {
   const ops::Context& context;
   const Task& task;

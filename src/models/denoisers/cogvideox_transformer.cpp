@@ -20,15 +20,8 @@ std::vector<float> grid_places(Index begin, Index end, Index count) {
   return places;
 }
 
-std::vector<float> counted(Index count) {
-  std::vector<float> places(static_cast<std::size_t>(count));
-  for (Index i = 0; i < count; ++i) places[static_cast<std::size_t>(i)] = static_cast<float>(i);
-  return places;
-}
-
-struct FilmPlaces {
-  std::vector<float> frames, rows, columns;
-};
+/// Of frames, rows and columns.
+using FilmPlaces = std::array<std::vector<float>, 3>;
 
 /// The grid in the largest rectangle of its proportions that fits into the middle of the one of training.
 FilmPlaces fitted_places(Index frames, Index rows, Index columns, Index base_rows, Index base_columns) {
@@ -43,7 +36,7 @@ FilmPlaces fitted_places(Index frames, Index rows, Index columns, Index base_row
     fitted_rows = rounded(width / w * h);
   const Index top = rounded(static_cast<double>(base_rows - fitted_rows) / 2.0);
   const Index left = rounded(static_cast<double>(base_columns - fitted_columns) / 2.0);
-  return {counted(frames), grid_places(top, top + fitted_rows, rows),
+  return {detail::counted(frames), grid_places(top, top + fitted_rows, rows),
           grid_places(left, left + fitted_columns, columns)};
 }
 
@@ -66,17 +59,11 @@ ops::RotaryTable cogvideox_rotation(const CogVideoXTransformerConfig& config, In
                                              " patches, the model knows positions of " +
                                              std::to_string(base_rows) + " x " +
                                              std::to_string(base_columns));
-    places = {counted(slices), counted(rows), counted(columns)};
+    places = {detail::counted(slices), detail::counted(rows), detail::counted(columns)};
   }
-  std::vector<float> positions;
-  positions.reserve(static_cast<std::size_t>(3 * slices * rows * columns));
-  for (const float frame : places.frames)
-    for (const float row : places.rows)
-      for (const float column : places.columns) positions.insert(positions.end(), {frame, row, column});
   const Index head = config.attention_head_dim;
   const std::array<Index, 3> axes{head / 4, head / 8 * 3, head / 8 * 3};
-  return ops::rotary_table(Tensor<float>::copy_of({slices * rows * columns, 3}, positions), axes,
-                           cogvideox_theta);
+  return ops::rotary_table(ops::grid_positions(places), axes, cogvideox_theta);
 }
 
 CogVideoXTransformerConfig CogVideoXTransformerConfig::from(const Config& config) {

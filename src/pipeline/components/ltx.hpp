@@ -5,7 +5,5 @@ namespace daguerre {
 
 /// Where each of the latents is, `[1, F, h, w, 3]`: seconds, row and column in pixels of the film.
 inline constexpr const char* ltx_positions = "positions";
-/// A timestep for each of them, `[1, F h w]`, in the place of the call's.
-inline constexpr const char* ltx_timesteps = "timesteps";
 
 }  // namespace daguerre

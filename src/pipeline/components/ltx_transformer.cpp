@@ -24,7 +24,7 @@ class LTXDenoiser final : public Denoiser {
       throw ArgumentError(pipeline_name, "LTX-Video's transformer is not told where its tokens are: extra " +
                                              std::string(ltx_positions));
     std::vector<float> timesteps{timestep};
-    if (const auto told = conditioning.extras.find(ltx_timesteps); told != conditioning.extras.end()) {
+    if (const auto told = conditioning.extras.find(token_timesteps); told != conditioning.extras.end()) {
       const auto values = told->second.span();
       timesteps.assign(values.begin(), values.end());
       // One film's, for all the branches of guidance.
@@ -60,7 +60,7 @@ Opened<Denoiser> open_ltx_transformer(const ComponentSource& source, const LoadC
                           .sample_width = ltx_sample_width,
                           .context_width = config.caption_channels,
                           .context_key = "caption_channels",
-                          .extras = {ltx_positions, ltx_timesteps},
+                          .extras = {ltx_positions, token_timesteps},
                           .config = source.config_path(),
                           .films = true};
   return {info, [=](const LoadContext& context) {

@@ -67,7 +67,7 @@ Opened<Denoiser> open_wan_transformer(const ComponentSource& source, const LoadC
                     .sample_height = deep ? wan_deep_sample_height : wan_sample_height,
                     .sample_width = deep ? wan_deep_sample_width : wan_sample_width,
                     .side_multiple = config.patch_size[1],
-                    .largest_side = config.rope_max_seq_len * config.patch_size[1],
+                    .largest_side = checked_multiply(config.rope_max_seq_len, config.patch_size[1]),
                     .context_width = config.text_dim,
                     .context_key = "text_dim",
                     .extras = {token_timesteps},
@@ -75,7 +75,7 @@ Opened<Denoiser> open_wan_transformer(const ComponentSource& source, const LoadC
                     .config = source.config_path(),
                     .films = true,
                     .frame_multiple = config.patch_size[0],
-                    .largest_frames = config.rope_max_seq_len * config.patch_size[0]};
+                    .largest_frames = checked_multiply(config.rope_max_seq_len, config.patch_size[0])};
   if (config.image_dim > 0) info.extras.emplace_back(wan_image_embeds);
   if (!config.vace_layers.empty())
     for (const char* name : {wan_control, wan_control_scale}) info.extras.emplace_back(name);

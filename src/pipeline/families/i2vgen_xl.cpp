@@ -6,11 +6,12 @@
 #include "daguerre/pipeline/preparation.hpp"
 #include "pipeline/families/families.hpp"
 #include "pipeline/latents.hpp"
+#include "pipeline/name.hpp"
 
 namespace daguerre::families {
 namespace {
 
-constexpr double usual_frame_rate = 16.0;
+constexpr double i2vgen_frame_rate = 16.0;
 
 /// How often `part` goes into `whole`, the reference's division: a quotient that is whole but for rounding is
 /// one less where `part` was rounded up.
@@ -19,8 +20,20 @@ Index times_in(Index whole, double part) {
   return std::llround((x - std::fmod(x, part)) / part);
 }
 
+/// Of its width to its height, by how much the picture to begin with may differ from the film's at most.
+constexpr double i2vgen_aspect_limit = 20.0;
+
 /// The middle of the picture at that size, scaled by Pillow's box filter; black where it does not reach.
+/// Throws ArgumentError for shapes that would be scaled to many times that size.
 Image middle_of(const Image& given, Index width, Index height) {
+  const double across = static_cast<double>(given.width()) * static_cast<double>(height);
+  const double along = static_cast<double>(given.height()) * static_cast<double>(width);
+  if (std::max(across, along) > i2vgen_aspect_limit * std::min(across, along))
+    throw ArgumentError(pipeline_name,
+                        "the condition at frame 0 is " + std::to_string(given.width()) + " x " +
+                            std::to_string(given.height()) + ", of which " + std::to_string(width) + " x " +
+                            std::to_string(height) +
+                            " shows less than a twentieth; expected an aspect ratio nearer to it");
   const auto scale = std::min(static_cast<double>(given.width()) / static_cast<double>(width),
                               static_cast<double>(given.height()) / static_cast<double>(height));
   const auto picture = given.to_channels(3).resized(times_in(given.width(), scale),
@@ -56,7 +69,7 @@ Conditioning i2vgen_condition(const ops::Context& context, const Components& com
                     .embedding;
   }
   result.extras.emplace("image_embeds", embedding.reshape({1, 1, info.embed_width}));
-  const double rate = task.film.frame_rate == 0.0 ? usual_frame_rate : task.film.frame_rate;
+  const double rate = task.film.frame_rate == 0.0 ? i2vgen_frame_rate : task.film.frame_rate;
   result.extras.emplace("fps", Tensor<float>::full({1}, static_cast<float>(rate)));
   return result;
 }
@@ -91,7 +104,7 @@ Family i2vgen_xl() {
   family.parts.push_back(
       {Part::Kind::image_encoder, "image_encoder", {"CLIPVisionModelWithProjection"}, "feature_extractor"});
   family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true};
-  family.defaults = {.guidance_scale = 9.0f, .frames = 16, .frame_rate = usual_frame_rate};
+  family.defaults = {.guidance_scale = 9.0f, .frames = 16, .frame_rate = i2vgen_frame_rate};
   family.condition = i2vgen_condition;
   family.prepare = i2vgen_preparation;
   return family;

@@ -12,6 +12,7 @@
 
 #include "daguerre/ops/interleaved_rotary.hpp"
 #include "daguerre/ops/rearrange.hpp"
+#include "pipeline/components/components.hpp"
 #include "pipeline/components/ltx.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
@@ -30,10 +31,6 @@ double frame_rate_of(const Preparation& of) {
   return of.task.film.frame_rate > 0.0 ? of.task.film.frame_rate : of.family.defaults.frame_rate;
 }
 
-Index frames_of(const Preparation& of) {
-  return of.task.film.frames > 0 ? of.task.film.frames : of.family.defaults.frames;
-}
-
 /// Tells every side where the latents `[N, F, h, w, C]` are, by `positions[F h w, 3]`.
 void tell_positions(const Tensor<float>& positions, const Shape& latents, Start& start) {
   const auto all = positions.reshape(latents.with(0, 1).with(4, 3));
@@ -48,7 +45,7 @@ std::function<void(Conditioning&)> frame_times(const Tensor<float>& x, const std
   Tensor<float> all({1, static_cast<Index>(times.size()) * area});
   float* out = all.data();
   for (const float time : times) out = std::fill_n(out, area, time);
-  return [all](Conditioning& conditioning) { conditioning.extras.insert_or_assign(ltx_timesteps, all); };
+  return [all](Conditioning& conditioning) { conditioning.extras.insert_or_assign(token_timesteps, all); };
 }
 
 /// a, and as much of b as `weight` says (torch.lerp).
@@ -71,21 +68,20 @@ void put_frames(const Tensor<float>& frames, Index begin, Tensor<float>& film) {
 /// The film begins with that picture.
 void prepare_first_frame(const Preparation& of, const Image& picture, Start& start) {
   if (of.frames() < 2)
-    throw ArgumentError(pipeline_name, "a film of " + std::to_string(frames_of(of)) +
+    throw ArgumentError(pipeline_name, "a film of " + std::to_string(of.film_frames()) +
                                            " frames is the picture that it begins with, and nothing else");
-  const auto& context = of.context;
   const auto held = of.encode(of.film_of(std::span(&picture, 1)));
   const auto noise = affine(of.start_noise(), start.run->init_noise_sigma(), 0.0f);
   const Index others = of.frames() - 1;
-  start.latents = ops::narrow(context, noise, 1, 1, others);
-  start.call = [held, others, &context](const PreparedCall& call, const Tensor<float>& x) {
+  start.latents = ops::narrow(of.context, noise, 1, 1, others);
+  start.call = [held, others, context = of.context](const PreparedCall& call, const Tensor<float>& x) {
     const auto first = held.slice(call.image, call.image + 1);
     const auto film = ops::concat<float>(context, std::array{first, x}, 1);
     std::vector<float> times(static_cast<std::size_t>(others) + 1, call.timestep);
     times.front() = 0.0f;
     return ops::narrow(context, call.predict(film, frame_times(film, times)), 1, 1, others);
   };
-  start.finish = [held, &context](const Tensor<float>& latents) {
+  start.finish = [held, context = of.context](const Tensor<float>& latents) {
     return ops::concat<float>(context, std::array{held, latents}, 1);
   };
 }
@@ -115,7 +111,7 @@ KnownFrames frames_from(Tensor<float> latents, float strength, Index at, Index r
 
 /// Reads a condition into the film, or gives what comes before it.
 std::optional<KnownFrames> place(const Preparation& of, const FrameCondition& condition, KnownFrames& film) {
-  const Index ratio = of.format().time_ratio, frames = frames_of(of);
+  const Index ratio = of.format().time_ratio, frames = of.film_frames();
   const Index at = condition.at < 0 ? frames + condition.at : condition.at;
   const auto strength = static_cast<float>(condition.strength);
   // As much of a clip as the film has room for, in whole latent frames.
@@ -180,19 +176,19 @@ KnownFrames known_frames(const Preparation& of, float noise_level) {
 }
 
 /// Frames of full strength with new noise, by the square of the time, so that what moves can begin there.
-void add_condition_noise(const Preparation& of, const KnownFrames& known, float timestep,
-                         Tensor<float>& latents) {
+void add_condition_noise(const KnownFrames& known, float level, float timestep, FilmOrder order,
+                         NoiseStreams& noise, Tensor<float>& latents) {
   const auto& shape = latents.shape();
   const float time = timestep / ltx_noise_time, square = time * time;
-  const auto drawn = of.noise.draw(NoiseStreams::Use::initial,
-                                   {shape[0], shape[1] * shape[2] * shape[3], shape[4]}, of.family.order);
+  const auto drawn =
+      noise.draw(NoiseStreams::Use::initial, {shape[0], shape[1] * shape[2] * shape[3], shape[4]}, order);
   const Index frame = shape[2] * shape[3] * shape[4];
   float* const out = latents.data();
   for (Index n = 0; n < shape[0]; ++n)
     for (Index f = 0; f < shape[1]; ++f) {
       if (!known.is_hard(static_cast<std::size_t>(f))) continue;
       for (Index i = (n * shape[1] + f) * frame, end = i + frame; i < end; ++i)
-        out[i] = known.latents.data()[i] + of.task.film.condition_noise * drawn.data()[i] * square;
+        out[i] = known.latents.data()[i] + level * drawn.data()[i] * square;
     }
 }
 
@@ -231,8 +227,9 @@ void prepare_ltx_conditions(const Preparation& of, Start& start) {
   tell_positions(positions_of(*known, of), known->latents.shape(), start);
   if (of.task.film.conditions.empty()) return;
 
-  const auto noisy = [of, known](Tensor<float>& latents, float timestep) {
-    if (of.task.film.condition_noise > 0.0f) add_condition_noise(of, *known, timestep, latents);
+  const auto noisy = [known, level = of.task.film.condition_noise, order = of.family.order,
+                      &noise = of.noise](Tensor<float>& latents, float timestep) {
+    if (level > 0.0f) add_condition_noise(*known, level, timestep, order, noise, latents);
   };
   const auto times = [run = start.run](Index call) {
     return run->timesteps()[static_cast<std::size_t>(call)];
@@ -251,8 +248,8 @@ void prepare_ltx_conditions(const Preparation& of, Start& start) {
   };
   // The latents before the step, of which those that are held come back: not every sampler leaves them alone.
   const auto before = std::make_shared<Tensor<float>>(start.latents);
-  start.revise = [=, &context = of.context, end = start.end_call](const Tensor<float>& stepped,
-                                                                  Index next_call) {
+  start.revise = [=, context = of.context, end = start.end_call](const Tensor<float>& stepped,
+                                                                 Index next_call) {
     auto latents = stepped;
     for (std::size_t f = 0; f < known->strengths.size(); ++f)
       if (known->is_held(f, times(next_call - 1)))
@@ -262,7 +259,7 @@ void prepare_ltx_conditions(const Preparation& of, Start& start) {
     *before = latents;
     return latents;
   };
-  start.finish = [known, &context = of.context](const Tensor<float>& latents) {
+  start.finish = [known, context = of.context](const Tensor<float>& latents) {
     std::vector<Tensor<float>> film;
     for (std::size_t f = 0; f < known->added.size(); ++f)
       if (!known->added[f]) film.push_back(ops::narrow(context, latents, 1, static_cast<Index>(f), 1));

@@ -10,7 +10,7 @@
 namespace daguerre::families {
 namespace {
 
-constexpr double usual_frame_rate = 7.0;
+constexpr double svd_frame_rate = 7.0;
 
 /// The picture's embedding, and what the model is told of frame rate (one less than it is), motion and noise.
 Conditioning svd_condition(const ops::Context& context, const Components& components, const Task& task,
@@ -25,7 +25,7 @@ Conditioning svd_condition(const ops::Context& context, const Components& compon
   } else {
     result.context = Tensor<float>::zeros({1, 1, width});
   }
-  const double rate = task.film.frame_rate == 0.0 ? usual_frame_rate : task.film.frame_rate;
+  const double rate = task.film.frame_rate == 0.0 ? svd_frame_rate : task.film.frame_rate;
   const std::array ids{static_cast<float>(rate - 1.0), task.film.motion_bucket, task.film.noise_augmentation};
   result.extras.emplace("time_ids", Tensor<float>::copy_of({1, 3}, ids));
   return result;
@@ -63,7 +63,7 @@ Family stable_video_diffusion() {
   };
   family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true};
   family.order = FilmOrder::frames_first;
-  family.defaults = {.steps = 25, .guidance_scale = 3.0f, .frames = 14, .frame_rate = usual_frame_rate};
+  family.defaults = {.steps = 25, .guidance_scale = 3.0f, .frames = 14, .frame_rate = svd_frame_rate};
   family.condition = svd_condition;
   family.prepare = svd_preparation;
   family.settle = [](Family& own, const DenoiserInfo& denoiser) {

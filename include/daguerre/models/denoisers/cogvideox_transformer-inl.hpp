@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daguerre/models/denoisers/cogvideox_transformer.hpp"
+#include "daguerre/models/denoisers/detail/film_patches.hpp"
 #include "daguerre/nn/ada_norm-inl.hpp"
 #include "daguerre/nn/conv-inl.hpp"
 #include "daguerre/nn/joint_attention-inl.hpp"
@@ -115,20 +116,23 @@ CogVideoXTransformer<T>::CogVideoXTransformer(const CogVideoXTransformerConfig& 
                       config.timestep_activation),
       norm_out_(loader.sub("norm_out").sub("linear"), config.time_embed_dim, config.dim(), 2),
       proj_out_(loader.sub("proj_out"), config.dim(),
-                checked_multiply(config.patch_size * config.patch_size * config.patch_frames(),
+                checked_multiply(detail::FilmPatch{config.patch_frames(), config.patch_size}.size(),
                                  config.out_channels)) {
   const auto embed = loader.sub("patch_embed");
   if (config.patch_size_t == 0)
     patch_conv_.emplace(embed.sub("proj"), config.in_channels, config.dim(), config.patch_size,
                         ops::ConvGeometry::same(0, static_cast<int>(config.patch_size)), config.patch_bias);
   else
-    patch_linear_.emplace(
-        embed.sub("proj"),
-        checked_multiply(config.patch_size * config.patch_size * config.patch_size_t, config.in_channels),
-        config.dim());
+    patch_linear_.emplace(embed.sub("proj"),
+                          checked_multiply(detail::FilmPatch{config.patch_size_t, config.patch_size}.size(),
+                                           config.in_channels),
+                          config.dim());
   if (config.use_learned_positional_embeddings) {
-    const Index places = config.sample_latent_frames() * (config.sample_height / config.patch_size) *
-                         (config.sample_width / config.patch_size);
+    // Where their table can be counted, a prompt's places can be added to them.
+    const Index places = Shape{config.sample_latent_frames(), config.sample_height / config.patch_size,
+                               config.sample_width / config.patch_size, config.dim()}
+                             .size() /
+                         config.dim();
     const Index length = config.max_text_seq_length + places;
     positions_ = embed.tensor("pos_embedding", {1, length, config.dim()}).reshape({length, config.dim()});
   }

@@ -49,14 +49,14 @@ template <class T>
 LatteTransformer<T>::LatteTransformer(const LatteTransformerConfig& config, const nn::Loader& loader)
     : config_(config),
       patch_embed_(loader.sub("pos_embed").sub("proj"),
-                   checked_multiply(config.in_channels, config.patch_size * config.patch_size), config.dim(),
-                   {.window = Shape{config.patch_size, config.patch_size}}),
+                   checked_multiply(config.in_channels, detail::FilmPatch{1, config.patch_size}.size()),
+                   config.dim(), {.window = Shape{config.patch_size, config.patch_size}}),
       adaln_(loader.sub("adaln_single"), config.dim(), false),
       caption_projection_(loader.sub("caption_projection"), config.caption_channels, config.dim(),
                           ops::Activation::gelu_tanh),
       scale_shift_table_(loader.tensor("scale_shift_table", {2, config.dim()}).reshape({2 * config.dim()})),
       proj_out_(loader.sub("proj_out"), config.dim(),
-                checked_multiply(config.patch_size * config.patch_size, config.out_channels)) {
+                checked_multiply(detail::FilmPatch{1, config.patch_size}.size(), config.out_channels)) {
   const Index dim = config.dim(), side = config.sample_size / config.patch_size;
   const auto table = loader.sub("pos_embed");  // some files carry the fixed table along
   positions_ = table.scope.contains("pos_embed")

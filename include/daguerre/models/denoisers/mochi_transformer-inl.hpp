@@ -122,8 +122,8 @@ template <class T>
 MochiTransformer<T>::MochiTransformer(const MochiTransformerConfig& config, const nn::Loader& loader)
     : config_(config),
       patch_embed_(loader.sub("patch_embed").sub("proj"),
-                   checked_multiply(config.in_channels, config.patch_size * config.patch_size), config.dim(),
-                   {.window = Shape{config.patch_size, config.patch_size}}),
+                   checked_multiply(config.in_channels, detail::FilmPatch{1, config.patch_size}.size()),
+                   config.dim(), {.window = Shape{config.patch_size, config.patch_size}}),
       timestep_embedder_(loader.sub("time_embed").sub("timestep_embedder"), config.time_embed_dim,
                          config.dim()),
       pooler_(loader.sub("time_embed").sub("pooler"), config.text_embed_dim, config.dim()),
@@ -134,7 +134,7 @@ MochiTransformer<T>::MochiTransformer(const MochiTransformerConfig& config, cons
               .reshape({3, -1})),
       norm_out_(loader.sub("norm_out"), config.dim(), config.dim()),
       proj_out_(loader.sub("proj_out"), config.dim(),
-                checked_multiply(config.out_channels, config.patch_size * config.patch_size)) {
+                checked_multiply(config.out_channels, detail::FilmPatch{1, config.patch_size}.size())) {
   for (int i = 0; i < config.num_layers; ++i)
     blocks_.emplace_back(loader.sub("transformer_blocks", i), config, i + 1 == config.num_layers);
 }

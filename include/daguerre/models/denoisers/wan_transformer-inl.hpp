@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "daguerre/models/denoisers/detail/film_patches.hpp"
 #include "daguerre/models/denoisers/detail/wan_block-inl.hpp"
 #include "daguerre/models/denoisers/wan_transformer.hpp"
 #include "daguerre/nn/conv3d-inl.hpp"
@@ -79,7 +80,7 @@ WanTransformer<T>::WanTransformer(const WanTransformerConfig& config, const nn::
           loader.tensor("scale_shift_table", {1, 2, config.dim()}).reshape({2 * config.dim()})),
       proj_out_(loader.sub("proj_out"), config.dim(),
                 checked_multiply(config.out_channels,
-                                 config.patch_size[0] * config.patch_size[1] * config.patch_size[2])) {
+                                 detail::FilmPatch{config.patch_size[0], config.patch_size[1]}.size())) {
   const Index dim = config.dim();
   if (config.image_dim > 0) {
     const auto image = loader.sub("condition_embedder").sub("image_embedder");
