@@ -281,12 +281,15 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
     decoding.noise = [&](const Shape& shape) {
       return noise->draw(NoiseStreams::Use::decoder, shape, family_.order);
     };
-  components_.autoencoder->decode_film(context, format_of(task).from_model(latents), decoding,
+  bool any = false;
+  components_.autoencoder->decode_film(wrapping(context, task), format_of(task).from_model(latents), decoding,
                                        [&](const Tensor<float>& frames) {
                                          context.check_stop();
                                          ops::check_finite(frames, part->name);
+                                         any = true;
                                          sink(frames);
                                        });
+  if (!any) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
 }
 
 void Model::decode_films(const ops::Context& context, const Tensor<float>& latents, const Task& task,
@@ -296,13 +299,8 @@ void Model::decode_films(const ops::Context& context, const Tensor<float>& laten
   for (Index n = 0; n < latents.dim(0); ++n) {
     std::optional<NoiseOfOne> own;
     if (noise != nullptr) own.emplace(*noise, latents.dim(0), n, draws);
-    bool any = false;
     decode_film(context, latents.slice(n, n + 1), task, own ? &*own : nullptr,
-                [&](const Tensor<float>& frames) {
-                  any = true;
-                  sink(n, frames);
-                });
-    if (!any) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
+                [&](const Tensor<float>& frames) { sink(n, frames); });
   }
 }
 
