@@ -243,7 +243,16 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
     return start.call ? start.call({index, image, timestep, predicted}, x) : predicted(x, {});
   };
   loop.revise = start.revise;
-  loop.on_step = on_step;
+  if (on_step &&
+      start.finish)  // what is shown is a film as it will be; what the sampler left is as it left it
+    loop.on_step = [&](const DenoisingStep& step) {
+      const auto& guess = step.pred_original_sample;
+      const auto latents = start.finish(step.latents);
+      const auto finished = guess.empty() ? guess : start.finish(guess);
+      on_step({step.index, step.total, step.timestep, latents, step.stepped, step.model_output, finished});
+    };
+  else
+    loop.on_step = on_step;
   loop.order = family_.step_order.value_or(family_.order);
   loop.first_call = start.first_call;
   loop.end_call = start.end_call;
