@@ -86,12 +86,12 @@ struct FilmTasks {
   enum class Conditions { none, first, first_and_last, any };
   Conditions conditions = Conditions::none;
   bool needs_condition = false;  ///< every film begins with a picture
-  bool one_picture = false;      ///< takes no more than one, no clip
-  bool strength = false;         ///< keeps to pictures as closely as FrameCondition::strength says
   bool video = false;            ///< can start from a film
   bool follows = false;          ///< that film is not what it starts from, but what it follows
   bool mask = false;             ///< takes a mask of that film
   bool references = false;       ///< looks at pictures that have no place in it
+  bool one_picture = false;      ///< no more than one may stand at a frame, and no clip
+  bool strength = false;         ///< keeps to pictures as closely as FrameCondition::strength says
 };
 
 /// What is not given.
