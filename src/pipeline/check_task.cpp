@@ -88,6 +88,26 @@ void check_free_u(const Task& task, const DenoiserInfo& denoiser, const Family& 
                           "a factor of FreeU is " + std::to_string(value) + ", expected a finite number");
 }
 
+/// The numbers that a film is told beside its length.
+void check_film_numbers(const FilmTask& film) {
+  const auto check = [](const char* name, float value, float least, float most) {
+    if (!(value >= least && value <= most))
+      throw ArgumentError(pipeline_name, std::string(name) + " is " + std::to_string(value) + ", expected " +
+                                             std::to_string(std::lround(least)) + " to " +
+                                             std::to_string(std::lround(most)));
+  };
+  constexpr float most_noise = 10.0f, most_scale = 10.0f;  // beyond that nothing is left of what is shown
+  check("motion_bucket", film.motion_bucket, 0.0f, 255.0f);
+  check("noise_augmentation", film.noise_augmentation, 0.0f, most_noise);
+  check("condition_noise", film.condition_noise, 0.0f, most_noise);
+  check("decode_timestep", film.decode_timestep, 0.0f, 1.0f);
+  if (film.decode_noise) check("decode_noise", *film.decode_noise, 0.0f, 1.0f);
+  for (const float scale : film.scales) check("a scale of a film", scale, -most_scale, most_scale);
+  if (film.decode_chunk < 0)
+    throw ArgumentError(pipeline_name, "decode_chunk is " + std::to_string(film.decode_chunk) +
+                                           ", expected a number of frames, or 0");
+}
+
 /// What a film is told, and how long it is.
 void check_film(const Task& task, const Family& family, const Components& components) {
   const auto& film = task.film;
@@ -120,13 +140,21 @@ void check_film(const Task& task, const Family& family, const Components& compon
     throw ArgumentError(pipeline_name, "windows of " + std::to_string(film.windows.frames) +
                                            " frames with a stride of " + std::to_string(film.windows.stride) +
                                            ": the stride must be from 1 to their length");
+  check_film_numbers(film);
   using At = FilmTasks::Conditions;
   if (!film.conditions.empty() && can.conditions == At::none) refuse(" takes no picture at a frame");
   if (can.needs_condition && film.conditions.empty()) refuse(" needs a picture to begin with");
+  if (can.one_picture && film.conditions.size() > 1)
+    refuse(" begins with one picture, not with " + std::to_string(film.conditions.size()));
   for (const auto& condition : film.conditions) {
     const Index at = condition.at < 0 ? frames + condition.at : condition.at;
     if (condition.pictures.empty())
       refuse(": a condition at frame " + std::to_string(at) + " has no picture");
+    for (const auto& picture : condition.pictures)
+      if (picture.empty())
+        refuse(": a picture of the condition at frame " + std::to_string(at) + " is empty");
+    if (can.one_picture && condition.pictures.size() > 1)
+      refuse(" begins with one picture, not with a clip of " + std::to_string(condition.pictures.size()));
     if (at < 0 || at >= frames)
       throw ArgumentError(pipeline_name, "a condition is at frame " + std::to_string(condition.at) + " of " +
                                              std::to_string(frames));
@@ -138,6 +166,9 @@ void check_film(const Task& task, const Family& family, const Components& compon
     if (!(condition.strength >= 0.0 && condition.strength <= 1.0))
       throw ArgumentError(pipeline_name, "a condition's strength is " + std::to_string(condition.strength) +
                                              ", expected 0 to 1");
+    if (!can.strength && condition.strength != 1.0)
+      refuse(" shows pictures as they are: it takes no strength of them, which is " +
+             std::to_string(condition.strength));
   }
   if (!film.video.empty() && !can.video && !can.follows) refuse(" takes no film");
   if (!film.mask.empty() && !can.mask) refuse(" takes no mask of a film");

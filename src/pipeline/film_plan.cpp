@@ -57,12 +57,19 @@ void check_film_request(const Request& request, const Model& model) {
          "tiles of its denoiser");
 }
 
-void settle_video(const Model& model, Task& task) {
+void settle_video(const Model& model, Plan& plan) {
+  auto& task = plan.task;
   auto& video = task.film.video;
   if (video.empty() || !model.denoiser().films) return;
   const auto given = static_cast<Index>(video.size());
-  if (task.film.frames == 0)
+  if (task.film.frames == 0) {
     for (task.film.frames = given; task.film.frames > 1 && model.frames_of(task) > given;) --task.film.frames;
+    task.film.frames = model.frames_of(task);
+    if (task.film.frames < given)
+      plan.warnings.push_back("[pipeline] the film has " + std::to_string(given) + " frames, " +
+                              model.family().title + " takes the first " + std::to_string(task.film.frames) +
+                              " of them");
+  }
   const auto made = static_cast<std::size_t>(std::max<Index>(1, model.frames_of(task)));
   if (video.size() > made) video.resize(made);
   if (task.film.mask.size() > std::max<std::size_t>(1, made)) task.film.mask.resize(made);
@@ -245,6 +252,7 @@ std::vector<Image> film_preview(const ops::Context& context, const Model& model,
     small->decode_film(context, small->info().from_model(latents), {}, take);
   else
     model.decode_film(context, latents, task, nullptr, take);
+  if (images.empty()) throw ArgumentError(pipeline_name, "the autoencoder of previews gave no frame");
   return images;
 }
 

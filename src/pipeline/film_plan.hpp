@@ -13,8 +13,9 @@ namespace daguerre {
 /// Refuses what a model of films does not read of a request.
 void check_film_request(const Request& request, const Model& model);
 /// Settles how many frames are made of a film that is given, where the request leaves it open: as many as it
-/// has, less what the model cannot make; and leaves out of it what is more than the film that is made.
-void settle_video(const Model& model, Task& task);
+/// has, less what the model cannot make, with a warning where that is less; and leaves out of it what is more
+/// than the film that is made.
+void settle_video(const Model& model, Plan& plan);
 /// Adds to the plan, whose task has the request's film, the settings' parameters and a warning where the
 /// model makes another number of frames than was asked for.
 void describe_film(const Model& model, Plan& plan);

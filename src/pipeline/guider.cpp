@@ -156,6 +156,8 @@ class ByFrame final : public GuiderRun {
     return result;
   }
   void change(const Conditions& conditions) override {
+    if (!conditions.others.empty() || conditions.weight != 1.0f)
+      throw ArgumentError("guidance", "a scale for each frame goes with one prompt of weight 1, not several");
     branches_ = Branches({negative_of(conditions), conditions.positive});
   }
 
@@ -271,6 +273,12 @@ std::unique_ptr<GuiderRun> NoGuidance::start(const Conditions& conditions) const
 
 std::unique_ptr<GuiderRun> ClassifierFreeGuidance::start(const Conditions& conditions) const {
   return std::make_unique<TwoHalves>(guidance_, conditions);
+}
+
+FramewiseGuidance::FramewiseGuidance(const Guidance& guidance) : guidance_(guidance) {
+  if (guidance.rescale != 0.0f)
+    throw ArgumentError("guidance", "a scale for each frame goes without rescaling; rescale is " +
+                                        std::to_string(guidance.rescale) + ", expected 0");
 }
 
 std::unique_ptr<GuiderRun> FramewiseGuidance::start(const Conditions& conditions) const {

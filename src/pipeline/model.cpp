@@ -243,7 +243,16 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
     return start.call ? start.call({index, image, timestep, predicted}, x) : predicted(x, {});
   };
   loop.revise = start.revise;
-  loop.on_step = on_step;
+  if (on_step &&
+      start.finish)  // what is shown is a film as it will be; what the sampler left is as it left it
+    loop.on_step = [&](const DenoisingStep& step) {
+      const auto& guess = step.pred_original_sample;
+      const auto latents = start.finish(step.latents);
+      const auto finished = guess.empty() ? guess : start.finish(guess);
+      on_step({step.index, step.total, step.timestep, latents, step.stepped, step.model_output, finished});
+    };
+  else
+    loop.on_step = on_step;
   loop.order = family_.step_order.value_or(family_.order);
   loop.first_call = start.first_call;
   loop.end_call = start.end_call;
@@ -281,12 +290,15 @@ void Model::decode_film(const ops::Context& context, const Tensor<float>& latent
     decoding.noise = [&](const Shape& shape) {
       return noise->draw(NoiseStreams::Use::decoder, shape, family_.order);
     };
-  components_.autoencoder->decode_film(context, format_of(task).from_model(latents), decoding,
+  bool any = false;
+  components_.autoencoder->decode_film(wrapping(context, task), format_of(task).from_model(latents), decoding,
                                        [&](const Tensor<float>& frames) {
                                          context.check_stop();
                                          ops::check_finite(frames, part->name);
+                                         any = true;
                                          sink(frames);
                                        });
+  if (!any) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
 }
 
 void Model::decode_films(const ops::Context& context, const Tensor<float>& latents, const Task& task,
@@ -296,13 +308,8 @@ void Model::decode_films(const ops::Context& context, const Tensor<float>& laten
   for (Index n = 0; n < latents.dim(0); ++n) {
     std::optional<NoiseOfOne> own;
     if (noise != nullptr) own.emplace(*noise, latents.dim(0), n, draws);
-    bool any = false;
     decode_film(context, latents.slice(n, n + 1), task, own ? &*own : nullptr,
-                [&](const Tensor<float>& frames) {
-                  any = true;
-                  sink(n, frames);
-                });
-    if (!any) throw ArgumentError(pipeline_name, "the autoencoder gave no frame");
+                [&](const Tensor<float>& frames) { sink(n, frames); });
   }
 }
 

@@ -319,7 +319,7 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   task.denoising_end = request.sampling.denoising_end;
   task.sampler = std::move(sampler);
   task.film = request.film;
-  settle_video(model, task);
+  settle_video(model, plan);
   const bool possible = std::min(size[0], size[1]) > 0 && std::max(size[0], size[1]) <= Image::max_side;
   if (possible) {
     if (references) {

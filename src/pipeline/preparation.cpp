@@ -206,7 +206,7 @@ void prepare_from_noise_or_picture(const Preparation& of, bool joins, Start& sta
   const auto& task = of.task;
   const auto& tasks = of.family.tasks;
   const auto& run = *start.run;
-  const auto film = task.film.video.empty() ? Tensor<float>() : of.film_of(task.film.video);
+  const auto film = task.film.video.empty() ? Tensor<float>() : of.film_to_start_from();
   const bool inpaints = !task.mask.empty(), fills = joins && tasks.joins == Joins::picture_and_pixels;
   // Inpainting at full strength starts from pure noise; image to image never does. Models that fill look at
   // the picture all the same where the noise is drawn.
@@ -329,6 +329,15 @@ Tensor<float> Preparation::film_of(std::span<const Image> pictures) const {
     frames.push_back(to_tensor(picture.to_channels(3).resized(task.width, task.height)));
   const auto film = concat_leading<float>(frames);
   return film.reshape({1, film.dim(0), film.dim(1), film.dim(2), film.dim(3)});
+}
+
+Tensor<float> Preparation::film_to_start_from() const {
+  const auto& video = task.film.video;
+  const auto wanted = static_cast<std::size_t>(film_frames());
+  if (video.size() < wanted)
+    throw ArgumentError(pipeline_name, "the film to start from has " + std::to_string(video.size()) +
+                                           " frames, the one to be made " + std::to_string(wanted));
+  return film_of(std::span(video).first(wanted));
 }
 
 void prepare_noise(const Preparation& of, Start& start) {

@@ -14,11 +14,13 @@ struct DenoisingStep {
   Index index;  ///< from 0
   Index total;
   float timestep;
-  const Tensor<float>& latents;  ///< after the step, scaled as the denoiser sees them
-  const Tensor<float>&
-      stepped;  ///< as the sampler left them; differs from latents only when inpainting by blending
-  const Tensor<float>& model_output;          ///< after guidance
-  const Tensor<float>& pred_original_sample;  ///< the sampler's guess of the result; may be empty
+  /// After the step, scaled as the denoiser sees them; from Model::denoise finished as at the end.
+  const Tensor<float>& latents;
+  /// As the sampler left them: before what is kept was put back, and before they were finished.
+  const Tensor<float>& stepped;
+  const Tensor<float>& model_output;  ///< after guidance
+  /// The sampler's guess of the result, finished likewise; may be empty.
+  const Tensor<float>& pred_original_sample;
 };
 using StepObserver = std::function<void(const DenoisingStep&)>;
 

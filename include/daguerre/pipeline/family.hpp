@@ -90,6 +90,8 @@ struct FilmTasks {
   bool follows = false;          ///< that film is not what it starts from, but what it follows
   bool mask = false;             ///< takes a mask of that film
   bool references = false;       ///< looks at pictures that have no place in it
+  bool one_picture = false;      ///< no more than one may stand at a frame, and no clip
+  bool strength = false;         ///< keeps to pictures as closely as FrameCondition::strength says
 };
 
 /// What is not given.

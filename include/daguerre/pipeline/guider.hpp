@@ -120,10 +120,11 @@ class ClassifierFreeGuidance final : public Guider {
 };
 
 /// Classifier-free guidance of films in which every frame has a scale of its own, from `first_scale` (1 where
-/// it is not given) at the first one to `scale` at the last, evenly (Blattmann et al. 2023, app. D.3).
+/// it is not given) at the first one to `scale` at the last, evenly (Blattmann et al. 2023, app. D.3). Throws
+/// ArgumentError for a rescale, and for conditions that are to be composed.
 class FramewiseGuidance final : public Guider {
  public:
-  explicit FramewiseGuidance(const Guidance& guidance) : guidance_(guidance) {}
+  explicit FramewiseGuidance(const Guidance& guidance);
   bool needs_negative() const noexcept override { return true; }
   std::unique_ptr<GuiderRun> start(const Conditions& conditions) const override;
 

@@ -64,6 +64,9 @@ struct Preparation {
   /// The pictures of a film at the task's size, as the reference's VideoProcessor brings them there (Pillow's
   /// Lanczos filter on 8 bits): `[1, F, H, W, 3]` in [-1, 1].
   Tensor<float> film_of(std::span<const Image> pictures) const;
+  /// The task's film to start from, cut to what is made, in the same way. Throws ArgumentError where it is
+  /// shorter than that.
+  Tensor<float> film_to_start_from() const;
 };
 
 /// How many frames the latents of a film of that many have in that format.

@@ -71,6 +71,7 @@ Family with_motion_modules(Family family) {
   family.defaults.strength = 0.8;
   family.films.video = true;
   family.films.conditions = FilmTasks::Conditions::any;
+  family.films.strength = true;
   family.prepare = prepare_motion;
   return family;
 }

@@ -29,7 +29,7 @@ void settle_cogvideox(Family& family, const DenoiserInfo& denoiser) {
   if (denoiser.sample_frames > 0) family.defaults.frames = denoiser.sample_frames;
   if (denoiser.kind == "cogvideox-1.5") family.defaults.frame_rate = 16.0;
   if (!follows_picture(denoiser)) return;
-  family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true};
+  family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true, .one_picture = true};
 }
 
 /// An even number of latents gives frames for each of them, an odd one a single frame for the first.
@@ -42,8 +42,6 @@ Index cogvideox_frames(const Task&, Index asked, const LatentFormat& format) {
 Tensor<float> picture_channels(const Preparation& of) {
   const auto& task = of.task;
   const auto& condition = task.film.conditions.front();
-  if (task.film.conditions.size() > 1 || condition.pictures.size() > 1 || condition.strength != 1.0)
-    throw ArgumentError(pipeline_name, of.family.title + " begins with one picture, as it is");
   const auto& format = of.format();
   const auto first = ops::affine(of.context, of.encode(of.film_of(condition.pictures)),
                                  format.condition_scale / format.scale, 0.0f);

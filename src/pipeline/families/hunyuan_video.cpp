@@ -1,4 +1,5 @@
 #include "pipeline/families/families.hpp"
+#include "pipeline/name.hpp"
 
 namespace daguerre::families {
 namespace {
@@ -8,6 +9,15 @@ Conditioning no_hunyuan_condition(const ops::Context&, const Components&, const 
   throw ArgumentError("hunyuan_video",
                       "there is no text encoder for HunyuanVideo: its conditions (states, vector and mask) "
                       "must be given, see Model::denoise");
+}
+
+/// Models that begin with a picture read it in a way of their own, which is not here.
+void settle_hunyuan_video(Family& family, const DenoiserInfo& denoiser) {
+  if (!denoiser.kind.empty())
+    throw ConfigError(pipeline_name,
+                      "image_condition_type in " + denoiser.config + " is \"" + denoiser.kind +
+                          "\": " + family.title +
+                          " is here for films of text, not for those that begin with a picture");
 }
 
 }  // namespace
@@ -25,6 +35,7 @@ Family hunyuan_video() {
   family.levels = {.even = true};
   family.condition = no_hunyuan_condition;
   family.guider = distilled_guider;
+  family.settle = settle_hunyuan_video;
   return family;
 }
 

@@ -103,7 +103,7 @@ Family i2vgen_xl() {
   family.parts[1].class_names = {"I2VGenXLUNet"};
   family.parts.push_back(
       {Part::Kind::image_encoder, "image_encoder", {"CLIPVisionModelWithProjection"}, "feature_extractor"});
-  family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true};
+  family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true, .one_picture = true};
   family.defaults = {.guidance_scale = 9.0f, .frames = 16, .frame_rate = i2vgen_frame_rate};
   family.condition = i2vgen_condition;
   family.prepare = i2vgen_preparation;

@@ -30,7 +30,7 @@ Family ltx_video() {
       {Part::Kind::denoiser, "transformer", {"LTXVideoTransformer3DModel"}},
       {Part::Kind::autoencoder, "vae", {"AutoencoderKLLTXVideo"}}};
   family.tasks = {.prompt = true};
-  family.films = {.conditions = FilmTasks::Conditions::any};
+  family.films = {.conditions = FilmTasks::Conditions::any, .strength = true};
   family.defaults = {
       .steps = 50, .guidance_scale = 3.0f, .sequence_length = 128, .frames = 161, .frame_rate = 25.0};
   family.levels = {.even = true};

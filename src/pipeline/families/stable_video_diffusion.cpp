@@ -61,7 +61,7 @@ Family stable_video_diffusion() {
       {Part::Kind::denoiser, "unet", {"UNetSpatioTemporalConditionModel"}},
       {Part::Kind::autoencoder, "vae", {"AutoencoderKLTemporalDecoder"}},
   };
-  family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true};
+  family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true, .one_picture = true};
   family.order = FilmOrder::frames_first;
   family.defaults = {.steps = 25, .guidance_scale = 3.0f, .frames = 14, .frame_rate = svd_frame_rate};
   family.condition = svd_condition;

@@ -8,7 +8,7 @@ namespace {
 /// A film to start from is noised as the pictures that the sampler sees, frame by frame.
 void text_to_video_preparation(const Preparation& of, Start& start) {
   if (of.task.film.video.empty()) return prepare_noise(of, start);
-  const auto latents = of.encode(of.film_of(of.task.film.video));
+  const auto latents = of.encode(of.film_to_start_from());
   const auto drawn = initial_noise(of.task.latents, of.shape, of.noise, FilmOrder::frames_first);
   start.latents = start.run->add_noise(latents, drawn, start.first_call);
 }

@@ -139,12 +139,7 @@ void prepare_from_first_frames(const Preparation& of, Start& start) {
 
 /// A film that noise is added to: of what the autoencoder knows of it the mean.
 void prepare_from_film(const Preparation& of, Start& start) {
-  const auto& video = of.task.film.video;
-  const auto frames = static_cast<std::size_t>(of.film_frames());
-  if (video.size() < frames)
-    throw ArgumentError(pipeline_name, "the film to start from has " + std::to_string(video.size()) +
-                                           " frames, the one to be made " + std::to_string(frames));
-  const auto latents = mean_latents(of, of.film_of(std::span(video).first(frames)));
+  const auto latents = mean_latents(of, of.film_to_start_from());
   start.latents = start.run->add_noise(latents, of.start_noise(), start.first_call);
 }
 
