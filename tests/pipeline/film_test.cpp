@@ -1,5 +1,6 @@
 // Films through the facade: frames as they come, settings, what is refused.
 #include <algorithm>
+#include <cmath>
 
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/pipeline/infotext_request.hpp"
@@ -129,6 +130,14 @@ TEST_CASE("films that cannot be made are refused in one line", "[pipeline][film]
   refused([](Request& r) { r.film.conditions = {{{}, 0, 1.0}}; }, {"frame 0", "no picture"});
   refused([](Request& r) { r.film.conditions = {{{Image(8, 8, 3)}, 9, 1.0}}; }, {"at frame 9 of 9"});
   refused([](Request& r) { r.film.video = {Image(8, 8, 3)}; }, {"takes no film"});
+  refused([](Request& r) { r.film.conditions = {{{Image()}, 0, 1.0}}; }, {"frame 0", "is empty"});
+  refused([](Request& r) { r.film.motion_bucket = 256.0f; }, {"motion_bucket is 256", "0 to 255"});
+  refused([](Request& r) { r.film.noise_augmentation = -1.0f; }, {"noise_augmentation is -1"});
+  refused([](Request& r) { r.film.condition_noise = std::nanf(""); }, {"condition_noise is nan"});
+  refused([](Request& r) { r.film.decode_timestep = 2.0f; }, {"decode_timestep is 2", "0 to 1"});
+  refused([](Request& r) { r.film.decode_noise = -0.5f; }, {"decode_noise is -0.5"});
+  refused([](Request& r) { r.film.scales = {1.0f, std::nanf("")}; }, {"a scale of a film is nan"});
+  refused([](Request& r) { r.film.decode_chunk = -1; }, {"decode_chunk is -1"});
 
   // No film is begun that cannot be held.
   const auto small =

@@ -126,6 +126,12 @@ TEST_CASE("every frame of a film has a scale of its own", "[pipeline][guider]") 
     for (Index i = 0; i < 6; ++i)
       CHECK(result.data()[i] == Approx(1.0f + 2.0f * scales[static_cast<std::size_t>(i / 2)]));
   }
+  expect_error<ArgumentError>([] { FramewiseGuidance({.rescale = 0.5f}); }, {"[guidance]", "rescale is 0.5"});
+  expect_error<ArgumentError>(
+      [&] {
+        FramewiseGuidance({}).start({labelled(3), labelled(1), 0.5f});
+      },
+      {"[guidance]", "one prompt"});
   const auto run = FramewiseGuidance({}).start({labelled(3), labelled(1)});
   expect_error<ArgumentError>(
       [&] {

@@ -318,6 +318,50 @@ TEST_CASE("the autoencoder's tiles blend as the reference's or unseen", "[pipeli
   CHECK_FALSE(same_image(pipe.generate(order).images[0], tiles.images[0]));
 }
 
+namespace {
+
+/// Frames that are the noise that was drawn, and in time one more than there are latents, though its format
+/// is that of pictures.
+class NoiseAsFilm final : public Autoencoder {
+ public:
+  const LatentFormat& info() const noexcept override { return format_; }
+  Distribution encode(const ops::Context&, const Tensor<float>& x) const override { return {x, {}}; }
+  Tensor<float> decode(const ops::Context&, const Tensor<float>& x) const override { return x; }
+  void decode_film(const ops::Context&, const Tensor<float>& x, const FilmDecoding& decoding,
+                   const FrameSink& sink) const override {
+    sink(decoding.noise(x.shape()));
+    const auto plane = decoding.noise({1, x.dim(2), x.dim(3)});
+    sink(plane.reshape({1, 1, x.dim(2), x.dim(3), 1}));
+  }
+
+ private:
+  LatentFormat format_{.channels = 1, .space_ratio = 1, .mean = {}, .std = {}, .config = {}};
+};
+
+}  // namespace
+
+TEST_CASE("tiles of a film share its noise and its layers in time", "[pipeline][tiles][film]") {
+  const auto vae = std::make_shared<const NoiseAsFilm>();
+  const auto latents = Tensor<float>::zeros({1, 2, 12, 20, 1});
+  const auto decoded = [&](const Autoencoder& autoencoder) {
+    SeededNoise noise("torch-cpu", {3});
+    std::vector<Tensor<float>> frames;
+    const FilmDecoding decoding{.noise = [&](const Shape& shape) {
+      return noise.draw(NoiseStreams::Use::decoder, shape, FilmOrder::channels_first);
+    }};
+    autoencoder.decode_film({}, latents, decoding,
+                            [&](const Tensor<float>& some) { frames.push_back(some[0]); });
+    return concat_leading<float>(frames);
+  };
+  const auto whole = decoded(*vae);
+  REQUIRE(whole.dim(0) == 3);
+  for (const auto blend : {VaeTiling::Blend::seamless, VaeTiling::Blend::reference}) {
+    const auto joined = decoded(*tiled(vae, blend, 8));
+    REQUIRE(joined.shape() == whole.shape());
+    CHECK(test::difference(joined, whole).rel_l2 < 1e-6);
+  }
+}
+
 TEST_CASE("a limit on memory brings tiles by itself", "[pipeline][tiles]") {
   const auto pipe = enlarger("sd1", {.memory_limit = 1'000'000});
   auto order = enlarging_order();

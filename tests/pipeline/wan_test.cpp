@@ -116,6 +116,9 @@ TEST_CASE("Wan refuses pictures and films that it cannot begin with", "[pipeline
   task.film.video = {Image(48, 32, 3)};
   expect_error<ArgumentError>([&] { run(task); }, {"not both"});
   task = small_task(model);
+  task.film.conditions.front().strength = 0.5;
+  expect_error<ArgumentError>([&] { run(task); }, {"takes no strength", "0.5"});
+  task = small_task(model);
   task.width = 40;
   expect_error<ArgumentError>([&] { run(task); }, {"width"});
 }
