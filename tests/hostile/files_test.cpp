@@ -20,8 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// The slowest takes 0.6 to 1.2 s of processor time, by what else runs; machines differ threefold.
-constexpr double most_seconds = is_instrumented ? 20.0 : 3.5;
+constexpr double most_seconds = is_instrumented ? 20.0 : 1.0;
 constexpr double most_megabytes = is_instrumented ? 2000.0 : 100.0;
 
 /// `read` must throw a daguerre::Error, soon and without taking much memory.
