@@ -15,20 +15,6 @@ namespace {
 constexpr std::size_t progress_bytes = std::size_t{1} << 20;
 constexpr std::size_t max_key_bytes = std::size_t{1} << 20;
 
-void append_code_point(std::string& text, unsigned code) {
-  const auto add = [&](unsigned byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
-  if (code < 0x80) {
-    add(code);
-  } else if (code < 0x800) {
-    add(0xC0 | code >> 6), add(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    add(0xE0 | code >> 12), add(0x80 | (code >> 6 & 0x3F)), add(0x80 | (code & 0x3F));
-  } else {
-    add(0xF0 | code >> 18), add(0x80 | (code >> 12 & 0x3F)), add(0x80 | (code >> 6 & 0x3F)),
-        add(0x80 | (code & 0x3F));
-  }
-}
-
 /// -1 for anything that is no hexadecimal digit.
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';

@@ -42,25 +42,6 @@ std::string to_utf16(std::string_view utf8) {
   return text;
 }
 
-void append_code_point(std::string& utf8, std::uint32_t c) {
-  const auto more = [&](int shift) { utf8 += static_cast<char>(0x80 | (c >> shift & 0x3F)); };
-  if (c < 0x80) {
-    utf8 += static_cast<char>(c);
-    return;
-  }
-  if (c < 0x800) {
-    utf8 += static_cast<char>(0xC0 | c >> 6);
-  } else if (c < 0x10000) {
-    utf8 += static_cast<char>(0xE0 | c >> 12);
-    more(6);
-  } else {
-    utf8 += static_cast<char>(0xF0 | c >> 18);
-    more(12);
-    more(6);
-  }
-  more(0);
-}
-
 std::string from_utf16(std::string_view text, bool big_endian) {
   std::string utf8;
   const auto unit = [&](std::size_t i) {

@@ -28,7 +28,7 @@ constexpr std::array wan_deep_std{
     0.6885, 0.6165, 0.8454, 0.4978, 0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
     0.7069, 0.5338, 0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093, 0.5709, 0.6065, 0.6415, 0.4944,
     0.5726, 1.2042, 0.5458, 1.6887, 0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744};
-constexpr Index wan_channels = 16;
+constexpr Index wan_latent_channels = 16;
 
 /// The layers whose hints are added (VACE): every so many blocks one.
 std::vector<int> vace_layers(int blocks, int hints) {
@@ -156,7 +156,7 @@ Config wan_autoencoder_config(const StateDict& weights, const std::string& sourc
   if (latents == static_cast<Index>(wan_deep_mean.size())) {
     json["latents_mean"] = wan_deep_mean;
     json["latents_std"] = wan_deep_std;
-  } else if (latents != wan_channels) {
+  } else if (latents != wan_latent_channels) {
     // Of others nothing is known.
     json["latents_mean"] = std::vector<double>(static_cast<std::size_t>(latents), 0.0);
     json["latents_std"] = std::vector<double>(static_cast<std::size_t>(latents), 1.0);
