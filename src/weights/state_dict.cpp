@@ -384,8 +384,9 @@ std::vector<std::string> StateDict::names() const {
 }
 
 bool StateDict::contains_below(std::string_view prefix) const {
-  const auto names = state_->names();
-  return std::any_of(names.begin(), names.end(), [&](auto name) { return name.starts_with(prefix); });
+  const std::lock_guard lock(state_->mutex);
+  return std::any_of(state_->entries.begin(), state_->entries.end(),
+                     [&](const auto& entry) { return entry.first.starts_with(prefix); });
 }
 
 std::vector<std::string> StateDict::unused() const {

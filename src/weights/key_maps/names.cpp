@@ -58,6 +58,7 @@ std::string joined_name(std::string_view prefix, int number, std::string_view re
 StateDict below(const StateDict& weights, std::string_view prefix) {
   if (prefix.empty()) return weights;
   std::vector<RenamedTensor> result;
+  if (!weights.contains_below(prefix)) return weights.renamed(result);  // without a list of all names
   for (const auto& name : weights.names())
     if (name.starts_with(prefix) && name.size() > prefix.size())
       result.push_back({name.substr(prefix.size()), name});
