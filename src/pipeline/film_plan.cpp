@@ -120,7 +120,7 @@ void describe_film(const Model& model, Plan& plan) {
   if (!film.moves) add("Moves", "False");
   if (film.windows.frames != 0) {
     add("Window frames", std::to_string(film.windows.frames));
-    add("Window stride", std::to_string(film.windows.stride));
+    add("Window stride", std::to_string(film.windows.of_attention()->stride));
     if (film.windows.weights != usual.windows.weights)
       add("Window weights", film.windows.weights == nn::TemporalWindows::Weights::flat ? "flat" : "sawtooth");
     if (film.windows.noise != usual.windows.noise)

@@ -101,6 +101,20 @@ sheet.png"
   one_error 'cut.gif: the GIF film is cut short'
   txt2vid 1 --condition a.gif --out g.gif
   one_error 'FILE@FRAME'
+  # What is wrong with the outputs shows before anything is computed.
+  txt2vid 1 --out g.gif --preview -
+  one_error 'name a file, which each preview replaces'
+  txt2vid 1 --out g.gif --preview previews
+  one_error 'name a file, which each preview replaces'
+  txt2vid 1 --out g.png --sheet ./g.png
+  one_error 'another output has that name already'
+  txt2vid 1 --fps 60 --out g.gif
+  one_error 'g.gif: GIF films show at most 50 frames a second'
+  # Films that are given are held in memory: ten of 9 frames of 64 x 32 are more than half of 1 MB.
+  local given=()
+  for _ in 1 2 3 4 5 6 7 8 9 10; do given+=(--condition a.gif@0); done
+  txt2vid 1 "${given[@]}" --memory-limit 0.001 --out g.gif
+  one_error 'a.gif: the films that are given take more than'
   run 1 daguerre txt2vid --model "$sd1" --prompt x --out g.gif
   one_error 'makes pictures, not films'
   run 2 daguerre img2vid --model "$models/ltx_095" --prompt x --out g.gif
