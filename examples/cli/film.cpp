@@ -34,7 +34,7 @@ class FrameBudget {
       left_ -= static_cast<double>(frame->pixels().size());
       if (left_ < 0.0)
         throw ArgumentError(path,
-                            "the films that are given take more than " + gigabytes(all_) +
+                            "the films that are given take more than " + megabytes(all_) +
                                 " in memory, this one behind frame " + std::to_string(frames.size()) +
                                 "; give fewer frames (--frames) or smaller ones, or raise --memory-limit");
       frames.push_back(std::move(*frame));
@@ -48,9 +48,9 @@ class FrameBudget {
   }
 
  private:
-  static std::string gigabytes(double bytes) {
-    const auto tenths = static_cast<int>(bytes / 1e8);
-    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GB";
+  static std::string megabytes(double bytes) {
+    const auto tenths = static_cast<int>(bytes / 1e5);
+    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MB";
   }
   double left_, all_;
 };

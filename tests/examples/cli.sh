@@ -114,7 +114,7 @@ sheet.png"
   local given=()
   for _ in 1 2 3 4 5 6 7 8 9 10; do given+=(--condition a.gif@0); done
   txt2vid 1 "${given[@]}" --memory-limit 0.001 --out g.gif
-  one_error 'a.gif: the films that are given take more than'
+  one_error 'a.gif. the films that are given take more than 0.5 MB in memory'
   run 1 daguerre txt2vid --model "$sd1" --prompt x --out g.gif
   one_error 'makes pictures, not films'
   run 2 daguerre img2vid --model "$models/ltx_095" --prompt x --out g.gif
