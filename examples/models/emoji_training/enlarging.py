@@ -12,6 +12,7 @@ from .trainer import Trainer
 
 LARGE = 128
 HIGHEST_LEVEL = 300  # noise levels that are trained
+FIRST_TIME = 60  # likewise; ten steps end at 99
 
 
 def held_out(count):
@@ -61,13 +62,15 @@ def train(options):
             targets.append(target.flip(3) if mirrored else target)
             conditions.append(condition.flip(3) if mirrored else condition)
         target, condition = torch.cat(targets), torch.cat(conditions)
-        times = torch.randint(upscaler.TRAIN_STEPS, (len(target),), generator=generator)
+        times = torch.randint(FIRST_TIME, upscaler.TRAIN_STEPS, (len(target),), generator=generator)
         levels = torch.rand(len(target), generator=generator).square().mul(HIGHEST_LEVEL).long()
         noise, other = (torch.randn(target.shape, generator=generator) for _ in range(2))
         both = torch.cat([upscaler.noised(target, noise, times), upscaler.noised(condition, other, levels)], 1)
         both = both.to(module.dtype).contiguous(memory_format=torch.channels_last)
-        v = upscaler.ALPHAS[times][:, None, None, None] * noise - upscaler.SIGMAS[times][:, None, None, None] * target
-        return F.mse_loss(module(both, times, levels)[:, :3].float(), v)
+        sigma = upscaler.SIGMAS[times][:, None, None, None]
+        v = upscaler.ALPHAS[times][:, None, None, None] * noise - sigma * target
+        # The error of the picture that v means, not of v: small errors count where much noise is left.
+        return F.mse_loss(sigma * module(both, times, levels)[:, :3].float(), sigma * v)
 
     trainer = Trainer(module, loss_of, options, shares=1, learning_rate=options.learning_rate, ema=0.995)
     trainer.run(path(options, "upscaler.pt"))
