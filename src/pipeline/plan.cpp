@@ -333,10 +333,10 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   const auto trained = model.default_size();
   const Index multiple = model.format().space_ratio * model.denoiser().side_multiple;
   const bool references = family.tasks.references && !image.empty();
-  const auto size = references
-                        ? size_beside(request.size, image, multiple, trained)
-                        : own_size(request, model)
-                              .value_or(size_of(request, model.format().space_ratio, multiple, trained));
+  const auto own = own_size(request, model);
+  const auto size = references ? size_beside(request.size, image, multiple, trained)
+                    : own      ? *own
+                               : size_of(request, model.format().space_ratio, multiple, trained);
   task.height = size[0];
   task.width = size[1];
   task.timesteps = request.sampling.timesteps;
