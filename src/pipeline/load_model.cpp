@@ -90,7 +90,8 @@ Model Model::load(const Family& family, const ModelSource& given, const Componen
     if (!part.required && !source.find(part.name)) continue;
     const auto place = parts.size();
     parts.push_back(&part);
-    const auto& component = sources.emplace_back(source.part(part.name, part.class_names));
+    auto& component = sources.emplace_back(source.part(part.name, part.class_names));
+    if (part.overrides != "{}") component.given_config = overridden(component.config(), part.overrides);
     switch (part.kind) {
       case Part::Kind::text_encoder:
         text_encoders.push_back(

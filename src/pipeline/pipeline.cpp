@@ -217,8 +217,9 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
                "[pipeline] " + source.index().source() + ": " + info.class_name + ", engine " + info.engine +
                    " " + engine->version() + ", " + std::string(ops::instruction_set()) + ", precision " +
                    std::string(short_name(info.precision)) + ", threads " + std::to_string(info.threads));
-  if (source.find("safety_checker"))
-    context.tell(LogLevel::info, "[pipeline] the model's safety_checker is not run");
+  for (const auto* part : {"safety_checker", "watermarker"})
+    if (source.find(part))
+      context.tell(LogLevel::info, "[pipeline] the model's " + std::string(part) + " is not run");
   const auto labels = source.index().json("id2label");
   auto class_names = naming(source.index().path(), [&] {
     return labels ? ClassNames::parse(*labels, source.index().source()) : ClassNames();

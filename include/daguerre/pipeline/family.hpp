@@ -46,6 +46,7 @@ struct Part {
   std::string tokenizer{};
   bool required = true;
   Text text = Text::beside;
+  std::string overrides = "{}";  ///< keys that the pipeline sets in its configuration, a JSON object
 };
 
 /// A class that model_index.json may name, and what its constructor does to the scheduler that it is given.

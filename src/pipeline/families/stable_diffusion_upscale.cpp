@@ -7,6 +7,8 @@ Family stable_diffusion_upscale() {
   family.name = "sd-upscale";
   family.title = "Stable Diffusion's upscaler";
   family.classes = {{"StableDiffusionUpscalePipeline"}};
+  // Whatever the file says: it was published without.
+  family.parts.back().overrides = R"({"scaling_factor": 0.08333})";
   family.tasks = {.prompt = true, .joins = Joins::enlarged};
   family.defaults = {.steps = 75, .guidance_scale = 9.0f};
   family.augmentation = {.scheduler = "low_res_scheduler", .level = 20, .most = 350, .drawn_first = true};
