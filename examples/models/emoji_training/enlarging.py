@@ -11,7 +11,7 @@ from .steering import Base
 from .trainer import Trainer
 
 LARGE = 128
-HIGHEST_LEVEL = 300  # noise levels that are trained
+HIGHEST_LEVEL = 250  # noise levels that are trained, low ones most often
 FIRST_TIME = 60  # likewise; ten steps end at 99
 
 
@@ -63,7 +63,7 @@ def train(options):
             conditions.append(condition.flip(3) if mirrored else condition)
         target, condition = torch.cat(targets), torch.cat(conditions)
         times = torch.randint(FIRST_TIME, upscaler.TRAIN_STEPS, (len(target),), generator=generator)
-        levels = torch.rand(len(target), generator=generator).square().mul(HIGHEST_LEVEL).long()
+        levels = torch.rand(len(target), generator=generator).pow(3).mul(HIGHEST_LEVEL).long()
         noise, other = (torch.randn(target.shape, generator=generator) for _ in range(2))
         both = torch.cat([upscaler.noised(target, noise, times), upscaler.noised(condition, other, levels)], 1)
         both = both.to(module.dtype).contiguous(memory_format=torch.channels_last)
