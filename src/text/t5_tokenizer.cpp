@@ -44,7 +44,9 @@ std::vector<AddedToken> added_tokens_of(const UnigramModel& model, const nlohman
         pieces[id].kind == PieceKind::unknown)
       result.push_back({pieces[id].text, static_cast<std::int32_t>(id), false});
   if (config.contains("added_tokens_decoder")) {
-    for (auto& token : read_added_tokens_decoder(config, source))
+    auto listed = read_added_tokens_decoder(config, source);
+    refuse_single_words(listed, source);
+    for (auto& token : listed)
       if (model.find(token.content) != token.id) result.push_back(std::move(token));
     return result;
   }
