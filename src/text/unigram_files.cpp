@@ -12,6 +12,7 @@
 #include "daguerre/core/error.hpp"
 #include "text/base64.hpp"
 #include "text/protobuf.hpp"
+#include "text/text_steps.hpp"
 #include "text/tokenizer_config.hpp"
 
 namespace daguerre::text {
@@ -55,33 +56,15 @@ void read_normalizer(ProtobufReader message, const std::string& source, UnigramN
   }
 }
 
-[[noreturn]] void refuse_step(const std::string& source, const char* what, const json& step) {
+[[noreturn]] void refuse_t5_step(const json& step, const char* what, const std::string& source) {
   throw ConfigError("tokenizer", source + ": " + what + " " + to_text(step).substr(0, 200) +
                                      " is not supported: T5's have Precompiled, Strip, Replace, "
                                      "WhitespaceSplit, Metaspace");
 }
 
-/// "type" of an object, or "".
-std::string type_of(const json& value) {
-  return value.is_object() && value.contains("type") && value["type"].is_string()
-             ? value["type"].get<std::string>()
-             : std::string();
-}
-
-/// The step or, of a sequence, its steps one after the other: of(step).
-template <class Of>
-void for_each_step(const json& root, const char* key, const char* list, const Of& of) {
-  if (!root.contains(key) || root[key].is_null()) return;
-  const json& value = root[key];
-  if (type_of(value) == "Sequence" && value.contains(list) && value[list].is_array())
-    for (const auto& step : value[list]) of(step);
-  else
-    of(value);
-}
-
 void read_json_normalizer(const json& root, const std::string& source, UnigramNormalizer& normalizer) {
-  for_each_step(root, "normalizer", "normalizers", [&](const json& step) {
-    const auto type = type_of(step);
+  for_each_step(root.value("normalizer", json()), "normalizers", source, [&](const json& step) {
+    const auto type = step_type(step);
     if (type == "Precompiled" && step.contains("precompiled_charsmap")) {
       const json& text = step["precompiled_charsmap"];
       const auto blob = text.is_string() ? decode_base64(text.get_ref<const std::string&>()) : std::nullopt;
@@ -89,20 +72,21 @@ void read_json_normalizer(const json& root, const std::string& source, UnigramNo
       normalizer.charsmap = Charsmap(blob.value_or(""), source);
     } else if (type == "Replace") {
       // Runs of spaces become one.
-      if (step.value("pattern", json()) != json{{"Regex", " {2,}"}}) refuse_step(source, "normalizer", step);
+      if (step.value("pattern", json()) != json{{"Regex", " {2,}"}})
+        refuse_t5_step(step, "normalizer", source);
       const json content = step.value("content", json());
-      if (content != metaspace && content != " ") refuse_step(source, "normalizer", step);
+      if (content != metaspace && content != " ") refuse_t5_step(step, "normalizer", source);
     } else if (type == "Strip") {
-      if (step.value("strip_right", json()) != true) refuse_step(source, "normalizer", step);
+      if (step.value("strip_right", json()) != true) refuse_t5_step(step, "normalizer", source);
     } else {
-      refuse_step(source, "normalizer", step);
+      refuse_t5_step(step, "normalizer", source);
     }
   });
 }
 
 void read_json_pre_tokenizer(const json& root, const std::string& source, UnigramJson& result) {
-  for_each_step(root, "pre_tokenizer", "pretokenizers", [&](const json& step) {
-    const auto type = type_of(step);
+  for_each_step(root.value("pre_tokenizer", json()), "pretokenizers", source, [&](const json& step) {
+    const auto type = step_type(step);
     if (type == "WhitespaceSplit") {
       result.options.any_whitespace = true;
     } else if (type == "Metaspace") {
@@ -110,11 +94,11 @@ void read_json_pre_tokenizer(const json& root, const std::string& source, Unigra
       const bool prefix = scheme != "never" && step.value("add_prefix_space", json(true)) != false;
       if (step.value("replacement", json()) != metaspace ||
           (scheme != "always" && scheme != "first" && scheme != "never"))
-        refuse_step(source, "pre_tokenizer", step);
+        refuse_t5_step(step, "pre_tokenizer", source);
       result.options.prefix = prefix;
       result.prefix_each = scheme == "always";
     } else {
-      refuse_step(source, "pre_tokenizer", step);
+      refuse_t5_step(step, "pre_tokenizer", source);
     }
   });
 }
@@ -200,8 +184,8 @@ UnigramJson read_unigram_json(const std::filesystem::path& path) {
   if (!root.is_object() || !root.contains("model") || !root["model"].is_object())
     malformed(source, "expected an object with a \"model\"");
   const json& model = root["model"];
-  if (type_of(model) != "Unigram")
-    throw ConfigError("tokenizer", source + ": the model's \"type\" is " + in_quotes(type_of(model)) +
+  if (step_type(model) != "Unigram")
+    throw ConfigError("tokenizer", source + ": the model's \"type\" is " + in_quotes(step_type(model)) +
                                        ", supported is \"Unigram\"");
   UnigramJson result;
   read_json_model(model, source, result.file);
