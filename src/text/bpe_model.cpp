@@ -5,7 +5,7 @@
 #include "config/json.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
-#include "text/unigram.hpp"
+#include "text/sentence_pieces.hpp"
 
 namespace daguerre::text {
 namespace {

@@ -3,8 +3,8 @@
 #include "daguerre/core/error.hpp"
 #include "text/byte_pair.hpp"
 #include "text/finder.hpp"
+#include "text/sentence_pieces.hpp"
 #include "text/text_steps.hpp"
-#include "text/unigram.hpp"
 
 namespace daguerre::text {
 

@@ -2,8 +2,8 @@
 
 #include "daguerre/text/unicode.hpp"
 #include "text/byte_pair.hpp"
+#include "text/sentence_pieces.hpp"
 #include "text/text_steps.hpp"
-#include "text/unigram.hpp"
 
 namespace daguerre::text {
 namespace {

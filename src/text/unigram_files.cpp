@@ -1,6 +1,5 @@
 #include "text/unigram_files.hpp"
 
-#include <array>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -11,7 +10,6 @@
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "text/base64.hpp"
-#include "text/protobuf.hpp"
 #include "text/text_steps.hpp"
 #include "text/tokenizer_config.hpp"
 
@@ -20,41 +18,8 @@ namespace {
 
 using nlohmann::json;
 
-// umT5's, of 256,300 pieces, are 4.5 MB and 17 MB.
-constexpr std::size_t max_model_bytes = std::size_t{64} << 20;
+// umT5's, of 256,300 pieces, is 17 MB.
 constexpr std::size_t max_json_bytes = std::size_t{32} << 20;
-constexpr std::size_t max_pieces = std::size_t{1} << 20;
-
-UnigramPiece read_piece(ProtobufReader message, const std::string& source) {
-  UnigramPiece piece;
-  while (message.next()) {
-    if (message.field() == 1) piece.text = message.bytes();
-    if (message.field() == 2) piece.score = message.real();
-    if (message.field() != 3) continue;
-    piece.kind = piece_kind(message.number(), piece.text, source);
-  }
-  return piece;
-}
-
-void read_trainer(ProtobufReader message, const std::string& source, UnigramFile& file) {
-  while (message.next()) {
-    if (message.field() == 3 && message.number() != 1)
-      throw ConfigError("tokenizer", source + ": a sentencepiece model of type " +
-                                         std::to_string(message.number()) +
-                                         ", supported is 1, a unigram model");
-    if (message.field() == 24) file.normalizer.prefix_behind = message.boolean();
-    if (message.field() == 35) file.byte_fallback = message.boolean();
-  }
-}
-
-void read_normalizer(ProtobufReader message, const std::string& source, UnigramNormalizer& normalizer) {
-  while (message.next()) {
-    if (message.field() == 2) normalizer.charsmap = Charsmap(message.bytes(), source);
-    if (message.field() == 3) normalizer.add_prefix = message.boolean();
-    if (message.field() == 4) normalizer.remove_extra_whitespace = message.boolean();
-    if (message.field() == 5) normalizer.escape_whitespace = message.boolean();
-  }
-}
 
 [[noreturn]] void refuse_t5_step(const json& step, const char* what, const std::string& source) {
   throw ConfigError("tokenizer", source + ": " + what + " " + to_text(step).substr(0, 200) +
@@ -62,7 +27,7 @@ void read_normalizer(ProtobufReader message, const std::string& source, UnigramN
                                      "WhitespaceSplit, Metaspace");
 }
 
-void read_json_normalizer(const json& root, const std::string& source, UnigramNormalizer& normalizer) {
+void read_json_normalizer(const json& root, const std::string& source, SentencePieceNormalizer& normalizer) {
   for_each_step(root.value("normalizer", json()), "normalizers", source, [&](const json& step) {
     const auto type = step_type(step);
     if (type == "Precompiled" && step.contains("precompiled_charsmap")) {
@@ -103,16 +68,16 @@ void read_json_pre_tokenizer(const json& root, const std::string& source, Unigra
   });
 }
 
-UnigramPiece read_json_piece(const json& entry, const std::string& source) {
+SentencePiece read_json_piece(const json& entry, const std::string& source) {
   if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number())
     malformed(source, "an entry of \"vocab\" is not a piece and its score");
   return {entry[0].get<std::string>(), entry[1].get<float>(), PieceKind::normal};
 }
 
-void read_json_model(const json& model, const std::string& source, UnigramFile& file) {
+void read_json_model(const json& model, const std::string& source, SentencePieceFile& file) {
   file.byte_fallback = model.value("byte_fallback", json()) == true;
-  if (!model.contains("vocab") || !model["vocab"].is_array() || model["vocab"].size() > max_pieces)
-    malformed(source, "\"vocab\" is not a list of at most " + std::to_string(max_pieces) + " pieces");
+  if (!model.contains("vocab") || !model["vocab"].is_array() || model["vocab"].size() > max_tokens)
+    malformed(source, "\"vocab\" is not a list of at most " + std::to_string(max_tokens) + " pieces");
   for (const auto& entry : model["vocab"]) file.pieces.push_back(read_json_piece(entry, source));
   const json unknown = model.value("unk_id", json());
   if (!unknown.is_number_unsigned() || unknown.get<std::uint64_t>() >= file.pieces.size())
@@ -144,33 +109,6 @@ void read_json_added(const json& root, const std::string& source, UnigramJson& r
 }
 
 }  // namespace
-
-PieceKind piece_kind(std::uint64_t number, const std::string& piece, const std::string& source) {
-  constexpr std::array kinds{PieceKind::normal,       PieceKind::unknown, PieceKind::control,
-                             PieceKind::user_defined, PieceKind::unused,  PieceKind::byte};
-  if (number < 1 || number > kinds.size())
-    malformed(source, "the piece " + in_quotes(piece) + " is of the unknown type " + std::to_string(number));
-  return kinds[static_cast<std::size_t>(number) - 1];
-}
-
-UnigramFile parse_sentencepiece_model(std::string_view bytes, const std::string& source) {
-  UnigramFile file;
-  ProtobufReader reader(bytes, source);
-  while (reader.next()) {
-    if (reader.field() == 1) {
-      if (file.pieces.size() == max_pieces)
-        malformed(source, "more than " + std::to_string(max_pieces) + " pieces");
-      file.pieces.push_back(read_piece(reader.message(), source));
-    }
-    if (reader.field() == 2) read_trainer(reader.message(), source, file);
-    if (reader.field() == 3) read_normalizer(reader.message(), source, file.normalizer);
-  }
-  return file;
-}
-
-UnigramFile read_sentencepiece_model(const std::filesystem::path& path) {
-  return parse_sentencepiece_model(read_text_file(path, max_model_bytes), path.string());
-}
 
 bool is_unigram_json(const std::filesystem::path& path) {
   std::error_code error;

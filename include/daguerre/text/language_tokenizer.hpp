@@ -109,11 +109,11 @@ struct LanguageVocabulary {
     float score = 0.0f;
     int kind = 1;  ///< sentencepiece's: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
   };
-  std::vector<Token> tokens;        ///< by id
-  std::vector<std::string> merges;  ///< "a b", in the order of their ranks
-  std::string model;                ///< "gpt2": bytes and merges; "llama": sentencepiece's BPE by score
-  std::string split;                ///< how words are cut, by llama.cpp's name: "qwen2"; of "gpt2" only
-  bool add_prefix = true;           ///< a space before the text; of "llama" only
+  std::vector<Token> tokens;             ///< by id
+  std::vector<std::string> merges;       ///< "a b", in the order of their ranks
+  std::string model;                     ///< "gpt2": bytes and merges; "llama": sentencepiece's BPE by score
+  std::string split;                     ///< how words are cut, by llama.cpp's name: "qwen2"; of "gpt2" only
+  bool add_prefix = true;                ///< a space before the text; of "llama" only
   std::optional<bool> add_bos, add_eos;  ///< what encoding adds; as the model has it where that is not said
   SpecialTokens special;
   std::map<std::string, std::string, std::less<>> chat_templates;

@@ -37,9 +37,10 @@ class StreamingDecoder {
   StreamingUnit unit_;
   bool skip_special_tokens_;
   std::unique_ptr<IncrementalDecoder> decoder_;
-  // The text since the last line's end ("words") or finish: how many code points were given out, and where in
-  // the settled part the last of those that lie in it ends.
-  std::size_t printed_ = 0, cursor_ = 0, cursor_characters_ = 0;
+  // The text since the last line's end ("words") or finish: how many code points were given out, where in the
+  // settled part the last of those that lie in it ends and how many these are, and up to where there is no
+  // space that was not given out.
+  std::size_t printed_ = 0, cursor_ = 0, cursor_characters_ = 0, searched_ = 0;
 };
 
 }  // namespace daguerre::text
