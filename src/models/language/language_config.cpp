@@ -197,13 +197,16 @@ void read_windows(const Config& config, std::optional<int> fallback, const F& ha
 }
 
 void read_gpt2(const Config& config, const LanguageDefaults& fallback, LanguageConfig& result) {
-  result.layout = LanguageConfig::Layout::gpt2;
-  result.stored_transposed = true;
   result.hidden_size = config.get("n_embd", fallback.hidden_size);
   result.num_hidden_layers = config.get("n_layer", fallback.num_hidden_layers);
   result.num_attention_heads = config.get("n_head", fallback.num_attention_heads);
   result.num_key_value_heads = result.num_attention_heads;
-  result.head_dim = result.num_attention_heads < 1 ? 0 : result.hidden_size / result.num_attention_heads;
+  const int heads = result.num_attention_heads;
+  if (heads < 1 || result.hidden_size % heads != 0)
+    throw ConfigError(language_config_who, config.source() + ": n_head " + std::to_string(heads) +
+                                               " does not divide n_embd " +
+                                               std::to_string(result.hidden_size));
+  result.head_dim = result.hidden_size / heads;
   result.max_position_embeddings = config.get("n_positions", fallback.max_position_embeddings);
   const auto inner = config.optional_int("n_inner");
   result.intermediate_size = inner ? Index{*inner} : 4 * result.hidden_size;

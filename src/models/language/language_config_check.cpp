@@ -58,11 +58,6 @@ void LanguageConfig::check(std::string_view source) const {
   if (num_attention_heads % num_key_value_heads != 0)
     refuse("num_key_value_heads " + std::to_string(num_key_value_heads) +
            " does not divide num_attention_heads " + std::to_string(num_attention_heads));
-  if (layout == Layout::gpt2 && num_attention_heads * head_dim != hidden_size)
-    refuse("n_head " + std::to_string(num_attention_heads) + " does not divide n_embd " +
-           std::to_string(hidden_size));
-  if (layout == Layout::gpt2 && num_key_value_heads != num_attention_heads)
-    refuse("GPT-2 has as many heads of keys as of queries");
   if (!(norm_epsilon >= 0.0f)) refuse("the epsilon of the norms is negative");
   if (!(attention_scale > 0.0f)) refuse("attention_scale must be positive");
   if (!(attention_soft_cap >= 0.0f && logit_soft_cap >= 0.0f)) refuse("a soft cap is negative");

@@ -49,15 +49,8 @@ struct LanguageConfig {
     rms_plus_one,  ///< x / rms(x) * (1 + weight): Gemma's, as safetensors have it; in GGUF files it is `rms`
     layer,         ///< with mean, scale and shift: GPT-2
   };
-  /// Which names the weights have, and how they lie: see CausalLm.
-  enum class Layout {
-    llama,  ///< q_proj, k_proj, v_proj … as transformers' Llama and all that follow it
-    gpt2,   ///< c_attn, c_fc … as transformers' GPT-2
-  };
 
   std::string model_type = "llama";  ///< transformers' name of the family; for messages
-  Layout layout = Layout::llama;
-  bool stored_transposed = false;  ///< matrices are [in, out] in the file (GPT-2's safetensors, not its GGUF)
 
   Index vocab_size = 32000;
   Index hidden_size = 4096;
