@@ -78,6 +78,7 @@ Result run_case(const fs::path& folder, const Options& options) {
   const auto config = Config::load(folder / "config.json");
   if (auto result = run_random(folder, config)) return *result;
   if (auto result = run_sampler(folder, config)) return *result;
+  if (auto result = run_clip_model(folder, config, options)) return with_bounds(*result, options);
   if (auto result = run_metric(folder, config, options)) return *result;
   if (auto result = run_image_processor(folder, config)) return *result;
   if (auto result = run_block(folder, config, options)) return with_bounds(*result, options);
