@@ -91,6 +91,7 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->type_name("PART")
       ->capture_default_str()
       ->group(groups::sources);
+  add_judge_options(app, order);
   add_machine_options(app, order);
   add_other_outputs(app, order);
   add_comfort_options(app, order);
