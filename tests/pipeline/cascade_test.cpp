@@ -229,7 +229,9 @@ TEST_CASE("what is wrong with a cascade is said with its stage", "[pipeline][cas
   expect_refused<ConfigError>(one + R"(, "precision": "f64"}]})", {"stage 1", "precision", "f64"});
   expect_refused<ConfigError>(one + R"(, "parts": []}]})", {"stage 1", "parts"});
   expect_refused<FileError>(one + R"(, "parts": {"tokenizer": "none"}}]})", {"stage 1", "tokenizer", "none"});
-  expect_refused<ConfigError>(one + R"(, "scale": 2}]})", {"stage 1", "scale"});
+  expect_refused<ConfigError>(
+      R"({"version": 1, "stages": [{"scale": 2, "path": )" + in_json(golden("pipelines/dit")) + "}]}",
+      {"stage 1 of 1 (dit)", "scale"});
   expect_refused<FileError>(one + R"(}, {"path": "missing"}]})", {"stage 2 of 2 (missing)"});
   const auto second = [&](const fs::path& path, const std::string& more) {
     return one + R"(, "width": 16, "height": 16}, {"path": )" + in_json(path) + more + "}]}";
@@ -260,8 +262,10 @@ TEST_CASE("what is wrong with a cascade is said with its stage", "[pipeline][cas
   order.first.size = {};
   order.stages = {{}, {.noise_level = 5000}};
   expect_before({"stage 2 of 2", "noise_level", "5000"});
+  order.stages = {{.scale = 2.0}};
+  expect_before({"stage 1 of 2", "scale"});
   order.stages = {{}, {.sampler = "none"}};
-  expect_before({"stage 2 of 2", "none"});
+  expect_error<ConfigError>([&] { (void)cascade.generate(order); }, {"stage 2 of 2", "sampler", "none"});
   order.stages.clear();
   order.first.on_step = [](const Step&) { return true; };
   expect_before({"callbacks"});
