@@ -401,6 +401,7 @@ void carry_out(Order order) {
 
   auto& request = order.request;
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
+  const auto judge = load_judge(order, progress, interrupt);
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
   load_controls(order, *pipeline);
@@ -413,9 +414,11 @@ void carry_out(Order order) {
   if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);
 
   request.stop = interrupt.token();
+  bool introduced = false;
   request.on_step = [&](const Step& step) {
     // Not before: an order that cannot be carried out says nothing but why.
-    if (step.index == 0) introduce(order, *pipeline, progress);
+    if (!introduced) introduce(order, *pipeline, progress);
+    introduced = true;
     progress.step(step);
     const bool last = step.index + 1 == step.total;
     if (!order.preview.empty() && !last && (step.index + 1) % order.preview_every == 0)
@@ -424,7 +427,7 @@ void carry_out(Order order) {
     return !interrupt.requested();
   };
   if (!order.refiner.empty()) request.sampling.denoising_end = order.refiner_start;
-  auto made = pipeline->generate(request);
+  auto made = generate(order, *pipeline, judge, progress);
   if (!order.refiner.empty()) {
     pipeline.reset();  // its memory is the refiner's
     progress.stage("loading " + order.refiner);
@@ -436,6 +439,7 @@ void carry_out(Order order) {
     request.input.image = {};
     request.sampling.noise = {};
     leave_to_second_model(request);
+    introduced = false;
     made = pipeline->generate(request);
   }
   progress.finished();

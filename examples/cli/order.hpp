@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <daguerre/daguerre.hpp>
+#include <daguerre/pipeline/picture_judge.hpp>
 
 namespace CLI {
 class App;
@@ -16,6 +17,12 @@ namespace daguerre::cli {
 
 class Interrupt;
 class Progress;
+
+/// Candidates, and who judges them.
+struct Judging {
+  std::string judge;  ///< clip:PATH or hps:PATH
+  std::optional<int> best_of, draft_steps;
+};
 
 /// What the options around masks, second passes and settings of pictures say, where Request does not hold it
 /// as the command line has it.
@@ -61,6 +68,7 @@ struct Order {
   std::vector<std::string> image_prompts;
   std::string out, init_image, mask, latents, save_latents, preview;
   Comfort comfort;
+  Judging judging;
   int usual_steps = 20;  ///< where the order says nothing
   int preview_every = 5;
   bool quiet = false;
@@ -109,6 +117,14 @@ void take_settings(CLI::App& app, Order& order);
 /// Puts the rest into the request; before the model is loaded, and behind it. Throws ArgumentError.
 void settle_comfort(Order& order);
 void settle_comfort(Order& order, const Pipeline& pipeline, Progress& progress);
+
+// Best of several (judge_options.cpp). To be added behind --refiner and --latents.
+void add_judge_options(CLI::App& app, Order& order);
+/// The judge that the order names; nothing where it names none. Throws what PictureJudge::load throws.
+std::optional<PictureJudge> load_judge(const Order& order, Progress& progress, const Interrupt& interrupt);
+/// The order's pictures: the best of its candidates where there is a judge.
+Result generate(const Order& order, const Pipeline& pipeline, const std::optional<PictureJudge>& judge,
+                Progress& progress);
 
 /// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
 CLI::Validator file_name();
