@@ -432,6 +432,40 @@ section_convert() {
   [ -z "$(find . -name '*.tmp' -o -name '*.old')" ] || fail "something half-made is left"
 }
 
+section_upscale() {
+  run 0 daguerre txt2img --model "$models/if_stage1" --prompt "A Cat" --width 24 --height 16 --steps 2 --threads 1 --out small.png
+  upscale() {
+    local expected=$1
+    shift
+    run "$expected" daguerre upscale --threads 1 --model "$@"
+  }
+  upscale 0 "$models/sd_x4_upscaler" --prompt "a cat" --negative dog --steps 2 --seed 3 small.png large.png
+  out_is large.png
+  run 0 daguerre inspect large.png
+  out_has '96 x 64'
+  out_has 'Noise level: 20'
+  out_has 'Seed: 3'
+  # The settings make it again, from the picture that they do not hold.
+  run 0 daguerre txt2img --model "$models/sd_x4_upscaler" --from-png large.png --init-image small.png --threads 1 --out again.png
+  upscale 0 "$models/sd_x4_upscaler" --prompt "a cat" --noise-level 5 --steps 2 --tile 16 --tile-overlap 4 small.png tiles.png
+  upscale 0 "$models/if_stage2" --prompt "a cat" --steps 2 small.png second.png
+  run 0 daguerre inspect second.png
+  out_has 'Noise level: 250'
+  upscale 1 "$models/sd_x4_upscaler" --noise-level 351 small.png x.png
+  one_error 'noise_level is 351, expected 0 to 350'
+  upscale 1 "$models/sd1" small.png x.png
+  one_error 'StableDiffusionPipeline, which makes no small picture large'
+  upscale 1 "$models/sd_x4_upscaler" --scale 2 small.png x.png
+  one_error '--scale is not for models'
+  upscale 1 "$models/sd_x4_upscaler" small.png x.gif
+  one_error 'x.gif: models that enlarge by diffusion write PNG'
+  upscale 1 "$models/sd_x4_upscaler/unet/diffusion_pytorch_model.safetensors" --prompt x small.png x.png
+  one_error "is a network's file"
+  run 1 daguerre txt2img --model "$models/sd_x4_upscaler" --prompt x --steps 2 --threads 1 --out x.png
+  one_error 'makes a small picture large: it needs one'
+  absent x.png
+}
+
 section_class2img() {
   class2img() {
     local expected=$1
