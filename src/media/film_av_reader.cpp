@@ -29,7 +29,6 @@ class LibavReader : public FilmReader::Decoder {
       throw FileError(film_name,
                       path.string() + ": cannot be read: " + std::generic_category().message(errno), path);
     info_.format = format;
-    const QuietLibav quiet;
     open(std::string(demuxer));
     open_codec();
     packet_.reset(needed(av_packet_alloc()));
@@ -37,14 +36,7 @@ class LibavReader : public FilmReader::Decoder {
     describe();
   }
 
-  ~LibavReader() override {
-    const QuietLibav quiet;
-    codec_context_.reset();
-    format_.reset();
-  }
-
   std::optional<Image> next() override {
-    const QuietLibav quiet;
     for (;;) {
       const int got = avcodec_receive_frame(codec_context_.get(), frame_.get());
       if (got == AVERROR_EOF) return std::nullopt;
@@ -63,6 +55,7 @@ class LibavReader : public FilmReader::Decoder {
 
   void open(const std::string& demuxer) {
     AVFormatContext* format = needed(avformat_alloc_context());
+    make_quiet(*format);
     auto* buffer = static_cast<unsigned char*>(needed(av_malloc(libav_buffer)));
     stream_.reset(needed(avio_alloc_context(buffer, libav_buffer, 0, file_.get(), &LibavReader::get, nullptr,
                                             &LibavReader::seek)));
@@ -76,7 +69,8 @@ class LibavReader : public FilmReader::Decoder {
     format_.reset(opened < 0 ? nullptr : format);
     if (opened < 0)
       fail("cannot be read as a film in " + std::string(info_.format) + ": " + libav_reason(opened));
-    if (avformat_find_stream_info(format_.get(), nullptr) < 0)
+    LibavQuietOptions probing(format_->nb_streams);
+    if (avformat_find_stream_info(format_.get(), probing.data()) < 0)
       fail("cannot be read: nothing is known of its streams");
     track_ = av_find_best_stream(format_.get(), AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
     if (track_ < 0) fail("there are no pictures in this file");
@@ -90,6 +84,7 @@ class LibavReader : public FilmReader::Decoder {
       fail("libavcodec has no decoder for " + std::string(avcodec_get_name(parameters.codec_id)));
     codec_context_.reset(needed(avcodec_alloc_context3(codec)));
     codec_context_->max_pixels = Image::max_pixels;
+    codec_context_->log_level_offset = libav_quiet;
     if (avcodec_parameters_to_context(codec_context_.get(), &parameters) < 0 ||
         avcodec_open2(codec_context_.get(), codec, nullptr) < 0)
       fail("libavcodec cannot decode it");

@@ -1,8 +1,11 @@
 // Films in files: what is written is read again, damaged files, limits.
 #include "daguerre/media/film.hpp"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdarg>
 #include <fstream>
 
 #include "support/catch.hpp"
@@ -205,6 +208,41 @@ TEST_CASE("films by libavformat carry their settings", "[film]") {
   }
   expect_error<ArgumentError>([&] { FilmWriter film(folder / "x.mp4", {.codec = "no_such_codec"}); },
                               {"no encoder of films named \"no_such_codec\""});
+}
+
+TEST_CASE("libav's log stays as the host has it, and says nothing at its levels", "[film]") {
+  if (!has("MP4")) return;
+  // The library may be linked in or not: what it has is asked for by name.
+  using Callback = void (*)(void*, int, const char*, va_list);
+  const auto set_callback = reinterpret_cast<void (*)(Callback)>(dlsym(RTLD_DEFAULT, "av_log_set_callback"));
+  const auto set_level = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "av_log_set_level"));
+  const auto level = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "av_log_get_level"));
+  const auto print = reinterpret_cast<Callback>(dlsym(RTLD_DEFAULT, "av_log_default_callback"));
+  if (set_callback == nullptr || set_level == nullptr || level == nullptr || print == nullptr) return;
+  constexpr int verbose = 40, usual = 32;
+  static int most_urgent, other_levels;
+  most_urgent = verbose + 1;
+  other_levels = 0;
+  set_level(verbose);
+  set_callback([](void*, int urgency, const char*, va_list) {
+    most_urgent = std::min(most_urgent, urgency);
+    const auto now = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "av_log_get_level"));
+    if (now() != 40) ++other_levels;
+  });
+  const TempFolder folder;
+  for (const std::string name : {"film.mp4", "film.mkv", "film.webm", "film.avi"}) {
+    write_film(folder / name, {}, 3, [](Index n) { return gradient(n, 64, 48); });
+    std::string file = read_file(folder / name);
+    CHECK(frames_of_damaged(folder / name) == 3);
+    for (std::size_t at = file.size() / 4; at < file.size() / 2; ++at) file[at] = 'x';
+    put_file(folder / "damaged.bin", file);
+    CHECK(frames_of_damaged(folder / "damaged.bin") <= 3);
+  }
+  CHECK(level() == verbose);
+  set_callback(print);
+  set_level(usual);
+  CHECK(other_levels == 0);
+  CHECK(most_urgent > usual);
 }
 
 TEST_CASE("damaged films end in one clear error", "[film]") {
