@@ -29,6 +29,8 @@ class LibavReader : public FilmReader::Decoder {
       throw FileError(film_name,
                       path.string() + ": cannot be read: " + std::generic_category().message(errno), path);
     info_.format = format;
+    if (!is_container_whole(file_.get(), demuxer))
+      fail("the film is cut short: it ends before what its container says");
     open(std::string(demuxer));
     open_codec();
     packet_.reset(needed(av_packet_alloc()));
@@ -110,6 +112,8 @@ class LibavReader : public FilmReader::Decoder {
       }
       if (read < 0) fail("cannot be read behind frame " + std::to_string(at_) + ": " + libav_reason(read));
       const bool is_ours = packet_->stream_index == track_;
+      if (is_ours && (packet_->flags & AV_PKT_FLAG_CORRUPT) != 0)
+        fail("is damaged behind frame " + std::to_string(at_));
       const int sent = is_ours ? avcodec_send_packet(codec_context_.get(), packet_.get()) : 0;
       av_packet_unref(packet_.get());
       if (sent < 0) fail("cannot be decoded behind frame " + std::to_string(at_) + ": " + libav_reason(sent));
@@ -147,8 +151,10 @@ class LibavReader : public FilmReader::Decoder {
   }
 
   static int get(void* file, std::uint8_t* room, int count) {
-    const auto got = std::fread(room, 1, static_cast<std::size_t>(count), static_cast<std::FILE*>(file));
-    return got == 0 ? AVERROR_EOF : static_cast<int>(got);
+    auto* const from = static_cast<std::FILE*>(file);
+    const auto got = std::fread(room, 1, static_cast<std::size_t>(count), from);
+    if (got == 0) return std::ferror(from) != 0 ? AVERROR(EIO) : AVERROR_EOF;
+    return static_cast<int>(got);
   }
   static std::int64_t seek(void* stream, std::int64_t offset, int whence) {
     auto* file = static_cast<std::FILE*>(stream);
