@@ -309,11 +309,21 @@ TEST_CASE("damaged films end in one clear error", "[film]") {
 
 TEST_CASE("a film that is not finished leaves nothing behind", "[film]") {
   const TempFolder folder;
-  for (const std::string name : {"film.gif", "film.png", "film.y4m"}) {
+  for (const std::string name : {"film.gif", "film.png", "film.y4m", "film"}) {
     FilmWriter film(folder / name);
     film.write(frame_of(0, 8, 8));
   }
   CHECK(folder.names().empty());
+  // A folder that was there stays, and so does what else is in it.
+  std::filesystem::create_directory(folder / "film");
+  folder.write("film/notes.txt", "of the host");
+  {
+    FilmWriter film(folder / "film");
+    film.write(frame_of(0, 8, 8));
+    CHECK(std::filesystem::exists(folder / "film" / "00000.png"));
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "film" / "00000.png"));
+  CHECK(std::filesystem::exists(folder / "film" / "notes.txt"));
   FilmWriter film(folder / "film.gif");
   expect_error<ArgumentError>([&] { film.finish(); }, {"no frames"});
   film.write(frame_of(0, 8, 8));

@@ -44,7 +44,8 @@ struct FilmOptions {
 };
 
 /// Writes a film frame by frame; what was given is in the file, not in memory. A file appears under its name
-/// when it is finished, whole; one that is not finished is removed.
+/// when it is finished, whole; one that is not finished is removed. The pictures of a folder are there as
+/// they are written, and removed, too, if they are not finished.
 ///
 ///     FilmWriter film("fox.gif", {.frame_rate = 8.0});
 ///     for (const Image& frame : result.film()) film.write(frame);
