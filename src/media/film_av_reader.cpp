@@ -52,6 +52,12 @@ class LibavReader : public FilmReader::Decoder {
     }
   }
 
+  std::optional<std::int64_t> count_rest() override {
+    // Not every packet is a frame that is shown.
+    if (!info_.frames) return std::nullopt;
+    return std::max<std::int64_t>(0, *info_.frames - at_);
+  }
+
  private:
   [[noreturn]] void fail(const std::string& message) const { throw film_error(path_, message); }
 

@@ -27,6 +27,11 @@ class FilmReader::Decoder {
  public:
   virtual ~Decoder() = default;
   virtual std::optional<Image> next() = 0;
+  virtual std::optional<std::int64_t> count_rest() {
+    std::int64_t count = 0;
+    while (next()) ++count;
+    return count;
+  }
   const FilmInfo& info() const noexcept { return info_; }
 
  protected:

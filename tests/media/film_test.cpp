@@ -1,12 +1,12 @@
 // Films in files: what is written is read again, damaged files, limits.
 #include "daguerre/media/film.hpp"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdarg>
 #include <fstream>
+
+#include <dlfcn.h>
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
@@ -252,6 +252,25 @@ TEST_CASE("libav's log stays as the host has it, and says nothing at its levels"
   set_level(usual);
   CHECK(other_levels == 0);
   CHECK(most_urgent > usual);
+}
+
+TEST_CASE("frames are counted to the end of a film", "[film]") {
+  const TempFolder folder;
+  for (const std::string name : {"film.gif", "film.png", "film.webp", "film.y4m", "film", "film.mp4"}) {
+    if ((name == "film.webp" && !has("WebP")) || (name == "film.mp4" && !has("MP4"))) continue;
+    INFO(name);
+    write_film(folder / name, {.quality = 100}, 4, [](Index n) { return frame_of(n, 16, 12); });
+    FilmReader film(folder / name);
+    CHECK(film.next());
+    CHECK(film.count_rest() == 3);
+    CHECK((name == "film" || film_format(folder / name) == film.info().format));
+    if (name == "film") continue;
+    const std::string file = read_file(folder / name);
+    put_file(folder / "cut.bin", std::string_view(file).substr(0, file.size() - 20));
+    expect_error<FormatError>([&] { (void)FilmReader(folder / "cut.bin").count_rest(); },
+                              {"cut.bin", "cut short"});
+  }
+  CHECK(film_format(folder.write("some.mp4", "nothing of that kind")).empty());
 }
 
 TEST_CASE("damaged films end in one clear error", "[film]") {
