@@ -136,6 +136,35 @@ sheet.png"
   absent g.gif
 }
 
+section_films_from_films() {
+  local emoji=$models/../../../../examples/models/emoji
+  film() {
+    local expected=$1 command=$2
+    shift 2
+    run "$expected" daguerre "$command" --model "$emoji" --motion "$emoji-motion" --prompt "red apple, sliding" --steps 4 \
+      --guidance 1 --threads 1 --seed 42 "$@"
+  }
+  film 0 txt2vid --frames 4 --out a.gif
+  film 0 vid2vid --init-video a.gif --strength 0.5 --out b.gif
+  out_is b.gif
+  differ a.gif b.gif
+  run 0 daguerre inspect b.gif
+  out_has '64 x 64, 4 frames, 8 a second'
+  out_has 'Denoising strength: 0.5'
+  film 0 vid2vid --init-video a.gif --strength 0.5 --out c.gif --quiet
+  [ ! -s err ] || fail "--quiet should be silent"
+  same b.gif c.gif
+  film 0 vid2vid --init-video a.gif --interpolate 2 --out d.gif
+  run 0 daguerre inspect d.gif
+  out_has '64 x 64, 7 frames, 16 a second'
+  film 2 vid2vid --init-video a.gif --interpolate 2 --frames 9 --out e.gif
+  one_error '--frames excludes --interpolate'
+  head -c 900 a.gif >cut.gif
+  film 1 vid2vid --init-video cut.gif --out e.gif
+  one_error 'cut.gif: the GIF film is cut short'
+  absent e.gif
+}
+
 section_txt2img() {
   txt2img 0 --seed 7 --out a.png
   out_is a.png
