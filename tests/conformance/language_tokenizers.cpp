@@ -46,15 +46,17 @@ class RowCheck {
 };
 
 /// A recorded value, which is left out where it is another one's.
-Json value_or(const Json& row, const char* key, const Json& fallback) {
+Json value_or(const Json& row, const std::string& key, const Json& fallback) {
   return row.contains(key) ? row[key] : fallback;
 }
 
-/// Text row by row to ids and back, under the names that the fields have for this reader of the files.
+/// The names that fields have for one reader of the files; "": there is no such field.
 struct Fields {
-  const char *ids, *ids_special, *decoded, *decoded_skip;
+  std::string ids, ids_special, decoded, decoded_skip;
+  bool skipping_in_cases = true;  ///< else decode.json alone has `decoded_skip`
 };
 
+/// Text row by row to ids and back.
 void check_texts(const std::string& label, const Tokenizer& tokenizer, const fs::path& folder,
                  const Fields& fields, const text::EncodeOptions& plain, Result& result) {
   RowCheck ids(label + fields.ids), special(label + "ids_special"), decoded(label + fields.decoded),
@@ -63,24 +65,24 @@ void check_texts(const std::string& label, const Tokenizer& tokenizer, const fs:
     const auto text = row.at("text").get<std::string>();
     const Json expected = value_or(row, fields.ids, row.at("ids"));
     ids.expect(row["text"], tokenizer->encode(text, plain), expected);
-    if (fields.ids_special)
+    if (!fields.ids_special.empty())
       special.expect(row["text"], tokenizer->encode(text), value_or(row, fields.ids_special, expected));
     const Json back = value_or(row, fields.decoded, row["text"]);
     decoded.expect(expected, tokenizer->decode(expected.get<Ids>()), back);
-    if (fields.decoded_skip)
+    if (fields.skipping_in_cases)
       skipping.expect(expected, tokenizer->decode(expected.get<Ids>(), true),
                       value_or(row, fields.decoded_skip, back));
   }
   for (const auto& row : json_of(folder / "decode.json")) {
     decode_only.expect(row["ids"], tokenizer->decode(row["ids"].get<Ids>()), row.at(fields.decoded));
-    if (fields.decoded_skip)
+    if (!fields.decoded_skip.empty())
       decode_only.expect(row["ids"], tokenizer->decode(row["ids"].get<Ids>(), true),
                          row.at(fields.decoded_skip));
   }
   result.checks.push_back(ids.take());
-  if (fields.ids_special) result.checks.push_back(special.take());
+  if (!fields.ids_special.empty()) result.checks.push_back(special.take());
   result.checks.push_back(decoded.take());
-  if (fields.decoded_skip) result.checks.push_back(skipping.take());
+  if (fields.skipping_in_cases) result.checks.push_back(skipping.take());
   result.checks.push_back(decode_only.take());
 }
 
@@ -129,7 +131,7 @@ text::LanguageVocabulary as_gguf(const fs::path& folder, const Tokenizer& tokeni
 Result run_byte_level(const fs::path& folder, const std::string& name) {
   Result result;
   const text::EncodeOptions plain{.add_special_tokens = false};
-  const Fields fields{"ids", "ids_special", "decoded", "decoded_skip_special"};
+  const Fields fields{"ids", "ids_special", "decoded", "decoded_skip_special", true};
   const auto tokenizer = text::load_language_tokenizer(folder);
   check_texts("", tokenizer, folder, fields, plain, result);
   check_streaming(tokenizer, folder / "streaming.json", result);
@@ -151,11 +153,11 @@ Result run_sentencepiece(const fs::path& folder) {
   Result result;
   const auto own = text::load_sentencepiece_bpe(text::read_language_folder(folder));
   // sentencepiece finds no control token in texts, and has no text for them.
-  check_texts("", own, folder, {"ids", nullptr, "decoded", nullptr},
+  check_texts("", own, folder, {"ids", "", "decoded", "", false},
               {.add_special_tokens = false, .parse_special_tokens = false}, result);
   const text::EncodeOptions plain{.add_special_tokens = false};
   check_texts("", text::load_language_tokenizer(folder), folder,
-              {"hf_ids", nullptr, "hf_decoded", "hf_decoded_skip_special"}, plain, result);
+              {"hf_ids", "", "hf_decoded", "hf_decoded_skip_special", false}, plain, result);
   RowCheck both("special tokens in text");
   for (const auto& row : json_of(folder / "cases.json"))
     both.expect(row["text"], own->encode(row["text"].get<std::string>(), plain),
