@@ -398,6 +398,23 @@ Result Pipeline::generate(const Request& given) const {
   return result;
 }
 
+RunOutline Pipeline::outline(const Request& given) const {
+  const auto named = with_named_loras(given, [this](std::string_view name) { return lora(name); });
+  const auto model = state_->models.with(named.loras, state_->context(named.stop, named.profile));
+  const auto canvas =
+      Canvas::of(interpolated(named, model), model.format().space_ratio * model.denoiser().side_multiple,
+                 model.default_size());
+  const auto plan = state_->plan_of(canvas, model);
+  check_task(plan.task, model.family(), model.components());
+  const auto& last = plan.second ? *plan.second : plan.task;
+  auto steps = calls_of(plan.task, model.family(), model.components());
+  if (plan.second) steps += calls_of(*plan.second, model.family(), model.components());
+  return {.width = last.width,
+          .height = last.height,
+          .steps = static_cast<int>(steps),
+          .count = plan.task.prompts.size()};
+}
+
 Expected<Result> Pipeline::try_generate(const Request& request) const noexcept {
   return attempt([&] { return generate(request); });
 }

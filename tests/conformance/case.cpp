@@ -77,7 +77,9 @@ Result with_bounds(Result result, const Options& options) {
 Result run_case(const fs::path& folder, const Options& options) {
   const auto config = Config::load(folder / "config.json");
   if (auto result = run_random(folder, config)) return *result;
+  if (auto result = run_token_sampling(folder)) return *result;
   if (auto result = run_sampler(folder, config)) return *result;
+  if (auto result = run_clip_model(folder, config, options)) return with_bounds(*result, options);
   if (auto result = run_metric(folder, config, options)) return *result;
   if (auto result = run_image_processor(folder, config)) return *result;
   if (auto result = run_block(folder, config, options)) return with_bounds(*result, options);

@@ -85,6 +85,20 @@ sheet.png"
   there e_2.apng
   txt2vid 0 --frames 12 --out f.gif
   err_has 'warning: .*12 frames were asked for.*makes 9'
+  # What is cut short is told by inspect, too.
+  local extension
+  for extension in gif apng y4m webp mkv mp4; do
+    if ! "$programs/daguerre" txt2vid --model "$models/ltx_095" --prompt waves --width 64 --height 32 --frames 9 --steps 1 \
+      --guidance 1 --threads 1 --seed 3 --out "whole.$extension" >out 2>err; then
+      err_has 'this build has no'
+      continue
+    fi
+    run 0 daguerre inspect "whole.$extension"
+    out_has 'Prompt: waves'
+    head -c $(($(wc -c <"whole.$extension") * 2 / 3)) "whole.$extension" >"cut.$extension"
+    run 1 daguerre inspect "cut.$extension"
+    one_error "cut.$extension: .*cut short"
+  done
   txt2vid 1 --frames 0 --out g.gif
   one_error 'a film of 0 frames'
   txt2vid 1 --width 65 --out g.gif
@@ -120,6 +134,35 @@ sheet.png"
   run 2 daguerre img2vid --model "$models/ltx_095" --prompt x --out g.gif
   one_error '--image is required'
   absent g.gif
+}
+
+section_films_from_films() {
+  local emoji=$models/../../../../examples/models/emoji
+  film() {
+    local expected=$1 command=$2
+    shift 2
+    run "$expected" daguerre "$command" --model "$emoji" --motion "$emoji-motion" --prompt "red apple, sliding" --steps 4 \
+      --guidance 1 --threads 1 --seed 42 "$@"
+  }
+  film 0 txt2vid --frames 4 --out a.gif
+  film 0 vid2vid --init-video a.gif --strength 0.5 --out b.gif
+  out_is b.gif
+  differ a.gif b.gif
+  run 0 daguerre inspect b.gif
+  out_has '64 x 64, 4 frames, 8 a second'
+  out_has 'Denoising strength: 0.5'
+  film 0 vid2vid --init-video a.gif --strength 0.5 --out c.gif --quiet
+  [ ! -s err ] || fail "--quiet should be silent"
+  same b.gif c.gif
+  film 0 vid2vid --init-video a.gif --interpolate 2 --out d.gif
+  run 0 daguerre inspect d.gif
+  out_has '64 x 64, 7 frames, 16 a second'
+  film 2 vid2vid --init-video a.gif --interpolate 2 --frames 9 --out e.gif
+  one_error '--frames excludes --interpolate'
+  head -c 900 a.gif >cut.gif
+  film 1 vid2vid --init-video cut.gif --out e.gif
+  one_error 'cut.gif: the GIF film is cut short'
+  absent e.gif
 }
 
 section_txt2img() {
@@ -342,9 +385,25 @@ on two lines'
   done
   txt2img 0 --prompt '' --out odd.png
   run 0 daguerre inspect odd.png
+  # A picture without settings is a picture all the same; --raw asks for what is not there.
   run 0 make_inputs mask bare.png
-  run 1 daguerre inspect bare.png
-  one_error 'bare.png.*no "parameters" text'
+  run 0 daguerre inspect bare.png
+  out_has 'bare.png: PNG, '
+  out_has 'there are no settings in it'
+  run 0 daguerre inspect --json bare.png
+  out_has '"format": "PNG"'
+  run 1 daguerre inspect --raw bare.png
+  one_error 'bare.png: there are no settings in it'
+  head -c 90 a.png >cut.png
+  run 1 daguerre inspect cut.png
+  one_error 'cut.png'
+  # Names and beginnings of pictures and films are not those of models.
+  : >empty.mp4
+  run 1 daguerre inspect empty.mp4
+  one_error 'empty.mp4: is empty'
+  echo nonsense >broken.webm
+  run 1 daguerre inspect broken.webm
+  one_error 'broken.webm: is not a film that is known here'
 
   run 0 daguerre inspect "$sd1"
   for class in StableDiffusionPipeline PNDMScheduler CLIPTextModel CLIPTokenizer UNet2DConditionModel AutoencoderKL; do
@@ -364,7 +423,7 @@ on two lines'
   run 1 daguerre inspect nothere
   one_error 'nothere'
   run 2 daguerre inspect --raw "$sd1"
-  one_error 'not a PNG file'
+  one_error 'no picture or film'
   run 0 make_inputs truncated "$sd1" broken
   run 1 daguerre inspect broken
   out_has 'cannot be read'

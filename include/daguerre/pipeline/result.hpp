@@ -20,6 +20,7 @@ struct Result {
   double frame_rate = 0.0;             ///< frames a second, of films
   std::vector<std::uint64_t> seeds;    ///< one for each picture or film
   std::vector<std::string> infotexts;  ///< likewise: prompt and settings in the A1111 convention
+  std::vector<double> scores;          ///< likewise, where they were judged (pipeline/best_of.hpp)
   Tensor<float> latents;  ///< `[N, h, w, C]`, scaled as the denoiser sees them; see Request::Output
   Tensor<float> decoded;  ///< `[N, H, W, C]`, about [-1, 1], before rounding to pixels; likewise
   std::vector<std::string> warnings;

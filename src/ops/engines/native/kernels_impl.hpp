@@ -325,6 +325,7 @@ void add(const float* a, const float* b, float* y, Index count, float scale) {
 }
 
 #include "ops/engines/native/kernels_attention.hpp"
+#include "ops/engines/native/kernels_attention_rows.hpp"
 
 template <class T>
 constexpr RowKernels<T> row_kernels() {
@@ -340,7 +341,10 @@ constexpr RowKernels<T> row_kernels() {
           },
           &attention_scratch<T>,
           &pack_head<T>,
-          &attend<T>};
+          &attend<T>,
+          row_keys,
+          most_rows,
+          &attend_rows<T>};
 }
 
 }  // namespace DAGUERRE_KERNELS_NAMESPACE
