@@ -1,5 +1,6 @@
 #include "daguerre/pipeline/picture_judge.hpp"
 
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -19,8 +20,10 @@ constexpr const char* judge_name = "judge";
 struct JudgeKind {
   std::string_view name;
   double weight;
+  ClipPreparation preparation;
 };
-constexpr std::array<JudgeKind, 2> judge_kinds{{{"clip", 100.0}, {"hps", 1.0}}};
+constexpr std::array<JudgeKind, 2> judge_kinds{
+    {{"clip", 100.0, ClipPreparation::clip}, {"hps", 1.0, ClipPreparation::hps}}};
 
 /// The kind and the path of "KIND:PATH".
 std::pair<JudgeKind, std::string> parsed_judge(std::string_view judge) {
@@ -61,11 +64,11 @@ struct PictureJudge::State {
 };
 
 PictureJudge PictureJudge::load(std::string_view judge, const JudgeOptions& options) {
-  const auto [kind, path] = parsed_judge(judge);
-  const std::filesystem::path from = path;
+  const auto parsed = parsed_judge(judge);
+  const auto& kind = parsed.first;
+  const std::filesystem::path from = parsed.second;
   const std::string name = std::string(kind.name) + ":" +
                            (std::filesystem::is_directory(from) ? model_name(from) : from.stem().string());
-  const double weight = kind.weight;
   return naming(from, [&] {
     if (options.threads < 0)
       throw ArgumentError(judge_name, "threads is " + std::to_string(options.threads));
@@ -75,10 +78,10 @@ PictureJudge PictureJudge::load(std::string_view judge, const JudgeOptions& opti
         .compute = {.engine = engine, .threads = threads, .pool = {}, .stop = options.stop, .profile = {}},
         .precision = resolved(options.precision, *engine),
         .log = options.log};
-    auto towers = load_clip_towers(from, {options.tokenizer, options.tokenizer_fallback}, context);
+    auto towers = load_clip_towers(from, kind.preparation, {options.tokenizer, options.tokenizer_fallback}, context);
     context.tell(LogLevel::info, "[judge] " + name + ": " + from.string());
     return PictureJudge(std::make_shared<const State>(
-        State{name, {}, std::move(towers), weight, engine, threads, options.log}));
+        State{name, {}, std::move(towers), kind.weight, engine, threads, options.log}));
   });
 }
 

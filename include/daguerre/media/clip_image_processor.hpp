@@ -15,8 +15,7 @@ struct ClipImageProcessor {
 
   bool resize = true;
   /// To which the longer side is brought, each side rounded half to even, and black edges make the picture
-  /// square; one whose longer side is that already stays as it is (open_clip's ResizeMaxSize). 0: by what
-  /// follows.
+  /// square (open_clip's ResizeKeepRatio and CenterCropOrPad). 0: by what follows.
   Index longest_edge = 0;
   Index shortest_edge = 224;                 ///< to which the shorter side is brought; 0: `height` and `width`
   Index height = 0, width = 0;               ///< to which the picture is brought without regard to proportions
@@ -35,8 +34,7 @@ struct ClipImageProcessor {
   /// As openai/CLIP's `_transform` and open_clip's `image_transform` prepare pictures for a network of that
   /// size: torchvision's cut, colours taken last.
   static ClipImageProcessor openai(Index size);
-  /// The other way that open_clip has, `resize_longest_max`: whole pictures with black edges. Here colours are
-  /// taken first.
+  /// The other way that open_clip has, `resize_mode` "longest": whole pictures with black edges.
   static ClipImageProcessor whole_picture(Index size);
 
   /// The picture after resizing and cutting, in eight bits. Throws ArgumentError for an empty picture and for

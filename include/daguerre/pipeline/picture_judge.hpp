@@ -43,8 +43,9 @@ class PictureJudge {
   /// PATH is a folder of transformers' (config.json of a CLIPModel, weights, tokenizer, and the preprocessor's
   /// configuration, where it is there), one of open_clip's (open_clip_config.json and
   /// open_clip_model.safetensors), or a safetensors file in transformers', open_clip's or openai/CLIP's layout,
-  /// which is then what its tensors say (models::ClipModelConfig::from_weights) and whose pictures are prepared
-  /// as openai/CLIP does. Throws ArgumentError for another form, FileError, FormatError, ConfigError or
+  /// which is then what its tensors say (models::ClipModelConfig::from_weights). In the latter two forms "clip"
+  /// prepares pictures as openai/CLIP and open_clip do, and "hps" as HPSv2 does, which resizes them without
+  /// antialiasing. Throws ArgumentError for another form, FileError, FormatError, ConfigError or
   /// WeightError, naming the file and what it is instead.
   static PictureJudge load(std::string_view judge, const JudgeOptions& options = {});
   static Expected<PictureJudge> try_load(std::string_view judge, const JudgeOptions& options = {}) noexcept;
