@@ -252,6 +252,26 @@ TEST_CASE("windows over CogVideoX 1.5's films are of its patches", "[pipeline][f
   CHECK_FALSE(same_frames(made.images, whole.images));
 }
 
+TEST_CASE("CogVideoX 1.5 starts from whole patches of a film's latents", "[pipeline][film]") {
+  const auto pipe = Pipeline::load(golden("pipelines/cogvideox15_5b"),
+                                   {.precision = Precision::float32, .engine = "native"});
+  Request request{.prompt = "waves"};
+  request.size = {32, 32};
+  request.sampling = {.steps = 2, .seed = 5};
+  request.film.video.assign(9, Image(32, 32, 3));  // three latent frames: one patch and a half
+  const auto made = pipe.generate(request);
+  CHECK(made.frames == 8);
+  REQUIRE(made.warnings.size() == 1);
+  CHECK(made.warnings[0].find("has 9 frames, CogVideoX takes the first 8") != std::string::npos);
+  request.film.frames = 17;
+  expect_error<ArgumentError>([&] { (void)pipe.generate(request); },
+                              {"the film to start from has 9 frames, the one to be made 16"});
+  request.film.frames = 0;
+  request.film.video.resize(4);
+  expect_error<ArgumentError>([&] { (void)pipe.generate(request); },
+                              {"the film to start from has 4 frames, the one to be made 8"});
+}
+
 TEST_CASE("I2VGen-XL refuses pictures of which its film would show next to nothing", "[pipeline][film]") {
   const auto pipe = Pipeline::load(golden("pipelines/i2vgen_xl"), {.engine = "native"});
   Request request{.prompt = "waves"};
