@@ -152,7 +152,7 @@ TEST_CASE("films that cannot be made are refused in one line", "[pipeline][film]
     expect_error<ArgumentError>([&] { (void)pipe.generate(request); }, parts);
   };
   refused([](Request& r) { r.film.frames = -1; }, {"frames is -1", "1 to 100000"});
-  refused([](Request& r) { r.film.frames = 1'000'000; }, {"frames is 1000000"});
+  refused([](Request& r) { r.film.frames = 1'000'000; }, {"frames is 1000000, expected 1 to 100000"});
   refused([](Request& r) { r.film.frame_rate = -2.0; }, {"frame_rate"});
   refused([](Request& r) { r.size.width = 65; }, {"65"});
   refused([](Request& r) { r.input.image = Image(64, 32, 3); }, {"makes films", "conditions at frames"});
@@ -164,6 +164,13 @@ TEST_CASE("films that cannot be made are refused in one line", "[pipeline][film]
   refused([](Request& r) { r.film.motion_bucket = 256.0f; }, {"motion_bucket is 256", "0 to 255"});
   refused([](Request& r) { r.film.noise_augmentation = -1.0f; }, {"noise_augmentation is -1"});
   refused([](Request& r) { r.film.condition_noise = std::nanf(""); }, {"condition_noise is nan"});
+  refused([](Request& r) { r.film.frame_rate = 1000.5; }, {"frame_rate is 1000.5, expected"});
+  refused(
+      [](Request& r) {
+        r.film.conditions = {{{Image(8, 8, 3)}, 0, 1.5}};
+      },
+      {"strength is 1.5, expected"});
+  refused([](Request& r) { r.film.noise_augmentation = 10.25f; }, {"is 10.25, expected 0 to 10"});
   refused([](Request& r) { r.film.decode_timestep = 2.0f; }, {"decode_timestep is 2", "0 to 1"});
   refused([](Request& r) { r.film.decode_noise = -0.5f; }, {"decode_noise is -0.5"});
   refused([](Request& r) { r.film.scales = {1.0f, std::nanf("")}; }, {"a scale of a film is nan"});
