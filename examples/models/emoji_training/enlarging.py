@@ -54,7 +54,9 @@ def train(options):
         while len(targets) < options.crops:
             i = chosen_from[drawn(len(chosen_from))]
             source = small if drawn(5) else reconstructed
-            y, x = drawn(LARGE - side + 1), drawn(LARGE - side + 1)
+            # Even: with aligned corners, what was enlarged lies up to half a pixel beside the true picture, to the
+            # left or right depending on which columns are the sharp ones.
+            y, x = 2 * drawn((LARGE - side) // 2 + 1), 2 * drawn((LARGE - side) // 2 + 1)
             target = large[i : i + 1, :, y : y + side, x : x + side]
             if target.min() > 0.99 and drawn(20):  # nothing but background
                 continue
