@@ -15,6 +15,7 @@
 #include "daguerre/core/shape.hpp"
 #include "daguerre/models/language/token_sampler.hpp"
 #include "daguerre/pipeline/precision.hpp"
+#include "daguerre/text/chat_template.hpp"
 
 namespace daguerre {
 
@@ -46,10 +47,14 @@ struct LanguageModelOptions {
   std::stop_token stop{};
 };
 
-/// What a text is to be continued from, and for how long. Exactly one of `prompt` and `ids` is given.
+/// What a text is to be continued from, and for how long. Exactly one of `prompt`, `messages` and `ids` is
+/// given.
 struct GenerateRequest {
   std::string prompt{};            ///< encoded as the model's tokenizer does, with what it puts before a text
-  std::vector<std::int32_t> ids{}; ///< tokens as they are
+  /// A conversation, of which the model writes what comes next: through its own chat template.
+  std::vector<text::ChatMessage> messages{};
+  text::ChatTemplate::Options chat{};  ///< what the template sees beside the messages
+  std::vector<std::int32_t> ids{};     ///< tokens as they are
   int max_new_tokens = 256;        ///< above 0
   /// How tokens are chosen; nullopt: as the model's generation_config.json says, or the likeliest ones.
   std::optional<models::TokenSamplerOptions> sampling{};
@@ -106,9 +111,16 @@ class LanguageModel {
 
   /// Continues a text. It ends, whatever the model does, after `max_new_tokens`. Throws ArgumentError for a
   /// request that is not possible: a prompt longer than `max_length()`, ids outside of the vocabulary, empty
-  /// stop strings …; NumericError where the model computes NaN; Cancelled.
+  /// stop strings, messages for a model without a chat template …; NumericError where the model computes NaN; Cancelled.
   GenerateResult generate(const GenerateRequest& request, const OnText& on_text = {}) const;
   Expected<GenerateResult> try_generate(const GenerateRequest& request, const OnText& on_text = {}) const noexcept;
+
+  /// Whether it takes messages. Where its template cannot be read, `generate` says why.
+  bool has_chat_template() const noexcept;
+  /// The text of a conversation as the model was trained to read it. Throws ArgumentError where it has no
+  /// template or that refuses the messages, FormatError where the template fails.
+  std::string chat_text(const std::vector<text::ChatMessage>& messages,
+                        const text::ChatTemplate::Options& options = {}) const;
 
   const models::LanguageConfig& config() const noexcept;
   const text::LanguageTokenizer& tokenizer() const noexcept;
