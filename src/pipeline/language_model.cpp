@@ -70,12 +70,13 @@ void read_generation_config(const std::filesystem::path& path, LanguageParts& pa
 
 LanguageParts open_folder(const std::filesystem::path& folder, const weights::SafetensorsOptions& options) {
   const auto config = Config::load(folder / "config.json");
-  LanguageParts parts{
-      models::LanguageConfig::from(config),
-      models::with_language_names(weights::StateDict::load(
-          folder, options, {.library = weights::WeightNames::Library::transformers})),
-      text::load_language_tokenizer(folder), {}, {},
-      [folder] { return text::ChatTemplate::find(folder); }};
+  LanguageParts parts{models::LanguageConfig::from(config),
+                      models::with_language_names(weights::StateDict::load(
+                          folder, options, {.library = weights::WeightNames::Library::transformers})),
+                      text::load_language_tokenizer(folder),
+                      {},
+                      {},
+                      [folder] { return text::ChatTemplate::find(folder); }};
   parts.end_tokens = parts.config.eos_token_ids;
   read_generation_config(folder / "generation_config.json", parts);
   return parts;
@@ -83,8 +84,8 @@ LanguageParts open_folder(const std::filesystem::path& folder, const weights::Sa
 
 LanguageParts open_gguf(const std::filesystem::path& path, const weights::SafetensorsOptions& options) {
   const auto file = weights::GgufFile::open(path, options);
-  LanguageParts parts{gguf_language_config(file), gguf_language_weights(file), gguf_language_tokenizer(file),
-                      {}, {}, {}};
+  LanguageParts parts{
+      gguf_language_config(file), gguf_language_weights(file), gguf_language_tokenizer(file), {}, {}, {}};
   parts.chat_template = [tokenizer = parts.tokenizer]() -> std::optional<text::ChatTemplate> {
     const auto source = tokenizer->chat_template();
     if (!source) return std::nullopt;
@@ -114,14 +115,13 @@ DType matrix_type(const LanguageParts& parts) {
 void settle(const LanguageModelOptions& options, const LanguageParts& parts, LoadContext& context) {
   const auto type = matrix_type(parts);
   if (context.precision == Precision::automatic)
-    context.precision = type == DType::bf16 ? resolved(Precision::automatic, *context.compute.engine)
-                                            : Precision::float32;
+    context.precision =
+        type == DType::bf16 ? resolved(Precision::automatic, *context.compute.engine) : Precision::float32;
   const bool is_laid_out = context.precision != Precision::float32 && !is_block(type) &&
                            context.compute.engine->name() == "onednn";
   auto placement = ops::WeightPlacement::mapped;
   if (options.weights == WeightStorage::packed ||
-      (options.weights == WeightStorage::automatic &&
-       (is_laid_out || context.precision == Precision::int8)))
+      (options.weights == WeightStorage::automatic && (is_laid_out || context.precision == Precision::int8)))
     placement = ops::WeightPlacement::packed;
   context.keeping.placement = placement;
 }
@@ -170,13 +170,11 @@ LanguageModel LanguageModel::load(const std::filesystem::path& path, const Langu
     context.log = options.log;
     const weights::SafetensorsOptions files{.allow_trailing_bytes = options.allow_trailing_bytes,
                                             .threads = context.compute.threads};
-    auto parts =
-        std::filesystem::is_directory(path) ? open_folder(path, files) : open_gguf(path, files);
+    auto parts = std::filesystem::is_directory(path) ? open_folder(path, files) : open_gguf(path, files);
     add_end_tokens(parts.end_tokens, parts.tokenizer->special_tokens().ends);
     parts.sampling.end_tokens = parts.end_tokens;
     settle(options, parts, context);
-    if (context.keeping.placement == ops::WeightPlacement::mapped)
-      parts.state = with_kept_pages(parts.state);
+    if (context.keeping.placement == ops::WeightPlacement::mapped) parts.state = with_kept_pages(parts.state);
     const Index known = parts.config.max_position_embeddings;
     if (parts.config.learned_positions && options.max_length > known)
       throw ArgumentError(language_model_who, "max_length is " + std::to_string(options.max_length) +
@@ -265,9 +263,9 @@ GenerateResult LanguageModel::generate(const GenerateRequest& request, const OnT
   for (Index first = 0; first < result.prompt_tokens; first += prompt_chunk) {
     const Index count = std::min(prompt_chunk, result.prompt_tokens - first);
     context.check_stop();
-    logits = run->read(context, std::span(ids).subspan(static_cast<std::size_t>(first),
-                                                       static_cast<std::size_t>(count)),
-                       first + count == result.prompt_tokens);
+    logits = run->read(
+        context, std::span(ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
+        first + count == result.prompt_tokens);
     if (is_late() && first + count < result.prompt_tokens) break;
   }
   result.prompt_seconds = seconds_since(begin);

@@ -186,10 +186,9 @@ void measure(const Arguments& arguments) {
   loading.placement = arguments.packed ? ops::WeightPlacement::packed : ops::WeightPlacement::mapped;
   const auto config = models::LanguageConfig::from(Config::load(arguments.config));
   const auto file = std::make_shared<const StoredTensors>(arguments.type);
-  const models::CausalLm<T> model(
-      config, {weights::Scope(weights::StateDict({file}, file->name())), loading});
-  const double bytes =
-      arguments.packed ? file->elements() * static_cast<double>(sizeof(T)) : file->bytes();
+  const models::CausalLm<T> model(config,
+                                  {weights::Scope(weights::StateDict({file}, file->name())), loading});
+  const double bytes = arguments.packed ? file->elements() * static_cast<double>(sizeof(T)) : file->bytes();
 
   models::KeyValueCache<T> cache(config, arguments.prompt + arguments.tokens + 1);
   const auto read = [&](Index count) {
