@@ -31,8 +31,8 @@ using Dot = void (*)(const std::byte* weights, Index row_bytes, Index count, Ind
                      Index x_stride, Index m, float* sums, Index sums_stride);
 /// The same of columns in a panel as oneDNN lays them out, filled up with zeros: float32 as [k / 16][16]
 /// [columns], bfloat16 in pairs as [k / 32][16][columns][2]. `columns` is a multiple of 16.
-using PanelDot = void (*)(const void* panel, Index columns, Index k, const float* x, Index x_stride,
-                          Index m, float* sums, Index sums_stride);
+using PanelDot = void (*)(const void* panel, Index columns, Index k, const float* x, Index x_stride, Index m,
+                          float* sums, Index sums_stride);
 
 struct DotKernels {
   const char* instruction_set;

@@ -1,9 +1,10 @@
 #pragma once
 
 // The body of the kernels for few rows. Not an ordinary header: a source file defines DAGUERRE_DOTS (the name
-// of the table and of the namespace around it), DAGUERRE_DOTS_NAME and DAGUERRE_VECTOR_BYTES, is compiled with
-// the flags of one instruction set, and includes this. Products and sums are not contracted: what is decoded
-// has the same bits as in ops/blocks, and where a product is added without rounding in between is written.
+// of the table and of the namespace around it), DAGUERRE_DOTS_NAME and DAGUERRE_VECTOR_BYTES, is compiled
+// with the flags of one instruction set, and includes this. Products and sums are not contracted: what is
+// decoded has the same bits as in ops/blocks, and where a product is added without rounding in between is
+// written.
 
 #define DAGUERRE_PASTE_(a, b) a##b
 #define DAGUERRE_PASTE(a, b) DAGUERRE_PASTE_(a, b)
@@ -165,7 +166,8 @@ inline Vector rounded(Vector v) {
   using Words = std::uint32_t __attribute__((vector_size(sizeof(Vector))));
   const auto word = load<Words>(&v);
   const Words even = (word + 0x7FFFu + ((word >> 16) & 1u)) & 0xFFFF0000u;
-  const Words is_nan = reinterpret_cast<const Words&>(static_cast<const Words&>((word & 0x7FFFFFFFu) > 0x7F800000u));
+  const Words is_nan =
+      reinterpret_cast<const Words&>(static_cast<const Words&>((word & 0x7FFFFFFFu) > 0x7F800000u));
   const Words result = (is_nan & ((word | 0x400000u) & 0xFFFF0000u)) | (~is_nan & even);
   return load<Vector>(&result);
 #endif
@@ -290,8 +292,7 @@ struct Q5K {
   static constexpr int elements = 256, bytes = 176;
   const Byte* block;
   ScalesAndMinima of;
-  explicit Q5K(const Byte* block)
-      : block(block), of(block + 4, load_half(block), load_half(block + 2)) {}
+  explicit Q5K(const Byte* block) : block(block), of(block + 4, load_half(block), load_half(block + 2)) {}
   Lanes operator()(int group) const {
     const int part = group / 2, side = group % 2 * 16;
     const auto bit = static_cast<Byte>(1u << part);
@@ -407,8 +408,8 @@ void dot_rows(const Byte* const* rows, Index ahead, Index k, const float* x, Ind
 }
 
 template <class Format, bool IsRounded, int M>
-void dot_some(const Byte* const* rows, Index ahead, Index count, Index k, const float* x, Index x_stride, float* sums,
-              Index sums_stride) {
+void dot_some(const Byte* const* rows, Index ahead, Index count, Index k, const float* x, Index x_stride,
+              float* sums, Index sums_stride) {
   Lanes all[weight_rows][M];
   dot_rows<Format, IsRounded, M>(rows, ahead, k, x, x_stride, all);
   for (Index r = 0; r < count; ++r)
@@ -429,8 +430,8 @@ void dot(const std::byte* weights, Index row_bytes, Index count, Index k, const 
       dot_some<Format, IsRounded, most_rows>(rows, ahead, there, k, x + i * x_stride, x_stride,
                                              sums + i * sums_stride + j, sums_stride);
     for (; i < m; ++i)
-      dot_some<Format, IsRounded, 1>(rows, ahead, there, k, x + i * x_stride, x_stride, sums + i * sums_stride + j,
-                                     sums_stride);
+      dot_some<Format, IsRounded, 1>(rows, ahead, there, k, x + i * x_stride, x_stride,
+                                     sums + i * sums_stride + j, sums_stride);
   }
 }
 
