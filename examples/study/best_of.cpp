@@ -22,6 +22,7 @@ struct BestOfOrder {
   std::uint32_t seed = 0;
   float guidance = 1.0f;
   int candidates = 16, steps = 20, threads = 0;
+  bool keywords = false;
 };
 
 /// Whether each candidate's nearest training picture is the right one, in the order of their numbers, and the
@@ -43,7 +44,10 @@ struct NamedCandidates {
 
 void count_best_ones(const BestOfOrder& order) {
   const auto training = TrainingSet::load(order.pictures);
-  const auto chosen = draw_distinct(training.names.size(), order.prompts, order.seed);
+  std::vector<std::size_t> all_numbers;  // of the pictures whose prompts may be drawn
+  for (std::size_t i = 0; i < training.names.size(); ++i)
+    if (!order.keywords || training.keywords[i].find(',') != std::string::npos) all_numbers.push_back(i);
+  const auto chosen = chosen_from(all_numbers, draw_distinct(all_numbers.size(), order.prompts, order.seed));
   const auto pipeline =
       Pipeline::load(order.model, {.precision = precision_called(order.precision), .threads = order.threads});
   const auto judge = PictureJudge::load(order.judge, {.threads = order.threads});
@@ -53,7 +57,7 @@ void count_best_ones(const BestOfOrder& order) {
   std::vector<NamedCandidates> all;
   for (const auto i : chosen) {
     Request request;
-    request.prompt = training.names[i];
+    request.prompt = order.keywords ? training.keywords[i] : training.names[i];
     request.sampling.steps = order.steps;
     request.sampling.seed = order.seed + static_cast<std::uint64_t>(all.size()) * 1000;
     request.guidance.scale = order.guidance;
@@ -66,9 +70,13 @@ void count_best_ones(const BestOfOrder& order) {
       named.right[made.result.seeds[n] - *request.sampling.seed] = matches[n].index == i;
     for (const auto& candidate : made.candidates) named.scores.push_back(candidate.score);
     all.push_back(std::move(named));
-    std::fprintf(stderr, "%zu/%zu %s\n", all.size(), chosen.size(), training.names[i].c_str());
+    const auto count = std::count(all.back().right.begin(), all.back().right.end(), true);
+    std::fprintf(stderr, "%zu/%zu %s (%s): %d right, the best %s\n", all.size(), chosen.size(),
+                 request.prompt.c_str(), training.names[i].c_str(), static_cast<int>(count),
+                 training.names[matches.front().index].c_str());
   }
-  std::printf("%d names, %d steps, guidance %g, %s, judge %s\n", static_cast<int>(chosen.size()), order.steps,
+  std::printf("%d %s, %d steps, guidance %g, %s, judge %s\n", static_cast<int>(chosen.size()),
+              order.keywords ? "lists of keywords" : "names", order.steps,
               static_cast<double>(order.guidance), std::string(short_name(pipeline.info().precision)).c_str(),
               judge.name().c_str());
   for (std::size_t count = 1; count <= static_cast<std::size_t>(order.candidates); count *= 2) {
@@ -109,6 +117,8 @@ void add_best_of(CLI::App& parent) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--seed", order->seed, "Of the drawing and of the first candidate")->capture_default_str();
+  app.add_flag("--keywords", order->keywords,
+               "Prompts are up to three keywords of the picture in the place of its name");
   app.add_option("--guidance", order->guidance, "Guidance scale")->capture_default_str();
   app.add_option("--steps", order->steps, "Steps of the model's own sampler")->capture_default_str();
   app.add_option("--precision", order->precision, "auto, f32, bf16 or int8")->capture_default_str();

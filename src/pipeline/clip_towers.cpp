@@ -81,13 +81,14 @@ weights::StateDict with_both_towers(const weights::StateDict& weights) {
     const auto names = weights.names();
     for (std::size_t i = 0; i < std::min<std::size_t>(names.size(), 3); ++i)
       found += (found.empty() ? "" : ", ") + names[i];
-    throw WeightError(clip_towers_name,
-                      weights.source() +
-                          ": no CLIP model of text and vision; expected the tensors of a CLIPModel, of open_clip "
-                          "or of openai/CLIP (" +
-                          mark + " is not there), found " + std::to_string(names.size()) +
-                          " tensors: " + found + (names.size() > 3 ? ", …" : ""),
-                      weights.path());
+    throw WeightError(
+        clip_towers_name,
+        weights.source() +
+            ": no CLIP model of text and vision; expected the tensors of a CLIPModel, of open_clip "
+            "or of openai/CLIP (" +
+            mark + " is not there), found " + std::to_string(names.size()) + " tensors: " + found +
+            (names.size() > 3 ? ", …" : ""),
+        weights.path());
   }
   return named;
 }
@@ -111,8 +112,12 @@ ClipParts open_transformers_clip(const fs::path& folder, const TokenizerPlaces& 
   processor.shortest_edge = processor.crop_height = processor.crop_width = towers.vision.image_size;
   if (clip_file_exists(folder / "preprocessor_config.json"))
     processor = read_clip_image_processor(Config::load(folder / "preprocessor_config.json"));
-  const bool brings_words = clip_file_exists(folder / "vocab.json") || clip_file_exists(folder / "tokenizer.json");
-  return {towers, config.source(), processor, ClipPreparation::clip,
+  const bool brings_words =
+      clip_file_exists(folder / "vocab.json") || clip_file_exists(folder / "tokenizer.json");
+  return {towers,
+          config.source(),
+          processor,
+          ClipPreparation::clip,
           brings_words ? text::ClipTokenizer::load(folder)
                        : text::find_clip_tokenizer(
                              text::tokenizer_folders(places.given, folder / "config.json", places.fallback),
@@ -165,7 +170,11 @@ ClipParts open_open_clip(const fs::path& folder, ClipPreparation preparation, co
   for (const char* name :
        {"open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors"})
     if (clip_file_exists(folder / name))
-      return {towers, config.source(), processor, preparation, find_vocabulary(folder / name, places),
+      return {towers,
+              config.source(),
+              processor,
+              preparation,
+              find_vocabulary(folder / name, places),
               with_both_towers(weights::StateDict::load(folder / name))};
   throw FileError(clip_towers_name, folder.string() + ": open_clip_model.safetensors is not there", folder);
 }
@@ -174,20 +183,24 @@ ClipParts open_open_clip(const fs::path& folder, ClipPreparation preparation, co
 ClipParts open_clip_file(const fs::path& file, ClipPreparation preparation, const TokenizerPlaces& places) {
   const auto weights = with_both_towers(weights::StateDict::load(file));
   const auto towers = models::ClipModelConfig::from_weights(weights);
-  return {towers, file.string(), ClipImageProcessor::openai(towers.vision.image_size), preparation,
-          find_vocabulary(file, places), weights};
+  return {towers,
+          file.string(),
+          ClipImageProcessor::openai(towers.vision.image_size),
+          preparation,
+          find_vocabulary(file, places),
+          weights};
 }
 
-ClipParts open_clip_parts(const fs::path& path, ClipPreparation preparation,
-                          const TokenizerPlaces& places) {
+ClipParts open_clip_parts(const fs::path& path, ClipPreparation preparation, const TokenizerPlaces& places) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return open_clip_file(path, preparation, places);
   if (clip_file_exists(path / "config.json")) return open_transformers_clip(path, places);
   if (clip_file_exists(path / "open_clip_config.json")) return open_open_clip(path, preparation, places);
   const bool is_pipeline = clip_file_exists(path / "model_index.json");
   throw FileError(clip_towers_name,
-                  path.string() + ": no CLIP model: expected a folder with config.json or "
-                                  "open_clip_config.json, found " +
+                  path.string() +
+                      ": no CLIP model: expected a folder with config.json or "
+                      "open_clip_config.json, found " +
                       (is_pipeline ? "a model that makes pictures (model_index.json)" : "neither"),
                   path);
 }
@@ -205,12 +218,12 @@ std::shared_ptr<const ClipTowers> load_clip_towers(const fs::path& path, ClipPre
       {words.vocabulary_size(), words.source(), parts.config.text.vocab_size, parts.config_path},
       std::array<TokenRows::Special, 2>{{{"start", words.start_id()}, {"end", words.end_id()}}});
   if (const auto warning = rows.warning()) context.tell(LogLevel::warning, *warning);
-  return with_precision(
-      context, Role::other, [&]<class T>(const LoadContext& own) -> std::shared_ptr<const ClipTowers> {
-        models::ClipModel<T> network(parts.config, loader_of(parts.weights, own));
-        report(parts.weights, own);
-        return std::make_shared<const PackedClipTowers<T>>(parts, rows, std::move(network));
-      });
+  return with_precision(context, Role::other,
+                        [&]<class T>(const LoadContext& own) -> std::shared_ptr<const ClipTowers> {
+                          models::ClipModel<T> network(parts.config, loader_of(parts.weights, own));
+                          report(parts.weights, own);
+                          return std::make_shared<const PackedClipTowers<T>>(parts, rows, std::move(network));
+                        });
 }
 
 }  // namespace daguerre

@@ -11,8 +11,8 @@
 
 namespace daguerre {
 
-/// A CLIP model with both towers, behind its tokenizer and the preparation of its pictures. Its element type is
-/// forgotten.
+/// A CLIP model with both towers, behind its tokenizer and the preparation of its pictures. Its element type
+/// is forgotten.
 class ClipTowers {
  public:
   virtual ~ClipTowers() = default;

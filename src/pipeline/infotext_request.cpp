@@ -460,8 +460,8 @@ InfotextKeys InfotextKeys::standard() {
            }));
   keys.add("Model",
            [](const InfotextReading& reading, const std::string& value) { reading.result.model = value; });
-  for (const char* key : {"Model hash", "Version", "VAE hash", "Lora hashes", "TI hashes", "Hashes", "Best of", "Draft steps",
-                          "Judge", "Judge score"})
+  for (const char* key : {"Model hash", "Version", "VAE hash", "Lora hashes", "TI hashes", "Hashes",
+                          "Best of", "Draft steps", "Judge", "Judge score"})
     keys.ignore(key);
   return keys;
 }

@@ -52,8 +52,7 @@ struct PictureJudge::State {
   LogSink log;
 
   ops::Context context(std::stop_token stop) const {
-    if (towers == nullptr)
-      throw ArgumentError(judge_name, name + " is a function, which has no embeddings");
+    if (towers == nullptr) throw ArgumentError(judge_name, name + " is a function, which has no embeddings");
     return {.engine = engine, .threads = threads, .pool = {}, .stop = std::move(stop), .profile = {}};
   }
   Tensor<float> embed_text(const ops::Context& context, std::string_view text) const {
@@ -70,15 +69,15 @@ PictureJudge PictureJudge::load(std::string_view judge, const JudgeOptions& opti
   const std::string name = std::string(kind.name) + ":" +
                            (std::filesystem::is_directory(from) ? model_name(from) : from.stem().string());
   return naming(from, [&] {
-    if (options.threads < 0)
-      throw ArgumentError(judge_name, "threads is " + std::to_string(options.threads));
+    if (options.threads < 0) throw ArgumentError(judge_name, "threads is " + std::to_string(options.threads));
     const auto engine = ops::make_engine(options.engine);
     const Threads threads(options.threads == 0 ? available_threads() : options.threads);
     const LoadContext context{
         .compute = {.engine = engine, .threads = threads, .pool = {}, .stop = options.stop, .profile = {}},
         .precision = resolved(options.precision, *engine),
         .log = options.log};
-    auto towers = load_clip_towers(from, kind.preparation, {options.tokenizer, options.tokenizer_fallback}, context);
+    auto towers =
+        load_clip_towers(from, kind.preparation, {options.tokenizer, options.tokenizer_fallback}, context);
     context.tell(LogLevel::info, "[judge] " + name + ": " + from.string());
     return PictureJudge(std::make_shared<const State>(
         State{name, {}, std::move(towers), kind.weight, engine, threads, options.log}));
@@ -91,8 +90,8 @@ Expected<PictureJudge> PictureJudge::try_load(std::string_view judge, const Judg
 
 PictureJudge PictureJudge::from(std::string name, Function function) {
   if (!function) throw ArgumentError(judge_name, "the judge's function is empty");
-  return PictureJudge(
-      std::make_shared<const State>(State{std::move(name), std::move(function), {}, 1.0, {}, Threads(1), {}}));
+  return PictureJudge(std::make_shared<const State>(
+      State{std::move(name), std::move(function), {}, 1.0, {}, Threads(1), {}}));
 }
 
 PictureJudge::Scorer PictureJudge::scorer(std::string_view prompt, std::stop_token stop) const {

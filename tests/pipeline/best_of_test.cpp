@@ -1,5 +1,7 @@
 // Judges of pictures, and the best of several candidates.
 
+#include "daguerre/pipeline/best_of.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -12,7 +14,6 @@
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/metrics/clip_score.hpp"
 #include "daguerre/ops/engine.hpp"
-#include "daguerre/pipeline/best_of.hpp"
 #include "daguerre/pipeline/component_registry.hpp"
 #include "daguerre/pipeline/infotext_request.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
@@ -59,7 +60,8 @@ double mean_of(const Image& image) {
 }
 
 PictureJudge brightness() {
-  return PictureJudge::from("brightness", [](std::string_view, const Image& image) { return mean_of(image); });
+  return PictureJudge::from("brightness",
+                            [](std::string_view, const Image& image) { return mean_of(image); });
 }
 
 bool same_pixels(const Image& a, const Image& b) {
@@ -100,7 +102,8 @@ TEST_CASE("the best of several are those that the judge likes best", "[best_of]"
     CHECK(same_pixels(made.result.images[i], batch.images[expected[i].second - 40]));
     const auto at = static_cast<Index>(expected[i].second - 40);
     CHECK(std::equal(made.result.latents[static_cast<Index>(i)].span().begin(),
-                     made.result.latents[static_cast<Index>(i)].span().end(), batch.latents[at].span().begin()));
+                     made.result.latents[static_cast<Index>(i)].span().end(),
+                     batch.latents[at].span().begin()));
   }
 
   const auto text = parse_infotext(made.result.infotexts[0]);
@@ -126,12 +129,13 @@ TEST_CASE("the best drafts are finished", "[best_of]") {
   };
   std::vector<double> done;
   int finishing = 0;
-  const auto made = best_of(emoji(), order, brightness(),
-                            {.candidates = 5, .keep = 2, .draft_steps = 1, .on_progress = [&](const auto& now) {
-                               done.push_back(now.done);
-                               finishing += now.stage == BestOfProgress::Stage::finishing;
-                               return true;
-                             }});
+  const auto made =
+      best_of(emoji(), order, brightness(),
+              {.candidates = 5, .keep = 2, .draft_steps = 1, .on_progress = [&](const auto& now) {
+                 done.push_back(now.done);
+                 finishing += now.stage == BestOfProgress::Stage::finishing;
+                 return true;
+               }});
   CHECK(totals == std::set<int>{1, 3});
   CHECK(finishing == 6);
   CHECK(std::is_sorted(done.begin(), done.end()));
@@ -206,10 +210,12 @@ TEST_CASE("a best of that is not possible says why", "[best_of]") {
   });
   expect_error<NumericError>([&] { best_of(emoji(), order, nan, {}); },
                              {"[best_of] candidate 1 (seed 41)", "mine gave nan"});
-  const auto broken = with([](std::string_view, const Image&) -> double { throw std::runtime_error("no idea"); });
+  const auto broken =
+      with([](std::string_view, const Image&) -> double { throw std::runtime_error("no idea"); });
   expect_error<Error>([&] { best_of(emoji(), order, broken, {}); },
                       {"candidate 0 (seed 40)", "the judge mine failed: no idea"});
-  const auto tired = with([](std::string_view, const Image&) -> double { throw Cancelled("mine", "enough"); });
+  const auto tired =
+      with([](std::string_view, const Image&) -> double { throw Cancelled("mine", "enough"); });
   expect_error<Cancelled>([&] { best_of(emoji(), order, tired, {}); }, {"[mine] enough"});
   expect_error<Cancelled>(
       [&] {
@@ -261,7 +267,8 @@ TEST_CASE("a folder of open_clip's is a judge", "[best_of]") {
   const auto write = [&](const std::string& preprocessing) {
     std::ofstream(folder / "open_clip_config.json")
         << "{\"model_cfg\": {\"embed_dim\": 16, \"vision_cfg\": " << *recorded.json("vision_cfg")
-        << ", \"text_cfg\": " << *recorded.json("text_cfg") << "}, \"preprocess_cfg\": " << preprocessing << "}";
+        << ", \"text_cfg\": " << *recorded.json("text_cfg") << "}, \"preprocess_cfg\": " << preprocessing
+        << "}";
   };
   std::vector<Image> pictures;
   for (int i = 0; i < 5; ++i)
@@ -279,9 +286,10 @@ TEST_CASE("a folder of open_clip's is a judge", "[best_of]") {
     const auto embeddings = judge.embed_pictures(pictures);
     CHECK(metrics::cosine_matrix(embeddings, judge.embed_texts(texts)).shape() == Shape{5, 5});
   };
-  write("{\"mode\": \"RGB\", \"interpolation\": \"bicubic\", \"resize_mode\": \"shortest\", \"size\": 28, "
-        "\"fill_color\": 0, \"mean\": [0.48145466, 0.4578275, 0.40821073], \"std\": [0.26862954, 0.26130258, "
-        "0.27577711]}");
+  write(
+      "{\"mode\": \"RGB\", \"interpolation\": \"bicubic\", \"resize_mode\": \"shortest\", \"size\": 28, "
+      "\"fill_color\": 0, \"mean\": [0.48145466, 0.4578275, 0.40821073], \"std\": [0.26862954, 0.26130258, "
+      "0.27577711]}");
   check("hps", "out.hps", 1.0);
   write("{\"resize_mode\": \"longest\"}");
   check("hps", "out.hps_longest", 1.0);
@@ -306,13 +314,17 @@ TEST_CASE("changes of pictures and of texts have directions", "[best_of][metrics
 TEST_CASE("the emoji model's judge chooses the right picture more often than chance", "[best_of][emoji]") {
   // What is right is told by the autoencoder, which the judge does not see: of all prompts' pictures at
   // guidance 3, which are right, the nearest must be the prompt's own.
-  const std::vector<std::string> prompts{PROMPTS};
-  const ops::Context context{.engine = ops::make_engine(), .threads = 1};
+  const std::vector<std::string> prompts{"grinning face", "kissing cat", "pouting cat",  "red heart",
+                                         "blue heart",    "love letter", "kissing face", "grinning cat"};
+  ops::Context context;
+  context.engine = ops::make_engine();
   const LoadContext load{.compute = context};
   const auto autoencoder = ComponentRegistry::standard()
                                .open_autoencoder(ModelSource::open_folder(shipped("emoji")).part("vae"), load)
                                .load(load);
-  const auto latents_of = [&](const Image& image) { return autoencoder->encode(context, to_tensor(image)).mean; };
+  const auto latents_of = [&](const Image& image) {
+    return autoencoder->encode(context, to_tensor(image)).mean;
+  };
   std::vector<Tensor<float>> right;
   for (const auto& prompt : prompts) {
     auto order = small_order(prompt);

@@ -260,7 +260,8 @@ TEST_CASE("open_clip's text encoder gets transformers' names, and its own back",
                                   {"resblocks.1.attn.in_proj", "queries, keys and values"});
 }
 
-TEST_CASE("both towers of open_clip's models get transformers' names, and their own back", "[weights][key_map]") {
+TEST_CASE("both towers of open_clip's models get transformers' names, and their own back",
+          "[weights][key_map]") {
   const auto original = StateDict::load(test::golden("metrics/hpsv2") / "weights.safetensors");
   const auto own = weights::with_diffusers_names(original);
   check_round_trip(original, own, weights::key_maps::to_open_clip(own));

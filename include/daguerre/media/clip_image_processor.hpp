@@ -6,8 +6,8 @@
 
 namespace daguerre {
 
-/// What CLIP's image encoders are given of a picture, bit by bit: its colours, resized, cut out of the middle,
-/// scaled and normalised. As it stands it is transformers' CLIPImageProcessor.
+/// What CLIP's image encoders are given of a picture, bit by bit: its colours, resized, cut out of the
+/// middle, scaled and normalised. As it stands it is transformers' CLIPImageProcessor.
 struct ClipImageProcessor {
   /// Where the cut begins if it leaves an odd number of pixels: one less before it than behind it, as
   /// transformers has it, or that half rounded to the even number, as torchvision has it.
@@ -17,8 +17,8 @@ struct ClipImageProcessor {
   /// To which the longer side is brought, each side rounded half to even, and black edges make the picture
   /// square (open_clip's ResizeKeepRatio and CenterCropOrPad). 0: by what follows.
   Index longest_edge = 0;
-  Index shortest_edge = 224;                 ///< to which the shorter side is brought; 0: `height` and `width`
-  Index height = 0, width = 0;               ///< to which the picture is brought without regard to proportions
+  Index shortest_edge = 224;    ///< to which the shorter side is brought; 0: `height` and `width`
+  Index height = 0, width = 0;  ///< to which the picture is brought without regard to proportions
   Resampling resampling = Resampling::bicubic;
   bool crop = true;
   Index crop_height = 224, crop_width = 224;  ///< pictures that are smaller get black edges
