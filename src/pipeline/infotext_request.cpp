@@ -209,6 +209,33 @@ void add_prompts(InfotextKeys& keys) {
   });
 }
 
+/// What was done to the prompt: it is not done again.
+void add_rewriting(InfotextKeys& keys) {
+  const auto record = [](const InfotextReading& reading) -> RewriteRecord& {
+    auto& value = reading.result.request.rewrite;
+    return value ? *value : value.emplace();
+  };
+  const auto text = [&](const char* key, std::string RewriteRecord::*member) {
+    keys.add(key, [=](const InfotextReading& reading, const std::string& value) {
+      record(reading).*member = value;
+    });
+  };
+  text("Original prompt", &RewriteRecord::original);
+  text("Rewriter", &RewriteRecord::rewriter);
+  text("Rewrite instruction", &RewriteRecord::instruction);
+  text("Rewrite remark", &RewriteRecord::remark);
+  text("Rewrite failure", &RewriteRecord::failure);
+  keys.add("Rewrite seed", [=](const InfotextReading& reading, const std::string& value) {
+    if (const auto seed = parsed_number<std::uint64_t>(value))
+      record(reading).seed = *seed;
+    else
+      reading.note("Rewrite seed: \"" + value + "\" is not a whole number");
+  });
+  keys.add("Rewrite seconds", number_row("Rewrite seconds", [=](const InfotextReading& reading, double seconds) {
+             record(reading).seconds = seconds;
+           }));
+}
+
 /// What SDXL is told of sizes: rows of a size, height first in the request.
 template <class Member>
 void add_micro_size(InfotextKeys& keys, const char* key, Member member) {
@@ -448,6 +475,7 @@ InfotextKeys InfotextKeys::standard() {
   add_sampling(keys);
   add_guidance(keys);
   add_prompts(keys);
+  add_rewriting(keys);
   add_micro_conditioning(keys);
   add_inputs(keys);
   add_files(keys);
