@@ -99,6 +99,8 @@ sheet.png"
     run 1 daguerre inspect "cut.$extension"
     one_error "cut.$extension: .*cut short"
   done
+  txt2vid 1 --frames 1000000 --out g.gif
+  one_error 'frames is 1000000, expected 1 to 100000'
   txt2vid 1 --frames 0 --out g.gif
   one_error 'a film of 0 frames'
   txt2vid 1 --width 65 --out g.gif
@@ -315,6 +317,8 @@ section_larger_and_again() {
   txt2img 0 --seed 7 --upscale 2 --tile --steps 4 --out e.png
   run 0 daguerre inspect e.png
   out_has 'Hires upscaler: Lanczos'
+  ! grep -qE '^Tile (size: 0|overlap: -1)$' out || fail "tiles are written as they were, not as unset"
+  grep -qE '^Tile overlap: [0-9]+$' out || fail "the tiles' overlap is missing"
 
   txt2img 0 --seed 7 --vae "$sd1/vae" --out f.png
   same small.png f.png
