@@ -270,3 +270,41 @@ TEST_CASE("what is wrong with a cascade is said with its stage", "[pipeline][cas
   order.first.on_step = [](const Step&) { return true; };
   expect_before({"callbacks"});
 }
+
+TEST_CASE("stages of a cascade are of many kinds", "[pipeline][cascade]") {
+  const auto sd = golden("pipelines/sd1");
+  CascadeDescription description{.name = "kinds",
+                                 .stages = {{.path = sd},
+                                            {.path = sd},
+                                            {.path = golden("pipelines/sd_x4_upscaler")},
+                                            {.path = small_upscaler}}};
+  description.stages[0].options = {.steps = 3, .width = 32, .height = 24};
+  description.stages[1].options = {.steps = 4, .strength = 0.5, .seed_offset = 1};
+  description.stages[2].options = {.steps = 2};
+  description.stages[3].options = {.scale = 2.0};
+  const auto cascade = Cascade::load(description, native_cascade());
+  auto order = cascade_order();
+  int total = 0, steps = 0;
+  order.on_step = [&](const CascadeStep& step) {
+    if (total > 0) CHECK(step.total == total);
+    total = step.total;
+    ++steps;
+    return true;
+  };
+  const auto made = cascade.generate(order);
+  CHECK(steps == total);
+  CHECK(made.images.at(0).width() == 256);
+  CHECK(made.images.at(0).height() == 192);
+  auto settings = parse_infotext(made.infotexts.at(0));
+  order.stages = take_stage_options(settings);
+  REQUIRE(order.stages.size() == 4);
+  CHECK(order.stages[1].strength == 0.5);
+  CHECK(order.stages[1].seed_offset == 1);
+  CHECK(order.stages[3].width == 256);
+  CHECK(same_picture(cascade.generate(order).images[0], made.images[0]));
+  // What needs a mask can be no stage.
+  const auto masked = Cascade::load(
+      {.name = {}, .stages = {{.path = sd}, {.path = golden("pipelines/sd1_inpaint9")}}}, native_cascade());
+  expect_error<ArgumentError>([&] { (void)masked.generate(cascade_order()); },
+                              {"stage 2 of 2 (sd1_inpaint9)", "mask"});
+}
