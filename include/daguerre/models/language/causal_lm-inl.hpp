@@ -196,8 +196,8 @@ void CausalLm<T>::set_mask(const ops::Context& context, const Tensor<float>& mas
     throw ArgumentError(detail::causal_lm_name, "attention_mask " + to_string(mask.shape()) + ", expected " +
                                                     to_string(expected) + ", tokens in the cache included");
   // So far below any logit that softmax makes it 0, and finite, so that a token that sees none but such keys
-  // stays defined.
-  constexpr float far = 1e30f;
+  // stays defined; a power of two, so that its difference to itself is 0 however it is scaled.
+  constexpr float far = 0x1p99f;
   call.key_bias = ops::affine(context, mask, far, -far);
 }
 
