@@ -25,7 +25,7 @@ void check_area(const std::string& area, const conformance::Options& options) {
 TEST_CASE("every recorded case of a supported class agrees with the reference", "[golden]") {
   for (const auto& engine : ops::engine_names())
     for (const auto* area : {"blocks", "unet", "dit", "vae", "text", "pipelines", "single_file", "lora",
-                             "adapters", "prompts", "video"})
+                             "adapters", "prompts", "video", "lm"})
       SECTION(engine + ", float32, " + area) {
         check_area(area, {.engine = engine});
       }
@@ -33,7 +33,7 @@ TEST_CASE("every recorded case of a supported class agrees with the reference", 
 
 TEST_CASE("recorded networks agree in bfloat16", "[golden]") {
   for (const auto& engine : ops::engine_names())
-    for (const auto* area : {"blocks", "unet", "dit", "vae", "text", "single_file", "video"})
+    for (const auto* area : {"blocks", "unet", "dit", "vae", "text", "single_file", "video", "lm"})
       SECTION(engine + ", bfloat16, " + area) {
         check_area(area, {.engine = engine, .precision = Precision::bfloat16});
       }

@@ -36,6 +36,31 @@ inline ops::HeadNorm language_head_norm(const nn::Loader& loader, const Language
   return norm;
 }
 
+/// Of tokens behind `before` others, one after the other: `[N, L]`.
+inline Tensor<std::int32_t> counted_positions(Index batch, Index length, Index before) {
+  std::vector<std::int32_t> counted;
+  for (Index i = 0; i < batch * length; ++i)
+    counted.push_back(static_cast<std::int32_t>(before + i % length));
+  return Tensor<std::int32_t>::copy_of({batch, length}, counted);
+}
+
+/// Of the last tokens in `mask[N, S]`, counted without padding, whose own is 1 (transformers'
+/// get_rope_index).
+inline Tensor<std::int32_t> masked_positions(const Tensor<float>& mask, Index batch, Index length) {
+  const auto values = ops::host_values(mask);
+  const Index all = mask.dim(-1);
+  std::vector<std::int32_t> counted;
+  for (Index n = 0; n < batch; ++n) {
+    std::int32_t next = 0;
+    for (Index i = 0; i < all; ++i) {
+      const bool is_seen = values[static_cast<std::size_t>(n * all + i)] != 0.0f;
+      if (i >= all - length) counted.push_back(is_seen ? next : 1);
+      next += is_seen ? 1 : 0;
+    }
+  }
+  return Tensor<std::int32_t>::copy_of({batch, length}, counted);
+}
+
 inline const LanguageConfig& checked_language_config(const LanguageConfig& config) {
   config.check(config.model_type);
   return config;
@@ -157,12 +182,10 @@ Tensor<std::int32_t> CausalLm<T>::positions(const CausalLmInputs<T>& inputs, con
   const Index tokens = call.batch * call.length;
   const auto axes = static_cast<Index>(std::max<std::size_t>(1, config_.rotary.mrope_section.size()));
   auto given = inputs.position_ids;
-  if (given.empty()) {
-    std::vector<std::int32_t> counted;
-    for (Index i = 0; i < tokens; ++i)
-      counted.push_back(static_cast<std::int32_t>(call.before + i % call.length));
-    given = Tensor<std::int32_t>::copy_of({call.batch, call.length}, counted);
-  }
+  if (given.empty())
+    given = axes > 1 && !inputs.attention_mask.empty()
+                ? detail::masked_positions(inputs.attention_mask, call.batch, call.length)
+                : detail::counted_positions(call.batch, call.length, call.before);
   const bool is_for_each_axis = axes > 1 && given.shape() == Shape{axes, call.batch, call.length};
   if (!is_for_each_axis && !(given.shape() == Shape{call.batch, call.length}))
     throw ArgumentError(detail::causal_lm_name, "position_ids " + to_string(given.shape()) + " for " +
@@ -196,8 +219,8 @@ void CausalLm<T>::set_mask(const ops::Context& context, const Tensor<float>& mas
     throw ArgumentError(detail::causal_lm_name, "attention_mask " + to_string(mask.shape()) + ", expected " +
                                                     to_string(expected) + ", tokens in the cache included");
   // So far below any logit that softmax makes it 0, and finite, so that a token that sees none but such keys
-  // stays defined.
-  constexpr float far = 1e30f;
+  // stays defined; a power of two, so that its difference to itself is 0 however it is scaled.
+  constexpr float far = 0x1p99f;
   call.key_bias = ops::affine(context, mask, far, -far);
 }
 
@@ -290,8 +313,8 @@ CausalLmOutput CausalLm<T>::operator()(const ops::Context& context, const Causal
   if (call.cache != nullptr && call.cache->layers() != layers())
     throw ArgumentError(detail::causal_lm_name, "a cache of " + std::to_string(call.cache->layers()) +
                                                     " layers, the model has " + std::to_string(layers()));
-  const auto at = positions(inputs, call);
   if (!inputs.attention_mask.empty()) set_mask(context, inputs.attention_mask, call);
+  const auto at = positions(inputs, call);
   if (embed_positions_)
     x = ops::add(
         context, x,

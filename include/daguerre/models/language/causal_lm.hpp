@@ -29,7 +29,7 @@ struct CausalLmInputs {
   /// [N, L, hidden_size], as `CausalLm::embed` gives them, with what is no word in its place.
   Tensor<float> inputs_embeds{};
   /// [N, L]; with mrope_section also [3, N, L]: time, row and column. Empty: they go on from what the cache
-  /// holds.
+  /// holds; with mrope_section and a mask, padding is not counted.
   Tensor<std::int32_t> position_ids{};
   /// [N, tokens in the cache + L]: 1 for tokens to look at, 0 for padding. Empty: all are looked at.
   Tensor<float> attention_mask{};
