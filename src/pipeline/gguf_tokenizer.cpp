@@ -76,7 +76,7 @@ std::map<std::string, std::string, std::less<>> chat_templates_of(const GgufFile
   return result;
 }
 
-std::vector<text::LanguageVocabulary::Token> tokens_of(const GgufFile& file) {
+std::vector<text::LanguageVocabulary::Token> vocabulary_tokens(const GgufFile& file) {
   const auto tokens = items(file, tokens_key), scores = items(file, scores_key),
              kinds = items(file, kinds_key);
   const auto fits = [&](const std::vector<GgufValue>& list) {
@@ -114,7 +114,7 @@ std::shared_ptr<const text::LanguageTokenizer> gguf_language_tokenizer(const Ggu
   if (vocabulary.model.empty())
     throw FormatError(pipeline_name, file.name() + ": it has no " + model_key + ", so no tokenizer");
   vocabulary.split = text_of(file, "tokenizer.ggml.pre");
-  vocabulary.tokens = tokens_of(file);
+  vocabulary.tokens = vocabulary_tokens(file);
   for (const auto& merge : items(file, "tokenizer.ggml.merges")) {
     const auto text = merge.text();
     if (!text) throw FormatError(pipeline_name, file.name() + ": a merge of its vocabulary is no text");
