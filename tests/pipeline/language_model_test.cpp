@@ -19,7 +19,7 @@ namespace {
 constexpr const char* tiny_language_config = R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"],
   "vocab_size": 264, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
   "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 48, "rms_norm_eps": 1e-5,
-  "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": true, "eos_token_id": 263})";
+  "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": true, "eos_token_id": 256})";
 
 std::string utf8(unsigned code) {
   if (code < 0x80) return {static_cast<char>(code)};
@@ -37,7 +37,7 @@ std::string byte_vocabulary() {
     result += std::string(byte == 0 ? "" : ", ") + "\"" + (is_escaped ? "\\" : "") + character +
               "\": " + std::to_string(byte);
   }
-  return result + ", \"<|endoftext|>\": 263}";
+  return result + ", \"<|endoftext|>\": 256}";
 }
 
 models::LanguageConfig tiny_config() {
