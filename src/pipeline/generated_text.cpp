@@ -6,7 +6,7 @@ namespace daguerre {
 namespace {
 
 /// How much of the text's end is the beginning of `stop`.
-std::size_t begun(std::string_view text, std::string_view stop) {
+std::size_t begun_stop(std::string_view text, std::string_view stop) {
   for (std::size_t size = std::min(text.size(), stop.size() - 1); size > 0; --size)
     if (text.ends_with(stop.substr(0, size))) return size;
   return 0;
@@ -19,7 +19,7 @@ bool GeneratedText::grow(std::string_view text) {
   std::size_t first = std::string_view::npos, open = 0;
   for (const auto& stop : stops_) {
     first = std::min(first, text.find(stop, certain_));
-    open = std::max(open, begun(text, stop));
+    open = std::max(open, begun_stop(text, stop));
   }
   const bool is_stopped = first != std::string_view::npos;
   text_ = text.substr(0, first);

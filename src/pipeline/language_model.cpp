@@ -68,7 +68,8 @@ void read_generation_config(const std::filesystem::path& path, LanguageParts& pa
   }
 }
 
-LanguageParts open_folder(const std::filesystem::path& folder, const weights::SafetensorsOptions& options) {
+LanguageParts open_language_folder(const std::filesystem::path& folder,
+                                   const weights::SafetensorsOptions& options) {
   const auto config = Config::load(folder / "config.json");
   LanguageParts parts{models::LanguageConfig::from(config),
                       models::with_language_names(weights::StateDict::load(
@@ -82,7 +83,8 @@ LanguageParts open_folder(const std::filesystem::path& folder, const weights::Sa
   return parts;
 }
 
-LanguageParts open_gguf(const std::filesystem::path& path, const weights::SafetensorsOptions& options) {
+LanguageParts open_language_gguf(const std::filesystem::path& path,
+                                 const weights::SafetensorsOptions& options) {
   const auto file = weights::GgufFile::open(path, options);
   LanguageParts parts{
       gguf_language_config(file), gguf_language_weights(file), gguf_language_tokenizer(file), {}, {}, {}};
@@ -112,7 +114,7 @@ DType matrix_type(const LanguageParts& parts) {
 }
 
 /// Decides what is left open: precision and placement.
-void settle(const LanguageModelOptions& options, const LanguageParts& parts, LoadContext& context) {
+void settle_language(const LanguageModelOptions& options, const LanguageParts& parts, LoadContext& context) {
   const auto type = matrix_type(parts);
   if (context.precision == Precision::automatic)
     context.precision =
@@ -170,10 +172,11 @@ LanguageModel LanguageModel::load(const std::filesystem::path& path, const Langu
     context.log = options.log;
     const weights::SafetensorsOptions files{.allow_trailing_bytes = options.allow_trailing_bytes,
                                             .threads = context.compute.threads};
-    auto parts = std::filesystem::is_directory(path) ? open_folder(path, files) : open_gguf(path, files);
+    auto parts = std::filesystem::is_directory(path) ? open_language_folder(path, files)
+                                                     : open_language_gguf(path, files);
     add_end_tokens(parts.end_tokens, parts.tokenizer->special_tokens().ends);
     parts.sampling.end_tokens = parts.end_tokens;
-    settle(options, parts, context);
+    settle_language(options, parts, context);
     if (context.keeping.placement == ops::WeightPlacement::mapped) parts.state = with_kept_pages(parts.state);
     const Index known = parts.config.max_position_embeddings;
     if (parts.config.learned_positions && options.max_length > known)

@@ -166,8 +166,8 @@ inline Vector rounded(Vector v) {
   using Words = std::uint32_t __attribute__((vector_size(sizeof(Vector))));
   const auto word = load<Words>(&v);
   const Words even = (word + 0x7FFFu + ((word >> 16) & 1u)) & 0xFFFF0000u;
-  const Words is_nan =
-      reinterpret_cast<const Words&>(static_cast<const Words&>((word & 0x7FFFFFFFu) > 0x7F800000u));
+  const auto above = (word & 0x7FFFFFFFu) > 0x7F800000u;
+  const auto is_nan = load<Words>(&above);
   const Words result = (is_nan & ((word | 0x400000u) & 0xFFFF0000u)) | (~is_nan & even);
   return load<Vector>(&result);
 #endif
@@ -248,7 +248,7 @@ struct Q5_0 {
   static constexpr int elements = 32, bytes = 22;
   const Byte* block;
   float d;
-  explicit Q5_0(const Byte* block) : block(block), d(load_half(block)) {}
+  explicit Q5_0(const Byte* from) : block(from), d(load_half(from)) {}
   Lanes operator()(int group) const {
     const unsigned high = load<std::uint16_t>(block + 2 + 2 * group);
     return scaled((nibbles(block + 6, group != 0) | fifth_bits(high)) - 16, d);
@@ -258,7 +258,7 @@ struct Q5_1 {
   static constexpr int elements = 32, bytes = 24;
   const Byte* block;
   float d, m;
-  explicit Q5_1(const Byte* block) : block(block), d(load_half(block)), m(load_half(block + 2)) {}
+  explicit Q5_1(const Byte* from) : block(from), d(load_half(from)), m(load_half(from + 2)) {}
   Lanes operator()(int group) const {
     const unsigned high = load<std::uint16_t>(block + 4 + 2 * group);
     return scaled_above(nibbles(block + 8, group != 0) | fifth_bits(high), d, m);
@@ -292,7 +292,7 @@ struct Q5K {
   static constexpr int elements = 256, bytes = 176;
   const Byte* block;
   ScalesAndMinima of;
-  explicit Q5K(const Byte* block) : block(block), of(block + 4, load_half(block), load_half(block + 2)) {}
+  explicit Q5K(const Byte* from) : block(from), of(from + 4, load_half(from), load_half(from + 2)) {}
   Lanes operator()(int group) const {
     const int part = group / 2, side = group % 2 * 16;
     const auto bit = static_cast<Byte>(1u << part);
@@ -305,7 +305,7 @@ struct Q6K {
   static constexpr int elements = 256, bytes = 210;
   const Byte* block;
   float d;
-  explicit Q6K(const Byte* block) : block(block), d(load_half(block + 208)) {}
+  explicit Q6K(const Byte* from) : block(from), d(load_half(from + 208)) {}
   Lanes operator()(int group) const {
     const int half = group / 8, quarter = group / 2 % 4, side = group % 2 * 16;
     const float scale = d * static_cast<float>(static_cast<std::int8_t>(block[192 + group]));
