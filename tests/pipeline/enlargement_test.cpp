@@ -5,6 +5,7 @@
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/pipeline/infotext_request.hpp"
+#include "daguerre/pipeline/model.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
 #include "daguerre/samplers/registry.hpp"
 #include "pipeline/reference_size.hpp"
@@ -19,7 +20,7 @@ using namespace daguerre::test;
 namespace {
 
 Pipeline pixel_model(const std::filesystem::path& path) {
-  return Pipeline::load(path, {.engine = "native", .precision = Precision::float32, .threads = 1});
+  return Pipeline::load(path, {.precision = Precision::float32, .engine = "native", .threads = 1});
 }
 
 /// Grey steps from dark to bright.
