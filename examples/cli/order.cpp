@@ -250,7 +250,10 @@ void add_output_options(CLI::App& app, Order& order) {
       ->type_name("FILE.png")
       ->required()
       ->group(groups::what);
-  add_size_options(app, order);
+  add_size_options(
+      app, order,
+      "In pixels, a multiple of 8; by default that of --init-image, rounded down, else what the model was "
+      "trained at; with one of the two given, --init-image keeps its proportions");
   add_number(app, "--count", order.count, {1, 1000},
              "Pictures to make in one run, at most 1000; picture i has seed + i - 1")
       ->type_name("N")
@@ -261,14 +264,9 @@ void add_output_options(CLI::App& app, Order& order) {
       ->group(groups::what);
 }
 
-void add_size_options(CLI::App& app, Order& order) {
+void add_size_options(CLI::App& app, Order& order, const std::string& width) {
   auto& request = order.request;
-  add_number(
-      app, "--width", request.size.width, {.least = 1},
-      "In pixels, a multiple of 8; by default that of --init-image, rounded down, else what the model was "
-      "trained at; with one of the two given, --init-image keeps its proportions")
-      ->type_name("W")
-      ->group(groups::what);
+  add_number(app, "--width", request.size.width, {.least = 1}, width)->type_name("W")->group(groups::what);
   add_number(app, "--height", request.size.height, {.least = 1}, "Likewise")
       ->type_name("H")
       ->group(groups::what);

@@ -106,7 +106,7 @@ void add_model_option(CLI::App& app, Order& order);
 void add_prompt_texts(CLI::App& app, Order& order);    // prompts for all encoders, what not to show
 void add_source_options(CLI::App& app, Order& order);  // for models in other forms than one folder
 void add_output_options(CLI::App& app, Order& order);  // with the size's
-void add_size_options(CLI::App& app, Order& order);
+void add_size_options(CLI::App& app, Order& order, const std::string& width);
 void add_sampling_options(CLI::App& app, Order& order);  // with the steps'
 void add_step_options(CLI::App& app, Order& order,
                       int steps);  // number of steps by default, guidance, sampler

@@ -6,6 +6,7 @@
 #include "daguerre/core/error.hpp"
 #include "pipeline/film_plan.hpp"
 #include "pipeline/infotext_names.hpp"
+#include "pipeline/piecewise.hpp"
 
 namespace daguerre {
 namespace {
@@ -208,6 +209,33 @@ void add_prompts(InfotextKeys& keys) {
   });
 }
 
+/// What was done to the prompt: it is not done again.
+void add_rewriting(InfotextKeys& keys) {
+  const auto record = [](const InfotextReading& reading) -> RewriteRecord& {
+    auto& value = reading.result.request.rewrite;
+    return value ? *value : value.emplace();
+  };
+  const auto text = [&](const char* key, std::string RewriteRecord::*member) {
+    keys.add(key, [=](const InfotextReading& reading, const std::string& value) {
+      record(reading).*member = value;
+    });
+  };
+  text("Original prompt", &RewriteRecord::original);
+  text("Rewriter", &RewriteRecord::rewriter);
+  text("Rewrite instruction", &RewriteRecord::instruction);
+  text("Rewrite remark", &RewriteRecord::remark);
+  text("Rewrite failure", &RewriteRecord::failure);
+  keys.add("Rewrite seed", [=](const InfotextReading& reading, const std::string& value) {
+    if (const auto seed = parsed_number<std::uint64_t>(value))
+      record(reading).seed = *seed;
+    else
+      reading.note("Rewrite seed: \"" + value + "\" is not a whole number");
+  });
+  keys.add("Rewrite seconds", number_row("Rewrite seconds", [=](const InfotextReading& reading, double seconds) {
+             record(reading).seconds = seconds;
+           }));
+}
+
 /// What SDXL is told of sizes: rows of a size, height first in the request.
 template <class Member>
 void add_micro_size(InfotextKeys& keys, const char* key, Member member) {
@@ -385,9 +413,15 @@ void add_tiles(InfotextKeys& keys) {
     auto& value = reading.result.request.tiles;
     return value ? *value : value.emplace();
   };
-  keys.add("Tile size",
-           integer_row("Tile size", 0, most_int,
-                       [=](const InfotextReading& reading, Index number) { tiles(reading).size = number; }));
+  keys.add("Tile size", [=, size = integer_row("Tile size", 0, most_int,
+                                               [=](const InfotextReading& reading, Index number) {
+                                                 tiles(reading).size = number;
+                                               })](const InfotextReading& reading, const std::string& value) {
+    if (value == trained_tile)
+      tiles(reading).size = 0;
+    else
+      size(reading, value);
+  });
   keys.add("Tile overlap",
            integer_row("Tile overlap", -1, most_int, [=](const InfotextReading& reading, Index number) {
              tiles(reading).overlap = number;
@@ -441,6 +475,7 @@ InfotextKeys InfotextKeys::standard() {
   add_sampling(keys);
   add_guidance(keys);
   add_prompts(keys);
+  add_rewriting(keys);
   add_micro_conditioning(keys);
   add_inputs(keys);
   add_files(keys);
@@ -453,8 +488,8 @@ InfotextKeys InfotextKeys::standard() {
            }));
   keys.add("Model",
            [](const InfotextReading& reading, const std::string& value) { reading.result.model = value; });
-  for (const char* key : {"Model hash", "Version", "VAE hash", "Lora hashes", "TI hashes", "Hashes", "Best of", "Draft steps",
-                          "Judge", "Judge score"})
+  for (const char* key : {"Model hash", "Version", "VAE hash", "Lora hashes", "TI hashes", "Hashes",
+                          "Best of", "Draft steps", "Judge", "Judge score"})
     keys.ignore(key);
   return keys;
 }

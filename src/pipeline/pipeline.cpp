@@ -314,6 +314,7 @@ Result Pipeline::generate(const Request& given) const {
     result.infotexts.push_back(state_->infotext(request, plan, result.seeds.back(), variations.back()));
   }
   result.warnings = plan.warnings;
+  result.rewrite = request.rewrite;
   if (state_->log) {
     state_->log(LogLevel::info, "[pipeline] pictures: " + std::to_string(result.seeds.size()) + ", " +
                                     size_text(plan.task) + ", " + std::to_string(plan.task.steps) +

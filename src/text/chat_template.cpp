@@ -43,7 +43,8 @@ jinja::Value template_value(const OrderedJson& json) {
 OrderedJson ordered_json(std::string_view text, const char* what) {
   (void)parse_json(text, what);
   auto result = OrderedJson::parse(text, nullptr, false);
-  if (result.is_discarded()) throw FormatError(template_name, std::string(what) + ": numbers that are not finite");
+  if (result.is_discarded())
+    throw FormatError(template_name, std::string(what) + ": numbers that are not finite");
   return result;
 }
 
@@ -61,8 +62,8 @@ std::optional<std::string> template_in(const nlohmann::json& config, const std::
   if (found->is_string()) return found->get<std::string>();
   if (found->is_array())
     for (const auto& entry : *found)
-      if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" && entry.contains("template") &&
-          entry["template"].is_string())
+      if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" &&
+          entry.contains("template") && entry["template"].is_string())
         return entry["template"].get<std::string>();
   throw FormatError(template_name,
                     source + ": \"chat_template\" is neither a text nor a list with one called \"default\"");
@@ -79,30 +80,33 @@ struct ChatTemplate::State {
   std::string render(jinja::Value messages, const Options& options) const;
 };
 
-ChatTemplate::ChatTemplate(std::string_view source, std::string name, std::map<std::string, std::string> tokens,
-                           ChatTemplateLimits limits) {
+ChatTemplate::ChatTemplate(std::string_view source, std::string name,
+                           std::map<std::string, std::string> tokens, ChatTemplateLimits limits) {
   if (source.size() > limits.source)
-    throw FormatError(template_name, name + ": " + std::to_string(source.size()) + " bytes, expected at most " +
-                                         std::to_string(limits.source));
+    throw FormatError(template_name, name + ": " + std::to_string(source.size()) +
+                                         " bytes, expected at most " + std::to_string(limits.source));
   try {
     auto body = jinja::parse_template(source, most_template_depth);
-    state_ = std::make_shared<const State>(
-        State{std::move(name), std::move(tokens), limits, std::move(body)});
+    state_ =
+        std::make_shared<const State>(State{std::move(name), std::move(tokens), limits, std::move(body)});
   } catch (const jinja::SyntaxFault& fault) {
     throw FormatError(template_name, name + ": line " + std::to_string(fault.line) + ": " + fault.what);
   }
 }
 
-std::optional<ChatTemplate> ChatTemplate::find(const std::filesystem::path& folder, ChatTemplateLimits limits) {
+std::optional<ChatTemplate> ChatTemplate::find(const std::filesystem::path& folder,
+                                               ChatTemplateLimits limits) {
   const auto config_file = folder / "tokenizer_config.json";
   const auto config = std::filesystem::exists(config_file)
                           ? parse_json(read_text_file(config_file, 64u << 20), config_file.string())
                           : nlohmann::json::object();
-  if (!config.is_object()) throw FormatError(template_name, config_file.string() + ": not an object", config_file);
+  if (!config.is_object())
+    throw FormatError(template_name, config_file.string() + ": not an object", config_file);
   std::map<std::string, std::string> tokens;
   for (const auto& [key, value] : config.items())
     if (key.ends_with("_token"))
-      if (const auto content = token_content(config, key.c_str(), config_file.string())) tokens[key] = *content;
+      if (const auto content = token_content(config, key.c_str(), config_file.string()))
+        tokens[key] = *content;
   const auto file = folder / "chat_template.jinja";
   if (std::filesystem::exists(file))
     return ChatTemplate(read_text_file(file, limits.source), file.string(), std::move(tokens), limits);
@@ -162,6 +166,8 @@ std::string ChatTemplate::render_json(std::string_view messages, const Options& 
   return state_->render(template_value(list), options);
 }
 
-const std::string& ChatTemplate::name() const noexcept { return state_->name; }
+const std::string& ChatTemplate::name() const noexcept {
+  return state_->name;
+}
 
 }  // namespace daguerre::text

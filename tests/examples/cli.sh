@@ -99,6 +99,8 @@ sheet.png"
     run 1 daguerre inspect "cut.$extension"
     one_error "cut.$extension: .*cut short"
   done
+  txt2vid 1 --frames 1000000 --out g.gif
+  one_error 'frames is 1000000, expected 1 to 100000'
   txt2vid 1 --frames 0 --out g.gif
   one_error 'a film of 0 frames'
   txt2vid 1 --width 65 --out g.gif
@@ -315,6 +317,8 @@ section_larger_and_again() {
   txt2img 0 --seed 7 --upscale 2 --tile --steps 4 --out e.png
   run 0 daguerre inspect e.png
   out_has 'Hires upscaler: Lanczos'
+  ! grep -qE '^Tile (size: 0|overlap: -1)$' out || fail "tiles are written as they were, not as unset"
+  grep -qE '^Tile overlap: [0-9]+$' out || fail "the tiles' overlap is missing"
 
   txt2img 0 --seed 7 --vae "$sd1/vae" --out f.png
   same small.png f.png
@@ -333,6 +337,43 @@ section_larger_and_again() {
   one_error 'give --tile, too'
   txt2img 2 --hires 2 --upscale 2 --out g.png
   one_error '--hires excludes --upscale'
+}
+
+section_cascade() {
+  mkdir -p both
+  cat >both/cascade.json <<JSON
+{"version": 1, "stages": [{"path": "$models/if_stage1", "steps": 3}, {"path": "$models/if_stage2", "steps": 2}]}
+JSON
+  local cascade=(daguerre txt2img --prompt cat --seed 7 --threads 1)
+  run 0 "${cascade[@]}" --cascade both --out a.png --save-stages
+  out_is "a.png"
+  err_has "stage 1 of 2: if_stage1"
+  err_has "stage 2 of 2: if_stage2"
+  err_has "step 5/5"
+  there a_stage1.png
+  run 0 daguerre inspect a.png
+  out_has "Stage 2 Steps: 2"
+  run 0 "${cascade[@]}" --cascade both --one-stage-at-a-time --out b.png
+  same a.png b.png
+  run 0 daguerre txt2img --cascade both --from-png a.png --threads 1 --out c.png
+  same a.png c.png
+  run 0 "${cascade[@]}" --cascade both --stage 2:steps=3,noise_level=100 --steps 2 --out d.png
+  differ a.png d.png
+  run 0 daguerre inspect d.png
+  out_has "Stage 2 Noise level: 100"
+  run 0 "${cascade[@]}" --cascade "$models/if_stage1" --cascade "$models/if_stage2" --steps 2 --stage 2:steps=2 --out e.png
+  there e.png
+  run 1 "${cascade[@]}" --cascade both --stage 2:width=8,height=8 --out f.png
+  one_error 'stage 2 of 2 .if_stage2.: the sizes do not follow each other'
+  run 1 "${cascade[@]}" --cascade both --stage 2:speed=8 --out f.png
+  one_error 'no option "speed"'
+  run 1 "${cascade[@]}" --cascade both --stage two:steps=8 --out f.png
+  one_error 'stage.s number'
+  run 1 "${cascade[@]}" --cascade both --model "$sd1" --out f.png
+  one_error 'does not go with --model'
+  run 1 "${cascade[@]}" --cascade . --out f.png
+  one_error 'has no cascade.json'
+  absent f.png
 }
 
 section_inpainting() {

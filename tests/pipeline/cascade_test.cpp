@@ -21,7 +21,7 @@ namespace {
 
 const auto first_model = golden("pipelines/if_stage1");
 const auto second_model = golden("pipelines/if_stage2");
-const auto upscaler_file = fs::path(DAGUERRE_TEST_DATA) / "upscalers" / "srvgg_x4.safetensors";
+const auto small_upscaler = fs::path(DAGUERRE_TEST_DATA) / "upscalers" / "srvgg_x4.safetensors";
 
 CascadeOptions native_cascade(CascadeMemory memory = CascadeMemory::all) {
   CascadeOptions options;
@@ -167,7 +167,7 @@ TEST_CASE("a cascade's stages share a text encoder, or come one at a time", "[pi
 
 TEST_CASE("a cascade counts the steps of all stages", "[pipeline][cascade]") {
   auto description = two_stages();
-  description.stages.push_back({.path = upscaler_file});
+  description.stages.push_back({.path = small_upscaler});
   for (const auto memory : {CascadeMemory::all, CascadeMemory::one_at_a_time}) {
     const auto cascade = Cascade::load(description, native_cascade(memory));
     auto order = cascade_order(3, 2);

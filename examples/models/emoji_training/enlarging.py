@@ -13,7 +13,7 @@ from .trainer import Trainer
 
 LARGE = 128
 HIGHEST_LEVEL = 250  # noise levels that are trained, low ones most often
-FIRST_TIME = 60  # likewise; ten steps end at 99
+FIRST_TIME = 200  # likewise, of timesteps; four steps end at 249
 
 
 def held_out(count):
@@ -54,7 +54,9 @@ def train(options):
         while len(targets) < options.crops:
             i = chosen_from[drawn(len(chosen_from))]
             source = small if drawn(5) else reconstructed
-            y, x = drawn(LARGE - side + 1), drawn(LARGE - side + 1)
+            # Even: with aligned corners, what was enlarged lies up to half a pixel beside the true picture, to the
+            # left or right depending on which columns are the sharp ones.
+            y, x = 2 * drawn((LARGE - side) // 2 + 1), 2 * drawn((LARGE - side) // 2 + 1)
             target = large[i : i + 1, :, y : y + side, x : x + side]
             if target.min() > 0.99 and drawn(20):  # nothing but background
                 continue
@@ -63,9 +65,7 @@ def train(options):
             targets.append(target.flip(3) if mirrored else target)
             conditions.append(condition.flip(3) if mirrored else condition)
         target, condition = torch.cat(targets), torch.cat(conditions)
-        # Times where much noise is left most often: a few steps, which begin there, are enough.
-        last = upscaler.TRAIN_STEPS - 1
-        times = last - torch.rand(len(target), generator=generator).square().mul(last - FIRST_TIME).long()
+        times = torch.randint(FIRST_TIME, upscaler.TRAIN_STEPS, (len(target),), generator=generator)
         levels = torch.rand(len(target), generator=generator).pow(3).mul(HIGHEST_LEVEL).long()
         noise, other = (torch.randn(target.shape, generator=generator) for _ in range(2))
         both = torch.cat([upscaler.noised(target, noise, times), upscaler.noised(condition, other, levels)], 1)

@@ -19,6 +19,7 @@
 #include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/prompting.hpp"
+#include "daguerre/pipeline/rewrite.hpp"
 #include "daguerre/pipeline/step.hpp"
 #include "daguerre/pipeline/tiles.hpp"
 #include "daguerre/pipeline/tiling.hpp"
@@ -114,6 +115,8 @@ struct Request {
   };
 
   std::string prompt{};
+  /// How the prompt came to be, where it was rewritten; see pipeline/prompt_rewriter.hpp.
+  std::optional<RewriteRecord> rewrite{};
   /// What the picture should not show. Not given is not the same as empty: some models (SDXL) know what it
   /// means that there is none.
   std::optional<std::string> negative_prompt{};

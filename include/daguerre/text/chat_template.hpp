@@ -21,20 +21,21 @@ struct ChatMessage {
 /// How much a template may do. A template comes with a model, from anywhere: it cannot read files or run on
 /// without end, whatever it says.
 struct ChatTemplateLimits {
-  std::size_t steps = 1'000'000;      ///< expressions, statements and elements gone through
-  std::size_t work = 64u << 20;       ///< bytes of all texts and lists that are made on the way
-  std::size_t output = 4u << 20;      ///< bytes of what comes out
-  std::size_t source = 1u << 20;      ///< bytes of the template
+  std::size_t steps = 1'000'000;  ///< expressions, statements and elements gone through
+  std::size_t work = 64u << 20;   ///< bytes of all texts and lists that are made on the way
+  std::size_t output = 4u << 20;  ///< bytes of what comes out
+  std::size_t source = 1u << 20;  ///< bytes of the template
 };
 
-/// The template that turns a conversation into the text a language model was trained on: the `chat_template` of
-/// tokenizer_config.json or chat_template.jinja, in the part of the Jinja language (jinja2 3.1) that published
-/// templates use, read as transformers does, with trim_blocks and lstrip_blocks.
+/// The template that turns a conversation into the text a language model was trained on: the `chat_template`
+/// of tokenizer_config.json or chat_template.jinja, in the part of the Jinja language (jinja2 3.1) that
+/// published templates use, read as transformers does, with trim_blocks and lstrip_blocks.
 ///
-/// Statements: if, for (with else, if, break, continue), set, macro, call, filter, with, raw, generation (without
-/// effect). Expressions: all operators, filters and tests of lists, texts and numbers, methods of Python's str,
-/// dict and list that change nothing, range, namespace, dict, raise_exception, strftime_now, loop with all its
-/// members. Not there: import, include, extends, block, recursive loops, groupby, batch, format.
+/// Statements: if, for (with else, if, break, continue), set, macro, call, filter, with, raw, generation
+/// (without effect). Expressions: all operators, filters and tests of lists, texts and numbers, methods of
+/// Python's str, dict and list that change nothing, range, namespace, dict, raise_exception, strftime_now,
+/// loop with all its members. Not there: import, include, extends, block, recursive loops, groupby, batch,
+/// format.
 class ChatTemplate {
  public:
   /// What is beside the messages.
@@ -52,12 +53,13 @@ class ChatTemplate {
                         std::map<std::string, std::string> tokens = {}, ChatTemplateLimits limits = {});
 
   /// The template of a model's folder: chat_template.jinja, or "chat_template" in chat_template.json or
-  /// tokenizer_config.json (of several the one called "default"), with the special tokens that the latter names.
-  /// nullopt where it has none. Throws FileError, FormatError.
-  static std::optional<ChatTemplate> find(const std::filesystem::path& folder, ChatTemplateLimits limits = {});
+  /// tokenizer_config.json (of several the one called "default"), with the special tokens that the latter
+  /// names. nullopt where it has none. Throws FileError, FormatError.
+  static std::optional<ChatTemplate> find(const std::filesystem::path& folder,
+                                          ChatTemplateLimits limits = {});
 
-  /// The text of a conversation. Throws ArgumentError where the template refuses it (raise_exception), FormatError
-  /// with the line where it fails or exceeds its limits.
+  /// The text of a conversation. Throws ArgumentError where the template refuses it (raise_exception),
+  /// FormatError with the line where it fails or exceeds its limits.
   std::string render(std::span<const ChatMessage> messages, const Options& options) const;
   std::string render(std::span<const ChatMessage> messages) const { return render(messages, Options()); }
   /// The same of messages as a JSON list, which may have what a plain message has not (tool calls, lists of

@@ -21,7 +21,9 @@ class BoundMethod final : public Object {
   std::string name_;
 };
 
-[[noreturn]] void undefined_used(const Value& value) { throw Fault(value.undefined_what() + " is undefined"); }
+[[noreturn]] void undefined_used(const Value& value) {
+  throw Fault(value.undefined_what() + " is undefined");
+}
 
 /// An index as Python counts, from the end where it is below 0.
 std::optional<std::size_t> place_of(std::int64_t index, std::size_t size) {

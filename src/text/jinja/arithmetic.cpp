@@ -12,9 +12,8 @@ namespace {
   throw Fault("'" + std::string(sign) + "' does not take a " + a.kind() + " and a " + b.kind());
 }
 
-Value checked(bool overflows, std::int64_t result) {
-  if (overflows) throw Fault("a number is too large");
-  return result;
+[[noreturn]] void number_too_large() {
+  throw Fault("a number is too large");
 }
 
 Value integer_power(std::int64_t base, std::int64_t exponent) {
@@ -23,21 +22,26 @@ Value integer_power(std::int64_t base, std::int64_t exponent) {
   if (base == 0 || base == 1) return exponent == 0 ? std::int64_t{1} : base;
   if (base == -1) return exponent % 2 == 0 ? std::int64_t{1} : std::int64_t{-1};
   for (; exponent > 0; --exponent)  // at most 63 times
-    if (__builtin_mul_overflow(result, base, &result)) throw Fault("a number is too large");
+    if (__builtin_mul_overflow(result, base, &result)) number_too_large();
   return result;
 }
 
 Value of_integers(std::string_view sign, std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
-  if (sign == "+") return checked(__builtin_add_overflow(a, b, &result), result);
-  if (sign == "-") return checked(__builtin_sub_overflow(a, b, &result), result);
-  if (sign == "*") return checked(__builtin_mul_overflow(a, b, &result), result);
+  if (sign == "+" || sign == "-" || sign == "*") {
+    const bool overflows = sign == "+"   ? __builtin_add_overflow(a, b, &result)
+                           : sign == "-" ? __builtin_sub_overflow(a, b, &result)
+                                         : __builtin_mul_overflow(a, b, &result);
+    if (overflows) number_too_large();
+    return result;
+  }
   if (sign == "**") return integer_power(a, b);
   if (b == 0) throw Fault("division by zero");
   if (sign == "/") return static_cast<double>(a) / static_cast<double>(b);
   if (b == -1) {  // the only division that can overflow
     if (sign == "%") return std::int64_t{0};
-    return checked(__builtin_sub_overflow(std::int64_t{0}, a, &result), result);
+    if (__builtin_sub_overflow(std::int64_t{0}, a, &result)) number_too_large();
+    return result;
   }
   const bool down = a % b != 0 && (a < 0) != (b < 0);  // Python rounds towards minus infinity
   return sign == "//" ? a / b - (down ? 1 : 0) : a % b + (down ? b : 0);

@@ -12,19 +12,19 @@ namespace daguerre::text::jinja {
 /// An expression.
 struct Expression {
   enum class Kind {
-    constant,    // value
-    name,        // text
-    list,        // items
-    dict,        // items: key, value, key, value …
-    attribute,   // items[0] . text
-    subscript,   // items[0] [ items[1] ]
-    slice,       // items[0] [ items[1] : items[2] : items[3] ], what is left out is a constant None
-    call,        // items[0] ( the rest, named )
-    filter,      // items[0] | text ( the rest, named )
-    test,        // items[0] is text ( the rest, named )
-    negate,      // - items[0]
-    plus,        // + items[0]
-    logical_not, // not items[0]
+    constant,     // value
+    name,         // text
+    list,         // items
+    dict,         // items: key, value, key, value …
+    attribute,    // items[0] . text
+    subscript,    // items[0] [ items[1] ]
+    slice,        // items[0] [ items[1] : items[2] : items[3] ], what is left out is a constant None
+    call,         // items[0] ( the rest, named )
+    filter,       // items[0] | text ( the rest, named )
+    test,         // items[0] is text ( the rest, named )
+    negate,       // - items[0]
+    plus,         // + items[0]
+    logical_not,  // not items[0]
     logical_and,
     logical_or,
     arithmetic,  // items[0] text items[1]
@@ -38,8 +38,8 @@ struct Expression {
   std::string text;
   Value value;
   std::vector<Expression> items;
-  std::vector<Expression> named;       ///< arguments with names
-  std::vector<std::string> names;      ///< those
+  std::vector<Expression> named;   ///< arguments with names
+  std::vector<std::string> names;  ///< those
   std::vector<std::string> operators;
 };
 

@@ -150,10 +150,16 @@ class Evaluator {
     meter_.step();
     line_ = statement.line;
     switch (statement.kind) {
-      case StatementKind::text: add(out, statement.text); break;
-      case StatementKind::print: add(out, to_text(value_of(statement.expressions[0], scope), meter_)); break;
-      case StatementKind::choice: return choose(statement, scope, out);
-      case StatementKind::loop: return loop(statement, scope, out);
+      case StatementKind::text:
+        add(out, statement.text);
+        break;
+      case StatementKind::print:
+        add(out, to_text(value_of(statement.expressions[0], scope), meter_));
+        break;
+      case StatementKind::choice:
+        return choose(statement, scope, out);
+      case StatementKind::loop:
+        return loop(statement, scope, out);
       case StatementKind::assign:
         assign(statement.targets[0], value_of(statement.expressions[0], scope), scope);
         break;
@@ -163,14 +169,17 @@ class Evaluator {
         assign(statement.targets[0], std::move(text), scope);
         break;
       }
-      case StatementKind::macro: scope.set(statement.text, macro_of(statement, scope, {})); break;
+      case StatementKind::macro:
+        scope.set(statement.text, macro_of(statement, scope, {}));
+        break;
       case StatementKind::call: {
         const auto& call = statement.expressions[0];
         add(out, to_text(called(call, scope, macro_of(statement, scope, "caller")), meter_));
         break;
       }
       case StatementKind::filter:
-        add(out, to_text(filtered(statement.expressions[0], captured(statement.bodies[0], scope), scope), meter_));
+        add(out,
+            to_text(filtered(statement.expressions[0], captured(statement.bodies[0], scope), scope), meter_));
         break;
       case StatementKind::scope: {
         Scope inner{&scope};
@@ -178,8 +187,10 @@ class Evaluator {
           assign(statement.targets[i], value_of(statement.expressions[i], scope), inner);
         return run(statement.bodies[0], inner, out);
       }
-      case StatementKind::leave: return Flow::leave;
-      case StatementKind::proceed: return Flow::proceed;
+      case StatementKind::leave:
+        return Flow::leave;
+      case StatementKind::proceed:
+        return Flow::proceed;
     }
     return Flow::on;
   }
@@ -252,7 +263,8 @@ class Evaluator {
       const int line = line_;
       Scope inner{&scope};
       const std::string called = name != nullptr ? name : statement.text;
-      if (const auto caller = arguments.named.empty() ? std::nullopt : arguments.take(arguments.positional.size(), "caller"))
+      if (const auto caller =
+              arguments.named.empty() ? std::nullopt : arguments.take(arguments.positional.size(), "caller"))
         inner.set("caller", *caller);
       for (std::size_t i = 0; i < statement.parameters.size(); ++i) {
         const auto& parameter = statement.parameters[i];
@@ -332,7 +344,8 @@ class Evaluator {
     line_ = expression.line;
     const auto item = [&](std::size_t i) { return value_of(expression.items[i], scope); };
     switch (expression.kind) {
-      case ExpressionKind::constant: return expression.value;
+      case ExpressionKind::constant:
+        return expression.value;
       case ExpressionKind::name: {
         if (const auto* found = scope.find(expression.text)) return *found;
         if (auto found = global_function(expression.text, now_)) return *found;
@@ -344,16 +357,26 @@ class Evaluator {
         meter_.work(items.size() * sizeof(Value));
         return items;
       }
-      case ExpressionKind::dict: return dict_of(expression, scope);
-      case ExpressionKind::attribute: return attribute_of(item(0), expression.text, meter_);
-      case ExpressionKind::subscript: return item_of(item(0), item(1), meter_);
-      case ExpressionKind::slice: return slice_of(item(0), item(1), item(2), item(3), meter_);
-      case ExpressionKind::call: return called(expression, scope);
-      case ExpressionKind::filter: return filter(expression, item(0), scope);
-      case ExpressionKind::test: return test(expression, scope);
-      case ExpressionKind::negate: return arithmetic("-", std::int64_t{0}, item(0), meter_);
-      case ExpressionKind::plus: return arithmetic("+", std::int64_t{0}, item(0), meter_);
-      case ExpressionKind::logical_not: return !is_true(item(0));
+      case ExpressionKind::dict:
+        return dict_of(expression, scope);
+      case ExpressionKind::attribute:
+        return attribute_of(item(0), expression.text, meter_);
+      case ExpressionKind::subscript:
+        return item_of(item(0), item(1), meter_);
+      case ExpressionKind::slice:
+        return slice_of(item(0), item(1), item(2), item(3), meter_);
+      case ExpressionKind::call:
+        return called(expression, scope);
+      case ExpressionKind::filter:
+        return filter(expression, item(0), scope);
+      case ExpressionKind::test:
+        return test(expression, scope);
+      case ExpressionKind::negate:
+        return arithmetic("-", std::int64_t{0}, item(0), meter_);
+      case ExpressionKind::plus:
+        return arithmetic("+", std::int64_t{0}, item(0), meter_);
+      case ExpressionKind::logical_not:
+        return !is_true(item(0));
       case ExpressionKind::logical_and:
       case ExpressionKind::logical_or: {
         const bool ends_at = expression.kind == ExpressionKind::logical_or;

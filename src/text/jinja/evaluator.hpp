@@ -25,7 +25,8 @@ std::string render_template(const Body& body, const Dict& variables, const std::
                             const RenderLimits& limits);
 
 // What the evaluator looks up by name. nullopt: there is no such filter, test or method.
-std::optional<Value> apply_filter(std::string_view name, const Value& value, Arguments& arguments, Meter& meter);
+std::optional<Value> apply_filter(std::string_view name, const Value& value, Arguments& arguments,
+                                  Meter& meter);
 /// Whether `value` is what `name` says.
 std::optional<bool> apply_test(std::string_view name, const Value& value, Arguments& arguments, Meter& meter);
 /// Whether values of this kind have a method `name`.

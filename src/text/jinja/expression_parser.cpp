@@ -39,9 +39,13 @@ const Token& ExpressionParser::expect(Token::Kind kind, const char* what) {
   return next();
 }
 
-std::string ExpressionParser::name() { return expect(Token::Kind::name, "a name").text; }
+std::string ExpressionParser::name() {
+  return expect(Token::Kind::name, "a name").text;
+}
 
-void ExpressionParser::fail(std::string what) const { throw SyntaxFault{peek().line, std::move(what)}; }
+void ExpressionParser::fail(std::string what) const {
+  throw SyntaxFault{peek().line, std::move(what)};
+}
 
 void ExpressionParser::expect_symbol(std::string_view text) {
   if (!take(Token::Kind::symbol, text))
@@ -49,7 +53,8 @@ void ExpressionParser::expect_symbol(std::string_view text) {
          (peek().text.empty() ? "" : ", found \"" + peek().text.substr(0, 40) + "\""));
 }
 
-Expression ExpressionParser::make(ExpressionKind kind, std::vector<Expression> items, std::string text) const {
+Expression ExpressionParser::make(ExpressionKind kind, std::vector<Expression> items,
+                                  std::string text) const {
   Expression result;
   result.kind = kind;
   result.line = items.empty() ? peek().line : items[0].line;
@@ -71,8 +76,12 @@ Expression ExpressionParser::expression() {
   return conditional();
 }
 
-Expression ExpressionParser::tuple() { return tuple_of(true); }
-Expression ExpressionParser::tuple_without_condition() { return tuple_of(false); }
+Expression ExpressionParser::tuple() {
+  return tuple_of(true);
+}
+Expression ExpressionParser::tuple_without_condition() {
+  return tuple_of(false);
+}
 
 Expression ExpressionParser::tuple_of(bool conditions) {
   const Level level(*this);
@@ -237,11 +246,13 @@ Expression ExpressionParser::primary() {
     const auto* end = begin + token.text.size();
     if (token.kind == Token::Kind::integer) {
       std::int64_t number = 0;
-      if (std::from_chars(begin, end, number).ec != std::errc()) fail("the number " + token.text + " is too large");
+      if (std::from_chars(begin, end, number).ec != std::errc())
+        fail("the number " + token.text + " is too large");
       return constant(number);
     }
     double number = 0.0;
-    if (std::from_chars(begin, end, number).ec != std::errc()) fail("the number " + token.text + " is too large");
+    if (std::from_chars(begin, end, number).ec != std::errc())
+      fail("the number " + token.text + " is too large");
     return constant(number);
   }
   return bracketed();
@@ -278,7 +289,8 @@ Expression ExpressionParser::bracketed() {
     }
     return make(ExpressionKind::dict, std::move(items));
   }
-  fail(peek().text.empty() ? "an expression was expected" : "an expression was expected, found \"" + peek().text + "\"");
+  fail(peek().text.empty() ? "an expression was expected"
+                           : "an expression was expected, found \"" + peek().text + "\"");
 }
 
 Expression ExpressionParser::postfix(Expression inner) {
@@ -308,9 +320,7 @@ Expression ExpressionParser::subscript(Expression inner) {
   std::vector<Expression> items;
   items.push_back(std::move(inner));
   bool slice = false;
-  const auto part = [&] {
-    items.push_back(at_symbol(":") || at_symbol("]") ? constant({}) : tuple());
-  };
+  const auto part = [&] { items.push_back(at_symbol(":") || at_symbol("]") ? constant({}) : tuple()); };
   part();
   while (items.size() < 4 && take(Token::Kind::symbol, ":")) {
     slice = true;
@@ -390,8 +400,8 @@ Expression ExpressionParser::test(Expression inner) {
   auto result = make(ExpressionKind::test, std::move(items), name());
   const auto& token = peek();
   const bool ends = token.kind == Token::Kind::name &&
-                    (token.text == "else" || token.text == "or" || token.text == "and" || token.text == "if" ||
-                     token.text == "in" || token.text == "not" || token.text == "is");
+                    (token.text == "else" || token.text == "or" || token.text == "and" ||
+                     token.text == "if" || token.text == "in" || token.text == "not" || token.text == "is");
   const bool begins = token.kind == Token::Kind::name || token.kind == Token::Kind::string ||
                       token.kind == Token::Kind::integer || token.kind == Token::Kind::fraction ||
                       at_symbol("[") || at_symbol("{");

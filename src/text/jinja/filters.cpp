@@ -31,7 +31,8 @@ Value as_whole(const Value& value, Arguments& arguments) {
     const auto plain = stripped(*text, std::nullopt, true, true);
     std::int64_t whole = 0;
     const auto* end = plain.data() + plain.size();
-    const auto result = std::from_chars(plain.data() + (plain.starts_with('+') ? 1 : 0), end, whole, static_cast<int>(base));
+    const auto result =
+        std::from_chars(plain.data() + (plain.starts_with('+') ? 1 : 0), end, whole, static_cast<int>(base));
     if (result.ec == std::errc() && result.ptr == end) return whole;
     number = parsed_fraction(*text);
   }
@@ -48,7 +49,8 @@ Value as_fraction(const Value& value, Arguments& arguments) {
 Value rounded(const Value& value, Arguments& arguments) {
   const auto number = value.as_number();
   if (!number) throw Fault(std::string("round needs a number, not a ") + value.kind());
-  const auto precision = arguments.take(0, "precision").value_or(Value(std::int64_t{0})).as_integer().value_or(0);
+  const auto precision =
+      arguments.take(0, "precision").value_or(Value(std::int64_t{0})).as_integer().value_or(0);
   if (precision < -15 || precision > 15) throw Fault("the precision of round is out of range");
   const auto method = arguments.take(1, "method").value_or(Value("common"));
   const double scale = std::pow(10.0, static_cast<double>(precision));
@@ -69,7 +71,12 @@ Value absolute(const Value& value) {
 std::string escaped(const std::string& text, Meter& meter) {
   std::string result;
   for (const char c : text) {
-    const char* name = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '\'' ? "&#39;" : c == '"' ? "&#34;" : nullptr;
+    const char* name = c == '&'    ? "&amp;"
+                       : c == '<'  ? "&lt;"
+                       : c == '>'  ? "&gt;"
+                       : c == '\'' ? "&#39;"
+                       : c == '"'  ? "&#34;"
+                                   : nullptr;
     if (name != nullptr)
       result += name;
     else
@@ -129,7 +136,8 @@ bool ends_title_word(char32_t code) {
 }
 
 /// Filters of a text, which anything can be.
-std::optional<Value> text_filter(std::string_view name, const Value& value, Arguments& arguments, Meter& meter) {
+std::optional<Value> text_filter(std::string_view name, const Value& value, Arguments& arguments,
+                                 Meter& meter) {
   const auto text = [&] { return to_text(value, meter); };
   if (name == "trim") {
     const auto of = arguments.take(0, "chars");
@@ -140,7 +148,8 @@ std::optional<Value> text_filter(std::string_view name, const Value& value, Argu
   if (name == "capitalize") return capitalised(text());
   if (name == "title") return titled(text(), ends_title_word);
   if (name == "replace") {
-    const auto from = to_text(arguments.require(0, "old"), meter), to = to_text(arguments.require(1, "new"), meter);
+    const auto from = to_text(arguments.require(0, "old"), meter),
+               to = to_text(arguments.require(1, "new"), meter);
     const auto count = arguments.take(2, "count");
     return replaced(text(), from, to, count ? count->as_integer().value_or(-1) : -1, meter);
   }
@@ -155,7 +164,8 @@ std::optional<Value> text_filter(std::string_view name, const Value& value, Argu
 
 }  // namespace
 
-std::optional<Value> apply_filter(std::string_view name, const Value& value, Arguments& arguments, Meter& meter) {
+std::optional<Value> apply_filter(std::string_view name, const Value& value, Arguments& arguments,
+                                  Meter& meter) {
   if (name == "default" || name == "d") {
     const auto otherwise = arguments.take(0, "default_value").value_or(Value(""));
     const auto any = arguments.take(1, "boolean");

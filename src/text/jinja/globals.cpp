@@ -1,8 +1,7 @@
 #include <algorithm>
+#include <iomanip>
 #include <locale>
 #include <sstream>
-
-#include <iomanip>
 
 #include "text/jinja/evaluator.hpp"
 
@@ -55,7 +54,8 @@ Value range_of(Arguments arguments, Meter& meter, const std::tm&) {
     if (!value.as_integer()) throw Fault("range takes whole numbers");
     numbers.push_back(*value.as_integer());
   }
-  if (numbers.empty() || numbers.size() > 3 || !arguments.named.empty()) throw Fault("range takes one to three numbers");
+  if (numbers.empty() || numbers.size() > 3 || !arguments.named.empty())
+    throw Fault("range takes one to three numbers");
   const auto begin = numbers.size() > 1 ? numbers[0] : 0, end = numbers[numbers.size() > 1 ? 1 : 0];
   const auto step = numbers.size() > 2 ? numbers[2] : 1;
   if (step == 0) throw Fault("the step of range is 0");
@@ -93,7 +93,9 @@ Value new_namespace(Arguments arguments, Meter& meter, const std::tm&) {
   return Value(std::static_pointer_cast<Object>(std::move(space)));
 }
 
-Value new_dict(Arguments arguments, Meter& meter, const std::tm&) { return entries_of(arguments, meter); }
+Value new_dict(Arguments arguments, Meter& meter, const std::tm&) {
+  return entries_of(arguments, meter);
+}
 
 Value refuse(Arguments arguments, Meter& meter, const std::tm&) {
   throw Fault(to_text(arguments.require(0, "message"), meter), true);
@@ -112,7 +114,8 @@ Value time_text(Arguments arguments, Meter& meter, const std::tm& now) {
     }
     const bool bare = format[i + 1] == '-' && i + 2 < format.size();  // without zeros in front
     const char conversion = format[i + (bare ? 2 : 1)];
-    if (known.find(conversion) == known.npos) throw Fault("strftime_now does not know '%" + std::string(1, conversion) + "'");
+    if (known.find(conversion) == known.npos)
+      throw Fault("strftime_now does not know '%" + std::string(1, conversion) + "'");
     i += bare ? 2 : 1;
     std::ostringstream piece;
     piece.imbue(std::locale::classic());

@@ -9,10 +9,15 @@
 namespace daguerre::text::jinja {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_blank(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 bool begins_name(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         (static_cast<unsigned char>(c) & 0x80) != 0;
 }
 
 std::string with_plain_newlines(std::string_view source) {
@@ -183,8 +188,8 @@ class Lexer {
       return move(size);
     }
     static constexpr std::array<std::string_view, 27> symbols = {
-        "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<",
-        ">",  "=",  "(",  ")",  "[",  "]",  "{", "}", ".", ":", "|", ",", ";", "!"};
+        "//", "**", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<", ">",
+        "=",  "(",  ")",  "[",  "]",  "{",  "}", ".", ":", "|", ",", ";", "!"};
     for (const auto symbol : symbols) {
       if (!begins(symbol)) continue;
       if (symbol == "(" || symbol == "[" || symbol == "{") open_ += c;
@@ -263,7 +268,10 @@ class Lexer {
     std::size_t count = 0, k = octal ? i : i + 1;
     for (; count < (octal ? 3 : digits) && k < source_.size(); ++count, ++k) {
       const char d = source_[k];
-      const int value = is_digit(d) ? d - '0' : d >= 'a' && d <= 'f' ? d - 'a' + 10 : d >= 'A' && d <= 'F' ? d - 'A' + 10 : 99;
+      const int value = is_digit(d)            ? d - '0'
+                        : d >= 'a' && d <= 'f' ? d - 'a' + 10
+                        : d >= 'A' && d <= 'F' ? d - 'A' + 10
+                                               : 99;
       if (value >= (octal ? 8 : 16)) break;
       code = code * (octal ? 8 : 16) + static_cast<std::uint32_t>(value);
     }
@@ -283,6 +291,8 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> tokens_of(std::string_view source) { return Lexer(with_plain_newlines(source)).run(); }
+std::vector<Token> tokens_of(std::string_view source) {
+  return Lexer(with_plain_newlines(source)).run();
+}
 
 }  // namespace daguerre::text::jinja

@@ -9,11 +9,11 @@ namespace daguerre::text::jinja {
 /// A piece of a template.
 struct Token {
   enum class Kind {
-    text,            ///< what stands outside of tags
-    print_begin,     ///< `{{`
-    print_end,       ///< `}}`
-    statement_begin, ///< `{%`
-    statement_end,   ///< `%}`
+    text,             ///< what stands outside of tags
+    print_begin,      ///< `{{`
+    print_end,        ///< `}}`
+    statement_begin,  ///< `{%`
+    statement_end,    ///< `%}`
     name,
     string,
     integer,

@@ -16,7 +16,8 @@ Value path_of(Value value, const Value& path, Meter& meter) {
   for (;;) {
     const auto part = rest.substr(0, rest.find('.'));
     std::int64_t index = 0;
-    const bool whole = !part.empty() && std::from_chars(part.data(), part.data() + part.size(), index).ptr == part.data() + part.size();
+    const bool whole = !part.empty() && std::from_chars(part.data(), part.data() + part.size(), index).ptr ==
+                                            part.data() + part.size();
     value = item_of(value, whole ? Value(index) : Value(std::string(part)), meter);
     if (part.size() == rest.size()) return value;
     rest.remove_prefix(part.size() + 1);
@@ -135,7 +136,8 @@ Value summed(const Value& value, Arguments& arguments, Meter& meter) {
   const auto attribute = arguments.take(0, "attribute");
   Value sum = arguments.take(1, "start").value_or(Value(std::int64_t{0}));
   for (const auto& item : elements(value, meter))
-    sum = arithmetic("+", sum, attribute && !attribute->is_none() ? path_of(item, *attribute, meter) : item, meter);
+    sum = arithmetic("+", sum, attribute && !attribute->is_none() ? path_of(item, *attribute, meter) : item,
+                     meter);
   return sum;
 }
 
@@ -145,7 +147,8 @@ Value extreme(std::string_view name, const Value& value, Arguments& arguments, M
   if (items.empty()) return Value::undefined("the " + std::string(name) + " of nothing");
   auto best = items.begin();
   for (auto item = items.begin(); item != items.end(); ++item)
-    if (name == "max" ? less(best->first, item->first, meter) : less(item->first, best->first, meter)) best = item;
+    if (name == "max" ? less(best->first, item->first, meter) : less(item->first, best->first, meter))
+      best = item;
   return best->second;
 }
 

@@ -10,9 +10,10 @@ namespace daguerre::text::jinja {
 namespace {
 
 constexpr std::array<std::string_view, 25> string_methods = {
-    "strip",   "lstrip",  "rstrip",  "startswith", "endswith",   "split",        "rsplit",       "splitlines", "replace",
-    "lower",   "upper",   "title",   "capitalize", "find",       "rfind",        "count",        "join",       "isdigit",
-    "isalpha", "isalnum", "isspace", "isupper",    "islower",    "removeprefix", "removesuffix"};
+    "strip",      "lstrip",  "rstrip",       "startswith",  "endswith", "split",      "rsplit",
+    "splitlines", "replace", "lower",        "upper",       "title",    "capitalize", "find",
+    "rfind",      "count",   "join",         "isdigit",     "isalpha",  "isalnum",    "isspace",
+    "isupper",    "islower", "removeprefix", "removesuffix"};
 constexpr std::array<std::string_view, 4> dict_methods = {"items", "keys", "values", "get"};
 constexpr std::array<std::string_view, 2> list_methods = {"index", "count"};
 
@@ -33,7 +34,9 @@ std::int64_t optional_count(const std::optional<Value>& value) {
   return *count;
 }
 
-List as_values(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
+List as_values(const std::vector<std::string>& texts) {
+  return {texts.begin(), texts.end()};
+}
 
 /// Whether `text` begins or ends with one of what `value` is.
 bool fits(const std::string& text, const Value& value, bool begins) {
@@ -68,7 +71,8 @@ std::int64_t character_offset(const std::string& text, std::size_t byte) {
 std::int64_t count_in(const std::string& text, const std::string& part, Meter& meter) {
   if (part.empty()) return static_cast<std::int64_t>(code_points(text).size()) + 1;
   std::int64_t count = 0;
-  for (auto at = find_in(text, part, 0, meter); at != text.npos; at = find_in(text, part, at + part.size(), meter))
+  for (auto at = find_in(text, part, 0, meter); at != text.npos;
+       at = find_in(text, part, at + part.size(), meter))
     ++count;
   return count;
 }
@@ -93,7 +97,8 @@ Value string_method(const std::string& text, std::string_view name, Arguments& a
     return fits(text, arguments.require(0, "text"), name == "startswith");
   if (name == "split" || name == "rsplit") {
     const auto separator = optional_text(arguments.take(0, "sep"));
-    return as_values(split(text, separator, optional_count(arguments.take(1, "maxsplit")), name == "rsplit", meter));
+    return as_values(
+        split(text, separator, optional_count(arguments.take(1, "maxsplit")), name == "rsplit", meter));
   }
   if (name == "splitlines") {
     const auto keep = arguments.take(0, "keepends");

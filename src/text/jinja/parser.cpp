@@ -12,7 +12,8 @@ using TokenKind = Token::Kind;
 
 class Parser {
  public:
-  Parser(std::vector<Token> tokens, int most) : tokens_(std::move(tokens)), reader_(tokens_, most), most_(most) {}
+  Parser(std::vector<Token> tokens, int most)
+      : tokens_(std::move(tokens)), reader_(tokens_, most), most_(most) {}
 
   Body whole() {
     auto body = read_body({});
@@ -231,6 +232,8 @@ class Parser {
 
 }  // namespace
 
-Body parse_template(std::string_view source, int depth) { return Parser(tokens_of(source), depth).whole(); }
+Body parse_template(std::string_view source, int depth) {
+  return Parser(tokens_of(source), depth).whole();
+}
 
 }  // namespace daguerre::text::jinja

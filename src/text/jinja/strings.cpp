@@ -36,11 +36,15 @@ void add_upper(std::string& out, char32_t code) {
     append_utf8(out, upper_of(code));
 }
 
-bool is_blank_code(char32_t code) { return is_space(code) || (code >= 0x1C && code <= 0x1F); }
+bool is_blank_code(char32_t code) {
+  return is_space(code) || (code >= 0x1C && code <= 0x1F);
+}
 
 }  // namespace
 
-std::string lowered(std::string_view text) { return to_utf8(lower(decode_utf8(text), FinalSigma::follow)); }
+std::string lowered(std::string_view text) {
+  return to_utf8(lower(decode_utf8(text), FinalSigma::follow));
+}
 
 std::string uppered(std::string_view text) {
   std::string result;
@@ -118,7 +122,7 @@ std::vector<std::string> split(std::string_view text, const std::optional<std::s
     begin = gap.second;
   }
   result.emplace_back(whole.substr(begin));
-  if (!separator && result.back().empty()) result.pop_back();    // blanks at the end
+  if (!separator && result.back().empty()) result.pop_back();  // blanks at the end
   if (!separator && result.front().empty()) result.erase(result.begin());
   meter.work(result.size() * sizeof(Value));
   return result;

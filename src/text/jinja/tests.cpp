@@ -4,7 +4,8 @@
 /// What stands behind `is`.
 namespace daguerre::text::jinja {
 
-std::optional<bool> apply_test(std::string_view name, const Value& value, Arguments& arguments, Meter& meter) {
+std::optional<bool> apply_test(std::string_view name, const Value& value, Arguments& arguments,
+                               Meter& meter) {
   const auto other = [&] { return arguments.require(0, "other"); };
   const auto whole = [&](const Value& number) {
     const auto result = number.as_integer();

@@ -14,8 +14,7 @@ namespace {
 constexpr int max_value_depth = 64;
 
 int depth_above(int deepest, const Value& item) {
-  if (item.object() != nullptr)
-    throw Fault(std::string("a list or dictionary cannot hold a ") + item.kind());
+  if (item.object() != nullptr) throw Fault(std::string("a list or dictionary cannot hold a ") + item.kind());
   deepest = std::max(deepest, item.depth() + 1);
   if (deepest > max_value_depth) throw Fault("lists and dictionaries are nested too deeply");
   return deepest;
@@ -54,8 +53,12 @@ void Arguments::finish(std::string_view callee) const {
       throw Fault(std::string(callee) + " takes fewer arguments than " + std::to_string(positional.size()));
 }
 
-std::optional<Value> Object::attribute(std::string_view, Meter&) const { return std::nullopt; }
-Value Object::call(Arguments, Meter&) const { throw Fault(std::string("a ") + kind() + " cannot be called"); }
+std::optional<Value> Object::attribute(std::string_view, Meter&) const {
+  return std::nullopt;
+}
+Value Object::call(Arguments, Meter&) const {
+  throw Fault(std::string("a ") + kind() + " cannot be called");
+}
 
 Value::Value(List items) {
   int depth = 1;

@@ -186,10 +186,9 @@ void measure(const Arguments& arguments) {
   loading.placement = arguments.packed ? ops::WeightPlacement::packed : ops::WeightPlacement::mapped;
   const auto config = models::LanguageConfig::from(Config::load(arguments.config));
   const auto file = std::make_shared<const StoredTensors>(arguments.type);
-  const models::CausalLm<T> model(
-      config, {weights::Scope(weights::StateDict({file}, file->name())), loading});
-  const double bytes =
-      arguments.packed ? file->elements() * static_cast<double>(sizeof(T)) : file->bytes();
+  const models::CausalLm<T> model(config,
+                                  {weights::Scope(weights::StateDict({file}, file->name())), loading});
+  const double bytes = arguments.packed ? file->elements() * static_cast<double>(sizeof(T)) : file->bytes();
 
   models::KeyValueCache<T> cache(config, arguments.prompt + arguments.tokens + 1);
   const auto read = [&](Index count) {
@@ -199,6 +198,7 @@ void measure(const Arguments& arguments) {
       inputs.input_ids.data()[i] = static_cast<std::int32_t>((7 * i + 1) % config.vocab_size);
     inputs.cache = &cache;
     inputs.logits = models::CausalLmInputs<T>::Logits::last;
+    const ops::Profile::Span span(context, ops::Stage::step);
     const auto begin = Clock::now();
     (void)model(context, inputs);
     return seconds_since(begin);
@@ -207,7 +207,7 @@ void measure(const Arguments& arguments) {
   cache.clear();
   const double prompt = read(arguments.prompt);
   (void)read(1);
-  if (arguments.profile) context.profile = std::make_shared<ops::Profile>();
+  if (context.profile) context.profile->clear();
   Bandwidth bandwidth(context.threads);
   double fastest = bandwidth.measure();
   std::vector<double> times;
@@ -230,11 +230,10 @@ void measure(const Arguments& arguments) {
   std::printf("  peak memory %.2f GB, of which 1.07 GB to measure bandwidth\n",
               static_cast<double>(usage.ru_maxrss) * 1024e-9);
   if (arguments.profile)
-    for (int kind = 0; kind < static_cast<int>(ops::op_kinds); ++kind) {
-      const auto of = context.profile->operations(ops::Stage::other, static_cast<ops::OpKind>(kind));
+    for (const auto kind : ops::op_kinds) {
+      const auto of = context.profile->operations(ops::Stage::step, kind);
       if (of.calls > 0)
-        std::printf("    %-20s %8.3f ms a token, %ld calls\n",
-                    std::string(name(static_cast<ops::OpKind>(kind))).c_str(),
+        std::printf("    %-12s %8.3f ms a token, %ld calls\n", std::string(name(kind)).c_str(),
                     of.seconds * 1e3 / arguments.tokens, static_cast<long>(of.calls) / arguments.tokens);
     }
 }
