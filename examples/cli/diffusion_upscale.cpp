@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <daguerre/pipeline/model.hpp>
+
 #include "interrupt.hpp"
 #include "numbers.hpp"
 #include "progress.hpp"

@@ -5,8 +5,10 @@
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/pipeline/infotext_request.hpp"
+#include "daguerre/pipeline/model.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
 #include "daguerre/samplers/registry.hpp"
+#include "daguerre/weights/safetensors.hpp"
 #include "pipeline/reference_size.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
@@ -19,7 +21,7 @@ using namespace daguerre::test;
 namespace {
 
 Pipeline pixel_model(const std::filesystem::path& path) {
-  return Pipeline::load(path, {.engine = "native", .precision = Precision::float32, .threads = 1});
+  return Pipeline::load(path, {.precision = Precision::float32, .engine = "native", .threads = 1});
 }
 
 /// Grey steps from dark to bright.
@@ -166,6 +168,43 @@ TEST_CASE("what cannot be made large is refused in one line", "[pipeline][enlarg
   copy.set("model_index.json", {{"image_noising_scheduler", {nullptr, nullptr}}});
   expect_error<ConfigError>([&] { (void)pixel_model(copy.path()); },
                             {"there is no \"image_noising_scheduler\""});
+}
+
+TEST_CASE("a U-Net that looks at no prompt enlarges without a text encoder", "[pipeline][enlargement]") {
+  // DDPM's, with three more channels in and a level of noise in the place of a class.
+  const ModelCopy model("ddpm");
+  const auto file = model / "unet/diffusion_pytorch_model.safetensors";
+  const auto weights = weights::SafetensorsFile::open(file);
+  weights::SafetensorsWriter writer;
+  for (const auto& info : weights.tensors()) {
+    const auto tensor = weights.read<float>(info);
+    if (info.name == "conv_in.weight") {
+      Tensor<float> wider({tensor.dim(0), 6, 3, 3});
+      for (Index i = 0; i < wider.size(); ++i)
+        wider.data()[i] = tensor.data()[i / 54 * 27 + i % 27] * (i % 54 < 27 ? 1.0f : 0.5f);
+      writer.add(info.name, wider);
+      continue;
+    }
+    writer.add(info.name, tensor);
+    if (info.name.starts_with("time_embedding.")) writer.add("class" + info.name.substr(4), tensor);
+  }
+  writer.save(file);
+  model.set("unet/config.json", {{"in_channels", 6}, {"class_embed_type", "timestep"}});
+  model.write("image_noising_scheduler/scheduler_config.json",
+              R"({"_class_name": "DDPMScheduler", "beta_schedule": "squaredcos_cap_v2"})");
+  model.set("model_index.json", {{"_class_name", "IFSuperResolutionPipeline"},
+                                 {"image_noising_scheduler", {"diffusers", "DDPMScheduler"}}});
+  const auto pipe = pixel_model(model.path());
+  CHECK_FALSE(pipe.info().takes_prompt);
+  CHECK_FALSE(pipe.info().takes_guidance);
+  auto order = small_order(stripes(8, 8));
+  expect_error<ArgumentError>([&] { (void)pipe.generate(order); }, {"takes no prompt"});
+  order.prompt = {};
+  order.negative_prompt.reset();
+  const auto made = pipe.generate(order).images[0];
+  CHECK(made.width() == pipe.info().width);
+  order.input.noise_level = 0;
+  CHECK_FALSE(same(pipe.generate(order).images[0], made));
 }
 
 TEST_CASE("tiles enlarge pictures of any size", "[pipeline][enlargement]") {
