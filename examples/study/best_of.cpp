@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -42,12 +45,30 @@ struct NamedCandidates {
   }
 };
 
+/// A prompt, and the training pictures that are right for it.
+struct Subject {
+  std::string prompt;
+  std::set<std::size_t> right;
+};
+
+/// Names, each of one picture; or keywords that several pictures share, of which each will do.
+std::vector<Subject> subjects_of(const TrainingSet& training, bool keywords) {
+  std::map<std::string, std::set<std::size_t>> found;
+  for (std::size_t i = 0; i < training.names.size(); ++i) {
+    std::istringstream words(keywords ? training.keywords[i] : "");
+    if (!keywords) found[training.names[i]].insert(i);
+    for (std::string word; std::getline(words >> std::ws, word, ',');) found[word].insert(i);
+  }
+  std::vector<Subject> result;
+  for (auto& [prompt, right] : found)
+    if (!keywords || right.size() > 1) result.push_back({prompt, std::move(right)});
+  return result;
+}
+
 void count_best_ones(const BestOfOrder& order) {
   const auto training = TrainingSet::load(order.pictures);
-  std::vector<std::size_t> all_numbers;  // of the pictures whose prompts may be drawn
-  for (std::size_t i = 0; i < training.names.size(); ++i)
-    if (!order.keywords || training.keywords[i].find(',') != std::string::npos) all_numbers.push_back(i);
-  const auto chosen = chosen_from(all_numbers, draw_distinct(all_numbers.size(), order.prompts, order.seed));
+  const auto subjects = subjects_of(training, order.keywords);
+  const auto chosen = chosen_from(subjects, draw_distinct(subjects.size(), order.prompts, order.seed));
   const auto pipeline =
       Pipeline::load(order.model, {.precision = precision_called(order.precision), .threads = order.threads});
   const auto judge = PictureJudge::load(order.judge, {.threads = order.threads});
@@ -55,9 +76,9 @@ void count_best_ones(const BestOfOrder& order) {
   const auto known = features.of(training.pictures);
 
   std::vector<NamedCandidates> all;
-  for (const auto i : chosen) {
+  for (const auto& subject : chosen) {
     Request request;
-    request.prompt = order.keywords ? training.keywords[i] : training.names[i];
+    request.prompt = subject.prompt;
     request.sampling.steps = order.steps;
     request.sampling.seed = order.seed + static_cast<std::uint64_t>(all.size()) * 1000;
     request.guidance.scale = order.guidance;
@@ -67,18 +88,17 @@ void count_best_ones(const BestOfOrder& order) {
     const auto matches = nearest(features.of(made.result.images), known);
     NamedCandidates named{std::vector<bool>(made.candidates.size()), {}};
     for (std::size_t n = 0; n < matches.size(); ++n)
-      named.right[made.result.seeds[n] - *request.sampling.seed] = matches[n].index == i;
+      named.right[made.result.seeds[n] - *request.sampling.seed] = subject.right.contains(matches[n].index);
     for (const auto& candidate : made.candidates) named.scores.push_back(candidate.score);
     all.push_back(std::move(named));
     const auto count = std::count(all.back().right.begin(), all.back().right.end(), true);
-    std::fprintf(stderr, "%zu/%zu %s (%s): %d right, the best %s\n", all.size(), chosen.size(),
-                 request.prompt.c_str(), training.names[i].c_str(), static_cast<int>(count),
+    std::fprintf(stderr, "%zu/%zu %s: %d right, the best %s\n", all.size(), chosen.size(),
+                 subject.prompt.c_str(), static_cast<int>(count),
                  training.names[matches.front().index].c_str());
   }
   std::printf("%d %s, %d steps, guidance %g, %s, judge %s\n", static_cast<int>(chosen.size()),
-              order.keywords ? "lists of keywords" : "names", order.steps,
-              static_cast<double>(order.guidance), std::string(short_name(pipeline.info().precision)).c_str(),
-              judge.name().c_str());
+              order.keywords ? "shared keywords" : "names", order.steps, static_cast<double>(order.guidance),
+              std::string(short_name(pipeline.info().precision)).c_str(), judge.name().c_str());
   for (std::size_t count = 1; count <= static_cast<std::size_t>(order.candidates); count *= 2) {
     const auto share = [&](auto is_right) {
       return static_cast<double>(std::count_if(all.begin(), all.end(), is_right)) * 100.0 /
@@ -118,7 +138,8 @@ void add_best_of(CLI::App& parent) {
       ->capture_default_str();
   app.add_option("--seed", order->seed, "Of the drawing and of the first candidate")->capture_default_str();
   app.add_flag("--keywords", order->keywords,
-               "Prompts are up to three keywords of the picture in the place of its name");
+               "Prompts are keywords that several pictures share, in the place of names; each of these "
+               "pictures is right");
   app.add_option("--guidance", order->guidance, "Guidance scale")->capture_default_str();
   app.add_option("--steps", order->steps, "Steps of the model's own sampler")->capture_default_str();
   app.add_option("--precision", order->precision, "auto, f32, bf16 or int8")->capture_default_str();
