@@ -2,6 +2,7 @@
 
 #include "conformance/case.hpp"
 #include "conformance/hunyuan_models.hpp"
+#include "conformance/language_models.hpp"
 #include "conformance/ltx_models.hpp"
 #include "conformance/transformers.hpp"
 #include "conformance/wan_models.hpp"
@@ -371,7 +372,8 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_clip_vision<T>(folder, config, context, result);
   else if (name == "T5EncoderModel" || name == "UMT5EncoderModel")
     run_t5<T>(folder, config, context, result);
-  else if (!run_hunyuan_model<T>(folder, config, context, result))
+  else if (!run_hunyuan_model<T>(folder, config, context, result) &&
+           !run_language_model<T>(folder, config, context, result))
     return std::nullopt;
   return result;
 }

@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/pipeline/rewrite.hpp"
 
 namespace daguerre {
 
@@ -24,6 +26,7 @@ struct Result {
   Tensor<float> latents;  ///< `[N, h, w, C]`, scaled as the denoiser sees them; see Request::Output
   Tensor<float> decoded;  ///< `[N, H, W, C]`, about [-1, 1], before rounding to pixels; likewise
   std::vector<std::string> warnings;
+  std::optional<RewriteRecord> rewrite{};  ///< the request's
 
   /// How many pictures or films there are.
   std::size_t count() const noexcept { return frames == 0 ? 0 : images.size() / frames; }
