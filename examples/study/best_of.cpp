@@ -1,9 +1,6 @@
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
-#include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -45,23 +42,26 @@ struct NamedCandidates {
   }
 };
 
-/// A prompt, and the training pictures that are right for it.
+/// A prompt, and the training picture that is right for it.
 struct Subject {
   std::string prompt;
-  std::set<std::size_t> right;
+  std::size_t right = 0;
 };
 
-/// Names, each of one picture; or keywords that several pictures share, of which each will do.
+/// The pictures' names; or the first three keywords of those that have two at least.
 std::vector<Subject> subjects_of(const TrainingSet& training, bool keywords) {
-  std::map<std::string, std::set<std::size_t>> found;
-  for (std::size_t i = 0; i < training.names.size(); ++i) {
-    std::istringstream words(keywords ? training.keywords[i] : "");
-    if (!keywords) found[training.names[i]].insert(i);
-    for (std::string word; std::getline(words >> std::ws, word, ',');) found[word].insert(i);
-  }
   std::vector<Subject> result;
-  for (auto& [prompt, right] : found)
-    if (!keywords || right.size() > 1) result.push_back({prompt, std::move(right)});
+  for (std::size_t i = 0; i < training.names.size(); ++i) {
+    if (!keywords) {
+      result.push_back({training.names[i], i});
+      continue;
+    }
+    const auto& words = training.keywords[i];
+    std::size_t end = words.find(',');
+    if (end == std::string::npos) continue;
+    for (int more = 0; more < 2 && end != std::string::npos; ++more) end = words.find(',', end + 1);
+    result.push_back({words.substr(0, end), i});
+  }
   return result;
 }
 
@@ -88,7 +88,7 @@ void count_best_ones(const BestOfOrder& order) {
     const auto matches = nearest(features.of(made.result.images), known);
     NamedCandidates named{std::vector<bool>(made.candidates.size()), {}};
     for (std::size_t n = 0; n < matches.size(); ++n)
-      named.right[made.result.seeds[n] - *request.sampling.seed] = subject.right.contains(matches[n].index);
+      named.right[made.result.seeds[n] - *request.sampling.seed] = matches[n].index == subject.right;
     for (const auto& candidate : made.candidates) named.scores.push_back(candidate.score);
     all.push_back(std::move(named));
     const auto count = std::count(all.back().right.begin(), all.back().right.end(), true);
@@ -97,8 +97,9 @@ void count_best_ones(const BestOfOrder& order) {
                  training.names[matches.front().index].c_str());
   }
   std::printf("%d %s, %d steps, guidance %g, %s, judge %s\n", static_cast<int>(chosen.size()),
-              order.keywords ? "shared keywords" : "names", order.steps, static_cast<double>(order.guidance),
-              std::string(short_name(pipeline.info().precision)).c_str(), judge.name().c_str());
+              order.keywords ? "lists of keywords" : "names", order.steps,
+              static_cast<double>(order.guidance), std::string(short_name(pipeline.info().precision)).c_str(),
+              judge.name().c_str());
   for (std::size_t count = 1; count <= static_cast<std::size_t>(order.candidates); count *= 2) {
     const auto share = [&](auto is_right) {
       return static_cast<double>(std::count_if(all.begin(), all.end(), is_right)) * 100.0 /
@@ -138,8 +139,7 @@ void add_best_of(CLI::App& parent) {
       ->capture_default_str();
   app.add_option("--seed", order->seed, "Of the drawing and of the first candidate")->capture_default_str();
   app.add_flag("--keywords", order->keywords,
-               "Prompts are keywords that several pictures share, in the place of names; each of these "
-               "pictures is right");
+               "Prompts are up to three keywords of a picture in the place of its name");
   app.add_option("--guidance", order->guidance, "Guidance scale")->capture_default_str();
   app.add_option("--steps", order->steps, "Steps of the model's own sampler")->capture_default_str();
   app.add_option("--precision", order->precision, "auto, f32, bf16 or int8")->capture_default_str();
