@@ -42,12 +42,33 @@ struct NamedCandidates {
   }
 };
 
+/// A prompt, and the training picture that is right for it.
+struct Subject {
+  std::string prompt;
+  std::size_t right = 0;
+};
+
+/// The pictures' names; or the first three keywords of those that have two at least.
+std::vector<Subject> subjects_of(const TrainingSet& training, bool keywords) {
+  std::vector<Subject> result;
+  for (std::size_t i = 0; i < training.names.size(); ++i) {
+    if (!keywords) {
+      result.push_back({training.names[i], i});
+      continue;
+    }
+    const auto& words = training.keywords[i];
+    std::size_t end = words.find(',');
+    if (end == std::string::npos) continue;
+    for (int more = 0; more < 2 && end != std::string::npos; ++more) end = words.find(',', end + 1);
+    result.push_back({words.substr(0, end), i});
+  }
+  return result;
+}
+
 void count_best_ones(const BestOfOrder& order) {
   const auto training = TrainingSet::load(order.pictures);
-  std::vector<std::size_t> all_numbers;  // of the pictures whose prompts may be drawn
-  for (std::size_t i = 0; i < training.names.size(); ++i)
-    if (!order.keywords || training.keywords[i].find(',') != std::string::npos) all_numbers.push_back(i);
-  const auto chosen = chosen_from(all_numbers, draw_distinct(all_numbers.size(), order.prompts, order.seed));
+  const auto subjects = subjects_of(training, order.keywords);
+  const auto chosen = chosen_from(subjects, draw_distinct(subjects.size(), order.prompts, order.seed));
   const auto pipeline =
       Pipeline::load(order.model, {.precision = precision_called(order.precision), .threads = order.threads});
   const auto judge = PictureJudge::load(order.judge, {.threads = order.threads});
@@ -55,9 +76,9 @@ void count_best_ones(const BestOfOrder& order) {
   const auto known = features.of(training.pictures);
 
   std::vector<NamedCandidates> all;
-  for (const auto i : chosen) {
+  for (const auto& subject : chosen) {
     Request request;
-    request.prompt = order.keywords ? training.keywords[i] : training.names[i];
+    request.prompt = subject.prompt;
     request.sampling.steps = order.steps;
     request.sampling.seed = order.seed + static_cast<std::uint64_t>(all.size()) * 1000;
     request.guidance.scale = order.guidance;
@@ -67,12 +88,12 @@ void count_best_ones(const BestOfOrder& order) {
     const auto matches = nearest(features.of(made.result.images), known);
     NamedCandidates named{std::vector<bool>(made.candidates.size()), {}};
     for (std::size_t n = 0; n < matches.size(); ++n)
-      named.right[made.result.seeds[n] - *request.sampling.seed] = matches[n].index == i;
+      named.right[made.result.seeds[n] - *request.sampling.seed] = matches[n].index == subject.right;
     for (const auto& candidate : made.candidates) named.scores.push_back(candidate.score);
     all.push_back(std::move(named));
     const auto count = std::count(all.back().right.begin(), all.back().right.end(), true);
-    std::fprintf(stderr, "%zu/%zu %s (%s): %d right, the best %s\n", all.size(), chosen.size(),
-                 request.prompt.c_str(), training.names[i].c_str(), static_cast<int>(count),
+    std::fprintf(stderr, "%zu/%zu %s: %d right, the best %s\n", all.size(), chosen.size(),
+                 subject.prompt.c_str(), static_cast<int>(count),
                  training.names[matches.front().index].c_str());
   }
   std::printf("%d %s, %d steps, guidance %g, %s, judge %s\n", static_cast<int>(chosen.size()),
@@ -118,7 +139,7 @@ void add_best_of(CLI::App& parent) {
       ->capture_default_str();
   app.add_option("--seed", order->seed, "Of the drawing and of the first candidate")->capture_default_str();
   app.add_flag("--keywords", order->keywords,
-               "Prompts are up to three keywords of the picture in the place of its name");
+               "Prompts are up to three keywords of a picture in the place of its name");
   app.add_option("--guidance", order->guidance, "Guidance scale")->capture_default_str();
   app.add_option("--steps", order->steps, "Steps of the model's own sampler")->capture_default_str();
   app.add_option("--precision", order->precision, "auto, f32, bf16 or int8")->capture_default_str();

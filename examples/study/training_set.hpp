@@ -12,7 +12,7 @@ namespace daguerre::study {
 /// The pictures that a model was trained on, with their names.
 struct TrainingSet {
   std::vector<std::string> names;
-  std::vector<std::string> keywords;  ///< up to three of each, with commas; empty ones where there are none
+  std::vector<std::string> keywords;  ///< of each, with commas; empty where there are none
   std::vector<Image> pictures;
 
   /// Reads `names.txt`, a name on each line, `keywords.txt`, likewise, where it is there, and `0000.png`,

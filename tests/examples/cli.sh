@@ -221,6 +221,12 @@ a_2.png"
   out_has 'Size: 24x16'
   txt2img 0 --seed 1 --latents noise.safetensors --out b.png
   txt2img 0 --seed 2 --latents noise.safetensors --out c.png
+  txt2img 2 --best-of 0 --judge clip:nothing --out d.png
+  one_error "expected 1 to 10000"
+  txt2img 2 --best-of 2 --out d.png
+  one_error "requires --judge"
+  txt2img 1 --best-of 2 --judge "clip:$sd1" --out d.png --quiet
+  one_error "no CLIP model"
   txt2img 1 --latents noise.safetensors --count 3 --out d.png
   one_error 'noise.safetensors.*latents for 2 pictures.*--count is 3'
   txt2img 1 --latents noise.safetensors --width 32 --out d.png

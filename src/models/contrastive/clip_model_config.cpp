@@ -39,7 +39,7 @@ int count_layers(const weights::StateDict& weights, const std::string& prefix) {
 }
 
 /// The shape of a tensor of `rank` axes, none of them empty.
-Shape shape_of(const weights::StateDict& weights, const std::string& name, int rank) {
+Shape clip_tensor_shape(const weights::StateDict& weights, const std::string& name, int rank) {
   const Shape shape = weights.shape(name);
   if (shape.rank() != rank || shape.size() == 0)
     throw WeightError(clip_model_name, weights.source() + ": tensor \"" + name + "\" has shape " +
@@ -108,7 +108,7 @@ ClipModelConfig ClipModelConfig::from_open_clip(const Config& config) {
 }
 
 ClipModelConfig ClipModelConfig::from_weights(const weights::StateDict& weights) {
-  const auto shape = [&](const char* name, int rank) { return shape_of(weights, name, rank); };
+  const auto shape = [&](const char* name, int rank) { return clip_tensor_shape(weights, name, rank); };
   const auto tokens = shape("text_model.embeddings.token_embedding.weight", 2);
   const auto patches = shape("vision_model.embeddings.patch_embedding.weight", 4);
   const auto projection = shape("text_projection.weight", 2);
