@@ -5,9 +5,11 @@
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/ops/rearrange.hpp"
 #include "daguerre/ops/resample.hpp"
+#include "pipeline/enlargement.hpp"
 #include "pipeline/held_frames.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/number.hpp"
 #include "pipeline/prepare.hpp"
 #include "samplers/numerics.hpp"
 
@@ -69,6 +71,7 @@ std::vector<double> linear_quadratic_timesteps(int steps) {
 samplers::RunOptions run_options(const Task& task, const Levels& levels, Index tokens) {
   samplers::RunOptions options;
   options.steps = task.steps;
+  options.timesteps = task.timesteps;
   options.eta = task.eta;
   options.use_clipped_model_output = task.use_clipped_model_output;
   options.mu = task.sampler->mu(tokens);
@@ -92,12 +95,12 @@ void set_calls(const Task& task, const Levels& levels, Index tokens, bool from_p
     if (order == 2 && kept % 2 == 0) ++kept;  // not between the two calls of a step
     start.first_call = std::max<Index>(0, whole->calls() - kept);
     if (kept == 0 || start.first_call >= whole->calls())
-      throw ArgumentError(pipeline_name, "denoising_start " + std::to_string(*task.denoising_start) + " of " +
+      throw ArgumentError(pipeline_name, "denoising_start " + number(*task.denoising_start) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
   } else if (from_picture) {
     const int kept = steps_of(task, levels);
     if (kept < 1)
-      throw ArgumentError(pipeline_name, "strength " + std::to_string(task.strength) + " of " +
+      throw ArgumentError(pipeline_name, "strength " + number(task.strength) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
     start.first_call = static_cast<Index>(task.steps - kept) * order;
   }
@@ -108,7 +111,7 @@ void set_calls(const Task& task, const Levels& levels, Index tokens, bool from_p
         start.first_call + std::count_if(timesteps.begin() + start.first_call, timesteps.end(),
                                          [&](float t) { return static_cast<double>(t) >= last; });
     if (start.end_call == start.first_call)
-      throw ArgumentError(pipeline_name, "denoising_end " + std::to_string(*task.denoising_end) + " of " +
+      throw ArgumentError(pipeline_name, "denoising_end " + number(*task.denoising_end) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
   }
   options.first_call = start.first_call;
@@ -349,11 +352,16 @@ void prepare_standard(const Preparation& of, Start& start) {
     start.reference_latents = of.format().to_model(of.encoded(of.task.reference).mean);
     ops::check_finite(start.reference_latents, "vae");
   }
-  if (is_made_from_picture(of.family.tasks.joins))
+  if (is_made_from_picture(of.family.tasks.joins)) {
     prepare_beside_picture(of, of.family.tasks.joins, start);
-  else
+  } else if (enlarges(of.family.tasks.joins)) {
+    if (of.family.augmentation.drawn_first) start.concat = noised_low_resolution(of);
+    prepare_from_noise_or_picture(of, false, start);
+    if (start.concat.empty()) start.concat = noised_low_resolution(of);
+  } else {
     prepare_from_noise_or_picture(of, of.components.denoiser->info().in_channels != of.format().channels,
                                   start);
+  }
 }
 
 Index calls_of(const Task& task, const Family& family, const Components& components) {
