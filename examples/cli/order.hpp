@@ -6,6 +6,8 @@
 #include <vector>
 
 #include <daguerre/daguerre.hpp>
+
+#include "rewriting.hpp"
 #include <daguerre/pipeline/picture_judge.hpp>
 
 namespace CLI {
@@ -68,6 +70,7 @@ struct Order {
   std::vector<std::string> image_prompts;
   std::string out, init_image, mask, latents, save_latents, preview;
   Comfort comfort;
+  Rewriting rewriting;  ///< of the prompt, before anything is made of it
   Judging judging;
   int usual_steps = 20;  ///< where the order says nothing
   int preview_every = 5;
