@@ -2,9 +2,11 @@
 //
 //     rewrite_and_check MODEL LANGUAGE_MODEL PROMPT OUT.png [CLIP [ROUNDS]]
 //
-// CLIP, a CLIP model's folder or file, is the judge: it scores the picture against each part of the prompt alone
-// ("a red cube, a blue ball" has two), and the part that scores least is what the rewriter is told of. Without it
-// nothing is found missing, and the first picture stays. Any function that looks at pictures will do in its place.
+// CLIP, a CLIP model's folder or file, is the judge: it scores the picture against each part of the prompt
+// alone
+// ("a red cube, a blue ball" has two), and the part that scores least is what the rewriter is told of.
+// Without it nothing is found missing, and the first picture stays. Any function that looks at pictures will
+// do in its place.
 
 #include <algorithm>
 #include <cstdio>
@@ -16,8 +18,8 @@
 #include <vector>
 
 #include <daguerre/daguerre.hpp>
-#include <daguerre/pipeline/picture_judge.hpp>
 #include <daguerre/pipeline/language_model.hpp>
+#include <daguerre/pipeline/picture_judge.hpp>
 #include <daguerre/pipeline/prompt_rewriter.hpp>
 
 namespace {
@@ -34,7 +36,8 @@ std::vector<std::string> parts_of(const std::string& prompt) {
   for (std::size_t begin = 0; begin < prompt.size();) {
     const auto end = std::min(prompt.find(',', begin), prompt.size());
     const auto part = prompt.substr(begin, end - begin);
-    if (const auto first = part.find_first_not_of(' '); first != part.npos) parts.push_back(part.substr(first));
+    if (const auto first = part.find_first_not_of(' '); first != part.npos)
+      parts.push_back(part.substr(first));
     begin = end + 1;
   }
   return parts;
@@ -67,8 +70,8 @@ int main(int argc, char** argv) {
     const auto pipeline = daguerre::Pipeline::load(argv[1]);
     const daguerre::PromptRewriter rewriter(daguerre::answer_by(daguerre::LanguageModel::load(argv[2])),
                                             {.name = argv[2]});
-    const Judge judge = argc > 5 ? clip_judge(argv[5], 20.0)
-                                 : Judge([](const auto&, const auto&) { return Verdict(); });
+    const Judge judge =
+        argc > 5 ? clip_judge(argv[5], 20.0) : Judge([](const auto&, const auto&) { return Verdict(); });
     const int rounds = argc > 6 ? std::atoi(argv[6]) : 3;
 
     daguerre::Request request{.prompt = argv[3]};
@@ -88,7 +91,8 @@ int main(int argc, char** argv) {
       }
       if (verdict.missing.empty()) break;
       std::printf("  missing: %s\n", verdict.missing.c_str());
-      remark = "The last picture lacked: " + verdict.missing + ". Write the caption so that it cannot be overlooked.";
+      remark = "The last picture lacked: " + verdict.missing +
+               ". Write the caption so that it cannot be overlooked.";
     }
     best->save_png(argv[4]);
     std::printf("%s\n", argv[4]);

@@ -17,13 +17,17 @@
 
 namespace daguerre::cli {
 
-bool is_address(std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); }
+bool is_address(std::string_view text) {
+  return text.starts_with("http://") || text.starts_with("https://");
+}
 
 #ifndef DAGUERRE_HAS_CURL
 
 RewriteAnswer answer_by_service(const std::string& address, const std::string&) {
-  throw ArgumentError("--rewrite", address + ": this program was built without libcurl and asks no services; give a "
-                                             "language model's folder or GGUF file");
+  throw ArgumentError("--rewrite",
+                      address +
+                          ": this program was built without libcurl and asks no services; give a "
+                          "language model's folder or GGUF file");
 }
 
 #else
@@ -33,7 +37,9 @@ namespace {
 constexpr const char* service_name = "service";
 constexpr std::size_t most_reply_bytes = std::size_t{1} << 20;
 
-[[noreturn]] void no_answer(const std::string& what) { throw Error(service_name, one_line(what)); }
+[[noreturn]] void no_answer(const std::string& what) {
+  throw Error(service_name, one_line(what));
+}
 
 /// What a transfer shares with libcurl's callbacks.
 struct Transfer {
@@ -69,14 +75,13 @@ bool is_this_machine(const std::string& address) {
 }
 
 std::string question_body(const RewriteQuestion& question, const std::string& model) {
-  return nlohmann::json{
-      {"model", model},
-      {"messages",
-       {{{"role", "system"}, {"content", question.system_message()}},
-        {{"role", "user"}, {"content", question.user_message()}}}},
-      {"max_tokens", std::min<std::size_t>(question.max_words, 10'000) * 4 + 32},
-      {"seed", question.seed % 2147483648u},
-      {"stream", false}}
+  return nlohmann::json{{"model", model},
+                        {"messages",
+                         {{{"role", "system"}, {"content", question.system_message()}},
+                          {{"role", "user"}, {"content", question.user_message()}}}},
+                        {"max_tokens", std::min<std::size_t>(question.max_words, 10'000) * 4 + 32},
+                        {"seed", question.seed % 2147483648u},
+                        {"stream", false}}
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -90,7 +95,8 @@ const std::string* text_at(const nlohmann::json& reply, const char* pointer) {
 std::string answer_in(const std::string& reply, long status) {
   const auto json = nlohmann::json::parse(reply, nullptr, false);
   if (status >= 300 && status < 400)
-    no_answer("status " + std::to_string(status) + ": the address leads to another one, which is not followed");
+    no_answer("status " + std::to_string(status) +
+              ": the address leads to another one, which is not followed");
   if (status != 200) {
     const auto* message = json.is_discarded() ? nullptr : text_at(json, "/error/message");
     no_answer("status " + std::to_string(status) + (message ? ": " + message->substr(0, 200) : ""));
@@ -109,12 +115,14 @@ RewriteAnswer answer_by_service(const std::string& address, const std::string& m
   const char* key = std::getenv("DAGUERRE_API_KEY");
   const bool near = is_this_machine(address);
   if (key != nullptr && *key != '\0' && !near && !address.starts_with("https://"))
-    throw ArgumentError("--rewrite", address + ": the key in DAGUERRE_API_KEY would go over the net as it is; use "
-                                               "https://, or unset it");
+    throw ArgumentError("--rewrite", address +
+                                         ": the key in DAGUERRE_API_KEY would go over the net as it is; use "
+                                         "https://, or unset it");
   std::string url = address;
   while (url.ends_with('/')) url.pop_back();
   if (!url.ends_with("/chat/completions")) url += "/chat/completions";
-  const std::string authorization = key != nullptr && *key != '\0' ? std::string("Authorization: Bearer ") + key : "";
+  const std::string authorization =
+      key != nullptr && *key != '\0' ? std::string("Authorization: Bearer ") + key : "";
   return [=](const RewriteQuestion& question) {
     const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(), &curl_easy_cleanup);
     if (!handle) no_answer("libcurl cannot be used");

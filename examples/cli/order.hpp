@@ -6,9 +6,9 @@
 #include <vector>
 
 #include <daguerre/daguerre.hpp>
+#include <daguerre/pipeline/picture_judge.hpp>
 
 #include "rewriting.hpp"
-#include <daguerre/pipeline/picture_judge.hpp>
 
 namespace CLI {
 class App;

@@ -56,7 +56,10 @@ void add_rewrite(CLI::App& parent) {
   const auto order = std::make_shared<RewriteRequest>();
   add_rewrite_options(*app, order->rewriting, groups::what, "--model");
   app->get_option("--model")->required();
-  app->add_option("--prompt", order->prompt, "What is rewritten")->required()->type_name("TEXT")->group(groups::what);
+  app->add_option("--prompt", order->prompt, "What is rewritten")
+      ->required()
+      ->type_name("TEXT")
+      ->group(groups::what);
   app->add_option("--remark", order->remark, "What it is told besides: \"The last picture lacked the moon.\"")
       ->type_name("TEXT")
       ->group(groups::what);

@@ -21,16 +21,20 @@ RewriteInstruction instruction_called(const std::string& name) {
 
 }  // namespace
 
-void add_rewrite_options(CLI::App& app, Rewriting& rewriting, const std::string& group, const std::string& by_name) {
-  auto* by = app.add_option(by_name, rewriting.by,
-                            "Who rewrites the prompt: a language model that follows instructions (folder or GGUF "
-                            "file), or a service that speaks OpenAI's protocol, as http://localhost:11434/v1, with the "
-                            "key in DAGUERRE_API_KEY. Where it fails the prompt stays as it is")
-                 ->check(file_name())
-                 ->type_name("MODEL|URL")
-                 ->group(group);
-  app.add_option("--rewrite-instruction", rewriting.instruction,
-                 "What it is told: expand, translate, split, or a text file (with a dot or slash in its name)")
+void add_rewrite_options(CLI::App& app, Rewriting& rewriting, const std::string& group,
+                         const std::string& by_name) {
+  auto* by =
+      app.add_option(
+             by_name, rewriting.by,
+             "Who rewrites the prompt: a language model that follows instructions (folder or GGUF "
+             "file), or a service that speaks OpenAI's protocol, as http://localhost:11434/v1, with the "
+             "key in DAGUERRE_API_KEY. Where it fails the prompt stays as it is")
+          ->check(file_name())
+          ->type_name("MODEL|URL")
+          ->group(group);
+  app.add_option(
+         "--rewrite-instruction", rewriting.instruction,
+         "What it is told: expand, translate, split, or a text file (with a dot or slash in its name)")
       ->check(file_name())
       ->needs(by)
       ->type_name("NAME|FILE")
