@@ -160,7 +160,7 @@ void add_bench(CLI::App& parent) {
       ->expected(1)
       ->type_name("N|NAME")
       ->group(groups::what);
-  add_size_options(*app, order);
+  add_size_options(*app, order, "In pixels, a multiple of 8; by default what the model was trained at");
   add_step_options(*app, order, 4);
   add_number(*app, "--runs", request->runs, {1, 1000}, "How often to measure, after the warm-up")
       ->type_name("N")

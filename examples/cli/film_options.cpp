@@ -26,7 +26,7 @@ void add_length(CLI::App& app, FilmAsk& ask) {
       ->type_name("FILE")
       ->required()
       ->group(groups::what);
-  add_number(app, "--frames", ask.frames, {0, 1'000'000},
+  add_number(app, "--frames", ask.frames, {.least = 0},
              "How many, by default as the model was trained, or as many as --init-video has; rounded to what "
              "it can make")
       ->type_name("N")
@@ -35,7 +35,10 @@ void add_length(CLI::App& app, FilmAsk& ask) {
              "Frames a second, by default as the model was trained, or as --init-video has")
       ->type_name("R")
       ->group(groups::what);
-  add_size_options(app, ask.order);
+  add_size_options(
+      app, ask.order,
+      "In pixels, a multiple of 8 to 32 as the model has it; by default what the model was trained "
+      "at, whatever pictures and films are given, which are scaled to it");
   add_number(app, "--count", ask.order.count, {1, 1000}, "Films to make in one run; film i has seed + i - 1")
       ->type_name("N")
       ->group(groups::what);
@@ -95,7 +98,7 @@ void add_details(CLI::App& app, FilmAsk& ask) {
       ->check(file_name())
       ->type_name("PATH")
       ->group(heading::film);
-  add_number(app, "--motion-bucket", film.motion_bucket, {0.0f, 1000.0f},
+  add_number(app, "--motion-bucket", film.motion_bucket, {0.0f, 255.0f},
              "How much moves (Stable Video Diffusion)")
       ->type_name("N")
       ->capture_default_str()

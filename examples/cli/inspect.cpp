@@ -1,11 +1,10 @@
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,30 +44,20 @@ void print_json(const Json& json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-/// The format of the picture that a file is; empty for other files and for folders.
-std::string_view picture_format(const std::string& path) {
-  char start[32] = {};
-  std::ifstream file(path, std::ios::binary);
-  file.read(start, sizeof start);
-  return image_format(std::as_bytes(std::span(start, static_cast<std::size_t>(file.gcount()))));
-}
-
-/// Whether a file is a film, or a folder one of a PNG sequence.
+/// Whether a file is a film or a picture, by what it begins with or, where that is nothing known, by its
+/// name; or a folder one of a PNG sequence.
 bool is_film(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (fs::is_directory(path, error)) return fs::exists(fs::path(path) / "00000.png", error);
-  char start[4096] = {};
-  std::ifstream file(path, std::ios::binary);
-  file.read(start, sizeof start);
-  const std::string_view bytes(start, static_cast<std::size_t>(file.gcount()));
-  const auto has = [&](std::size_t at, std::string_view text) {
-    return bytes.size() > at && bytes.substr(at).starts_with(text);
+  if (!fs::exists(path, error)) return false;
+  if (!film_format(path).empty()) return true;
+  auto extension = fs::path(path).extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const auto has_it = [&](const FilmFormat& format) {
+    return (std::string(format.extensions) + " ").find(extension + " ") != std::string::npos;
   };
-  const bool is_animated_png =
-      has(1, "PNG") && bytes.substr(0, bytes.find("IDAT")).find("acTL") != bytes.npos;
-  return is_animated_png || has(0, "GIF8") || has(8, "WEBP") || has(0, "YUV4MPEG2") || has(4, "ftyp") ||
-         has(4, "moov") || has(0, "\x1A\x45\xDF\xA3") || has(8, "AVI ");
+  return !extension.empty() && std::ranges::any_of(film_formats(), has_it);
 }
 
 void print_settings(const Infotext& text) {
@@ -85,43 +74,42 @@ Json to_json(const Infotext& text) {
   return {{"prompt", text.prompt}, {"negative_prompt", text.negative_prompt}, {"parameters", parameters}};
 }
 
+/// A PNG picture's own text; a malformed one is an error here.
+std::string settings_of(const std::string& path, const FilmInfo& info) {
+  if (info.format != "PNG") return info.text;
+  for (const auto& [keyword, text] : read_png_text(path))
+    if (keyword == "parameters") return text;
+  return "";
+}
+
 void inspect_film(const InspectRequest& request) {
-  const FilmReader film(request.path);
+  FilmReader film(request.path);
   const auto& info = film.info();
+  const auto frames = film.count_rest();  // so that what is cut short is told
+  const auto settings = settings_of(request.path, info);
+  const bool is_picture = frames == 1;
+  const std::string none = is_picture && info.format != "PNG" && info.format != "GIF"
+                               ? "settings in " + std::string(info.format) + " pictures are not read"
+                               : "there are no settings in it";
   if (request.raw) {
-    if (info.text.empty()) throw FormatError("inspect", request.path + ": this film has no settings in it");
-    return print(info.text + "\n");
+    if (settings.empty()) throw FormatError("inspect", request.path + ": " + none);
+    return print(settings + "\n");
   }
-  const auto text = parse_infotext(info.text);
+  const auto text = parse_infotext(settings);
   if (request.json) {
     Json json{{"format", info.format}, {"width", info.width}, {"height", info.height}};
-    json["frames"] = info.frames ? Json(*info.frames) : Json();
-    json["frame_rate"] = info.frame_rate;
-    if (!info.text.empty()) json.update(to_json(text));
+    if (!is_picture)
+      json.update({{"frames", frames ? Json(*frames) : Json()}, {"frame_rate", info.frame_rate}});
+    if (!settings.empty()) json.update(to_json(text));
     return print_json(json);
   }
   char rate[32] = {};
   std::snprintf(rate, sizeof rate, "%.4g", info.frame_rate);
   print(printable(request.path) + ": " + std::string(info.format) + ", " + std::to_string(info.width) +
         " x " + std::to_string(info.height) +
-        (info.frames ? ", " + std::to_string(*info.frames) + " frames" : "") +
-        (info.frame_rate > 0.0 ? ", " + std::string(rate) + " a second" : "") + "\n");
-  if (info.text.empty()) return print("There are no settings in it.\n");
-  print_settings(text);
-}
-
-void inspect_png(const InspectRequest& request) {
-  const auto entries = read_png_text(request.path);
-  const auto found = std::find_if(entries.begin(), entries.end(),
-                                  [](const auto& entry) { return entry.first == "parameters"; });
-  if (found == entries.end())
-    throw FormatError("inspect",
-                      request.path +
-                          ": this PNG file has no \"parameters\" text, where programs note how they made "
-                          "a picture");
-  if (request.raw) return print(found->second + "\n");
-  const auto text = parse_infotext(found->second);
-  if (request.json) return print_json(to_json(text));
+        (is_picture || !frames ? "" : ", " + std::to_string(*frames) + " frames") +
+        (!is_picture && info.frame_rate > 0.0 ? ", " + std::string(rate) + " a second" : "") + "\n");
+  if (settings.empty()) return print(none + "\n");
   print_settings(text);
 }
 
@@ -343,12 +331,7 @@ void inspect_weights(const InspectRequest& request) {
 
 void run(const InspectRequest& request) {
   if (is_film(request.path)) return inspect_film(request);
-  const auto format = picture_format(request.path);
-  if (format == "PNG") return inspect_png(request);
-  if (!format.empty())
-    throw FormatError("inspect", request.path + ": a " + std::string(format) +
-                                     " picture; settings are read of PNG, GIF and WebP");
-  if (request.raw) throw CLI::ValidationError("--raw", request.path + " is not a PNG file");
+  if (request.raw) throw CLI::ValidationError("--raw", request.path + " is no picture or film");
   inspect_weights(request);
 }
 
@@ -356,7 +339,9 @@ void run(const InspectRequest& request) {
 
 void add_inspect(CLI::App& parent) {
   auto* app = parent.add_subcommand(
-      "inspect", "Tell what is in a model folder, a weight file, or the settings of a picture or film");
+      "inspect",
+      "Tell what is in a model folder, a weight file, a picture or a film: of these size and settings, and "
+      "whether they are whole");
   app->footer(
       "Examples:\n"
       "  daguerre inspect models/stable-diffusion-v1-5\n"
@@ -366,15 +351,15 @@ void add_inspect(CLI::App& parent) {
       "  daguerre inspect fox.mp4");
   const auto request = std::make_shared<InspectRequest>();
   app->add_option("path", request->path,
-                  "Model folder, component folder, .safetensors or .gguf file, .safetensors.index.json, or a "
-                  "PNG file with "
-                  "\"parameters\" text, or a film")
+                  "Model folder, component folder, .safetensors or .gguf file, .safetensors.index.json, a "
+                  "picture, or a film")
       ->check(file_name())
       ->type_name("PATH")
       ->required();
   app->add_flag("--tensors", request->tensors, "List the tensors of a model too, not only of single parts");
   app->add_flag("--json", request->json, "For programs to read");
-  app->add_flag("--raw", request->raw, "The settings of a PNG file or a film as they stand");
+  app->add_flag("--raw", request->raw,
+                "The settings of a picture or film as they stand; an error where there are none");
   app->add_flag("--allow-trailing-bytes", request->options.allow_trailing_bytes,
                 "Accept weight files with bytes behind their last tensor");
   app->callback([request] { run(*request); });

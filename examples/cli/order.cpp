@@ -35,34 +35,6 @@
 namespace daguerre::cli {
 namespace {
 
-void check_outputs(const Order& order) {
-  if (*order.request.output.count == 1)
-    check_writable("--out", order.out);
-  else
-    for (int i = 1; i <= *order.request.output.count; ++i) check_writable("--out", numbered(order.out, i));
-  if (!order.preview.empty()) check_writable("--preview", order.preview);
-  if (!order.save_latents.empty()) check_writable("--save-latents", order.save_latents);
-}
-
-/// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
-void read_inputs(Order& order) {
-  auto& request = order.request;
-  if (!order.init_image.empty()) request.input.image = Image::load(order.init_image);
-  if (!order.mask.empty()) request.input.mask = Image::load(order.mask);
-  read_controls(order);
-  request.output.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
-  if (order.latents.empty()) return;
-  request.sampling.noise = read_latents(order.latents);
-  const Index found = request.sampling.noise.dim(0);
-  if (found < 1 || found > 1000)
-    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
-                                         " pictures, expected 1 to 1000");
-  if (order.count && *order.count != found)
-    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
-                                         " pictures, --count is " + std::to_string(*order.count));
-  request.output.count = static_cast<int>(found);
-}
-
 std::string lora_note(const LoraInfo& lora) {
   std::string text = "lora " + lora.name + ":";
   for (const auto& [part, modules] : lora.modules)
@@ -102,6 +74,33 @@ void leave_to_second_model(Request& request) {
 
 }  // namespace
 
+void check_outputs(const Order& order) {
+  if (*order.request.output.count == 1)
+    check_writable("--out", order.out);
+  else
+    for (int i = 1; i <= *order.request.output.count; ++i) check_writable("--out", numbered(order.out, i));
+  if (!order.preview.empty()) check_writable("--preview", order.preview);
+  if (!order.save_latents.empty()) check_writable("--save-latents", order.save_latents);
+}
+
+void read_inputs(Order& order) {
+  auto& request = order.request;
+  if (!order.init_image.empty()) request.input.image = Image::load(order.init_image);
+  if (!order.mask.empty()) request.input.mask = Image::load(order.mask);
+  read_controls(order);
+  request.output.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
+  if (order.latents.empty()) return;
+  request.sampling.noise = read_latents(order.latents);
+  const Index found = request.sampling.noise.dim(0);
+  if (found < 1 || found > 1000)
+    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
+                                         " pictures, expected 1 to 1000");
+  if (order.count && *order.count != found)
+    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
+                                         " pictures, --count is " + std::to_string(*order.count));
+  request.output.count = static_cast<int>(found);
+}
+
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
   progress.note(model_name(order) + ": " + pipeline.info().engine + ", " +
                 std::string(short_name(pipeline.info().precision)) + ", " +
@@ -130,6 +129,17 @@ std::string kept_weights(const PipelineInfo& info) {
   return text;
 }
 
+std::shared_ptr<const SourceOptions> source_options(const Order& order) {
+  const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
+  return std::make_shared<const SourceOptions>(
+      SourceOptions{.tokenizer = order.tokenizer,
+                    .tokenizer_fallback = fallback != nullptr ? fallback : "",
+                    .configs = order.configs,
+                    .family = order.family,
+                    .variant = order.variant,
+                    .allow_trailing_bytes = order.load.allow_trailing_bytes});
+}
+
 Pipeline load(const Order& order, const Interrupt& interrupt) {
   return load(order, order.model, interrupt);
 }
@@ -142,14 +152,7 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
     options.find_lora = {};
     options.lora_dir.clear();
   }
-  const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
-  const auto source = std::make_shared<const SourceOptions>(
-      SourceOptions{.tokenizer = order.tokenizer,
-                    .tokenizer_fallback = fallback != nullptr ? fallback : "",
-                    .configs = order.configs,
-                    .family = order.family,
-                    .variant = order.variant,
-                    .allow_trailing_bytes = order.load.allow_trailing_bytes});
+  const auto source = source_options(order);
   options.source = source;
   const std::string &vae = order.comfort.vae, &motion = order.comfort.motion;
   const auto changed = [&](ModelSource from) {
@@ -247,7 +250,10 @@ void add_output_options(CLI::App& app, Order& order) {
       ->type_name("FILE.png")
       ->required()
       ->group(groups::what);
-  add_size_options(app, order);
+  add_size_options(
+      app, order,
+      "In pixels, a multiple of 8; by default that of --init-image, rounded down, else what the model was "
+      "trained at; with one of the two given, --init-image keeps its proportions");
   add_number(app, "--count", order.count, {1, 1000},
              "Pictures to make in one run, at most 1000; picture i has seed + i - 1")
       ->type_name("N")
@@ -258,14 +264,9 @@ void add_output_options(CLI::App& app, Order& order) {
       ->group(groups::what);
 }
 
-void add_size_options(CLI::App& app, Order& order) {
+void add_size_options(CLI::App& app, Order& order, const std::string& width) {
   auto& request = order.request;
-  add_number(
-      app, "--width", request.size.width, {.least = 1},
-      "In pixels, a multiple of 8; by default that of --init-image, rounded down, else what the model was "
-      "trained at; with one of the two given, --init-image keeps its proportions")
-      ->type_name("W")
-      ->group(groups::what);
+  add_number(app, "--width", request.size.width, {.least = 1}, width)->type_name("W")->group(groups::what);
   add_number(app, "--height", request.size.height, {.least = 1}, "Likewise")
       ->type_name("H")
       ->group(groups::what);
@@ -389,9 +390,6 @@ void add_other_outputs(CLI::App& app, Order& order) {
   app.add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(groups::besides);
 }
 
-namespace {
-
-/// The language model is gone again when the picture's model is loaded.
 void rewrite_prompt(Order& order, Progress& progress, const Interrupt& interrupt) {
   if (order.rewriting.by.empty()) return;
   progress.stage("rewriting the prompt by " + order.rewriting.by);
@@ -401,8 +399,6 @@ void rewrite_prompt(Order& order, Progress& progress, const Interrupt& interrupt
   order.request = rewriter(order.request);
   if (order.request.rewrite->failure.empty()) progress.note("prompt: " + printable(order.request.prompt));
 }
-
-}  // namespace
 
 void carry_out(Order order) {
   const Interrupt interrupt;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <daguerre/daguerre.hpp>
+#include <daguerre/pipeline/cascade_stage.hpp>
 #include <daguerre/pipeline/picture_judge.hpp>
 
 #include "rewriting.hpp"
@@ -42,6 +44,14 @@ struct Comfort {
   std::optional<int> hires_steps;
 };
 
+/// Several models as one, in the place of a model.
+struct CascadeOrder {
+  std::vector<std::string> paths;      ///< of a cascade, or of its stages
+  std::vector<std::string> stages;     ///< N:OPTION=VALUE,...
+  std::vector<StageOptions> repeated;  ///< of the picture whose settings are repeated
+  bool one_at_a_time = false, save_stages = false;
+};
+
 /// What a command line that makes pictures asks for.
 struct Order {
   std::string model;
@@ -71,6 +81,7 @@ struct Order {
   std::string out, init_image, mask, latents, save_latents, preview;
   Comfort comfort;
   Rewriting rewriting;  ///< of the prompt, before anything is made of it
+  CascadeOrder cascade;
   Judging judging;
   int usual_steps = 20;  ///< where the order says nothing
   int preview_every = 5;
@@ -98,7 +109,7 @@ void add_model_option(CLI::App& app, Order& order);
 void add_prompt_texts(CLI::App& app, Order& order);    // prompts for all encoders, what not to show
 void add_source_options(CLI::App& app, Order& order);  // for models in other forms than one folder
 void add_output_options(CLI::App& app, Order& order);  // with the size's
-void add_size_options(CLI::App& app, Order& order);
+void add_size_options(CLI::App& app, Order& order, const std::string& width);
 void add_sampling_options(CLI::App& app, Order& order);  // with the steps'
 void add_step_options(CLI::App& app, Order& order,
                       int steps);  // number of steps by default, guidance, sampler
@@ -149,6 +160,8 @@ void settle_machine(Order& order);
 void settle_loras(Order& order);
 /// "weights: text_encoder 246 MB packed, when needed; unet 1.7 GB mapped"
 std::string kept_weights(const PipelineInfo& info);
+/// Where the parts of models are looked for.
+std::shared_ptr<const SourceOptions> source_options(const Order& order);
 /// Loads the order's model, which is one or lies in parts; an interrupt stops it (Cancelled).
 Pipeline load(const Order& order, const Interrupt& interrupt);
 /// Another model as that order asks for.
@@ -156,6 +169,18 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
 
 /// Says what was loaded and what was drawn, once it is known that the order can be carried out.
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress);
+
+/// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
+void read_inputs(Order& order);
+void check_outputs(const Order& order);
+
+// Cascades (cascade_options.cpp).
+void add_cascade_options(CLI::App& app, Order& order);
+/// As carry_out, for an order that names a cascade.
+void carry_out_cascade(Order order);
+
+/// Rewrites the prompt, where the order says by whom. The language model is gone again behind it.
+void rewrite_prompt(Order& order, Progress& progress, const Interrupt& interrupt);
 
 /// Loads the model, makes the pictures, writes them. Progress goes to stderr, names of files to stdout.
 void carry_out(Order order);

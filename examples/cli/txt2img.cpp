@@ -93,6 +93,7 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->capture_default_str()
       ->group(groups::sources);
   add_judge_options(app, order);
+  add_cascade_options(app, order);
   add_machine_options(app, order);
   add_other_outputs(app, order);
   add_comfort_options(app, order);
@@ -113,9 +114,10 @@ void add_txt2img(CLI::App& parent) {
   const auto order = std::make_shared<Order>();
   add_prompt_options(*app, *order);
   app->callback([app, order] {
-    require_model(*order);
+    const bool is_cascade = !order->cascade.paths.empty();
+    if (!is_cascade) require_model(*order);
     take_settings(*app, *order);
-    carry_out(*order);
+    is_cascade ? carry_out_cascade(*order) : carry_out(*order);
   });
 }
 

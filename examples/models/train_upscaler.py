@@ -2,7 +2,7 @@
 """Trains a super-resolution stage for the model of examples/models/emoji, from 64x64 to 128x128 pixels:
 
     upscaler    the U-Net (DeepFloyd IF's second stage, small and without the prompt)
-    eval        PSNR of held-out pictures, and sheets
+    eval        PSNR of held-out pictures, Frechet distances, and sheets
     export      writes the folder
 
 Goes on from its checkpoint in --work-dir; a longer --steps extends a finished training."""

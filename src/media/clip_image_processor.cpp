@@ -44,11 +44,9 @@ Image centre_cropped(const Image& in, Index height, Index width, ClipImageProces
   return out;
 }
 
-/// open_clip's ResizeMaxSize: the smaller half of the black edges is left and above.
+/// The smaller half of the black edges is left and above.
 Image whole_in_square(const Image& in, Index side, Resampling resampling) {
-  const Index longer = std::max(in.width(), in.height());
-  if (longer == side) return in;
-  const double scale = static_cast<double>(side) / static_cast<double>(longer);
+  const double scale = static_cast<double>(side) / static_cast<double>(std::max(in.width(), in.height()));
   const auto scaled = [&](Index size) {
     return static_cast<Index>(std::nearbyint(static_cast<double>(size) * scale));
   };
@@ -76,6 +74,7 @@ ClipImageProcessor ClipImageProcessor::whole_picture(Index size) {
   ClipImageProcessor result;
   result.longest_edge = size;
   result.crop = false;
+  result.converts_last = true;
   return result;
 }
 

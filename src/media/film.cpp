@@ -156,15 +156,36 @@ bool is_apng(const std::filesystem::path& path) {
   return found;
 }
 
-FilmDecoder with_libav(const std::filesystem::path& path, std::string_view demuxer, std::string_view format) {
-  if (!has_libav)
-    throw film_error(path, "is a film in " + std::string(format) + ", and " + lack_of("libavformat"));
-  return libav_decoder(path, demuxer, format);
+/// What a file is found to be.
+struct FoundFilm {
+  std::string_view format{};  ///< empty: nothing that is known here
+  MakeDecoder decode = nullptr;
+  std::string_view demuxer{};  ///< libavformat's name, where that reads it
+};
+
+FoundFilm found_film(const std::filesystem::path& path, const Beginning& start) {
+  if (start.has(0, "GIF8")) return {"GIF", read_gif_film};
+  if (start.has(0, "YUV4MPEG2")) return {"Y4M", read_y4m};
+  if (start.has(0, png_signature) && is_apng(path)) return {"APNG", read_apng};
+  const bool is_animated_webp =
+      start.has(8, "WEBPVP8X") && (start.bytes.size() > 20 && (start.bytes[20] & 2) != 0);
+  if (is_animated_webp && has_webp) return {"WebP", webp_decoder};
+  // A picture, unless it is one only by the family of its container.
+  if (const auto picture = image_format(std::as_bytes(std::span(start.bytes))); !picture.empty())
+    return {picture};
+  if (start.has(4, "ftypqt") || start.has(4, "moov") || start.has(4, "mdat") || start.has(4, "wide"))
+    return {"QuickTime", nullptr, "mov"};
+  if (start.has(4, "ftyp")) return {"MP4", nullptr, "mov"};
+  if (start.has(0, "\x1A\x45\xDF\xA3"))
+    return {start.bytes.find("webm") != start.bytes.npos ? "WebM" : "Matroska", nullptr, "matroska"};
+  if (start.has(0, "RIFF") && start.has(8, "AVI ")) return {"AVI", nullptr, "avi"};
+  if (start.has(0, "OggS")) return {"Ogg", nullptr, "ogg"};
+  if (start.has(0, "FLV")) return {"Flash video", nullptr, "flv"};
+  if (start.has(0, std::string_view("\0\0\1\xBA", 4))) return {"MPEG", nullptr, "mpeg"};
+  return {};
 }
 
-FilmDecoder decoder_for(const std::filesystem::path& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return read_sequence(path);
+Beginning beginning_of(const std::filesystem::path& path) {
   std::FILE* const file = std::fopen(path.string().c_str(), "rb");
   if (file == nullptr)
     throw FileError(film_name, path.string() + ": cannot be read: " + std::generic_category().message(errno),
@@ -172,27 +193,23 @@ FilmDecoder decoder_for(const std::filesystem::path& path) {
   Beginning start{std::string(64, '\0')};
   start.bytes.resize(std::fread(start.bytes.data(), 1, start.bytes.size(), file));
   std::fclose(file);
+  return start;
+}
+
+FilmDecoder decoder_for(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return read_sequence(path);
+  const auto start = beginning_of(path);
   if (start.bytes.empty()) throw film_error(path, "is empty");
-  if (start.has(0, "GIF8")) return read_gif_film(path);
-  if (start.has(0, "YUV4MPEG2")) return read_y4m(path);
-  if (start.has(0, png_signature) && is_apng(path)) return read_apng(path);
-  const bool is_animated_webp =
-      start.has(8, "WEBPVP8X") && (start.bytes.size() > 20 && (start.bytes[20] & 2) != 0);
-  if (is_animated_webp && has_webp) return webp_decoder(path);
-  // A picture, unless it is one only by the family of its container.
-  const auto picture = image_format(std::as_bytes(std::span(start.bytes)));
-  if (!picture.empty()) return read_single_picture(path, picture);
-  if (start.has(4, "ftypqt") || start.has(4, "moov") || start.has(4, "mdat") || start.has(4, "wide"))
-    return with_libav(path, "mov", "QuickTime");
-  if (start.has(4, "ftyp")) return with_libav(path, "mov", "MP4");
-  if (start.has(0, "\x1A\x45\xDF\xA3"))
-    return with_libav(path, "matroska", start.bytes.find("webm") != start.bytes.npos ? "WebM" : "Matroska");
-  if (start.has(0, "RIFF") && start.has(8, "AVI ")) return with_libav(path, "avi", "AVI");
-  if (start.has(0, "OggS")) return with_libav(path, "ogg", "Ogg");
-  if (start.has(0, "FLV")) return with_libav(path, "flv", "Flash video");
-  if (start.has(0, std::string_view("\0\0\1\xBA", 4))) return with_libav(path, "mpeg", "MPEG");
-  throw film_error(path, "is not a film that is known here; expected " + known_extensions() +
-                             ", another picture, or a folder of pictures");
+  const auto found = found_film(path, start);
+  if (found.format.empty())
+    throw film_error(path, "is not a film that is known here; expected " + known_extensions() +
+                               ", another picture, or a folder of pictures");
+  if (found.decode != nullptr) return found.decode(path);
+  if (found.demuxer.empty()) return read_single_picture(path, found.format);
+  if (!has_libav)
+    throw film_error(path, "is a film in " + std::string(found.format) + ", and " + lack_of("libavformat"));
+  return libav_decoder(path, found.demuxer, found.format);
 }
 
 }  // namespace
@@ -207,6 +224,10 @@ std::span<const FilmFormat> film_formats() noexcept {
     return result;
   }();
   return formats;
+}
+
+std::string_view film_format(const std::filesystem::path& path) {
+  return found_film(path, beginning_of(path)).format;
 }
 
 FilmWriter::FilmWriter(const std::filesystem::path& path, const FilmOptions& options)
@@ -254,6 +275,10 @@ const FilmInfo& FilmReader::info() const noexcept {
 
 std::optional<Image> FilmReader::next() {
   return decoder_->next();
+}
+
+std::optional<std::int64_t> FilmReader::count_rest() {
+  return decoder_->count_rest();
 }
 
 std::vector<Image> FilmReader::take(std::size_t count) {

@@ -29,7 +29,8 @@ class LibavReader : public FilmReader::Decoder {
       throw FileError(film_name,
                       path.string() + ": cannot be read: " + std::generic_category().message(errno), path);
     info_.format = format;
-    const QuietLibav quiet;
+    if (!is_container_whole(file_.get(), demuxer))
+      fail("the film is cut short: it ends before what its container says");
     open(std::string(demuxer));
     open_codec();
     packet_.reset(needed(av_packet_alloc()));
@@ -37,14 +38,7 @@ class LibavReader : public FilmReader::Decoder {
     describe();
   }
 
-  ~LibavReader() override {
-    const QuietLibav quiet;
-    codec_context_.reset();
-    format_.reset();
-  }
-
   std::optional<Image> next() override {
-    const QuietLibav quiet;
     for (;;) {
       const int got = avcodec_receive_frame(codec_context_.get(), frame_.get());
       if (got == AVERROR_EOF) return std::nullopt;
@@ -58,11 +52,18 @@ class LibavReader : public FilmReader::Decoder {
     }
   }
 
+  std::optional<std::int64_t> count_rest() override {
+    // Not every packet is a frame that is shown.
+    if (!info_.frames) return std::nullopt;
+    return std::max<std::int64_t>(0, *info_.frames - at_);
+  }
+
  private:
   [[noreturn]] void fail(const std::string& message) const { throw film_error(path_, message); }
 
   void open(const std::string& demuxer) {
     AVFormatContext* format = needed(avformat_alloc_context());
+    make_quiet(*format);
     auto* buffer = static_cast<unsigned char*>(needed(av_malloc(libav_buffer)));
     stream_.reset(needed(avio_alloc_context(buffer, libav_buffer, 0, file_.get(), &LibavReader::get, nullptr,
                                             &LibavReader::seek)));
@@ -76,7 +77,8 @@ class LibavReader : public FilmReader::Decoder {
     format_.reset(opened < 0 ? nullptr : format);
     if (opened < 0)
       fail("cannot be read as a film in " + std::string(info_.format) + ": " + libav_reason(opened));
-    if (avformat_find_stream_info(format_.get(), nullptr) < 0)
+    LibavQuietOptions probing(format_->nb_streams);
+    if (avformat_find_stream_info(format_.get(), probing.data()) < 0)
       fail("cannot be read: nothing is known of its streams");
     track_ = av_find_best_stream(format_.get(), AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
     if (track_ < 0) fail("there are no pictures in this file");
@@ -90,6 +92,7 @@ class LibavReader : public FilmReader::Decoder {
       fail("libavcodec has no decoder for " + std::string(avcodec_get_name(parameters.codec_id)));
     codec_context_.reset(needed(avcodec_alloc_context3(codec)));
     codec_context_->max_pixels = Image::max_pixels;
+    codec_context_->log_level_offset = libav_quiet;
     if (avcodec_parameters_to_context(codec_context_.get(), &parameters) < 0 ||
         avcodec_open2(codec_context_.get(), codec, nullptr) < 0)
       fail("libavcodec cannot decode it");
@@ -115,6 +118,8 @@ class LibavReader : public FilmReader::Decoder {
       }
       if (read < 0) fail("cannot be read behind frame " + std::to_string(at_) + ": " + libav_reason(read));
       const bool is_ours = packet_->stream_index == track_;
+      if (is_ours && (packet_->flags & AV_PKT_FLAG_CORRUPT) != 0)
+        fail("is damaged behind frame " + std::to_string(at_));
       const int sent = is_ours ? avcodec_send_packet(codec_context_.get(), packet_.get()) : 0;
       av_packet_unref(packet_.get());
       if (sent < 0) fail("cannot be decoded behind frame " + std::to_string(at_) + ": " + libav_reason(sent));
@@ -152,8 +157,10 @@ class LibavReader : public FilmReader::Decoder {
   }
 
   static int get(void* file, std::uint8_t* room, int count) {
-    const auto got = std::fread(room, 1, static_cast<std::size_t>(count), static_cast<std::FILE*>(file));
-    return got == 0 ? AVERROR_EOF : static_cast<int>(got);
+    auto* const from = static_cast<std::FILE*>(file);
+    const auto got = std::fread(room, 1, static_cast<std::size_t>(count), from);
+    if (got == 0) return std::ferror(from) != 0 ? AVERROR(EIO) : AVERROR_EOF;
+    return static_cast<int>(got);
   }
   static std::int64_t seek(void* stream, std::int64_t offset, int whence) {
     auto* file = static_cast<std::FILE*>(stream);

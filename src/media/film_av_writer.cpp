@@ -55,13 +55,11 @@ class LibavWriter : public FilmWriter::Encoder {
         codec_(codec_for(options.codec, container)) {}
 
   ~LibavWriter() override {
-    const QuietLibav quiet;
     codec_context_.reset();
     avformat_free_context(format_);
   }
 
   void write(const Image& given) override {
-    const QuietLibav quiet;
     const Image image = without_alpha(given);
     if (format_ == nullptr) begin(image);
     check(av_frame_make_writable(frame_.get()), "take a frame");
@@ -79,7 +77,6 @@ class LibavWriter : public FilmWriter::Encoder {
   }
 
   void finish() override {
-    const QuietLibav quiet;
     check(avcodec_send_frame(codec_context_.get(), nullptr), "code the last frames");
     take_packets();
     check(av_write_trailer(format_), "end the film");
@@ -92,6 +89,7 @@ class LibavWriter : public FilmWriter::Encoder {
   void begin(const Image& image) {
     check(avformat_alloc_output_context2(&format_, nullptr, std::string(container_).c_str(), nullptr),
           "write this container");
+    make_quiet(*format_);
     auto* buffer = static_cast<unsigned char*>(needed(av_malloc(libav_buffer)));
     stream_.reset(needed(
         avio_alloc_context(buffer, libav_buffer, 1, this, nullptr, &LibavWriter::put, &LibavWriter::seek)));
@@ -118,6 +116,7 @@ class LibavWriter : public FilmWriter::Encoder {
   void open_codec(const Image& image) {
     codec_context_.reset(needed(avcodec_alloc_context3(codec_)));
     auto& context = *codec_context_;
+    context.log_level_offset = libav_quiet;
     const auto rate = nearest_fraction(options_.frame_rate, 65535);  // of MPEG-4's time base
     context.width = static_cast<int>(image.width());
     context.height = static_cast<int>(image.height());

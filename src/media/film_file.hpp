@@ -27,6 +27,11 @@ class FilmReader::Decoder {
  public:
   virtual ~Decoder() = default;
   virtual std::optional<Image> next() = 0;
+  virtual std::optional<std::int64_t> count_rest() {
+    std::int64_t count = 0;
+    while (next()) ++count;
+    return count;
+  }
   const FilmInfo& info() const noexcept { return info_; }
 
  protected:
@@ -87,6 +92,10 @@ void clear_on(Image& canvas, Index left, Index top, Index width, Index height);
 
 /// An error in the name of the file.
 FormatError film_error(const std::filesystem::path& path, const std::string& message);
+
+/// Whether a film's file is as long as its container says: Matroska's segments, AVI's lists, MP4's boxes.
+/// True of containers that do not say it. Leaves the file at its beginning.
+bool is_container_whole(std::FILE* file, std::string_view demuxer);
 
 // Encoders. They throw ArgumentError for options that their format cannot express.
 FilmEncoder write_gif_film(const std::filesystem::path& path, const FilmOptions& options);

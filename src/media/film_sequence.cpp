@@ -51,7 +51,7 @@ class PngSequenceWriter : public FilmWriter::Encoder {
  public:
   PngSequenceWriter(const fs::path& folder, const FilmOptions& options) : folder_(folder), options_(options) {
     std::error_code error;
-    fs::create_directory(folder, error);
+    is_made_ = fs::create_directory(folder, error);
     if (!fs::is_directory(folder, error))
       throw FileError(film_name, folder.string() + ": cannot be made a folder", folder);
     // Frames of another film would be taken for this one's.
@@ -62,6 +62,15 @@ class PngSequenceWriter : public FilmWriter::Encoder {
                       folder);
   }
 
+  /// Frames of a film that was not finished go, as a file of other formats does, and the folder if it was
+  /// made for them.
+  ~PngSequenceWriter() override {
+    if (is_finished_) return;
+    std::error_code error;
+    for (std::int64_t n = 0; n < count_; ++n) fs::remove(folder_ / frame_file(n), error);
+    if (is_made_) fs::remove(folder_, error);
+  }
+
   void write(const Image& frame) override {
     PngText text;
     if (!options_.text.empty()) text.emplace_back("parameters", options_.text);
@@ -70,12 +79,13 @@ class PngSequenceWriter : public FilmWriter::Encoder {
     text.emplace_back(rate_keyword, std::string(rate, end));
     frame.save_png(folder_ / frame_file(count_++), text);
   }
-  void finish() override {}
+  void finish() override { is_finished_ = true; }
 
  private:
   fs::path folder_;
   FilmOptions options_;
   std::int64_t count_ = 0;
+  bool is_made_ = false, is_finished_ = false;
 };
 
 /// Names in the order of the numbers in them: "2.png" before "10.png".

@@ -124,6 +124,18 @@ class Y4mReader : public FilmReader::Decoder {
     return from_yuv(planes_, info_.width, info_.height, layout_);
   }
 
+  std::optional<std::int64_t> count_rest() override {
+    const auto frame = static_cast<long>(layout_.bytes(info_.width, info_.height));
+    const std::int64_t before = at_;
+    while (const auto line = read_line()) {
+      check_frame(*line);
+      // One may go past the end of a file, but not read there.
+      if (std::fseek(file_.get(), frame - 1, SEEK_CUR) != 0 || std::fgetc(file_.get()) == EOF) cut_short();
+      ++at_;
+    }
+    return at_ - before;
+  }
+
  private:
   [[noreturn]] void cut_short() const {
     throw film_error(path_, "the Y4M film is cut short behind frame " + std::to_string(at_));

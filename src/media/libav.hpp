@@ -1,9 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <string>
+#include <vector>
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -15,19 +19,38 @@ extern "C" {
 /// What writing and reading films with FFmpeg's libraries share.
 namespace daguerre {
 
-/// libav writes what it finds wrong to standard error; here errors say it. Its level is the process's: it is
-/// put back behind each call.
-class QuietLibav {
+// libav writes what it finds wrong to standard error; here errors say it. Its level and where it writes are
+// the process's, and so the host's: contexts are made to speak below every level instead.
+// (Behind its levels up to 56, and below 256, from where on it keeps colours.)
+inline constexpr int libav_quiet = 128;
+
+/// A container's context has no level of its own: it gets one where its user may keep what he likes.
+inline void make_quiet(AVFormatContext& format) {
+  static const AVClass with_level = [] {
+    AVClass result = *avformat_get_class();
+    result.log_level_offset_offset = offsetof(AVFormatContext, opaque);
+    return result;
+  }();
+  static_assert(sizeof(format.opaque) >= sizeof(libav_quiet));
+  std::memcpy(&format.opaque, &libav_quiet, sizeof libav_quiet);
+  format.av_class = &with_level;
+}
+
+/// Options for the decoders with which libavformat looks at each of a film's streams.
+class LibavQuietOptions {
  public:
-  QuietLibav() : level_(av_log_get_level()) { av_log_set_level(AV_LOG_QUIET); }
-  QuietLibav(const QuietLibav&) = delete;
-  QuietLibav& operator=(const QuietLibav&) = delete;
-  ~QuietLibav() {
-    if (level_ != AV_LOG_QUIET) av_log_set_level(level_);
+  explicit LibavQuietOptions(std::size_t streams) : options_(std::max<std::size_t>(1, streams), nullptr) {
+    for (auto& each : options_) av_dict_set_int(&each, "log_level_offset", libav_quiet, 0);
   }
+  LibavQuietOptions(const LibavQuietOptions&) = delete;
+  LibavQuietOptions& operator=(const LibavQuietOptions&) = delete;
+  ~LibavQuietOptions() {
+    for (auto& each : options_) av_dict_free(&each);
+  }
+  AVDictionary** data() noexcept { return options_.data(); }
 
  private:
-  int level_;
+  std::vector<AVDictionary*> options_;
 };
 
 inline std::string libav_reason(int code) {

@@ -29,17 +29,11 @@ Tensor<float> grid_positions(const Shape& grid, std::span<const float> scale) {
   const auto axes = static_cast<Index>(scale.size());
   if (axes != grid.rank())
     throw ArgumentError("grid_positions", std::to_string(axes) + " scales for a grid " + to_string(grid));
-  Tensor<float> result({grid.size(), axes});
-  float* const out = result.data();
-  for (Index cell = 0; cell < grid.size(); ++cell) {
-    Index rest = cell;
-    for (int axis = grid.rank() - 1; axis >= 0; --axis) {
-      out[cell * axes + axis] =
-          static_cast<float>(rest % grid[axis]) * scale[static_cast<std::size_t>(axis)];
-      rest /= grid[axis];
-    }
-  }
-  return result;
+  std::vector<std::vector<float>> coordinates(scale.size());
+  for (std::size_t axis = 0; axis < scale.size(); ++axis)
+    for (Index i = 0; i < grid[static_cast<int>(axis)]; ++i)
+      coordinates[axis].push_back(static_cast<float>(i) * scale[axis]);
+  return grid_positions(coordinates);
 }
 
 RotaryTable interleaved_rotary_table(const Tensor<float>& positions, std::span<const float> extents,
@@ -51,8 +45,8 @@ RotaryTable interleaved_rotary_table(const Tensor<float>& positions, std::span<c
   const Index length = positions.dim(0), axes = positions.dim(1), half = width / 2;
   const Index count = width / (2 * axes), left_over = half - count * axes;
   if (width % 2 != 0 || count < 1)
-    throw ArgumentError(who, std::to_string(width) + " channels are not pairs for each of " +
-                                 std::to_string(axes) + " axes");
+    throw ArgumentError(
+        who, std::to_string(width) + " channels are not pairs for each of " + std::to_string(axes) + " axes");
 
   const auto frequencies = quarter_turns(count, theta);
   RotaryTable table{Tensor<float>({length, half}), Tensor<float>({length, half}), RotaryPairs::neighbours};

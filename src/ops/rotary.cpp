@@ -114,21 +114,13 @@ RotaryTable rotary_table(const Tensor<std::int32_t>& positions, const RotaryFreq
 }
 
 Tensor<float> grid_positions(std::span<const Index> extents) {
-  Index size = 1;
+  std::vector<std::vector<float>> coordinates;
   for (const Index extent : extents) {
     if (extent < 0) throw ArgumentError("grid_positions", "an extent of " + std::to_string(extent));
-    size = checked_multiply(size, extent);
+    coordinates.emplace_back();
+    for (Index i = 0; i < extent; ++i) coordinates.back().push_back(static_cast<float>(i));
   }
-  const auto axes = static_cast<Index>(extents.size());
-  Tensor<float> positions({size, axes});
-  float* const elements = positions.data();
-  for (Index token = 0; token < size; ++token)
-    for (Index axis = axes - 1, rest = token; axis >= 0; --axis) {
-      const Index extent = extents[static_cast<std::size_t>(axis)];
-      elements[token * axes + axis] = static_cast<float>(rest % extent);
-      rest /= extent;
-    }
-  return positions;
+  return grid_positions(coordinates);
 }
 
 }  // namespace daguerre::ops

@@ -11,7 +11,6 @@
 
 #include "core/stored_elements.hpp"
 #include "ops/engines/native/kernels.hpp"
-#include "ops/stored_rows.hpp"
 
 namespace daguerre::ops {
 namespace {
@@ -171,10 +170,6 @@ const T* Weight::elements() const noexcept {
   const bool fits = sources_.size() == 1 && source.decoder == nullptr && source.dtype == dtype_of<T>() &&
                     reinterpret_cast<std::uintptr_t>(source.bytes.data()) % alignof(T) == 0;
   return fits ? reinterpret_cast<const T*>(source.bytes.data()) : nullptr;
-}
-template <>
-const WeightSource* Weight::elements<WeightSource>() const noexcept {
-  return sources_.data();
 }
 template const float* Weight::elements() const noexcept;
 template const bfloat16* Weight::elements() const noexcept;

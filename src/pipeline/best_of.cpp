@@ -17,8 +17,8 @@ namespace {
 
 constexpr const char* best_of_name = "best_of";
 constexpr int most_candidates = 10'000;
-/// Candidates that are made in one run: parts that are loaded when needed are then loaded once for all of them,
-/// and what is kept of them at once stays small.
+/// Candidates that are made in one run: parts that are loaded when needed are then loaded once for all of
+/// them, and what is kept of them at once stays small.
 constexpr int candidates_a_run = 4;
 
 void check_best_of(const Pipeline& pipeline, const Request& request, const BestOfOptions& options) {
@@ -202,8 +202,7 @@ class BestOfRun {
       const BestOfProgress progress{.stage = BestOfProgress::Stage::finishing,
                                     .picture = number++,
                                     .pictures = static_cast<int>(drafts.size())};
-      auto made =
-          generate(request_for(static_cast<int>(draft.candidate), 1), progress, 1, full_steps_);
+      auto made = generate(request_for(static_cast<int>(draft.candidate), 1), progress, 1, full_steps_);
       JudgedPicture picture{.candidate = draft.candidate, .seed = made.seeds.front()};
       picture.score = judged(made.images.front(), draft.candidate);
       candidates_[draft.candidate].finished_score = picture.score;

@@ -85,7 +85,7 @@ void read_option(const Config& config, const char* name, std::optional<Number>& 
 }
 
 /// A stage's path as the file means it.
-fs::path beside(const fs::path& folder, const std::string& path) {
+fs::path path_in(const fs::path& folder, const std::string& path) {
   return (folder / path).lexically_normal();
 }
 
@@ -96,7 +96,7 @@ CascadeStage read_stage(const Config& config, const fs::path& folder, const fs::
   CascadeStage stage;
   const auto path = config.optional_string("path");
   if (!path || path->empty()) refuse("\"path\", the stage's model, is missing");
-  stage.path = beside(folder, *path);
+  stage.path = path_in(folder, *path);
   stage.name = config.optional_string("name").value_or("");
   if (const auto precision = config.optional_string("precision")) {
     try {
@@ -110,7 +110,7 @@ CascadeStage read_stage(const Config& config, const fs::path& folder, const fs::
     if (!all.is_object()) refuse("\"parts\" is a list, expected folders by the names of parts");
     for (const auto& [name, value] : all.items()) {
       if (!value.is_string()) refuse("\"parts\": " + in_quotes(name) + " is no path");
-      stage.parts[name] = beside(folder, value.get<std::string>());
+      stage.parts[name] = path_in(folder, value.get<std::string>());
     }
   }
   each_stage_option([&](const char* name, auto member, const OptionRange& range) {

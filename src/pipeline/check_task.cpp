@@ -3,8 +3,10 @@
 #include "daguerre/pipeline/ip_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/enlargement.hpp"
+#include "pipeline/film_plan.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/number.hpp"
 #include "pipeline/prepare.hpp"
 
 namespace daguerre {
@@ -27,11 +29,10 @@ void check_numbers(const Task& task) {
                                     std::pair{"true_cfg_scale", task.guidance.true_cfg_scale}})
     if (!std::isfinite(scale))
       throw ArgumentError(pipeline_name,
-                          std::string(name) + " is " + std::to_string(scale) + ", expected a finite number");
+                          std::string(name) + " is " + number(scale) + ", expected a finite number");
   const auto check_part = [](const char* name, double value) {
     if (!(value >= 0.0 && value <= 1.0))
-      throw ArgumentError(pipeline_name,
-                          std::string(name) + " is " + std::to_string(value) + ", expected 0 to 1");
+      throw ArgumentError(pipeline_name, std::string(name) + " is " + number(value) + ", expected 0 to 1");
   };
   check_part("guidance rescale", static_cast<double>(task.guidance.rescale));
   check_part("eta", task.eta);
@@ -89,16 +90,15 @@ void check_free_u(const Task& task, const DenoiserInfo& denoiser, const Family& 
   for (const float value : {task.free_u->b1, task.free_u->b2, task.free_u->s1, task.free_u->s2})
     if (!std::isfinite(value))
       throw ArgumentError(pipeline_name,
-                          "a factor of FreeU is " + std::to_string(value) + ", expected a finite number");
+                          "a factor of FreeU is " + number(value) + ", expected a finite number");
 }
 
 /// The numbers that a film is told beside its length.
 void check_film_numbers(const FilmTask& film) {
   const auto check = [](const char* name, float value, float least, float most) {
     if (!(value >= least && value <= most))
-      throw ArgumentError(pipeline_name, std::string(name) + " is " + std::to_string(value) + ", expected " +
-                                             std::to_string(std::lround(least)) + " to " +
-                                             std::to_string(std::lround(most)));
+      throw ArgumentError(pipeline_name, std::string(name) + " is " + number(value) + ", expected " +
+                                             number(least) + " to " + number(most));
   };
   constexpr float most_noise = 10.0f, most_scale = 10.0f;  // beyond that nothing is left of what is shown
   check("motion_bucket", film.motion_bucket, 0.0f, 255.0f);
@@ -127,13 +127,11 @@ void check_film(const Task& task, const Family& family, const Components& compon
     return;
   }
   const Index asked = film.frames == 0 ? family.defaults.frames : film.frames;
-  constexpr Index most = 100'000;
-  if (film.frames < 0 || asked > most)
+  if (film.frames < 0 || asked > most_film_frames)
     throw ArgumentError(pipeline_name, "frames is " + std::to_string(film.frames) + ", expected 1 to " +
-                                           std::to_string(most));
+                                           std::to_string(most_film_frames));
   if (!(film.frame_rate >= 0.0 && film.frame_rate <= 1000.0))
-    throw ArgumentError(pipeline_name,
-                        "frame_rate is " + std::to_string(film.frame_rate) + ", expected 0 to 1000");
+    throw ArgumentError(pipeline_name, "frame_rate is " + number(film.frame_rate) + ", expected 0 to 1000");
   const Index frames = film_frames(task, family, components.autoencoder->info());
   const Index latents = latent_frames(components.autoencoder->info(), frames);
   if (denoiser.largest_frames > 0 && latents > denoiser.largest_frames && film.windows.frames == 0)
@@ -168,11 +166,11 @@ void check_film(const Task& task, const Family& family, const Components& compon
              std::string(can.conditions == At::first ? "" : " or the last") + ", not at frame " +
              std::to_string(at));
     if (!(condition.strength >= 0.0 && condition.strength <= 1.0))
-      throw ArgumentError(pipeline_name, "a condition's strength is " + std::to_string(condition.strength) +
-                                             ", expected 0 to 1");
+      throw ArgumentError(pipeline_name,
+                          "a condition's strength is " + number(condition.strength) + ", expected 0 to 1");
     if (!can.strength && condition.strength != 1.0)
       refuse(" shows pictures as they are: it takes no strength of them, which is " +
-             std::to_string(condition.strength));
+             number(condition.strength));
   }
   if (!film.video.empty() && !can.video && !can.follows) refuse(" takes no film");
   if (!film.mask.empty() && !can.mask) refuse(" takes no mask of a film");
@@ -190,10 +188,11 @@ void check_task(const Task& task, const Family& family, const Components& compon
   const Index multiple = format.space_ratio * denoiser.side_multiple;
   check_side("width", task.width, multiple);
   check_side("height", task.height, multiple);
-  if (const Index largest = denoiser.largest_side * format.space_ratio;
-      largest > 0 && std::max(task.width, task.height) > largest)
-    throw ArgumentError(pipeline_name, "a side of " + std::to_string(std::max(task.width, task.height)) +
-                                           " is longer than the " + std::to_string(largest) +
+  // Sides are multiples of the ratio; a table of positions may be of any size that its configuration says.
+  if (const Index side = std::max(task.width, task.height);
+      denoiser.largest_side > 0 && side / format.space_ratio > denoiser.largest_side)
+    throw ArgumentError(pipeline_name, "a side of " + std::to_string(side) + " is longer than the " +
+                                           std::to_string(denoiser.largest_side * format.space_ratio) +
                                            " pixels that this model has positions for");
   if (task.prompts.empty()) throw ArgumentError(pipeline_name, "there is no prompt");
   check_numbers(task);
@@ -224,8 +223,8 @@ void check_task(const Task& task, const Family& family, const Components& compon
         "a run from denoising_start on goes on with the latents that it is given: nothing else "
         "can stand under the mask");
   if (task.denoising_start && task.denoising_end && *task.denoising_start >= *task.denoising_end)
-    throw ArgumentError(pipeline_name, "denoising_start is " + std::to_string(*task.denoising_start) +
-                                           ", denoising_end " + std::to_string(*task.denoising_end) +
+    throw ArgumentError(pipeline_name, "denoising_start is " + number(*task.denoising_start) +
+                                           ", denoising_end " + number(*task.denoising_end) +
                                            ": nothing is between them");
   const auto batch = static_cast<Index>(task.prompts.size());
   if (!task.image.empty()) check_tensor(task.image, batch, {1, task.height, task.width, 3}, "image");

@@ -11,8 +11,8 @@
 
 namespace daguerre {
 
-/// A CLIP model with both towers, behind its tokenizer and the preparation of its pictures. Its element type is
-/// forgotten.
+/// A CLIP model with both towers, behind its tokenizer and the preparation of its pictures. Its element type
+/// is forgotten.
 class ClipTowers {
  public:
   virtual ~ClipTowers() = default;
@@ -29,9 +29,16 @@ struct TokenizerPlaces {
   std::filesystem::path given{}, fallback{};
 };
 
+/// How pictures are prepared for a model in open_clip's layouts; one of transformers' says it itself.
+enum class ClipPreparation {
+  clip,  ///< as openai/CLIP and open_clip do
+  hps,   ///< as HPSv2 does (pipeline/hps_image.hpp)
+};
+
 /// The model at `path`; see PictureJudge::load for what that may be. Throws FileError, FormatError,
 /// ConfigError, WeightError.
 std::shared_ptr<const ClipTowers> load_clip_towers(const std::filesystem::path& path,
+                                                   ClipPreparation preparation,
                                                    const TokenizerPlaces& tokenizer,
                                                    const LoadContext& context);
 

@@ -9,8 +9,6 @@
 namespace daguerre {
 namespace {
 
-constexpr Index most_frames = 1'000'000;
-
 std::string gigabytes(double bytes) {
   const auto tenths = static_cast<std::int64_t>(bytes / 1e8 + 0.5);
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GB";
@@ -29,7 +27,7 @@ InfotextKeys::Set film_integer(const char* key, SetFilm set) {
   return [=](const InfotextKeys::Reading& reading, const std::string& value) {
     const auto number = reading.integer(key, value);
     if (!number) return;
-    if (*number < 0 || *number > most_frames)
+    if (*number < 0 || *number > most_film_frames)
       reading.note(std::string(key) + " " + value + " is not possible");
     else
       set(reading.result.request.film, *number);

@@ -10,6 +10,9 @@
 /// Films between the host and the model: what a request says of them, and how their frames come back.
 namespace daguerre {
 
+/// Frames of a film, made or interpolated, at most.
+inline constexpr Index most_film_frames = 100'000;
+
 /// Refuses what a model of films does not read of a request.
 void check_film_request(const Request& request, const Model& model);
 /// Settles how many frames are made of a film that is given, where the request leaves it open: as many as it

@@ -96,7 +96,8 @@ models::RotaryConfig gguf_rotary(const weights::GgufFile& file, const LanguageMe
   const auto kind = metadata.text("rope.scaling.type").value_or("none");
   const double factor =
       metadata.number("rope.scaling.factor").value_or(metadata.number("rope.scale_linear").value_or(1.0));
-  if (kind == "linear" || (kind == "none" && factor != 1.0 && metadata.find("rope.scaling.type") == nullptr)) {
+  if (kind == "linear" ||
+      (kind == "none" && factor != 1.0 && metadata.find("rope.scaling.type") == nullptr)) {
     result.scaling = factor == 1.0 ? Scaling::none : Scaling::linear;
     result.factor = factor;
   } else if (kind == "yarn") {
@@ -111,8 +112,8 @@ models::RotaryConfig gguf_rotary(const weights::GgufFile& file, const LanguageMe
     result.beta_fast = metadata.number("rope.scaling.yarn_beta_fast").value_or(result.beta_fast);
     result.beta_slow = metadata.number("rope.scaling.yarn_beta_slow").value_or(result.beta_slow);
   } else if (kind != "none") {
-    throw ConfigError(gguf_language_who, file.name() + ": rope.scaling.type is \"" + kind +
-                                             "\"; known are none, linear, yarn");
+    throw ConfigError(gguf_language_who,
+                      file.name() + ": rope.scaling.type is \"" + kind + "\"; known are none, linear, yarn");
   }
   if (const auto* info = file.find("rope_freqs.weight")) {
     if (info->shape.size() != config.head_dim / 2)
@@ -236,7 +237,8 @@ models::LanguageConfig gguf_language_config(const weights::GgufFile& file) {
           .value_or(is_gpt2 ? 1e-5 : 1e-6));
   config.attention_scale =
       static_cast<float>(1.0 / std::sqrt(static_cast<double>(std::max<Index>(config.head_dim, 1))));
-  config.query_key_value_bias = has_tensor(file, "blk.0.attn_q.bias") || has_tensor(file, "blk.0.attn_qkv.bias");
+  config.query_key_value_bias =
+      has_tensor(file, "blk.0.attn_q.bias") || has_tensor(file, "blk.0.attn_qkv.bias");
   config.attention_output_bias = has_tensor(file, "blk.0.attn_output.bias");
   config.feed_forward_bias = has_tensor(file, "blk.0.ffn_up.bias");
   config.query_key_norm = has_tensor(file, "blk.0.attn_q_norm.weight");

@@ -6,6 +6,7 @@
 #include <numbers>
 #include <span>
 
+#include "pipeline/number.hpp"
 #include "samplers/numerics.hpp"
 
 namespace daguerre {
@@ -281,7 +282,7 @@ std::unique_ptr<GuiderRun> ClassifierFreeGuidance::start(const Conditions& condi
 FramewiseGuidance::FramewiseGuidance(const Guidance& guidance) : guidance_(guidance) {
   if (guidance.rescale != 0.0f)
     throw ArgumentError("guidance", "a scale for each frame goes without rescaling; rescale is " +
-                                        std::to_string(guidance.rescale) + ", expected 0");
+                                        number(guidance.rescale) + ", expected 0");
 }
 
 std::unique_ptr<GuiderRun> FramewiseGuidance::start(const Conditions& conditions) const {

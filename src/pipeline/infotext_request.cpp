@@ -6,6 +6,7 @@
 #include "daguerre/core/error.hpp"
 #include "pipeline/film_plan.hpp"
 #include "pipeline/infotext_names.hpp"
+#include "pipeline/piecewise.hpp"
 
 namespace daguerre {
 namespace {
@@ -412,9 +413,15 @@ void add_tiles(InfotextKeys& keys) {
     auto& value = reading.result.request.tiles;
     return value ? *value : value.emplace();
   };
-  keys.add("Tile size",
-           integer_row("Tile size", 0, most_int,
-                       [=](const InfotextReading& reading, Index number) { tiles(reading).size = number; }));
+  keys.add("Tile size", [=, size = integer_row("Tile size", 0, most_int,
+                                               [=](const InfotextReading& reading, Index number) {
+                                                 tiles(reading).size = number;
+                                               })](const InfotextReading& reading, const std::string& value) {
+    if (value == trained_tile)
+      tiles(reading).size = 0;
+    else
+      size(reading, value);
+  });
   keys.add("Tile overlap",
            integer_row("Tile overlap", -1, most_int, [=](const InfotextReading& reading, Index number) {
              tiles(reading).overlap = number;
@@ -481,8 +488,8 @@ InfotextKeys InfotextKeys::standard() {
            }));
   keys.add("Model",
            [](const InfotextReading& reading, const std::string& value) { reading.result.model = value; });
-  for (const char* key : {"Model hash", "Version", "VAE hash", "Lora hashes", "TI hashes", "Hashes", "Best of", "Draft steps",
-                          "Judge", "Judge score"})
+  for (const char* key : {"Model hash", "Version", "VAE hash", "Lora hashes", "TI hashes", "Hashes",
+                          "Best of", "Draft steps", "Judge", "Judge score"})
     keys.ignore(key);
   return keys;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/film_plan.hpp"
 #include "pipeline/name.hpp"
 #include "pipeline/prepare.hpp"
 
@@ -19,8 +20,7 @@ Image between(const Image& from, const Image& to, double part) {
   return result;
 }
 
-/// What the frames of an interpolated film may be at most, and their bytes with all that are made of them.
-constexpr Index most_blended_frames = 100'000;
+/// What the frames of an interpolated film may be at most in bytes, with all that are made of them.
 constexpr double most_blended_bytes = 16e9;
 
 /// Throws ArgumentError for films that are too long or take too much memory, before there is anything of
@@ -30,9 +30,9 @@ void check_blended(const FilmTask& given, Index frames, bool are_made) {
     return std::to_string(given.video.size()) + " frames interpolated by " +
            std::to_string(given.interpolate);
   };
-  if (frames > most_blended_frames)
+  if (frames > most_film_frames)
     throw ArgumentError(pipeline_name, who() + " are " + std::to_string(frames) + ", expected at most " +
-                                           std::to_string(most_blended_frames));
+                                           std::to_string(most_film_frames));
   const auto& first = given.video.front();
   const auto count = static_cast<double>(given.video.size()) + (are_made ? static_cast<double>(frames) : 0.0);
   const double bytes = 3.0 * count * static_cast<double>(first.width()) * static_cast<double>(first.height());

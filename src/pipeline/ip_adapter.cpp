@@ -8,6 +8,7 @@
 #include "daguerre/pipeline/load_component.hpp"
 #include "pipeline/components/components.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/number.hpp"
 
 namespace daguerre {
 namespace {
@@ -76,8 +77,8 @@ float scale_of(const ImagePrompt& prompt, const std::string& attention) {
 void check_scales(const ImagePrompt& prompt, std::span<const CrossAttention> attentions) {
   const auto check_scale = [](float scale) {
     if (!std::isfinite(scale))
-      throw ArgumentError(pipeline_name, "an image prompt's scale is " + std::to_string(scale) +
-                                             ", expected a finite number");
+      throw ArgumentError(pipeline_name,
+                          "an image prompt's scale is " + number(scale) + ", expected a finite number");
   };
   check_scale(prompt.scale);
   for (const auto& [name, scale] : prompt.block_scales) {

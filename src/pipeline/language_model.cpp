@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <exception>
+#include <functional>
+#include <map>
+#include <span>
 #include <utility>
 
 #include "core/attempt.hpp"
@@ -32,6 +36,7 @@ struct LanguageParts {
   std::shared_ptr<const text::LanguageTokenizer> tokenizer;
   models::TokenSamplerOptions sampling;
   std::vector<std::int32_t> end_tokens;
+  std::function<std::optional<text::ChatTemplate>()> chat_template;
 };
 
 void add_end_tokens(std::vector<std::int32_t>& all, std::span<const std::int32_t> more) {
@@ -65,11 +70,13 @@ void read_generation_config(const std::filesystem::path& path, LanguageParts& pa
 
 LanguageParts open_folder(const std::filesystem::path& folder, const weights::SafetensorsOptions& options) {
   const auto config = Config::load(folder / "config.json");
-  LanguageParts parts{
-      models::LanguageConfig::from(config),
-      models::with_language_names(weights::StateDict::load(
-          folder, options, {.library = weights::WeightNames::Library::transformers})),
-      text::load_language_tokenizer(folder), {}, {}};
+  LanguageParts parts{models::LanguageConfig::from(config),
+                      models::with_language_names(weights::StateDict::load(
+                          folder, options, {.library = weights::WeightNames::Library::transformers})),
+                      text::load_language_tokenizer(folder),
+                      {},
+                      {},
+                      [folder] { return text::ChatTemplate::find(folder); }};
   parts.end_tokens = parts.config.eos_token_ids;
   read_generation_config(folder / "generation_config.json", parts);
   return parts;
@@ -77,8 +84,22 @@ LanguageParts open_folder(const std::filesystem::path& folder, const weights::Sa
 
 LanguageParts open_gguf(const std::filesystem::path& path, const weights::SafetensorsOptions& options) {
   const auto file = weights::GgufFile::open(path, options);
-  LanguageParts parts{gguf_language_config(file), gguf_language_weights(file), gguf_language_tokenizer(file),
-                      {}, {}};
+  LanguageParts parts{
+      gguf_language_config(file), gguf_language_weights(file), gguf_language_tokenizer(file), {}, {}, {}};
+  parts.chat_template = [tokenizer = parts.tokenizer]() -> std::optional<text::ChatTemplate> {
+    const auto source = tokenizer->chat_template();
+    if (!source) return std::nullopt;
+    std::map<std::string, std::string> tokens;
+    const auto& special = tokenizer->special_tokens();
+    const auto add = [&](const char* name, std::optional<std::int32_t> id) {
+      if (id) tokens[name] = tokenizer->token_of(*id).value_or("");
+    };
+    add("bos_token", special.bos);
+    add("eos_token", special.eos);
+    add("pad_token", special.pad);
+    add("unk_token", special.unknown);
+    return text::ChatTemplate(*source, tokenizer->source(), std::move(tokens));
+  };
   parts.sampling.greedy = true;
   parts.end_tokens = parts.config.eos_token_ids;
   return parts;
@@ -94,14 +115,13 @@ DType matrix_type(const LanguageParts& parts) {
 void settle(const LanguageModelOptions& options, const LanguageParts& parts, LoadContext& context) {
   const auto type = matrix_type(parts);
   if (context.precision == Precision::automatic)
-    context.precision = type == DType::bf16 ? resolved(Precision::automatic, *context.compute.engine)
-                                            : Precision::float32;
+    context.precision =
+        type == DType::bf16 ? resolved(Precision::automatic, *context.compute.engine) : Precision::float32;
   const bool is_laid_out = context.precision != Precision::float32 && !is_block(type) &&
                            context.compute.engine->name() == "onednn";
   auto placement = ops::WeightPlacement::mapped;
   if (options.weights == WeightStorage::packed ||
-      (options.weights == WeightStorage::automatic &&
-       (is_laid_out || context.precision == Precision::int8)))
+      (options.weights == WeightStorage::automatic && (is_laid_out || context.precision == Precision::int8)))
     placement = ops::WeightPlacement::packed;
   context.keeping.placement = placement;
 }
@@ -128,7 +148,11 @@ struct LanguageModel::State {
   models::TokenSamplerOptions sampling;
   std::vector<std::int32_t> end_tokens;
   std::shared_ptr<const LanguageNetwork> network;
+  std::optional<text::ChatTemplate> chat_template;
+  std::exception_ptr chat_failure;  ///< why it could not be read
 
+  std::string chat_text(const std::vector<text::ChatMessage>& messages,
+                        const text::ChatTemplate::Options& options) const;
   std::vector<std::int32_t> prompt_of(const GenerateRequest& request) const;
 };
 
@@ -146,24 +170,30 @@ LanguageModel LanguageModel::load(const std::filesystem::path& path, const Langu
     context.log = options.log;
     const weights::SafetensorsOptions files{.allow_trailing_bytes = options.allow_trailing_bytes,
                                             .threads = context.compute.threads};
-    auto parts =
-        std::filesystem::is_directory(path) ? open_folder(path, files) : open_gguf(path, files);
+    auto parts = std::filesystem::is_directory(path) ? open_folder(path, files) : open_gguf(path, files);
     add_end_tokens(parts.end_tokens, parts.tokenizer->special_tokens().ends);
     parts.sampling.end_tokens = parts.end_tokens;
     settle(options, parts, context);
-    if (context.keeping.placement == ops::WeightPlacement::mapped)
-      parts.state = with_kept_pages(parts.state);
+    if (context.keeping.placement == ops::WeightPlacement::mapped) parts.state = with_kept_pages(parts.state);
     const Index known = parts.config.max_position_embeddings;
     if (parts.config.learned_positions && options.max_length > known)
       throw ArgumentError(language_model_who, "max_length is " + std::to_string(options.max_length) +
                                                   ", the model knows " + std::to_string(known) +
                                                   " positions");
+    std::optional<text::ChatTemplate> chat_template;
+    std::exception_ptr chat_failure;
+    try {
+      chat_template = parts.chat_template();
+    } catch (const Error& error) {  // harms nobody who has no messages
+      context.tell(LogLevel::warning, error.what());
+      chat_failure = std::current_exception();
+    }
     auto network = load_language_network(parts.config, parts.state, context);
     return LanguageModel(std::make_shared<const State>(
         State{context.compute.engine, context.compute.threads, context.precision,
               options.max_length == 0 ? known : options.max_length, std::move(parts.config),
               std::move(parts.tokenizer), std::move(parts.sampling), std::move(parts.end_tokens),
-              std::move(network)}));
+              std::move(network), std::move(chat_template), chat_failure}));
   });
 }
 
@@ -172,17 +202,29 @@ Expected<LanguageModel> LanguageModel::try_load(const std::filesystem::path& pat
   return attempt([&] { return load(path, options); });
 }
 
+std::string LanguageModel::State::chat_text(const std::vector<text::ChatMessage>& messages,
+                                            const text::ChatTemplate::Options& options) const {
+  if (chat_failure) std::rethrow_exception(chat_failure);
+  if (!chat_template)
+    throw ArgumentError(language_model_who, "the model has no chat template: it continues a prompt");
+  return chat_template->render(messages, options);
+}
+
 std::vector<std::int32_t> LanguageModel::State::prompt_of(const GenerateRequest& request) const {
-  if (request.prompt.empty() == request.ids.empty())
-    throw ArgumentError(language_model_who, "a request has either a prompt or ids, this one has " +
-                                                std::string(request.prompt.empty() ? "neither" : "both"));
+  const int given = int{!request.prompt.empty()} + int{!request.messages.empty()} + int{!request.ids.empty()};
+  if (given != 1)
+    throw ArgumentError(language_model_who, "a request has a prompt, messages or ids, this one has " +
+                                                std::string(given == 0 ? "none of them" : "several"));
   if (request.max_new_tokens < 1 || !(request.time_limit >= 0.0))
     throw ArgumentError(language_model_who, "max_new_tokens is " + std::to_string(request.max_new_tokens) +
                                                 ", expected 1 or more; time_limit is " +
                                                 std::to_string(request.time_limit));
   for (const auto& stop : request.stop)
     if (stop.empty()) throw ArgumentError(language_model_who, "an empty stop string");
-  auto ids = request.ids.empty() ? tokenizer->encode(request.prompt) : request.ids;
+  auto ids = request.ids;
+  if (!request.prompt.empty()) ids = tokenizer->encode(request.prompt);
+  if (!request.messages.empty())  // the template writes what comes before a text
+    ids = tokenizer->encode(chat_text(request.messages, request.chat), {.add_special_tokens = false});
   if (ids.empty()) throw ArgumentError(language_model_who, "the prompt has no tokens");
   if (static_cast<Index>(ids.size()) > max_length)
     throw ArgumentError(language_model_who, "the prompt has " + std::to_string(ids.size()) +
@@ -221,9 +263,9 @@ GenerateResult LanguageModel::generate(const GenerateRequest& request, const OnT
   for (Index first = 0; first < result.prompt_tokens; first += prompt_chunk) {
     const Index count = std::min(prompt_chunk, result.prompt_tokens - first);
     context.check_stop();
-    logits = run->read(context, std::span(ids).subspan(static_cast<std::size_t>(first),
-                                                       static_cast<std::size_t>(count)),
-                       first + count == result.prompt_tokens);
+    logits = run->read(
+        context, std::span(ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
+        first + count == result.prompt_tokens);
     if (is_late() && first + count < result.prompt_tokens) break;
   }
   result.prompt_seconds = seconds_since(begin);
@@ -266,6 +308,13 @@ Expected<GenerateResult> LanguageModel::try_generate(const GenerateRequest& requ
   return attempt([&] { return generate(request, on_text); });
 }
 
+bool LanguageModel::has_chat_template() const noexcept {
+  return state_->chat_template.has_value() || state_->chat_failure != nullptr;
+}
+std::string LanguageModel::chat_text(const std::vector<text::ChatMessage>& messages,
+                                     const text::ChatTemplate::Options& options) const {
+  return state_->chat_text(messages, options);
+}
 const models::LanguageConfig& LanguageModel::config() const noexcept {
   return state_->config;
 }

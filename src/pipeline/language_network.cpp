@@ -80,16 +80,15 @@ class KeptFile final : public weights::TensorFile {
 std::shared_ptr<const LanguageNetwork> load_language_network(const models::LanguageConfig& config,
                                                              const weights::StateDict& state,
                                                              const LoadContext& context) {
-  return with_precision(
-      context, Role::denoiser,
-      [&]<class T>(const LoadContext& own) -> std::shared_ptr<const LanguageNetwork> {
-        auto compute = own.compute;
-        compute.placement = own.keeping.placement;
-        auto network = std::make_shared<const LanguageNetworkOf<T>>(
-            config, nn::Loader{weights::Scope(state), compute});
-        report(state, own);
-        return network;
-      });
+  return with_precision(context, Role::denoiser,
+                        [&]<class T>(const LoadContext& own) -> std::shared_ptr<const LanguageNetwork> {
+                          auto compute = own.compute;
+                          compute.placement = own.keeping.placement;
+                          auto network = std::make_shared<const LanguageNetworkOf<T>>(
+                              config, nn::Loader{weights::Scope(state), compute});
+                          report(state, own);
+                          return network;
+                        });
 }
 
 weights::StateDict with_kept_pages(const weights::StateDict& state) {

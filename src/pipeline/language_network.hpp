@@ -15,8 +15,8 @@ namespace daguerre {
 class LanguageRun {
  public:
   virtual ~LanguageRun() = default;
-  /// Reads further tokens; the logits of what follows the last one, `[vocab_size]`, or nothing unless they are
-  /// wanted.
+  /// Reads further tokens; the logits of what follows the last one, `[vocab_size]`, or nothing unless they
+  /// are wanted.
   virtual Tensor<float> read(const ops::Context& context, std::span<const std::int32_t> ids,
                              bool wants_logits) = 0;
 };

@@ -7,6 +7,7 @@
 
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/weights/adapter_file.hpp"
 #include "daguerre/weights/key_map.hpp"
 #include "pipeline/name.hpp"
@@ -105,7 +106,11 @@ Config joined_config(const ComponentSource& unet, const ComponentSource& adapter
       {"temporal_transformer_layers_per_block", value("motion_transformer_layers_per_block", 1)},
       {"temporal_transformer_layers_per_mid_block", value("motion_transformer_layers_per_mid_block", 1)}};
   motion.finish();
-  return config.with(changes.dump());
+  auto joined = config.with(changes.dump());
+  // What is wrong with the modules is told in the name of their own file: the U-Net alone is right.
+  (void)models::UNet2DConditionConfig::from(unet.config());
+  (void)models::UNet2DConditionConfig::from(Config::parse(joined.dump(), adapter.config_path()));
+  return joined;
 }
 
 }  // namespace

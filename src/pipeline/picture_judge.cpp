@@ -1,5 +1,6 @@
 #include "daguerre/pipeline/picture_judge.hpp"
 
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -19,8 +20,10 @@ constexpr const char* judge_name = "judge";
 struct JudgeKind {
   std::string_view name;
   double weight;
+  ClipPreparation preparation;
 };
-constexpr std::array<JudgeKind, 2> judge_kinds{{{"clip", 100.0}, {"hps", 1.0}}};
+constexpr std::array<JudgeKind, 2> judge_kinds{
+    {{"clip", 100.0, ClipPreparation::clip}, {"hps", 1.0, ClipPreparation::hps}}};
 
 /// The kind and the path of "KIND:PATH".
 std::pair<JudgeKind, std::string> parsed_judge(std::string_view judge) {
@@ -49,8 +52,7 @@ struct PictureJudge::State {
   LogSink log;
 
   ops::Context context(std::stop_token stop) const {
-    if (towers == nullptr)
-      throw ArgumentError(judge_name, name + " is a function, which has no embeddings");
+    if (towers == nullptr) throw ArgumentError(judge_name, name + " is a function, which has no embeddings");
     return {.engine = engine, .threads = threads, .pool = {}, .stop = std::move(stop), .profile = {}};
   }
   Tensor<float> embed_text(const ops::Context& context, std::string_view text) const {
@@ -61,24 +63,24 @@ struct PictureJudge::State {
 };
 
 PictureJudge PictureJudge::load(std::string_view judge, const JudgeOptions& options) {
-  const auto [kind, path] = parsed_judge(judge);
-  const std::filesystem::path from = path;
+  const auto parsed = parsed_judge(judge);
+  const auto& kind = parsed.first;
+  const std::filesystem::path from = parsed.second;
   const std::string name = std::string(kind.name) + ":" +
                            (std::filesystem::is_directory(from) ? model_name(from) : from.stem().string());
-  const double weight = kind.weight;
   return naming(from, [&] {
-    if (options.threads < 0)
-      throw ArgumentError(judge_name, "threads is " + std::to_string(options.threads));
+    if (options.threads < 0) throw ArgumentError(judge_name, "threads is " + std::to_string(options.threads));
     const auto engine = ops::make_engine(options.engine);
     const Threads threads(options.threads == 0 ? available_threads() : options.threads);
     const LoadContext context{
         .compute = {.engine = engine, .threads = threads, .pool = {}, .stop = options.stop, .profile = {}},
         .precision = resolved(options.precision, *engine),
         .log = options.log};
-    auto towers = load_clip_towers(from, {options.tokenizer, options.tokenizer_fallback}, context);
+    auto towers =
+        load_clip_towers(from, kind.preparation, {options.tokenizer, options.tokenizer_fallback}, context);
     context.tell(LogLevel::info, "[judge] " + name + ": " + from.string());
     return PictureJudge(std::make_shared<const State>(
-        State{name, {}, std::move(towers), weight, engine, threads, options.log}));
+        State{name, {}, std::move(towers), kind.weight, engine, threads, options.log}));
   });
 }
 
@@ -88,8 +90,8 @@ Expected<PictureJudge> PictureJudge::try_load(std::string_view judge, const Judg
 
 PictureJudge PictureJudge::from(std::string name, Function function) {
   if (!function) throw ArgumentError(judge_name, "the judge's function is empty");
-  return PictureJudge(
-      std::make_shared<const State>(State{std::move(name), std::move(function), {}, 1.0, {}, Threads(1), {}}));
+  return PictureJudge(std::make_shared<const State>(
+      State{std::move(name), std::move(function), {}, 1.0, {}, Threads(1), {}}));
 }
 
 PictureJudge::Scorer PictureJudge::scorer(std::string_view prompt, std::stop_token stop) const {

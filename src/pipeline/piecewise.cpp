@@ -39,8 +39,10 @@ void tile_denoiser(const Tiles& tiles, const Model& model, Components& component
                           "a picture without a seam cannot be made in tiles along the side that is to fit");
   }
   components.denoiser = tiled(components.denoiser, {sides[0] / ratio, sides[1] / ratio}, overlap / ratio);
-  plan.parameters.emplace_back("Tile size", std::to_string(tiles.size));
-  plan.parameters.emplace_back("Tile overlap", std::to_string(tiles.overlap));
+  // Tiles of a model that was trained at other than squares have no single size.
+  const bool is_square = sides[0] == sides[1];
+  plan.parameters.emplace_back("Tile size", is_square ? std::to_string(sides[0]) : trained_tile);
+  plan.parameters.emplace_back("Tile overlap", std::to_string(overlap));
 }
 
 void tile_autoencoder(const VaeTiling& tiling, const Model& model, Components& components, Plan& plan,

@@ -8,6 +8,9 @@
 
 namespace daguerre {
 
+/// What the settings say of tiles that have the sides the model was trained at, where these differ.
+inline constexpr const char* trained_tile = "as trained";
+
 /// Bytes that the autoencoder may take: what the weights that are kept leave of `limit`; without one 4 GB
 /// where the denoiser is to work in tiles, since who asks for these wants memory to be bounded; else nullopt.
 /// Never what the machine has free: the same order is to give the same picture.

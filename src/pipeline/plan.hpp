@@ -8,6 +8,7 @@
 #include "daguerre/pipeline/class_names.hpp"
 #include "daguerre/pipeline/model.hpp"
 #include "daguerre/pipeline/request.hpp"
+#include "pipeline/number.hpp"
 
 namespace daguerre {
 
@@ -30,9 +31,5 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
 Extent size_of(const Request& request, Index ratio, Index multiple, Extent usual);
 /// The request's mask at that size, as tasks have it: 0 and 1, or its grey where that is a strength.
 Tensor<float> task_mask(const Request& request, Index width, Index height);
-
-// A number as people write it, "7.5", "20", in so many digits that it is read back as it was.
-std::string number(double value);
-std::string number(float value);
 
 }  // namespace daguerre

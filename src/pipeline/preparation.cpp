@@ -9,6 +9,7 @@
 #include "pipeline/held_frames.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/number.hpp"
 #include "pipeline/prepare.hpp"
 #include "samplers/numerics.hpp"
 
@@ -94,12 +95,12 @@ void set_calls(const Task& task, const Levels& levels, Index tokens, bool from_p
     if (order == 2 && kept % 2 == 0) ++kept;  // not between the two calls of a step
     start.first_call = std::max<Index>(0, whole->calls() - kept);
     if (kept == 0 || start.first_call >= whole->calls())
-      throw ArgumentError(pipeline_name, "denoising_start " + std::to_string(*task.denoising_start) + " of " +
+      throw ArgumentError(pipeline_name, "denoising_start " + number(*task.denoising_start) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
   } else if (from_picture) {
     const int kept = steps_of(task, levels);
     if (kept < 1)
-      throw ArgumentError(pipeline_name, "strength " + std::to_string(task.strength) + " of " +
+      throw ArgumentError(pipeline_name, "strength " + number(task.strength) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
     start.first_call = static_cast<Index>(task.steps - kept) * order;
   }
@@ -110,7 +111,7 @@ void set_calls(const Task& task, const Levels& levels, Index tokens, bool from_p
         start.first_call + std::count_if(timesteps.begin() + start.first_call, timesteps.end(),
                                          [&](float t) { return static_cast<double>(t) >= last; });
     if (start.end_call == start.first_call)
-      throw ArgumentError(pipeline_name, "denoising_end " + std::to_string(*task.denoising_end) + " of " +
+      throw ArgumentError(pipeline_name, "denoising_end " + number(*task.denoising_end) + " of " +
                                              std::to_string(task.steps) + " steps leaves no step to run");
   }
   options.first_call = start.first_call;

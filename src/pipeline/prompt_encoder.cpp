@@ -7,6 +7,7 @@
 
 #include "daguerre/ops/rearrange.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/number.hpp"
 
 namespace daguerre {
 namespace {
@@ -66,7 +67,7 @@ bool has_weights(const std::vector<text::TokenWindow>& windows) {
 void check_finite_weights(const std::vector<text::TokenWindow>& windows) {
   for (const double weight : weights_of(windows))
     if (!std::isfinite(weight) || !std::isfinite(static_cast<float>(weight)))
-      throw ArgumentError("prompt", "a weight is " + std::to_string(weight) + ", expected a finite number");
+      throw ArgumentError("prompt", "a weight is " + number(weight) + ", expected a finite number");
 }
 
 /// A weighted sum; `weights` to a sum of 1 where `normalize`.
@@ -95,7 +96,7 @@ void check_swaps(const std::vector<text::CompelFragment>& fragments) {
 void check_mixture(const text::CompelPart& part) {
   const auto check = [](double weight, const char* what) {
     if (!std::isfinite(static_cast<float>(weight)))
-      throw ArgumentError("prompt", std::string("a weight of ") + what + " is " + std::to_string(weight) +
+      throw ArgumentError("prompt", std::string("a weight of ") + what + " is " + number(weight) +
                                         ", expected a finite number");
   };
   check(part.weight, ".and()");
@@ -108,7 +109,7 @@ void check_mixture(const text::CompelPart& part) {
   if (!part.normalize) return;
   for (const double weight : part.weights)
     if (!std::isfinite(static_cast<float>(weight / sum)))
-      throw ArgumentError("prompt", "the weights of .blend() have the sum " + std::to_string(sum) +
+      throw ArgumentError("prompt", "the weights of .blend() have the sum " + number(sum) +
                                         ", by which they cannot be divided");
 }
 

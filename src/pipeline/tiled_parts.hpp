@@ -11,7 +11,8 @@ namespace daguerre {
 /// Predicts large latents tile by tile (see Tiles), `tile` by `tile` and with that overlap, in latents.
 std::shared_ptr<const Denoiser> tiled(std::shared_ptr<const Denoiser> denoiser, Extent tile, Index overlap);
 
-/// Predicts long films window by window, `frames` by `frames` latents whose beginnings lie `stride` apart,
+/// Predicts long films window by window, `frames` by `frames` latents whose beginnings lie `stride` apart at
+/// most, both in whole patches of the denoiser's (`DenoiserInfo::frame_multiple`; windows are rounded up),
 /// and blends them where they overlap, in every step (MultiDiffusion over time; Bar-Tal et al. 2023;
 /// Lumiere's temporal super-resolution, Bar-Tal et al. 2024, sec. 3.2). Throws ArgumentError for other than 1
 /// <= stride <= frames.

@@ -20,16 +20,19 @@ Tensor<float> frames_of(const ops::Context& context, const Tensor<float>& x, Ind
 class WindowedDenoiser final : public Denoiser {
  public:
   WindowedDenoiser(std::shared_ptr<const Denoiser> denoiser, Index frames, Index stride)
-      : denoiser_(std::move(denoiser)), info_(denoiser_->info()), frames_(frames), stride_(stride) {
+      : denoiser_(std::move(denoiser)), info_(denoiser_->info()) {
     info_.largest_frames = 0;  // no window is longer
+    // Windows are of whole patches, as the films are.
+    const Index multiple = info_.frame_multiple;
+    frames_ = (frames + multiple - 1) / multiple * multiple;
+    stride_ = std::max(multiple, stride / multiple * multiple);
   }
 
   const DenoiserInfo& info() const noexcept override { return info_; }
 
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, float timestep,
                            const Conditioning& conditioning) const override {
-    if (x.rank() != 5 || x.dim(1) <= std::max(frames_, info_.frame_multiple))
-      return (*denoiser_)(context, x, timestep, conditioning);
+    if (x.rank() != 5 || x.dim(1) <= frames_) return (*denoiser_)(context, x, timestep, conditioning);
     const Index frames = x.dim(1);
     const auto axis = TileAxis::of(frames, frames_, frames_ - stride_, info_.frame_multiple);
     const auto weights = axis.weights(frames, {.overlap = frames_ - stride_});
@@ -72,7 +75,7 @@ class WindowedDenoiser final : public Denoiser {
 
   std::shared_ptr<const Denoiser> denoiser_;
   DenoiserInfo info_;
-  Index frames_, stride_;
+  Index frames_ = 0, stride_ = 0;
 };
 
 }  // namespace

@@ -8,9 +8,10 @@ namespace {
 
 constexpr std::size_t longest_added = 256;
 
+/// `\w`
 bool is_word_character(char32_t code) {
   const auto category = category_of(code);
-  return is_letter(code) || is_number(code) || (category >= Category::Mc && category <= Category::Mn) ||
+  return is_letter(code) || (category >= Category::Mc && category <= Category::Nl) ||
          category == Category::Pc;
 }
 

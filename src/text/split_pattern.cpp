@@ -203,8 +203,8 @@ class SplitPatternParser {
         return std::nullopt;
       case U'w':
       case U'W':
-        set.add_categories(categories_called("L") | categories_called("M") | categories_called("N") |
-                               categories_called("Pc"),
+        set.add_categories(categories_called("L") | categories_called("M") | categories_called("Nd") |
+                               categories_called("Nl") | categories_called("Pc"),
                            code == U'W');
         return std::nullopt;
       case U'p':

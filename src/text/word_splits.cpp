@@ -9,7 +9,7 @@ namespace daguerre::text {
 namespace {
 
 // The patterns are those of the models' own tokenizer.json.
-constexpr std::string_view digit = R"(\p{N})", up_to_three_digits = R"(\p{N}{1,3})",
+constexpr std::string_view one_digit = R"(\p{N})", up_to_three_digits = R"(\p{N}{1,3})",
                            han_and_kana = "[一-龥぀-ゟ゠-ヿ]+";
 constexpr std::string_view qwen2 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
@@ -40,7 +40,7 @@ const std::vector<NamedSplit>& named_splits() {
       {" gpt-2 phi-2 mpt jais exaone4 gigachat mellum a.x-4.0 jina-es jina-de jina-v2-es jina-v2-de ",
        {{gpt2_pattern}}},
       {" olmo ", {{gpt2_pattern}, true}},
-      {" smollm starcoder refact command-r codeshell exaone minerva-7b ", {{digit, gpt2_pattern}}},
+      {" smollm starcoder refact command-r codeshell exaone minerva-7b ", {{one_digit, gpt2_pattern}}},
       {" qwen2 deepseek-r1-qwen ", {{qwen2}, true}},
       {" qwen35 ", {{qwen35}, true}},
       {" stablelm2 hunyuan megrez ", {{qwen2}}},
@@ -49,10 +49,10 @@ const std::vector<NamedSplit>& named_splits() {
       {" gpt-4o llama4 ", {{gpt4o}}},
       {" tekken ", {{tekken}, false, true, true}},
       {" deepseek-v3 hunyuan-dense ", {{up_to_three_digits, han_and_kana, deepseek3}}},
-      {" deepseek-coder ", {{"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+", digit}}},
+      {" deepseek-coder ", {{"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+", one_digit}}},
       {" falcon ", {{"[\\p{P}\\$\\+<=>\\^~\\|`]+", gpt2_pattern, "[0-9][0-9][0-9]"}}},
       {" bloom poro-chat gpt3-finnish ", {{bloom}}},
-      {" viking ", {{bloom, digit}}},
+      {" viking ", {{bloom, one_digit}}},
       {" default ", {{"[\\p{P}\\$\\+<=>\\^~\\|]+", gpt2_pattern, "\\p{N}+", "[0-9][0-9][0-9]"}}},
   };
   return splits;

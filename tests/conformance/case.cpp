@@ -114,6 +114,8 @@ std::vector<Result> run_below(const fs::path& folder, const Options& options) {
   if ((fs::exists(folder / "model_index.json") || fs::exists(folder / "base.json")) &&
       fs::exists(folder / "runs"))
     return run_pipeline(folder, options);
+  if (is_language_tokenizer_case(folder))
+    return {guarded(case_name(folder), [&] { return run_language_tokenizer(folder); })};
   if (is_prompt_case(folder)) {
     std::vector<Result> results;
     for (const auto& [label, run] : prompt_runs(folder, options))

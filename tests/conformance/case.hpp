@@ -139,6 +139,9 @@ std::optional<Result> run_token_sampling(const std::filesystem::path& folder, co
 /// Of a folder with chat templates beside its cases.json.
 std::optional<Result> run_chat_templates(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
+/// Whether a folder has recorded texts of a language model's tokenizer; and the comparison.
+bool is_language_tokenizer_case(const std::filesystem::path& folder);
+Result run_language_tokenizer(const std::filesystem::path& folder);
 Result run_single_file(const std::filesystem::path& folder, const Options& options);
 Result run_gguf_model(const std::filesystem::path& folder, const Options& options);
 /// What is to be run of a case of GGUF files or ggml's blocks: what to put behind the case's name, and how.

@@ -10,6 +10,7 @@
 #include "daguerre/models/contrastive/clip_model.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 #include "pipeline/clip_image_processor.hpp"
+#include "pipeline/hps_image.hpp"
 
 /// Cases of CLIP with both towers: the network alone (`vision/clip_model`), and the scores made with it
 /// (`metrics/clip_score_openai`, `metrics/hpsv2`) from pictures and texts.
@@ -34,9 +35,7 @@ class ClipComparison {
     network(name, Tensor<double>::copy_of({static_cast<Index>(actual.size())}, actual));
   }
   /// What does not depend on one.
-  void plain(const std::string& name, const Tensor<float>& actual, double bound) {
-    add(name, actual, bound);
-  }
+  void plain(const std::string& name, const Tensor<float>& actual, double bound) { add(name, actual, bound); }
 
  private:
   void add(const std::string& name, const Tensor<float>& actual, double bound) {
@@ -85,8 +84,8 @@ Result run_towers(const fs::path& folder, const Config& config, const ops::Conte
   Result result;
   for (const auto& run : recorded_runs(folder)) {
     ClipComparison<T> compare(run, result);
-    const auto texts =
-        unit_rows(network.embed_texts(context, run.file().read<std::int32_t>("in.input_ids")).template to<double>());
+    const auto texts = unit_rows(
+        network.embed_texts(context, run.file().read<std::int32_t>("in.input_ids")).template to<double>());
     const auto pictures =
         unit_rows(network.embed_pictures(context, run.tensor("in.pixel_values")).template to<double>());
     compare.network("text_embeds", texts);
@@ -116,8 +115,7 @@ Tensor<std::int32_t> ids_of(const std::vector<std::string>& texts, const text::C
   std::vector<Tensor<std::int32_t>> rows;
   for (const auto& text : texts) {
     const auto window = tokenizer.window(text);
-    rows.push_back(
-        Tensor<std::int32_t>::copy_of({1, static_cast<Index>(window.ids.size())}, window.ids));
+    rows.push_back(Tensor<std::int32_t>::copy_of({1, static_cast<Index>(window.ids.size())}, window.ids));
   }
   return concat_leading<std::int32_t>(rows);
 }
@@ -151,13 +149,14 @@ Result run_openai_scores(const fs::path& folder, const Config& config, const ops
   const Index size = run.tensor("mid.pixel_values").dim(1);
   const auto pixels = prepared(pictures, ClipImageProcessor::openai(size));
   compare.plain("mid.pixel_values", pixels, bounds::block);
-  const auto pixels_hf = prepared(
-      pictures, read_clip_image_processor(Config::load(folder / "hf" / "preprocessor_config.json")));
+  const auto pixels_hf =
+      prepared(pictures, read_clip_image_processor(Config::load(folder / "hf" / "preprocessor_config.json")));
   compare.plain("mid.pixel_values_hf", pixels_hf, bounds::block);
   const auto texts = config.require_strings("texts");
-  for (const auto dialect : {text::ClipDialect::openai, text::ClipDialect::huggingface})
-    compare.plain("in.input_ids", ids_of(texts, text::ClipTokenizer::load(folder / "hf", dialect)).template to<float>(),
-                  0.0);
+  for (const auto dialect : {text::ClipDialect::openai, text::ClipDialect::huggingface}) {
+    const auto tokenizer = text::ClipTokenizer::load(folder / "hf", dialect).with_pad(0);  // as clip.tokenize
+    compare.plain("in.input_ids", ids_of(texts, tokenizer).template to<float>(), 0.0);
+  }
   if (!fs::exists(folder / "weights_openai.safetensors")) return result;
 
   const auto sizes = models::ClipModelConfig::from(Config::load(folder / "hf" / "config.json"));
@@ -170,7 +169,11 @@ Result run_openai_scores(const fs::path& folder, const Config& config, const ops
   const auto logits = times(metrics::cosine_matrix(shown, words), double{network.logit_scale()});
   compare.network("logits_per_image", logits);
   compare.network("logits_per_text", transposed(logits));
-  compare.network("softmax_over_texts", softmax_rows(logits));
+  // Of the recorded logits: a probability's relative error is a logit's absolute one, so that rounding to
+  // bfloat16, which puts logits of 50 off by a tenth, would show as ten per cent here.
+  compare.plain("out.softmax_over_texts",
+                softmax_rows(run.tensor("out.logits_per_image").template to<double>()).template to<float>(),
+                bounds::network);
   compare.network("cosine", metrics::cosine_similarity(shown, words));
   compare.network("image_image_cosine", metrics::cosine_matrix(shown, shown));
   compare.network("clipscore_2_5", metrics::clip_score(shown, words).per_pair);
@@ -194,13 +197,13 @@ Result run_hps(const fs::path& folder, const Config& config, const ops::Context&
   description["embed_dim"] = config.require_int("embed_dim");
   for (const char* part : {"vision_cfg", "text_cfg"}) description[part] = Json::parse(*config.json(part));
   description["quick_gelu"] = config.get("quick_gelu", false);
-  const auto sizes = models::ClipModelConfig::from_open_clip(Config::parse(description.dump(), "config.json"));
+  const auto sizes =
+      models::ClipModelConfig::from_open_clip(Config::parse(description.dump(), "config.json"));
   const auto network = clip_network<T>(sizes, folder / "weights.safetensors", context);
   Result result;
   const Recorded run(folder / "io.safetensors");
   ClipComparison<T> compare(run, result);
-  auto pictures = pictures_of(folder);
-  for (auto& picture : pictures) picture = picture.to_channels(3);  // as the case was made
+  const auto pictures = pictures_of(folder);
   const auto texts = config.require_strings("texts");
   compare.plain("in.input_ids",
                 ids_of(texts, text::ClipTokenizer::load(folder / "tokenizer", text::ClipDialect::openai))
@@ -209,15 +212,17 @@ Result run_hps(const fs::path& folder, const Config& config, const ops::Context&
   const auto words = unit_rows(
       network.embed_texts(context, run.file().read<std::int32_t>("in.input_ids")).template to<double>());
   compare.network("text_features", words);
-  const auto score = [&](const ClipImageProcessor& processor, const std::string& ending) {
-    const auto pixels = prepared(pictures, processor);
+  const auto score = [&](bool whole, const std::string& ending) {
+    const auto pixels = prepared(pictures, [&](const Image& picture) {
+      return hps_pixel_values(context, picture, sizes.vision.image_size, whole);
+    });
     compare.plain("mid.pixel_values" + ending, pixels, bounds::block);
     const auto shown = unit_rows(network.embed_pictures(context, pixels).template to<double>());
     compare.network("image_features" + ending, shown);
     compare.network("hps" + ending, metrics::cosine_similarity(shown, words));
   };
-  score(ClipImageProcessor::openai(sizes.vision.image_size), "");
-  score(ClipImageProcessor::whole_picture(sizes.vision.image_size), "_longest");
+  score(false, "");
+  score(true, "_longest");
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include "daguerre/models/language/causal_lm.hpp"
 #include "daguerre/models/language/language_names.hpp"
+#include "daguerre/models/vision_encoders/qwen2_5_vision.hpp"
 #include "daguerre/ops/rearrange.hpp"
 
 namespace daguerre::conformance {
@@ -86,6 +87,39 @@ void compare_states(const models::CausalLm<T>& lm, const ops::Context& context, 
   // A stretching that goes by the length has turned the first keys by another one.
   if (lm.config().rotary.scaling == models::RotaryConfig::Scaling::dynamic) return;
   check("logits in pieces", ops::concat<float>(context, pieces, 1), "out.logits");
+}
+
+/// A picture through the vision tower and, in the place of its tokens, through the language model.
+template <class T>
+void compare_picture(const models::CausalLm<T>& lm, const Config& config, const nn::Loader& loader,
+                     const Recorded& run, Result& result) {
+  const auto& context = loader.context;
+  const models::Qwen25Vision<T> vision(models::Qwen25VisionConfig::from(config), loader.sub("visual"));
+  const auto ids = run.file().read<std::int32_t>("in.input_ids"),
+             recorded_grids = run.file().read<std::int32_t>("in.image_grid_thw");
+  std::vector<models::PatchGrid> grids;
+  for (Index i = 0; i < recorded_grids.size(); i += 3)
+    grids.push_back({recorded_grids.data()[i], recorded_grids.data()[i + 1], recorded_grids.data()[i + 2]});
+  const auto check = [&](const std::string& name, const Tensor<float>& actual) {
+    result.checks.push_back(
+        {name + run.label(), test::difference(actual, run.tensor("out." + name)), language_bound<T>});
+  };
+  const auto embeds = vision(context, run.tensor("in.pixel_values"), grids);
+  check("image_embeds", embeds);
+  LmInputs<T> inputs;
+  inputs.inputs_embeds =
+      models::with_pictures(context, lm.embed(context, ids), ids, vision.config().image_token_id, embeds);
+  inputs.position_ids = models::picture_positions(vision.config(), ids.span(), grids);
+  const auto positions = run.file().read<std::int32_t>("mid.position_ids");
+  const bool same = positions.size() == inputs.position_ids.size() &&
+                    std::equal(positions.span().begin(), positions.span().end(),
+                               std::as_const(inputs.position_ids).span().begin());
+  result.checks.push_back({"positions" + run.label(), {same ? 0.0 : 1.0, same ? 0.0 : 1.0}, 0.0});
+  for (const auto& name : run.names_below("out.hidden.")) inputs.hidden_states.push_back(std::stoi(name));
+  const auto output = lm(context, inputs);
+  check("logits", output.logits);
+  for (std::size_t i = 0; i < output.hidden_states.size(); ++i)
+    check("hidden." + std::to_string(inputs.hidden_states[i]), output.hidden_states[i]);
 }
 
 /// What is generated from one or several prompts: the most probable token again and again.
@@ -221,7 +255,9 @@ bool run_language_model(const fs::path& folder, const Config& config, const ops:
   const nn::Loader named{models::with_language_names(loader.scope.weights()), loader.context};
   const models::CausalLm<T> lm(models::LanguageConfig::from(config), named);
   for (const auto& run : recorded_runs(folder)) {
-    if (run.has("out.ids"))
+    if (run.has("in.pixel_values"))
+      compare_picture(lm, config, named, run, result);
+    else if (run.has("out.ids"))
       compare_generated(lm, context, run, result);
     else if (run.has("out.logits"))
       compare_states(lm, context, run, result);

@@ -85,6 +85,22 @@ sheet.png"
   there e_2.apng
   txt2vid 0 --frames 12 --out f.gif
   err_has 'warning: .*12 frames were asked for.*makes 9'
+  # What is cut short is told by inspect, too.
+  local extension
+  for extension in gif apng y4m webp mkv mp4; do
+    if ! "$programs/daguerre" txt2vid --model "$models/ltx_095" --prompt waves --width 64 --height 32 --frames 9 --steps 1 \
+      --guidance 1 --threads 1 --seed 3 --out "whole.$extension" >out 2>err; then
+      err_has 'this build has no'
+      continue
+    fi
+    run 0 daguerre inspect "whole.$extension"
+    out_has 'Prompt: waves'
+    head -c $(($(wc -c <"whole.$extension") * 2 / 3)) "whole.$extension" >"cut.$extension"
+    run 1 daguerre inspect "cut.$extension"
+    one_error "cut.$extension: .*cut short"
+  done
+  txt2vid 1 --frames 1000000 --out g.gif
+  one_error 'frames is 1000000, expected 1 to 100000'
   txt2vid 1 --frames 0 --out g.gif
   one_error 'a film of 0 frames'
   txt2vid 1 --width 65 --out g.gif
@@ -120,6 +136,35 @@ sheet.png"
   run 2 daguerre img2vid --model "$models/ltx_095" --prompt x --out g.gif
   one_error '--image is required'
   absent g.gif
+}
+
+section_films_from_films() {
+  local emoji=$models/../../../../examples/models/emoji
+  film() {
+    local expected=$1 command=$2
+    shift 2
+    run "$expected" daguerre "$command" --model "$emoji" --motion "$emoji-motion" --prompt "red apple, sliding" --steps 4 \
+      --guidance 1 --threads 1 --seed 42 "$@"
+  }
+  film 0 txt2vid --frames 4 --out a.gif
+  film 0 vid2vid --init-video a.gif --strength 0.5 --out b.gif
+  out_is b.gif
+  differ a.gif b.gif
+  run 0 daguerre inspect b.gif
+  out_has '64 x 64, 4 frames, 8 a second'
+  out_has 'Denoising strength: 0.5'
+  film 0 vid2vid --init-video a.gif --strength 0.5 --out c.gif --quiet
+  [ ! -s err ] || fail "--quiet should be silent"
+  same b.gif c.gif
+  film 0 vid2vid --init-video a.gif --interpolate 2 --out d.gif
+  run 0 daguerre inspect d.gif
+  out_has '64 x 64, 7 frames, 16 a second'
+  film 2 vid2vid --init-video a.gif --interpolate 2 --frames 9 --out e.gif
+  one_error '--frames excludes --interpolate'
+  head -c 900 a.gif >cut.gif
+  film 1 vid2vid --init-video cut.gif --out e.gif
+  one_error 'cut.gif: the GIF film is cut short'
+  absent e.gif
 }
 
 section_txt2img() {
@@ -272,6 +317,8 @@ section_larger_and_again() {
   txt2img 0 --seed 7 --upscale 2 --tile --steps 4 --out e.png
   run 0 daguerre inspect e.png
   out_has 'Hires upscaler: Lanczos'
+  ! grep -qE '^Tile (size: 0|overlap: -1)$' out || fail "tiles are written as they were, not as unset"
+  grep -qE '^Tile overlap: [0-9]+$' out || fail "the tiles' overlap is missing"
 
   txt2img 0 --seed 7 --vae "$sd1/vae" --out f.png
   same small.png f.png
@@ -290,6 +337,43 @@ section_larger_and_again() {
   one_error 'give --tile, too'
   txt2img 2 --hires 2 --upscale 2 --out g.png
   one_error '--hires excludes --upscale'
+}
+
+section_cascade() {
+  mkdir -p both
+  cat >both/cascade.json <<JSON
+{"version": 1, "stages": [{"path": "$models/if_stage1", "steps": 3}, {"path": "$models/if_stage2", "steps": 2}]}
+JSON
+  local cascade=(daguerre txt2img --prompt cat --seed 7 --threads 1)
+  run 0 "${cascade[@]}" --cascade both --out a.png --save-stages
+  out_is "a.png"
+  err_has "stage 1 of 2: if_stage1"
+  err_has "stage 2 of 2: if_stage2"
+  err_has "step 5/5"
+  there a_stage1.png
+  run 0 daguerre inspect a.png
+  out_has "Stage 2 Steps: 2"
+  run 0 "${cascade[@]}" --cascade both --one-stage-at-a-time --out b.png
+  same a.png b.png
+  run 0 daguerre txt2img --cascade both --from-png a.png --threads 1 --out c.png
+  same a.png c.png
+  run 0 "${cascade[@]}" --cascade both --stage 2:steps=3,noise_level=100 --steps 2 --out d.png
+  differ a.png d.png
+  run 0 daguerre inspect d.png
+  out_has "Stage 2 Noise level: 100"
+  run 0 "${cascade[@]}" --cascade "$models/if_stage1" --cascade "$models/if_stage2" --steps 2 --stage 2:steps=2 --out e.png
+  there e.png
+  run 1 "${cascade[@]}" --cascade both --stage 2:width=8,height=8 --out f.png
+  one_error 'stage 2 of 2 .if_stage2.: the sizes do not follow each other'
+  run 1 "${cascade[@]}" --cascade both --stage 2:speed=8 --out f.png
+  one_error 'no option "speed"'
+  run 1 "${cascade[@]}" --cascade both --stage two:steps=8 --out f.png
+  one_error 'stage.s number'
+  run 1 "${cascade[@]}" --cascade both --model "$sd1" --out f.png
+  one_error 'does not go with --model'
+  run 1 "${cascade[@]}" --cascade . --out f.png
+  one_error 'has no cascade.json'
+  absent f.png
 }
 
 section_inpainting() {
@@ -342,9 +426,25 @@ on two lines'
   done
   txt2img 0 --prompt '' --out odd.png
   run 0 daguerre inspect odd.png
+  # A picture without settings is a picture all the same; --raw asks for what is not there.
   run 0 make_inputs mask bare.png
-  run 1 daguerre inspect bare.png
-  one_error 'bare.png.*no "parameters" text'
+  run 0 daguerre inspect bare.png
+  out_has 'bare.png: PNG, '
+  out_has 'there are no settings in it'
+  run 0 daguerre inspect --json bare.png
+  out_has '"format": "PNG"'
+  run 1 daguerre inspect --raw bare.png
+  one_error 'bare.png: there are no settings in it'
+  head -c 90 a.png >cut.png
+  run 1 daguerre inspect cut.png
+  one_error 'cut.png'
+  # Names and beginnings of pictures and films are not those of models.
+  : >empty.mp4
+  run 1 daguerre inspect empty.mp4
+  one_error 'empty.mp4: is empty'
+  echo nonsense >broken.webm
+  run 1 daguerre inspect broken.webm
+  one_error 'broken.webm: is not a film that is known here'
 
   run 0 daguerre inspect "$sd1"
   for class in StableDiffusionPipeline PNDMScheduler CLIPTextModel CLIPTokenizer UNet2DConditionModel AutoencoderKL; do
@@ -364,7 +464,7 @@ on two lines'
   run 1 daguerre inspect nothere
   one_error 'nothere'
   run 2 daguerre inspect --raw "$sd1"
-  one_error 'not a PNG file'
+  one_error 'no picture or film'
   run 0 make_inputs truncated "$sd1" broken
   run 1 daguerre inspect broken
   out_has 'cannot be read'
@@ -430,6 +530,40 @@ section_convert() {
   one_error '--type'
   absent x.safetensors
   [ -z "$(find . -name '*.tmp' -o -name '*.old')" ] || fail "something half-made is left"
+}
+
+section_upscale() {
+  run 0 daguerre txt2img --model "$models/if_stage1" --prompt "A Cat" --width 24 --height 16 --steps 2 --threads 1 --out small.png
+  upscale() {
+    local expected=$1
+    shift
+    run "$expected" daguerre upscale --threads 1 --model "$@"
+  }
+  upscale 0 "$models/sd_x4_upscaler" --prompt "a cat" --negative dog --steps 2 --seed 3 small.png large.png
+  out_is large.png
+  run 0 daguerre inspect large.png
+  out_has '96 x 64'
+  out_has 'Noise level: 20'
+  out_has 'Seed: 3'
+  # The settings make it again, from the picture that they do not hold.
+  run 0 daguerre txt2img --model "$models/sd_x4_upscaler" --from-png large.png --init-image small.png --threads 1 --out again.png
+  upscale 0 "$models/sd_x4_upscaler" --prompt "a cat" --noise-level 5 --steps 2 --tile 16 --tile-overlap 4 small.png tiles.png
+  upscale 0 "$models/if_stage2" --prompt "a cat" --steps 2 small.png second.png
+  run 0 daguerre inspect second.png
+  out_has 'Noise level: 250'
+  upscale 1 "$models/sd_x4_upscaler" --noise-level 351 small.png x.png
+  one_error 'noise_level is 351, expected 0 to 350'
+  upscale 1 "$models/sd1" small.png x.png
+  one_error 'StableDiffusionPipeline, which makes no small picture large'
+  upscale 1 "$models/sd_x4_upscaler" --scale 2 small.png x.png
+  one_error '--scale is not for models'
+  upscale 1 "$models/sd_x4_upscaler" small.png x.gif
+  one_error 'x.gif: models that enlarge by diffusion write PNG'
+  upscale 1 "$models/sd_x4_upscaler/unet/diffusion_pytorch_model.safetensors" --prompt x small.png x.png
+  one_error "is a network's file"
+  run 1 daguerre txt2img --model "$models/sd_x4_upscaler" --prompt x --steps 2 --threads 1 --out x.png
+  one_error 'makes a small picture large: it needs one'
+  absent x.png
 }
 
 section_class2img() {

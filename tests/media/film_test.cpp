@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdarg>
 #include <fstream>
+
+#include <dlfcn.h>
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
@@ -197,14 +200,77 @@ TEST_CASE("films by libavformat carry their settings", "[film]") {
     REQUIRE(frames.size() == 9);
     for (std::size_t n = 0; n < 9; ++n)
       CHECK(psnr(frames[n], gradient(static_cast<Index>(n), 64, 48)) > 28.0);
+    // A film that was cut short is no shorter film.
     const std::string file = read_file(folder / name);
-    for (std::size_t part = 1; part < 8; ++part) {
-      put_file(folder / "cut.bin", std::string_view(file).substr(0, file.size() * part / 8));
-      CHECK(frames_of_damaged(folder / "cut.bin") <= 9);
+    for (std::size_t size : {file.size() - 1, file.size() - 40, file.size() * 7 / 8, file.size() * 3 / 4,
+                             file.size() / 2, file.size() / 4}) {
+      INFO("cut to " << size << " of " << file.size());
+      put_file(folder / "cut.bin", std::string_view(file).substr(0, size));
+      expect_error<FormatError>([&] { FilmReader cut(folder / "cut.bin"); }, {"cut.bin", "cut short"});
+    }
+    for (std::size_t at = 0; at < file.size(); at += 1 + file.size() / 20) {
+      std::string changed = file;
+      changed[at] = static_cast<char>(changed[at] ^ 0x55);
+      put_file(folder / "changed.bin", changed);
+      CHECK(frames_of_damaged(folder / "changed.bin") <= 100);
     }
   }
   expect_error<ArgumentError>([&] { FilmWriter film(folder / "x.mp4", {.codec = "no_such_codec"}); },
                               {"no encoder of films named \"no_such_codec\""});
+}
+
+TEST_CASE("libav's log stays as the host has it, and says nothing at its levels", "[film]") {
+  if (!has("MP4")) return;
+  // The library may be linked in or not: what it has is asked for by name.
+  using Callback = void (*)(void*, int, const char*, va_list);
+  const auto set_callback = reinterpret_cast<void (*)(Callback)>(dlsym(RTLD_DEFAULT, "av_log_set_callback"));
+  const auto set_level = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "av_log_set_level"));
+  const auto level = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "av_log_get_level"));
+  const auto print = reinterpret_cast<Callback>(dlsym(RTLD_DEFAULT, "av_log_default_callback"));
+  if (set_callback == nullptr || set_level == nullptr || level == nullptr || print == nullptr) return;
+  constexpr int verbose = 40, usual = 32;
+  static int most_urgent, other_levels;
+  most_urgent = verbose + 1;
+  other_levels = 0;
+  set_level(verbose);
+  set_callback([](void*, int urgency, const char*, va_list) {
+    most_urgent = std::min(most_urgent, urgency);
+    const auto now = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "av_log_get_level"));
+    if (now() != 40) ++other_levels;
+  });
+  const TempFolder folder;
+  for (const std::string name : {"film.mp4", "film.mkv", "film.webm", "film.avi"}) {
+    write_film(folder / name, {}, 3, [](Index n) { return gradient(n, 64, 48); });
+    std::string file = read_file(folder / name);
+    CHECK(frames_of_damaged(folder / name) == 3);
+    for (std::size_t at = file.size() / 4; at < file.size() / 2; ++at) file[at] = 'x';
+    put_file(folder / "damaged.bin", file);
+    CHECK(frames_of_damaged(folder / "damaged.bin") <= 3);
+  }
+  CHECK(level() == verbose);
+  set_callback(print);
+  set_level(usual);
+  CHECK(other_levels == 0);
+  CHECK(most_urgent > usual);
+}
+
+TEST_CASE("frames are counted to the end of a film", "[film]") {
+  const TempFolder folder;
+  for (const std::string name : {"film.gif", "film.png", "film.webp", "film.y4m", "film", "film.mp4"}) {
+    if ((name == "film.webp" && !has("WebP")) || (name == "film.mp4" && !has("MP4"))) continue;
+    INFO(name);
+    write_film(folder / name, {.quality = 100}, 4, [](Index n) { return frame_of(n, 16, 12); });
+    FilmReader film(folder / name);
+    CHECK(film.next());
+    CHECK(film.count_rest() == 3);
+    CHECK((name == "film" || film_format(folder / name) == film.info().format));
+    if (name == "film") continue;
+    const std::string file = read_file(folder / name);
+    put_file(folder / "cut.bin", std::string_view(file).substr(0, file.size() - 20));
+    expect_error<FormatError>([&] { (void)FilmReader(folder / "cut.bin").count_rest(); },
+                              {"cut.bin", "cut short"});
+  }
+  CHECK(film_format(folder.write("some.mp4", "nothing of that kind")).empty());
 }
 
 TEST_CASE("damaged films end in one clear error", "[film]") {
@@ -262,11 +328,21 @@ TEST_CASE("damaged films end in one clear error", "[film]") {
 
 TEST_CASE("a film that is not finished leaves nothing behind", "[film]") {
   const TempFolder folder;
-  for (const std::string name : {"film.gif", "film.png", "film.y4m"}) {
+  for (const std::string name : {"film.gif", "film.png", "film.y4m", "film"}) {
     FilmWriter film(folder / name);
     film.write(frame_of(0, 8, 8));
   }
   CHECK(folder.names().empty());
+  // A folder that was there stays, and so does what else is in it.
+  std::filesystem::create_directory(folder / "film");
+  folder.write("film/notes.txt", "of the host");
+  {
+    FilmWriter film(folder / "film");
+    film.write(frame_of(0, 8, 8));
+    CHECK(std::filesystem::exists(folder / "film" / "00000.png"));
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "film" / "00000.png"));
+  CHECK(std::filesystem::exists(folder / "film" / "notes.txt"));
   FilmWriter film(folder / "film.gif");
   expect_error<ArgumentError>([&] { film.finish(); }, {"no frames"});
   film.write(frame_of(0, 8, 8));

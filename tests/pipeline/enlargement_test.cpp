@@ -212,4 +212,12 @@ TEST_CASE("the configurations of published models of DeepFloyd IF are read", "[m
     CHECK(config.cross_attention_dim() == 4096);
     CHECK(config.shape.out_channels == 6);
   }
+  const auto second = models::UNet2DConditionConfig::from(first(160, 3).with(R"({
+      "in_channels": 6, "class_embed_type": "timestep", "only_cross_attention": true, "sample_size": 256,
+      "layers_per_block": [2, 3, 4, 4], "mid_block_scale_factor": 1.4142135623730951,
+      "resnet_out_scale_factor": 1.4142135623730951, "resnet_skip_time_act": true,
+      "time_embedding_act_fn": "gelu", "time_embedding_dim": 768})"));
+  CHECK(second.shape.in_channels == 6);
+  CHECK(second.classes.kind == models::ClassEmbeddingOptions::Kind::timestep);
+  CHECK(second.shape.levels[3].down.layers == 4);
 }

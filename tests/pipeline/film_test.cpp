@@ -5,6 +5,8 @@
 #include "daguerre/media/infotext.hpp"
 #include "daguerre/pipeline/infotext_request.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
+#include "pipeline/components/components.hpp"
+#include "pipeline/tiled_parts.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
@@ -36,6 +38,34 @@ bool same_frames(const std::vector<Image>& a, const std::vector<Image>& b) {
     return x.width() == y.width() && std::ranges::equal(x.pixels(), y.pixels());
   });
 }
+
+/// Gives back what it is given: parts of a film whose frames hold their numbers, patches of two frames, with
+/// two tokens, and so two times, for each patch.
+class PatchedDenoiser final : public Denoiser {
+ public:
+  explicit PatchedDenoiser(std::vector<Index>& begins) : begins_(&begins) {
+    info_.films = true;
+    info_.frame_multiple = 2;
+  }
+  const DenoiserInfo& info() const noexcept override { return info_; }
+  Tensor<float> operator()(const ops::Context&, const Tensor<float>& x, float,
+                           const Conditioning& conditioning) const override {
+    const auto begin = static_cast<Index>(x.span()[0]);
+    begins_->push_back(begin);
+    CHECK(begin % 2 == 0);
+    CHECK(x.dim(1) % 2 == 0);
+    CHECK(std::ranges::equal(conditioning.concat.span(), x.span()));
+    const auto& times = conditioning.extras.at(token_timesteps);
+    CHECK(times.dim(1) == x.dim(1));
+    for (Index i = 0; i < times.dim(1); ++i)
+      CHECK(times.span()[static_cast<std::size_t>(i)] == static_cast<float>(begin + i));
+    return x;
+  }
+
+ private:
+  DenoiserInfo info_;
+  std::vector<Index>* begins_;
+};
 
 }  // namespace
 
@@ -122,7 +152,7 @@ TEST_CASE("films that cannot be made are refused in one line", "[pipeline][film]
     expect_error<ArgumentError>([&] { (void)pipe.generate(request); }, parts);
   };
   refused([](Request& r) { r.film.frames = -1; }, {"frames is -1", "1 to 100000"});
-  refused([](Request& r) { r.film.frames = 1'000'000; }, {"frames is 1000000"});
+  refused([](Request& r) { r.film.frames = 1'000'000; }, {"frames is 1000000, expected 1 to 100000"});
   refused([](Request& r) { r.film.frame_rate = -2.0; }, {"frame_rate"});
   refused([](Request& r) { r.size.width = 65; }, {"65"});
   refused([](Request& r) { r.input.image = Image(64, 32, 3); }, {"makes films", "conditions at frames"});
@@ -134,6 +164,13 @@ TEST_CASE("films that cannot be made are refused in one line", "[pipeline][film]
   refused([](Request& r) { r.film.motion_bucket = 256.0f; }, {"motion_bucket is 256", "0 to 255"});
   refused([](Request& r) { r.film.noise_augmentation = -1.0f; }, {"noise_augmentation is -1"});
   refused([](Request& r) { r.film.condition_noise = std::nanf(""); }, {"condition_noise is nan"});
+  refused([](Request& r) { r.film.frame_rate = 1000.5; }, {"frame_rate is 1000.5, expected"});
+  refused(
+      [](Request& r) {
+        r.film.conditions = {{{Image(8, 8, 3)}, 0, 1.5}};
+      },
+      {"strength is 1.5, expected"});
+  refused([](Request& r) { r.film.noise_augmentation = 10.25f; }, {"is 10.25, expected 0 to 10"});
   refused([](Request& r) { r.film.decode_timestep = 2.0f; }, {"decode_timestep is 2", "0 to 1"});
   refused([](Request& r) { r.film.decode_noise = -0.5f; }, {"decode_noise is -0.5"});
   refused([](Request& r) { r.film.scales = {1.0f, std::nanf("")}; }, {"a scale of a film is nan"});
@@ -184,4 +221,77 @@ TEST_CASE("frames that a model cannot make are rounded with a word", "[pipeline]
   REQUIRE(made.warnings.size() == 1);
   CHECK(made.warnings[0].find("12 frames were asked for") != std::string::npos);
   CHECK(made.warnings[0].find("makes 9") != std::string::npos);
+}
+
+TEST_CASE("windows over patches of two frames lie on patches", "[pipeline][film]") {
+  const Index frames = 12, length = GENERATE(1, 2, 4, 5, 7, 11, 12), stride = GENERATE(1, 2, 3, 7);
+  if (stride > length) return;
+  INFO("windows of " << length << " frames, " << stride << " apart");
+  Tensor<float> film({1, frames, 1, 1, 2}), times({1, frames});
+  for (Index f = 0; f < frames; ++f) {
+    std::fill_n(film.data() + 2 * f, 2, static_cast<float>(f));
+    times.data()[f] = static_cast<float>(f);
+  }
+  Conditioning conditioning;
+  conditioning.concat = film;
+  conditioning.extras.emplace(token_timesteps, times);
+  std::vector<Index> begins;
+  const auto denoiser = windowed(std::make_shared<const PatchedDenoiser>(begins), length, stride);
+  const auto made = (*denoiser)({}, film, 0.0f, conditioning);
+  CHECK(difference(made, film).rel_l2 < 1e-6);
+  CHECK(begins.front() == 0);
+  CHECK((begins.size() == 1) == (length >= frames - 1));  // 11 frames are 12 in patches
+}
+
+TEST_CASE("windows over CogVideoX 1.5's films are of its patches", "[pipeline][film]") {
+  const auto pipe = Pipeline::load(golden("pipelines/cogvideox15_5b"),
+                                   {.precision = Precision::float32, .engine = "native"});
+  Request request{.prompt = "waves"};
+  request.size = {32, 32};
+  request.sampling = {.steps = 1, .seed = 5};
+  request.film.frames = 17;  // five latent frames, six with what fills the patches
+  const auto whole = pipe.generate(request);
+  request.film.windows = {.frames = 17, .stride = 4};
+  CHECK(same_frames(pipe.generate(request).images, whole.images));
+  request.film.windows = {.frames = 9, .stride = 4};  // three latent frames: one patch and a half
+  const auto made = pipe.generate(request);
+  CHECK(made.frames == whole.frames);
+  CHECK_FALSE(same_frames(made.images, whole.images));
+}
+
+TEST_CASE("CogVideoX 1.5 starts from whole patches of a film's latents", "[pipeline][film]") {
+  const auto pipe = Pipeline::load(golden("pipelines/cogvideox15_5b"),
+                                   {.precision = Precision::float32, .engine = "native"});
+  Request request{.prompt = "waves"};
+  request.size = {32, 32};
+  request.sampling = {.steps = 2, .seed = 5};
+  request.film.video.assign(9, Image(32, 32, 3));  // three latent frames: one patch and a half
+  const auto made = pipe.generate(request);
+  CHECK(made.frames == 8);
+  REQUIRE(made.warnings.size() == 1);
+  CHECK(made.warnings[0].find("has 9 frames, CogVideoX takes the first 8") != std::string::npos);
+  request.film.frames = 17;
+  expect_error<ArgumentError>([&] { (void)pipe.generate(request); },
+                              {"the film to start from has 9 frames, the one to be made 16"});
+  request.film.frames = 0;
+  request.film.video.resize(4);
+  expect_error<ArgumentError>([&] { (void)pipe.generate(request); },
+                              {"the film to start from has 4 frames, the one to be made 8"});
+}
+
+TEST_CASE("I2VGen-XL refuses pictures of which its film would show next to nothing", "[pipeline][film]") {
+  const auto pipe = Pipeline::load(golden("pipelines/i2vgen_xl"), {.engine = "native"});
+  Request request{.prompt = "waves"};
+  request.size = {32, 32};
+  request.sampling.steps = 1;
+  request.film.frames = 2;
+  for (const auto& [width, height] : {std::pair<Index, Index>{1, 16384}, {16384, 1}}) {
+    request.film.conditions = {{{Image(width, height, 3)}, 0, 1.0}};
+    expect_error<ArgumentError>(
+        [&] { (void)pipe.generate(request); },
+        {"the condition at frame 0 is " + std::to_string(width) + " x " + std::to_string(height), "32 x 32",
+         "less than a twentieth"});
+  }
+  request.film.conditions = {{{Image(20, 400, 3)}, 0, 1.0}};
+  CHECK(pipe.generate(request).frames == 2);
 }

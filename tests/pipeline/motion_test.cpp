@@ -8,11 +8,14 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "daguerre/nn/temporal_windows.hpp"
 #include "daguerre/pipeline/motion_adapter.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
 #include "daguerre/weights/key_map.hpp"
 #include "support/catch.hpp"
+#include "support/files.hpp"
 #include "support/golden.hpp"
 
 using namespace daguerre;
@@ -162,6 +165,22 @@ TEST_CASE("motion modules of another base are refused in one line", "[film]") {
   CHECK(refusal(motion_models / "emoji-lora/emoji-sprites.safetensors").find("no motion modules") !=
         std::string::npos);
   CHECK(refusal(motion_models / "emoji").find("config.json") != std::string::npos);
+  // What is wrong with the modules is told in the name of their file, not of the U-Net's.
+  const test::TempFolder folder;
+  auto config = nlohmann::json::parse(test::read_file(motion_models / "emoji-motion" / "config.json"));
+  for (const auto& [key, value] : {std::pair{"motion_num_attention_heads", nlohmann::json(7)},
+                                   std::pair{"motion_max_seq_length", nlohmann::json(0)},
+                                   std::pair{"motion_num_attention_heads", nlohmann::json{4, 4}},
+                                   std::pair{"motion_transformer_layers_per_block", nlohmann::json("x")},
+                                   std::pair{"motion_transformer_layers_per_block", nlohmann::json(-1)}}) {
+    auto changed = config;
+    changed[key] = value;
+    const auto path = folder.write("config.json", changed.dump());
+    const auto text = refusal(folder.path());
+    INFO(text);
+    CHECK(text.find(path.string()) != text.npos);
+    CHECK(text.find("unet/") == text.npos);
+  }
   const auto flux = ModelSource::open(test::golden("pipelines/flux_dev"));
   CHECK_THROWS_AS(with_motion(flux, motion_models / "emoji-motion"), ConfigError);
 }

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -11,8 +12,8 @@ from .steering import Base
 from .trainer import Trainer
 
 LARGE = 128
-HIGHEST_LEVEL = 300  # noise levels that are trained
-FIRST_TIME = 60  # likewise; ten steps end at 99
+HIGHEST_LEVEL = 250  # noise levels that are trained, low ones most often
+FIRST_TIME = 200  # likewise, of timesteps; four steps end at 249
 
 
 def held_out(count):
@@ -52,8 +53,10 @@ def train(options):
         targets, conditions = [], []
         while len(targets) < options.crops:
             i = chosen_from[drawn(len(chosen_from))]
-            source = small if drawn(2) else reconstructed
-            y, x = drawn(LARGE - side + 1), drawn(LARGE - side + 1)
+            source = small if drawn(5) else reconstructed
+            # Even: with aligned corners, what was enlarged lies up to half a pixel beside the true picture, to the
+            # left or right depending on which columns are the sharp ones.
+            y, x = 2 * drawn((LARGE - side) // 2 + 1), 2 * drawn((LARGE - side) // 2 + 1)
             target = large[i : i + 1, :, y : y + side, x : x + side]
             if target.min() > 0.99 and drawn(20):  # nothing but background
                 continue
@@ -63,7 +66,7 @@ def train(options):
             conditions.append(condition.flip(3) if mirrored else condition)
         target, condition = torch.cat(targets), torch.cat(conditions)
         times = torch.randint(FIRST_TIME, upscaler.TRAIN_STEPS, (len(target),), generator=generator)
-        levels = torch.rand(len(target), generator=generator).square().mul(HIGHEST_LEVEL).long()
+        levels = torch.rand(len(target), generator=generator).pow(3).mul(HIGHEST_LEVEL).long()
         noise, other = (torch.randn(target.shape, generator=generator) for _ in range(2))
         both = torch.cat([upscaler.noised(target, noise, times), upscaler.noised(condition, other, levels)], 1)
         both = both.to(module.dtype).contiguous(memory_format=torch.channels_last)
@@ -80,27 +83,60 @@ def trained(options):
     return load(options, "upscaler.pt", upscaler.Upscaler(), options.weights)
 
 
+def frechet_distance(a, b):
+    """Of normal distributions with the samples' means and covariances, [N, D] both (Dowson and Landau 1982)."""
+    means, roots = [], []
+    for samples in (a.double(), b.double()):
+        centred = (samples - samples.mean(0)) / (len(samples) - 1) ** 0.5
+        means.append(samples.mean(0))
+        roots.append(torch.linalg.qr(centred)[1])  # the covariance is R^T R
+    traces = sum(root.square().sum() for root in roots)
+    return ((means[0] - means[1]).square().sum() + traces - 2 * torch.linalg.svdvals(roots[0] @ roots[1].T).sum()).item()
+
+
+class Distances:
+    """Frechet distances to the true pictures, of what the text model's autoencoder sees in 128x128 pictures: its
+    latents averaged to 4x4, as emoji_study has it, and each latent by itself, in which blur shows."""
+
+    def __init__(self, base, target):
+        self.base = base
+        self.true = self.features(target)
+
+    def features(self, pictures):
+        latents = self.base.encode(to_bytes(pictures))
+        side = latents.shape[-1] // 4
+        return F.avg_pool2d(latents, side).flatten(1), latents.permute(0, 2, 3, 1).flatten(0, 2)
+
+    def __call__(self, pictures):
+        pairs = zip(self.features(pictures), self.true)
+        return "Frechet {:.3f} (4x4), {:.4f} (each)".format(*(frechet_distance(a, b) for a, b in pairs))
+
+
 @torch.no_grad()
 def evaluate(options):
-    """Mean PSNR over held-out pictures, of the stage and of Lanczos and bilinear enlargement."""
+    """Mean PSNR over held-out pictures and Frechet distances, of the stage and of Lanczos enlargement."""
     large, small, reconstructed, _ = read(options)
     which = held_out(len(large)).nonzero()[:: options.every, 0]
     module = trained(options)
     target = large[which]
+    distances = Distances(Base(options.model), target)
     for name, source in (("pictures", small[which]), ("reconstructions", reconstructed[which])):
         lanczos = to_unit(data.enlarged(to_bytes(source), LARGE))
-        print(f"{name}: Lanczos {psnr(lanczos, target).mean():.2f} dB", flush=True)
+        print(f"{name}: Lanczos {psnr(lanczos, target).mean():.2f} dB, {distances(lanczos)}", flush=True)
         for steps in options.try_steps:
             for level in options.try_levels:
-                made = torch.cat(
-                    [
-                        upscaler.sample(module, part, LARGE, steps, level, torch.Generator().manual_seed(options.seed))
-                        for part in source.split(8)
-                    ]
-                )
-                print(f"  {steps} steps, noise level {level}: {psnr(made, target).mean():.2f} dB", flush=True)
-        rows = [data.enlarged(to_bytes(source), LARGE)[:8], to_bytes(made)[:8], to_bytes(target)[:8]]
-        contact_sheet(torch.stack([torch.from_numpy(row) for row in rows]).numpy(), path(options, f"{name}.png"))
+                generator = torch.Generator().manual_seed(options.seed)
+                parts = [upscaler.sample(module, part, LARGE, steps, level, generator) for part in source.split(8)]
+                made = torch.cat(parts)
+                quality = f"{psnr(made, target).mean():.2f} dB, {distances(made)}"
+                print(f"  {steps} steps, noise level {level}: {quality}", flush=True)
+        shown = [small_pictures(source)[:8], to_bytes(lanczos)[:8], to_bytes(made)[:8], to_bytes(target)[:8]]
+        contact_sheet(np.stack(shown), path(options, f"{name}.png"))
+
+
+def small_pictures(source):
+    """As they are, pixel by pixel, at the large size."""
+    return to_bytes(F.interpolate(source, size=(LARGE, LARGE), mode="nearest"))
 
 
 def export(options):

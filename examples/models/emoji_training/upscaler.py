@@ -20,7 +20,7 @@ CONFIG = {
     "mid_block_type": "UNetMidBlock2D",
     "up_block_types": ["UpBlock2D"] * len(WIDTHS),
     "block_out_channels": WIDTHS,
-    "norm_num_groups": 2,  # few: pictures are copied through them, and what is normalised has lost its scale
+    "norm_num_groups": 1,  # pictures are copied through the norms, and groups would each lose a scale
     "resnet_time_scale_shift": "scale_shift",
     "attention_head_dim": 8,
     "class_embed_type": "timestep",
@@ -112,22 +112,26 @@ class Upscaler(UNet):
 
     @torch.no_grad()
     def start_as_a_copy(self):
-        """At first the result is a multiple of the noisy picture less the enlarged one, which is v in the middle
-        of the schedule for a picture without details: both go through conv_in, the skip behind it, the last
-        block's shortcut and conv_out as they are, with either sign, for silu(x) - silu(-x) = x."""
-        inputs, centre = 6, (1, 1)
-        twelve = torch.eye(inputs)
-        self.conv_in.weight[: 2 * inputs] = 0
-        self.conv_in.bias[: 2 * inputs] = 0
-        self.conv_in.weight[(slice(2 * inputs), slice(None), *centre)] = torch.cat([twelve, -twelve])
+        """At first the result is v for the enlarged picture where no other is left, at the noisy end. It goes
+        through conv_in, the skip behind it, the last block's shortcut and conv_out as it is, with either sign,
+        for silu(x) - silu(-x) = x; so does the noisy picture, which conv_out does not read yet. Two channels
+        that are constant keep the last norm from dividing each picture by another number."""
+        inputs, centre, constant = 6, (1, 1), 4.0
+        copied = 2 * inputs
+        one = torch.eye(inputs)
+        self.conv_in.weight[: copied + 2] = 0
+        self.conv_in.bias[: copied + 2] = 0
+        self.conv_in.weight[(slice(copied), slice(None), *centre)] = torch.cat([one, -one])
+        self.conv_in.bias[copied : copied + 2] = torch.tensor([constant, -constant])
         last = self.up_blocks[-1].resnets[-1]
         width = last.conv_shortcut.out_channels
         last.conv_shortcut.weight[:] = 0
         last.conv_shortcut.bias[:] = 0
         last.conv_shortcut.weight[:, -width:, 0, 0] = torch.eye(width)
         nn.init.zeros_(last.conv2.weight), nn.init.zeros_(last.conv2.bias)
-        v = torch.cat([0.8 * torch.eye(3), -1.2 * torch.eye(3)], 1)
-        self.conv_out.weight[(slice(3), slice(2 * inputs), *centre)] = torch.cat([v, -v], 1)
+        divisor = math.sqrt((copied * 0.6 + 2 * constant**2) / width)
+        v = -divisor * torch.cat([torch.zeros(3, 3), torch.eye(3)], 1)
+        self.conv_out.weight[(slice(3), slice(copied), *centre)] = torch.cat([v, -v], 1)
 
     def forward(self, x, timesteps, levels):
         def embed(values, layers):
@@ -149,6 +153,6 @@ def sample(module, small, size, steps, level, generator):
     for t, before in zip(times.tolist(), times.tolist()[1:] + [None]):
         v = module(torch.cat([x, condition], 1), torch.full((count,), t), levels)[:, :3]
         data = (ALPHAS[t] * x - SIGMAS[t] * v).clamp(-1, 1)
-        epsilon = (x - ALPHAS[t] * data) / SIGMAS[t]
+        epsilon = ALPHAS[t] * v + SIGMAS[t] * x
         x = data if before is None else ALPHAS[before] * data + SIGMAS[before] * epsilon
     return x

@@ -6,8 +6,8 @@
 
 namespace daguerre {
 
-/// What CLIP's image encoders are given of a picture, bit by bit: its colours, resized, cut out of the middle,
-/// scaled and normalised. As it stands it is transformers' CLIPImageProcessor.
+/// What CLIP's image encoders are given of a picture, bit by bit: its colours, resized, cut out of the
+/// middle, scaled and normalised. As it stands it is transformers' CLIPImageProcessor.
 struct ClipImageProcessor {
   /// Where the cut begins if it leaves an odd number of pixels: one less before it than behind it, as
   /// transformers has it, or that half rounded to the even number, as torchvision has it.
@@ -15,11 +15,10 @@ struct ClipImageProcessor {
 
   bool resize = true;
   /// To which the longer side is brought, each side rounded half to even, and black edges make the picture
-  /// square; one whose longer side is that already stays as it is (open_clip's ResizeMaxSize). 0: by what
-  /// follows.
+  /// square (open_clip's ResizeKeepRatio and CenterCropOrPad). 0: by what follows.
   Index longest_edge = 0;
-  Index shortest_edge = 224;                 ///< to which the shorter side is brought; 0: `height` and `width`
-  Index height = 0, width = 0;               ///< to which the picture is brought without regard to proportions
+  Index shortest_edge = 224;    ///< to which the shorter side is brought; 0: `height` and `width`
+  Index height = 0, width = 0;  ///< to which the picture is brought without regard to proportions
   Resampling resampling = Resampling::bicubic;
   bool crop = true;
   Index crop_height = 224, crop_width = 224;  ///< pictures that are smaller get black edges
@@ -35,8 +34,7 @@ struct ClipImageProcessor {
   /// As openai/CLIP's `_transform` and open_clip's `image_transform` prepare pictures for a network of that
   /// size: torchvision's cut, colours taken last.
   static ClipImageProcessor openai(Index size);
-  /// The other way that open_clip has, `resize_longest_max`: whole pictures with black edges. Here colours are
-  /// taken first.
+  /// The other way that open_clip has, `resize_mode` "longest": whole pictures with black edges.
   static ClipImageProcessor whole_picture(Index size);
 
   /// The picture after resizing and cutting, in eight bits. Throws ArgumentError for an empty picture and for

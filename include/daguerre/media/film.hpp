@@ -44,7 +44,8 @@ struct FilmOptions {
 };
 
 /// Writes a film frame by frame; what was given is in the file, not in memory. A file appears under its name
-/// when it is finished, whole; one that is not finished is removed.
+/// when it is finished, whole; one that is not finished is removed. The pictures of a folder are there as
+/// they are written, and removed, too, if they are not finished.
 ///
 ///     FilmWriter film("fox.gif", {.frame_rate = 8.0});
 ///     for (const Image& frame : result.film()) film.write(frame);
@@ -87,6 +88,10 @@ struct FilmInfo {
   std::string text{};                      ///< its settings, UTF-8; empty: none
 };
 
+/// The format of a film's or picture's file by what it begins with, as FilmInfo::format calls it; empty: none
+/// that is known here. Throws FileError where it cannot be read.
+std::string_view film_format(const std::filesystem::path& path);
+
 /// Reads a film frame by frame, one of them in memory at a time: GIF, APNG, WebP, Y4M, what libavformat reads
 /// where that was compiled in, a folder of pictures in the order of their numbers, or a picture, which is a
 /// film of one frame. Files are told apart by their content.
@@ -106,6 +111,10 @@ class FilmReader {
   std::optional<Image> next();
   /// The next `count` frames, or as many as there are.
   std::vector<Image> take(std::size_t count);
+  /// Goes through what is left of the film, decoding no more than that takes, and tells how many frames it
+  /// is; nothing where only decoding all of it would tell. Throws FormatError as `next` does: so a film that
+  /// is cut short is found out. Behind it there is no next frame.
+  std::optional<std::int64_t> count_rest();
 
   /// What is behind it: a decoder of one format.
   class Decoder;

@@ -42,7 +42,7 @@ Conv3d<T>::Conv3d(const Loader& loader, Index in, Index out, const FilmGeometry&
     key += " " + std::to_string(number);
   const std::array modules{loader};
   // A change is packed anew: nothing of low rank stands behind a sum of convolutions.
-  taps_ = detail::adapted_layer<Taps>({modules, shape, has_bias}, key, true, pack,
+  taps_ = detail::adapted_layer<Taps>({modules, {&shape, 1}, has_bias}, key, true, pack,
                                       [&](const auto& base, const auto&) { return base; });
 }
 

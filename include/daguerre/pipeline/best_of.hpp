@@ -18,9 +18,9 @@ class Pipeline;
 struct BestOfProgress {
   enum class Stage { candidates, finishing };
   Stage stage = Stage::candidates;
-  int picture = 0;    ///< that is worked on, of the stage's, from 0; the first of those that are made together
-  int pictures = 1;   ///< of the stage
-  int step = 0;       ///< of that picture's run, from 0
+  int picture = 0;   ///< that is worked on, of the stage's, from 0; the first of those that are made together
+  int pictures = 1;  ///< of the stage
+  int step = 0;      ///< of that picture's run, from 0
   int steps = 1;
   double done = 0.0;  ///< the part of all steps that is done, 0 to 1
 };
@@ -31,8 +31,8 @@ struct BestOfOptions {
   /// `variation_strength` the same seed and variation_seed + i.
   int candidates = 4;
   int keep = 1;  ///< so many of them, the best first
-  /// Candidates are made in so few steps and without a second pass; those that are kept are then made with all
-  /// of them, and judged again. Not given: all candidates are finished.
+  /// Candidates are made in so few steps and without a second pass; those that are kept are then made with
+  /// all of them, and judged again. Not given: all candidates are finished.
   std::optional<int> draft_steps{};
   /// What the judge is told. By default the request's prompt, of which the web UI's and ComfyUI's weights and
   /// tags are taken out; else the class's name.
@@ -43,14 +43,15 @@ struct BestOfOptions {
 
 /// How a candidate fared.
 struct Candidate {
-  int index = 0;              ///< in the order in which they were made
-  std::uint64_t seed = 0;     ///< its own
-  double score = 0.0;         ///< as it was made first
+  int index = 0;                           ///< in the order in which they were made
+  std::uint64_t seed = 0;                  ///< its own
+  double score = 0.0;                      ///< as it was made first
   std::optional<double> finished_score{};  ///< where it was finished after a draft
 };
 
 struct BestOfResult {
-  /// The kept pictures, the best first, with their scores in `scores` and, as "Judge score", in their settings.
+  /// The kept pictures, the best first, with their scores in `scores` and, as "Judge score", in their
+  /// settings.
   Result result;
   std::vector<Candidate> candidates;  ///< all of them, in the order in which they were made
 };
@@ -61,8 +62,8 @@ struct BestOfResult {
 ///
 /// Throws ArgumentError for numbers that are not possible, for films, for more than one picture in
 /// `Output::count`, and for noise that is given, which would make all candidates alike; NumericError, naming
-/// the candidate, for a score that is NaN or infinite; Error around what a host's judge throws, unless that is
-/// an Error itself; and what Pipeline::generate throws.
+/// the candidate, for a score that is NaN or infinite; Error around what a host's judge throws, unless that
+/// is an Error itself; and what Pipeline::generate throws.
 BestOfResult best_of(const Pipeline& pipeline, const Request& request, const PictureJudge& judge,
                      const BestOfOptions& options = {});
 

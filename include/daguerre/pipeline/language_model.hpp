@@ -15,6 +15,7 @@
 #include "daguerre/core/shape.hpp"
 #include "daguerre/models/language/token_sampler.hpp"
 #include "daguerre/pipeline/precision.hpp"
+#include "daguerre/text/chat_template.hpp"
 
 namespace daguerre {
 
@@ -24,7 +25,7 @@ struct LanguageConfig;
 namespace ops {
 class EngineRegistry;
 class Profile;
-}
+}  // namespace ops
 namespace text {
 class LanguageTokenizer;
 }
@@ -40,21 +41,25 @@ struct LanguageModelOptions {
   WeightStorage weights = WeightStorage::automatic;
   int threads = 0;       ///< of every run; 0: `available_threads()`
   Index max_length = 0;  ///< tokens of a prompt and its continuation together; 0: what the model was made for
-  bool allow_trailing_bytes = false;  ///< see weights::SafetensorsOptions
+  bool allow_trailing_bytes = false;                     ///< see weights::SafetensorsOptions
   std::shared_ptr<const ops::EngineRegistry> engines{};  ///< that `engine` may name; nullptr: the library's
   LogSink log{};                                         ///< told of what was loaded; empty: silence
   std::stop_token stop{};
 };
 
-/// What a text is to be continued from, and for how long. Exactly one of `prompt` and `ids` is given.
+/// What a text is to be continued from, and for how long. Exactly one of `prompt`, `messages` and `ids` is
+/// given.
 struct GenerateRequest {
-  std::string prompt{};            ///< encoded as the model's tokenizer does, with what it puts before a text
-  std::vector<std::int32_t> ids{}; ///< tokens as they are
-  int max_new_tokens = 256;        ///< above 0
+  std::string prompt{};  ///< encoded as the model's tokenizer does, with what it puts before a text
+  /// A conversation, of which the model writes what comes next: through its own chat template.
+  std::vector<text::ChatMessage> messages{};
+  text::ChatTemplate::Options chat{};  ///< what the template sees beside the messages
+  std::vector<std::int32_t> ids{};     ///< tokens as they are
+  int max_new_tokens = 256;            ///< above 0
   /// How tokens are chosen; nullopt: as the model's generation_config.json says, or the likeliest ones.
   std::optional<models::TokenSamplerOptions> sampling{};
-  std::uint64_t seed = 0;              ///< of the random numbers, see models::TokenSampler
-  std::vector<std::string> stop{};     ///< the text ends before the first of these
+  std::uint64_t seed = 0;           ///< of the random numbers, see models::TokenSampler
+  std::vector<std::string> stop{};  ///< the text ends before the first of these
   /// Tokens that end the text; nullopt: the model's.
   std::optional<std::vector<std::int32_t>> end_tokens{};
   double time_limit = 0.0;  ///< seconds after which the text ends where it is; 0: none
@@ -92,8 +97,8 @@ using OnText = std::function<bool(std::string_view piece)>;
 ///     auto model = daguerre::LanguageModel::load("models/SmolLM2-360M-Instruct");
 ///     std::cout << model.generate({.prompt = "The lighthouse", .max_new_tokens = 40}).text;
 ///
-/// Immutable and cheap to copy (copies share the weights); `generate` may be called from many threads at once.
-/// Each `try_` function does what its namesake does and throws nothing.
+/// Immutable and cheap to copy (copies share the weights); `generate` may be called from many threads at
+/// once. Each `try_` function does what its namesake does and throws nothing.
 class LanguageModel {
  public:
   /// Loads a folder as transformers writes it (config.json, safetensors, a tokenizer's files,
@@ -106,9 +111,18 @@ class LanguageModel {
 
   /// Continues a text. It ends, whatever the model does, after `max_new_tokens`. Throws ArgumentError for a
   /// request that is not possible: a prompt longer than `max_length()`, ids outside of the vocabulary, empty
-  /// stop strings …; NumericError where the model computes NaN; Cancelled.
+  /// stop strings, messages for a model without a chat template …; NumericError where the model computes NaN;
+  /// Cancelled.
   GenerateResult generate(const GenerateRequest& request, const OnText& on_text = {}) const;
-  Expected<GenerateResult> try_generate(const GenerateRequest& request, const OnText& on_text = {}) const noexcept;
+  Expected<GenerateResult> try_generate(const GenerateRequest& request,
+                                        const OnText& on_text = {}) const noexcept;
+
+  /// Whether it takes messages. Where its template cannot be read, `generate` says why.
+  bool has_chat_template() const noexcept;
+  /// The text of a conversation as the model was trained to read it. Throws ArgumentError where it has no
+  /// template or that refuses the messages, FormatError where the template fails.
+  std::string chat_text(const std::vector<text::ChatMessage>& messages,
+                        const text::ChatTemplate::Options& options = {}) const;
 
   const models::LanguageConfig& config() const noexcept;
   const text::LanguageTokenizer& tokenizer() const noexcept;

@@ -28,8 +28,8 @@ struct JudgeOptions {
   std::stop_token stop{};
 };
 
-/// Says how well pictures show what a prompt asks for: a network, or a host's function. Immutable and cheap to
-/// copy (copies share the weights); may be used from many threads at once.
+/// Says how well pictures show what a prompt asks for: a network, or a host's function. Immutable and cheap
+/// to copy (copies share the weights); may be used from many threads at once.
 class PictureJudge {
  public:
   /// A host's own: how good a picture is for a prompt, greater being better.
@@ -38,13 +38,15 @@ class PictureJudge {
   /// Loads what `judge` names:
   /// - "clip:PATH": 100 times the cosine between CLIP's embeddings of picture and prompt (the CLIP score of
   ///   torchmetrics, which would then cut off what is below 0);
-  /// - "hps:PATH": that cosine itself, for a CLIP that was trained on people's choices (HPSv2, Wu et al. 2023).
+  /// - "hps:PATH": that cosine itself, for a CLIP that was trained on people's choices (HPSv2, Wu et al.
+  /// 2023).
   ///
-  /// PATH is a folder of transformers' (config.json of a CLIPModel, weights, tokenizer, and the preprocessor's
-  /// configuration, where it is there), one of open_clip's (open_clip_config.json and
-  /// open_clip_model.safetensors), or a safetensors file in transformers', open_clip's or openai/CLIP's layout,
-  /// which is then what its tensors say (models::ClipModelConfig::from_weights) and whose pictures are prepared
-  /// as openai/CLIP does. Throws ArgumentError for another form, FileError, FormatError, ConfigError or
+  /// PATH is a folder of transformers' (config.json of a CLIPModel, weights, tokenizer, and the
+  /// preprocessor's configuration, where it is there), one of open_clip's (open_clip_config.json and
+  /// open_clip_model.safetensors), or a safetensors file in transformers', open_clip's or openai/CLIP's
+  /// layout, which is then what its tensors say (models::ClipModelConfig::from_weights). In the latter two
+  /// forms "clip" prepares pictures as openai/CLIP and open_clip do, and "hps" as HPSv2 does, which resizes
+  /// them without antialiasing. Throws ArgumentError for another form, FileError, FormatError, ConfigError or
   /// WeightError, naming the file and what it is instead.
   static PictureJudge load(std::string_view judge, const JudgeOptions& options = {});
   static Expected<PictureJudge> try_load(std::string_view judge, const JudgeOptions& options = {}) noexcept;

@@ -16,17 +16,19 @@ Index inner_width(const Config& part, Index width) {
 void check_sizes(const ClipModelConfig& config, const std::string& source) {
   const auto& [text, vision] = config;
   constexpr Index most = 1 << 14;  // pixels along a side
-  const bool possible =
-      text.vocab_size > 0 && text.hidden_size > 0 && text.intermediate_size > 0 && text.num_hidden_layers > 0 &&
-      text.num_attention_heads > 0 && text.hidden_size % text.num_attention_heads == 0 &&
-      text.max_position_embeddings > 0 && text.projection_dim > 0 && vision.hidden_size > 0 &&
-      vision.intermediate_size > 0 && vision.num_hidden_layers > 0 && vision.num_attention_heads > 0 &&
-      vision.hidden_size % vision.num_attention_heads == 0 && vision.patch_size > 0 &&
-      vision.image_size >= vision.patch_size && vision.image_size <= most;
+  const bool possible = text.vocab_size > 0 && text.hidden_size > 0 && text.intermediate_size > 0 &&
+                        text.num_hidden_layers > 0 && text.num_attention_heads > 0 &&
+                        text.hidden_size % text.num_attention_heads == 0 &&
+                        text.max_position_embeddings > 0 && text.projection_dim > 0 &&
+                        vision.hidden_size > 0 && vision.intermediate_size > 0 &&
+                        vision.num_hidden_layers > 0 && vision.num_attention_heads > 0 &&
+                        vision.hidden_size % vision.num_attention_heads == 0 && vision.patch_size > 0 &&
+                        vision.image_size >= vision.patch_size && vision.image_size <= most;
   if (!possible)
-    throw ConfigError(clip_model_name, source +
-                                           ": sizes must be positive, heads must divide widths, and a picture "
-                                           "must hold a patch");
+    throw ConfigError(clip_model_name,
+                      source +
+                          ": sizes must be positive, heads must divide widths, and a picture "
+                          "must hold a patch");
 }
 
 /// Layers that are there, "PREFIX.0.…" to "PREFIX.(n - 1).…".

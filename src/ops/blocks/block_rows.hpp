@@ -5,8 +5,8 @@
 
 namespace daguerre::ops::blocks {
 
-/// Rows of a weight in blocks, which may begin and end inside a block: `lead` elements of the first block come
-/// before the weight's.
+/// Rows of a weight in blocks, which may begin and end inside a block: `lead` elements of the first block
+/// come before the weight's.
 class BlockRows final : public RowDecoder {
  public:
   BlockRows(DType dtype, Index lead);

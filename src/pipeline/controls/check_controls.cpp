@@ -4,6 +4,7 @@
 #include "daguerre/pipeline/model.hpp"
 #include "pipeline/controls/controls.hpp"
 #include "pipeline/name.hpp"
+#include "pipeline/number.hpp"
 
 namespace daguerre {
 namespace {
@@ -47,7 +48,7 @@ std::string unlike_sizes(const FeatureSizes& gives, const FeatureSizes& takes) {
 
 void check_part(const std::string& what, double value) {
   if (!(value >= 0.0 && value <= 1.0))
-    throw ArgumentError(pipeline_name, what + " is " + std::to_string(value) + ", expected 0 to 1");
+    throw ArgumentError(pipeline_name, what + " is " + number(value) + ", expected 0 to 1");
 }
 
 /// Of a film of `count` frames: which of them there are pictures for.
@@ -142,12 +143,12 @@ void check_controls(const Task& task, const Components& components, Index frames
                   films ? std::max<Index>(use.image.dim(0), 1) : static_cast<Index>(task.prompts.size()));
     if (!std::isfinite(use.scale))
       throw ArgumentError(pipeline_name,
-                          who + ": scale is " + std::to_string(use.scale) + ", expected a finite number");
+                          who + ": scale is " + number(use.scale) + ", expected a finite number");
     check_part(who + ": start", use.start);
     check_part(who + ": end", use.end);
     if (use.start > use.end)
-      throw ArgumentError(pipeline_name, who + ": start is " + std::to_string(use.start) + ", end " +
-                                             std::to_string(use.end) + ": nothing is between them");
+      throw ArgumentError(pipeline_name, who + ": start is " + number(use.start) + ", end " +
+                                             number(use.end) + ": nothing is between them");
     if (use.guess_mode && !info.takes_guess_mode)
       throw ArgumentError(pipeline_name, who + ": a " + info.title + " of this family has no guess mode");
     if (use.mode && (*use.mode < 0 || *use.mode >= info.modes))

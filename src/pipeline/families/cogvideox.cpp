@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "daguerre/ops/elementwise.hpp"
@@ -25,26 +26,28 @@ bool follows_picture(const DenoiserInfo& denoiser) {
   return denoiser.in_channels > denoiser.out_channels;
 }
 
+/// An odd number of latents gives one frame for the first; those of a given film are whole patches.
+auto cogvideox_frames(Index multiple) {
+  return [=](const Task& task, Index asked, const LatentFormat& format) {
+    Index latents = latent_frames(format, asked);
+    if (!task.film.video.empty()) latents = std::max(multiple, latents / multiple * multiple);
+    return latents % 2 == 0 ? latents * format.time_ratio : (latents - 1) * format.time_ratio + 1;
+  };
+}
+
 void settle_cogvideox(Family& family, const DenoiserInfo& denoiser) {
+  family.frames = cogvideox_frames(denoiser.frame_multiple);
   if (denoiser.sample_frames > 0) family.defaults.frames = denoiser.sample_frames;
   if (denoiser.kind == "cogvideox-1.5") family.defaults.frame_rate = 16.0;
   if (!follows_picture(denoiser)) return;
   family.films = {.conditions = FilmTasks::Conditions::first, .needs_condition = true, .one_picture = true};
 }
 
-/// An even number of latents gives frames for each of them, an odd one a single frame for the first.
-Index cogvideox_frames(const Task&, Index asked, const LatentFormat& format) {
-  const Index latents = latent_frames(format, asked);
-  return latents % 2 == 0 ? latents * format.time_ratio : (latents - 1) * format.time_ratio + 1;
-}
-
 /// The picture's latents with zeros behind them, as long as the film.
 Tensor<float> picture_channels(const Preparation& of) {
-  const auto& task = of.task;
-  const auto& condition = task.film.conditions.front();
-  const auto& format = of.format();
-  const auto first = ops::affine(of.context, of.encode(of.film_of(condition.pictures)),
-                                 format.condition_scale / format.scale, 0.0f);
+  const auto& pictures = of.task.film.conditions.front().pictures;
+  const float scale = of.format().condition_scale / of.format().scale;
+  const auto first = ops::affine(of.context, of.encode(of.film_of(pictures)), scale, 0.0f);
   if (of.frames() == 1) return first;
   const auto rest = ops::full(of.context, first.shape().with(1, of.frames() - 1), 0.0f);
   return ops::concat<float>(of.context, std::array{first, rest}, 1);
@@ -53,14 +56,13 @@ Tensor<float> picture_channels(const Preparation& of) {
 /// Frames of latents that the patches do not divide get others before them, which nobody sees.
 void prepare_cogvideox(const Preparation& of, Start& start) {
   const auto& denoiser = of.components.denoiser->info();
-  const Index channels = of.format().channels;
+  const auto channels = of.format().channels, frames = of.frames(), multiple = denoiser.frame_multiple;
   const bool has_picture = follows_picture(denoiser);
   if (denoiser.in_channels != (has_picture ? 2 * channels : channels))
     throw ConfigError(pipeline_name, "in_channels in " + denoiser.config + " is " +
                                          std::to_string(denoiser.in_channels) + ", expected " +
                                          std::to_string(channels) + ", or twice that with a picture's");
   if (!of.task.film.video.empty()) return prepare_standard(of, start);
-  const Index frames = of.frames(), multiple = denoiser.frame_multiple;
   const Index surplus = (multiple - frames % multiple) % multiple;
   const Preparation whole{of.context,    of.task,  of.family,
                           of.components, of.noise, of.shape.with(1, frames + surplus)};
@@ -91,7 +93,6 @@ Family cogvideox() {
   family.order = FilmOrder::frames_first;
   family.condition = cogvideox_condition;
   family.settle = settle_cogvideox;
-  family.frames = cogvideox_frames;
   family.prepare = prepare_cogvideox;
   return family;
 }

@@ -18,9 +18,9 @@ struct ClipModelConfig {
   /// beside its own text transformer. Likewise.
   static ClipModelConfig from_open_clip(const Config& config);
   /// From what the tensors' shapes say, under transformers' names (weights::with_diffusers_names), as
-  /// openai/CLIP's `build_model` does: heads of 64 channels, those of open_clip's ViT-H, -g and -bigG as their
-  /// configurations have them; these three have exact GELU, all others CLIP's quick one. Throws WeightError
-  /// where tensors are missing or have shapes that no such model has.
+  /// openai/CLIP's `build_model` does: heads of 64 channels, those of open_clip's ViT-H, -g and -bigG as
+  /// their configurations have them; these three have exact GELU, all others CLIP's quick one. Throws
+  /// WeightError where tensors are missing or have shapes that no such model has.
   static ClipModelConfig from_weights(const weights::StateDict& weights);
 };
 

@@ -7,6 +7,7 @@
 #include "daguerre/models/denoisers/latte_transformer.hpp"
 #include "daguerre/nn/ada_norm_single_block-inl.hpp"
 #include "daguerre/ops/embedding.hpp"
+#include "daguerre/ops/rearrange.hpp"
 
 namespace daguerre::models {
 namespace detail {
@@ -25,22 +26,11 @@ inline Tensor<float> latte_frame_positions(const ops::Context& context, Index fr
   return ops::timestep_embedding(context, counted(frames), dim, {.flip_sin_to_cos = false});
 }
 
-/// Tokens `[N, F S, C]`, frame by frame, as `[N, S F, C]`, place by place; and the other way.
-inline Tensor<float> latte_frames_last(const ops::Context& context, const Tensor<float>& x, Index frames) {
-  const Index batch = x.dim(0), length = x.dim(1) / frames, channels = x.dim(2);
-  std::vector<Tensor<float>> parts;
-  for (const auto& part :
-       ops::chunk(context, x.reshape({batch, frames, length, channels}), static_cast<int>(frames), 1))
-    parts.push_back(part.reshape({batch, length, 1, channels}));
-  return ops::concat<float>(context, parts, 2).reshape(x.shape());
-}
-inline Tensor<float> latte_frames_first(const ops::Context& context, const Tensor<float>& x, Index frames) {
-  const Index batch = x.dim(0), length = x.dim(1) / frames, channels = x.dim(2);
-  std::vector<Tensor<float>> parts;
-  for (const auto& part :
-       ops::chunk(context, x.reshape({batch, length, frames, channels}), static_cast<int>(frames), 2))
-    parts.push_back(part.reshape({batch, 1, length, channels}));
-  return ops::concat<float>(context, parts, 1).reshape(x.shape());
+/// Tokens `[N, outer * inner, C]` as `[N, inner * outer, C]`: frame by frame or place by place, and the other
+/// way.
+inline Tensor<float> latte_turned(const ops::Context& context, const Tensor<float>& x, Index outer) {
+  const Index inner = x.dim(1) / outer;
+  return ops::swap_axes(context, x.reshape({x.dim(0), outer, inner, x.dim(2)})).reshape(x.shape());
 }
 
 }  // namespace detail
@@ -110,13 +100,13 @@ Tensor<float> LatteTransformer<T>::operator()(const ops::Context& context, const
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     x = blocks_[i](context, x, modulation, &prompt, nullptr, frames);
     if (!inputs.temporal_attentions) continue;
-    x = detail::latte_frames_last(context, x, frames);
+    x = detail::latte_turned(context, x, frames);
     if (i == 0 && frames > 1)
       x = ops::add_to_each(context, x.reshape({batch * length, frames, dim}),
                            detail::latte_frame_positions(context, frames, dim))
               .reshape(x.shape());
     x = temporal_blocks_[i](context, x, modulation, nullptr, nullptr, length);
-    x = detail::latte_frames_first(context, x, frames);
+    x = detail::latte_turned(context, x, length);
   }
 
   const auto last = ops::add_to_each(context, ops::concat_channels(context, embedding, embedding),

@@ -1,7 +1,6 @@
 #include "ops/engines/native/few_rows.hpp"
 
 #include "ops/blocks/block_rows.hpp"
-#include "ops/stored_rows.hpp"
 
 namespace daguerre::ops {
 namespace {
@@ -20,7 +19,7 @@ Index stored_row_bytes(const WeightSource& source, Index row_size) {
 template <class T>
 FewRowsWeights<T>::FewRowsWeights(Weight weight) : weight_(std::move(weight)) {
   Index first = 0;
-  for (const auto& source : sources_of(weight_)) {
+  for (const auto& source : weight_.sources()) {
     Piece piece{.first = first, .count = source.shape[0], .bytes = source.bytes.data()};
     piece.row_bytes = stored_row_bytes(source, weight_.row_size());
     const bool is_rounded = std::is_same_v<T, bfloat16> && source.dtype != DType::bf16;

@@ -107,15 +107,16 @@ void multiply_few_rows(const Context& context, Index m, const FewRowsWeights<T>&
 }
 
 /// The same with weights in panels of `width` columns, as kernels::PanelDot reads them.
-template <class Out>
-void multiply_few_rows(const Context& context, Index m, Index n, Index k, const bfloat16* panels, Index width,
-                       const bfloat16* x, const kernels::Epilogue& epilogue, Out* y) {
-  constexpr Index depth = 32;
+template <class T, class Out>
+void multiply_few_rows(const Context& context, Index m, Index n, Index k, const T* panels, Index width,
+                       const T* x, const kernels::Epilogue& epilogue, Out* y) {
+  constexpr Index depth = sizeof(T) == sizeof(float) ? 16 : 32;
   const Index panel_size = (k + depth - 1) / depth * depth * width;
   multiply_few_rows(context, m, n, k, width, x, epilogue, y,
-                    [&](Index first, Index, const WidenedRows<bfloat16>& rows, float* sums) {
-                      kernels::active_dots().panels(panels + first / width * panel_size, width, k,
-                                                    rows.data(), rows.stride(), m, sums, width);
+                    [&](Index first, Index, const WidenedRows<T>& rows, float* sums) {
+                      kernels::active_dots().template panels<T>()(panels + first / width * panel_size, width,
+                                                                  k, rows.data(), rows.stride(), m, sums,
+                                                                  width);
                     });
 }
 

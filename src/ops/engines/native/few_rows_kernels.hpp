@@ -29,16 +29,21 @@ struct StoredAs {
 /// filled up with zeros to a multiple of 16, with row j of `count` rows of weights, `row_bytes` apart.
 using Dot = void (*)(const std::byte* weights, Index row_bytes, Index count, Index k, const float* x,
                      Index x_stride, Index m, float* sums, Index sums_stride);
-/// The same of columns in panels of pairs: [k / 32][16][columns][2], filled up with zeros, the layout in
-/// which oneDNN multiplies bfloat16. `columns` is a multiple of 16.
-using PanelDot = void (*)(const bfloat16* panel, Index columns, Index k, const float* x, Index x_stride,
-                          Index m, float* sums, Index sums_stride);
+/// The same of columns in a panel as oneDNN lays them out, filled up with zeros: float32 as [k / 16][16]
+/// [columns], bfloat16 in pairs as [k / 32][16][columns][2]. `columns` is a multiple of 16.
+using PanelDot = void (*)(const void* panel, Index columns, Index k, const float* x, Index x_stride, Index m,
+                          float* sums, Index sums_stride);
 
 struct DotKernels {
   const char* instruction_set;
   /// nullptr for types that are decoded first.
   Dot (*of)(StoredAs stored);
-  PanelDot panels;  ///< nullptr where oneDNN has no such layout
+  PanelDot float_panels, bfloat16_panels;  ///< nullptr where oneDNN has no such layouts
+
+  template <class T>
+  PanelDot panels() const noexcept {
+    return sizeof(T) == sizeof(float) ? float_panels : bfloat16_panels;
+  }
 };
 
 /// Every set that this processor can run, best first.

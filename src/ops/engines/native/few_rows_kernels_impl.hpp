@@ -1,9 +1,10 @@
 #pragma once
 
 // The body of the kernels for few rows. Not an ordinary header: a source file defines DAGUERRE_DOTS (the name
-// of the table and of the namespace around it), DAGUERRE_DOTS_NAME and DAGUERRE_VECTOR_BYTES, is compiled with
-// the flags of one instruction set, and includes this. Products and sums are not contracted: what is decoded
-// has the same bits as in ops/blocks, and where a product is added without rounding in between is written.
+// of the table and of the namespace around it), DAGUERRE_DOTS_NAME and DAGUERRE_VECTOR_BYTES, is compiled
+// with the flags of one instruction set, and includes this. Products and sums are not contracted: what is
+// decoded has the same bits as in ops/blocks, and where a product is added without rounding in between is
+// written.
 
 #define DAGUERRE_PASTE_(a, b) a##b
 #define DAGUERRE_PASTE(a, b) DAGUERRE_PASTE_(a, b)
@@ -114,6 +115,7 @@ inline Lanes from_bfloat16(const Byte* at) {
   return from_floats(values);
 #endif
 }
+#if DAGUERRE_VECTOR_BYTES < 32
 // As half's own conversion, which is an inline function that files of other instruction sets share.
 inline float widened(std::uint16_t bits) {
   const std::uint32_t shifted = (bits & 0x7FFFu) << 13;
@@ -122,8 +124,13 @@ inline float widened(std::uint16_t bits) {
                              static_cast<std::uint32_t>(bits & 0x8000u) << 16;
   return load<float>(&word);
 }
+#endif
 inline float load_half(const Byte* at) {
+#if DAGUERRE_VECTOR_BYTES >= 32
+  return _cvtsh_ss(load<std::uint16_t>(at));
+#else
   return widened(load<std::uint16_t>(at));
+#endif
 }
 inline Lanes from_half(const Byte* at) {
 #if DAGUERRE_VECTOR_BYTES == 64
@@ -159,7 +166,8 @@ inline Vector rounded(Vector v) {
   using Words = std::uint32_t __attribute__((vector_size(sizeof(Vector))));
   const auto word = load<Words>(&v);
   const Words even = (word + 0x7FFFu + ((word >> 16) & 1u)) & 0xFFFF0000u;
-  const Words is_nan = reinterpret_cast<const Words&>(static_cast<const Words&>((word & 0x7FFFFFFFu) > 0x7F800000u));
+  const Words is_nan =
+      reinterpret_cast<const Words&>(static_cast<const Words&>((word & 0x7FFFFFFFu) > 0x7F800000u));
   const Words result = (is_nan & ((word | 0x400000u) & 0xFFFF0000u)) | (~is_nan & even);
   return load<Vector>(&result);
 #endif
@@ -284,8 +292,7 @@ struct Q5K {
   static constexpr int elements = 256, bytes = 176;
   const Byte* block;
   ScalesAndMinima of;
-  explicit Q5K(const Byte* block)
-      : block(block), of(block + 4, load_half(block), load_half(block + 2)) {}
+  explicit Q5K(const Byte* block) : block(block), of(block + 4, load_half(block), load_half(block + 2)) {}
   Lanes operator()(int group) const {
     const int part = group / 2, side = group % 2 * 16;
     const auto bit = static_cast<Byte>(1u << part);
@@ -317,11 +324,30 @@ constexpr int most_rows = DAGUERRE_VECTOR_BYTES == 64 ? 4 : 2;
 
 /// Sixteen sums added in pairs 8, 4, 2 and 1 apart.
 inline float total(const Lanes& sums) {
+#if DAGUERRE_VECTOR_BYTES >= 32
+#if DAGUERRE_VECTOR_BYTES == 64
+  const auto eight = _mm256_add_ps(_mm512_castps512_ps256(sums.of[0]), _mm512_extractf32x8_ps(sums.of[0], 1));
+#else
+  const auto eight = _mm256_add_ps(sums.of[0], sums.of[1]);
+#endif
+  const auto four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const auto two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+#else
   float v[dot_lanes];
   for (int i = 0; i < parts; ++i) store(v + i * width, sums.of[i]);
   for (int apart = 8; apart > 0; apart /= 2)
     for (int i = 0; i < apart; ++i) v[i] += v[i + apart];
   return v[0];
+#endif
+}
+
+/// The same place of the rows that come next: memory is slower than what is done with it, and the processor
+/// alone does not look beyond the end of a row.
+inline void prefetch_next(const Byte* const* rows, Index offset, Index ahead, int bytes) {
+#pragma GCC unroll 4
+  for (int r = 0; r < weight_rows; ++r)
+    for (int i = 0; i < bytes; i += 64) __builtin_prefetch(rows[r] + offset + ahead + i, 0, 2);
 }
 
 template <class Format, bool IsRounded, int M>
@@ -358,12 +384,15 @@ inline auto blocks_at(const Byte* const* rows, Index offset) {
 
 /// `rows` of which the last ones may be the same one again.
 template <class Format, bool IsRounded, int M>
-void dot_rows(const Byte* const* rows, Index k, const float* x, Index x_stride, Lanes (&sums)[weight_rows][M]) {
+void dot_rows(const Byte* const* rows, Index ahead, Index k, const float* x, Index x_stride,
+              Lanes (&sums)[weight_rows][M]) {
   for (auto& row : sums)
     for (auto& sum : row) sum = zero();
   const Index whole = k / Format::elements;
-  for (Index b = 0; b < whole; ++b, x += Format::elements)
+  for (Index b = 0; b < whole; ++b, x += Format::elements) {
+    prefetch_next(rows, b * Format::bytes, ahead, Format::bytes);
     add_block<Format, IsRounded, M>(blocks_at<Format>(rows, b * Format::bytes).of, x, x_stride, sums);
+  }
   if constexpr (Format::elements == static_cast<int>(dot_lanes)) {
     const Index rest = k - whole * Format::elements;
     if (rest == 0) return;
@@ -379,10 +408,10 @@ void dot_rows(const Byte* const* rows, Index k, const float* x, Index x_stride, 
 }
 
 template <class Format, bool IsRounded, int M>
-void dot_some(const Byte* const* rows, Index count, Index k, const float* x, Index x_stride, float* sums,
-              Index sums_stride) {
+void dot_some(const Byte* const* rows, Index ahead, Index count, Index k, const float* x, Index x_stride,
+              float* sums, Index sums_stride) {
   Lanes all[weight_rows][M];
-  dot_rows<Format, IsRounded, M>(rows, k, x, x_stride, all);
+  dot_rows<Format, IsRounded, M>(rows, ahead, k, x, x_stride, all);
   for (Index r = 0; r < count; ++r)
     for (int m = 0; m < M; ++m) sums[m * sums_stride + r] = total(all[r][m]);
 }
@@ -395,47 +424,55 @@ void dot(const std::byte* weights, Index row_bytes, Index count, Index k, const 
     const Index there = count - j < weight_rows ? count - j : weight_rows;
     const Byte* rows[weight_rows];
     for (Index r = 0; r < weight_rows; ++r) rows[r] = first + (j + (r < there ? r : there - 1)) * row_bytes;
+    const Index ahead = weight_rows * row_bytes;
     Index i = 0;
     for (; i + most_rows <= m; i += most_rows)
-      dot_some<Format, IsRounded, most_rows>(rows, there, k, x + i * x_stride, x_stride,
+      dot_some<Format, IsRounded, most_rows>(rows, ahead, there, k, x + i * x_stride, x_stride,
                                              sums + i * sums_stride + j, sums_stride);
     for (; i < m; ++i)
-      dot_some<Format, IsRounded, 1>(rows, there, k, x + i * x_stride, x_stride, sums + i * sums_stride + j,
-                                     sums_stride);
+      dot_some<Format, IsRounded, 1>(rows, ahead, there, k, x + i * x_stride, x_stride,
+                                     sums + i * sums_stride + j, sums_stride);
   }
 }
 
 #if DAGUERRE_VECTOR_BYTES == 64
-/// Sixteen columns stand in the lanes, and the sixteen sums of each in as many registers.
-void dot_panels(const bfloat16* panel, Index columns, Index k, const float* x, Index x_stride, Index m,
+// Sixteen columns stand in the lanes, and the sixteen sums of each in as many registers.
+
+/// Adds the products of sixteen rows of a panel, `row_bytes` apart.
+template <class T>
+inline void add_panel_rows(const Byte* from, Index row_bytes, const float* x, __m512 (&sums)[dot_lanes]) {
+  if constexpr (sizeof(T) == 4) {
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i, from += row_bytes)
+      sums[i] = _mm512_fmadd_ps(_mm512_loadu_ps(from), _mm512_set1_ps(x[i]), sums[i]);
+  } else {
+    const auto upper = _mm512_set1_epi32(static_cast<int>(0xFFFF0000u));
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2, from += row_bytes) {
+      const auto both = _mm512_loadu_si512(from);
+      const auto low = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+      const auto high = _mm512_castsi512_ps(_mm512_and_si512(both, upper));
+      sums[i] = _mm512_fmadd_ps(low, _mm512_set1_ps(x[i]), sums[i]);
+      sums[i + 1] = _mm512_fmadd_ps(high, _mm512_set1_ps(x[i + 1]), sums[i + 1]);
+    }
+  }
+}
+
+template <class T>
+void dot_panels(const void* panel, Index columns, Index k, const float* x, Index x_stride, Index m,
                 float* sums, Index sums_stride) {
-  const auto upper = _mm512_set1_epi32(static_cast<int>(0xFFFF0000u));
-  constexpr Index depth = 32;
+  constexpr Index row_columns_bytes = 4;  // of one column in one row: a float, or two bfloat16
+  constexpr Index rows = dot_lanes * static_cast<Index>(sizeof(T)) / row_columns_bytes;
+  const Index row_bytes = columns * row_columns_bytes;
+  const auto* const first = static_cast<const Byte*>(panel);
   for (Index column = 0; column < columns; column += dot_lanes)
     for (Index i = 0; i < m; ++i) {
       __m512 all[dot_lanes];
 #pragma GCC unroll 16
       for (auto& sum : all) sum = _mm512_setzero_ps();
-      const bfloat16* from = panel + 2 * column;
-      const float* of_x = x + i * x_stride;
-      const auto add_half = [&] {
-#pragma GCC unroll 8
-        for (int pair = 0; pair < 8; ++pair, from += 2 * columns) {
-          const auto both = _mm512_loadu_si512(from);
-          const auto low = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
-          const auto high = _mm512_castsi512_ps(_mm512_and_si512(both, upper));
-          all[2 * pair] = _mm512_fmadd_ps(low, _mm512_set1_ps(of_x[2 * pair]), all[2 * pair]);
-          all[2 * pair + 1] = _mm512_fmadd_ps(high, _mm512_set1_ps(of_x[2 * pair + 1]), all[2 * pair + 1]);
-        }
-        of_x += dot_lanes;
-      };
-      for (Index begin = 0; begin < k; begin += depth) {
-        add_half();
-        if (begin + dot_lanes < k)
-          add_half();
-        else
-          from += dot_lanes * columns;
-      }
+      const Byte* from = first + column * row_columns_bytes;
+      for (Index at = 0; at < k; at += dot_lanes, from += rows * row_bytes)
+        add_panel_rows<T>(from, row_bytes, x + i * x_stride + at, all);
 #pragma GCC unroll 4
       for (int apart = 8; apart > 0; apart /= 2)
 #pragma GCC unroll 8
@@ -484,9 +521,10 @@ Dot dot_of(StoredAs stored) {
 
 const DotKernels DAGUERRE_DOTS = {DAGUERRE_DOTS_NAME, &DAGUERRE_DOTS_NAMESPACE::dot_of,
 #if DAGUERRE_VECTOR_BYTES == 64
-                                  &DAGUERRE_DOTS_NAMESPACE::dot_panels
+                                  &DAGUERRE_DOTS_NAMESPACE::dot_panels<float>,
+                                  &DAGUERRE_DOTS_NAMESPACE::dot_panels<bfloat16>
 #else
-                                  nullptr
+                                  nullptr, nullptr
 #endif
 };
 

@@ -168,12 +168,13 @@ class OneDnnLinear final : public PackedLinear<T> {
 
   /// Columns of a panel where packed weights lie in such as kernels::PanelDot reads; else 0.
   Index panel_width() const {
-    if constexpr (std::is_same_v<T, bfloat16>)
-      if (!is_plain_ && kernels::active_dots().panels != nullptr)
-        for (const auto& [width, tag] :
-             {std::pair{16, Tag::BA16a16b2a}, {32, Tag::BA16a32b2a}, {48, Tag::BA16a48b2a},
-              {64, Tag::BA16a64b2a}})
-          if (layout_ == memory::desc({in_, out_}, type_of<T>, tag)) return width;
+    if (is_plain_ || kernels::active_dots().template panels<T>() == nullptr) return 0;
+    constexpr bool is_float = std::is_same_v<T, float>;
+    for (const auto& [width, tag] : {std::pair{16, is_float ? Tag::BA16a16b : Tag::BA16a16b2a},
+                                     {32, is_float ? Tag::BA16a32b : Tag::BA16a32b2a},
+                                     {48, is_float ? Tag::BA16a48b : Tag::BA16a48b2a},
+                                     {64, is_float ? Tag::BA16a64b : Tag::BA16a64b2a}})
+      if (layout_ == memory::desc({in_, out_}, type_of<T>, tag)) return width;
     return 0;
   }
   /// Rows that are read in place: mapped ones, and those that oneDNN has plain.
@@ -207,13 +208,12 @@ class OneDnnLinear final : public PackedLinear<T> {
       few_rows_->weight().release();
       return true;
     }
-    if constexpr (std::is_same_v<T, bfloat16>)
-      if (panel_width_ > 0) {
-        const auto packed = packed_panels();
-        multiply_few_rows(context, rows, out_, in_, static_cast<const T*>(packed.get_data_handle()),
-                          panel_width_, operands.x, epilogue, operands.y);
-        return true;
-      }
+    if (panel_width_ > 0) {
+      const auto packed = packed_panels();
+      multiply_few_rows(context, rows, out_, in_, static_cast<const T*>(packed.get_data_handle()),
+                        panel_width_, operands.x, epilogue, operands.y);
+      return true;
+    }
     return false;
   }
 
