@@ -136,8 +136,9 @@ void carry_out_cascade(Order order) {
   CascadeRequest request;
   request.stages = order.cascade.repeated;
   for (const auto& text : order.cascade.stages) read_stage_option(text, request.stages);
+  order.request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
+  rewrite_prompt(order, progress, interrupt);
   request.first = order.request;
-  request.first.sampling.seed = order.seed ? *order.seed : std::random_device{}();
   request.first.stop = interrupt.token();
 
   progress.stage("loading " + order.cascade.paths.front());

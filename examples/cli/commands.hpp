@@ -23,6 +23,8 @@ void add_convert(CLI::App& app);
 void add_upscale(CLI::App& app);
 /// Adds the subcommand `process`, likewise.
 void add_process(CLI::App& app);
+/// Adds the subcommand `rewrite`, likewise.
+void add_rewrite(CLI::App& app);
 /// Adds the subcommand `bench`, likewise.
 void add_bench(CLI::App& app);
 

@@ -390,6 +390,16 @@ void add_other_outputs(CLI::App& app, Order& order) {
   app.add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(groups::besides);
 }
 
+void rewrite_prompt(Order& order, Progress& progress, const Interrupt& interrupt) {
+  if (order.rewriting.by.empty()) return;
+  progress.stage("rewriting the prompt by " + order.rewriting.by);
+  const auto rewriter = load_rewriter(
+      order.rewriting, {order.load.engine, order.load.threads, order.load.log, interrupt.token()});
+  order.request.stop = interrupt.token();
+  order.request = rewriter(order.request);
+  if (order.request.rewrite->failure.empty()) progress.note("prompt: " + printable(order.request.prompt));
+}
+
 void carry_out(Order order) {
   const Interrupt interrupt;
   Progress progress(order.quiet);
@@ -402,6 +412,7 @@ void carry_out(Order order) {
 
   auto& request = order.request;
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
+  rewrite_prompt(order, progress, interrupt);
   const auto judge = load_judge(order, progress, interrupt);
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);

@@ -10,6 +10,8 @@
 #include <daguerre/pipeline/cascade_stage.hpp>
 #include <daguerre/pipeline/picture_judge.hpp>
 
+#include "rewriting.hpp"
+
 namespace CLI {
 class App;
 class Validator;
@@ -78,6 +80,7 @@ struct Order {
   std::vector<std::string> image_prompts;
   std::string out, init_image, mask, latents, save_latents, preview;
   Comfort comfort;
+  Rewriting rewriting;  ///< of the prompt, before anything is made of it
   CascadeOrder cascade;
   Judging judging;
   int usual_steps = 20;  ///< where the order says nothing
@@ -175,6 +178,9 @@ void check_outputs(const Order& order);
 void add_cascade_options(CLI::App& app, Order& order);
 /// As carry_out, for an order that names a cascade.
 void carry_out_cascade(Order order);
+
+/// Rewrites the prompt, where the order says by whom. The language model is gone again behind it.
+void rewrite_prompt(Order& order, Progress& progress, const Interrupt& interrupt);
 
 /// Loads the model, makes the pictures, writes them. Progress goes to stderr, names of files to stdout.
 void carry_out(Order order);

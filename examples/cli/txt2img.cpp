@@ -78,6 +78,7 @@ void add_prompt_options(CLI::App& app, Order& order) {
   add_control_options(app, order);
   add_latents_option(app, order);
   add_language_options(app, order);
+  add_rewrite_options(app, order.rewriting, groups::how);
   add_lora_options(app, order);
   add_image_prompt_options(app, order);
   add_source_options(app, order);

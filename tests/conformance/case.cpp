@@ -77,7 +77,7 @@ Result with_bounds(Result result, const Options& options) {
 Result run_case(const fs::path& folder, const Options& options) {
   const auto config = Config::load(folder / "config.json");
   if (auto result = run_random(folder, config)) return *result;
-  if (auto result = run_token_sampling(folder)) return *result;
+  if (auto result = run_token_sampling(folder, config, options)) return *result;
   if (auto result = run_sampler(folder, config)) return *result;
   if (auto result = run_clip_model(folder, config, options)) return with_bounds(*result, options);
   if (auto result = run_metric(folder, config, options)) return *result;
@@ -123,7 +123,10 @@ std::vector<Result> run_below(const fs::path& folder, const Options& options) {
     return results;
   }
   if (fs::exists(folder / "cases.json"))
-    return {guarded(case_name(folder), [&] { return run_tokenizer(folder); })};
+    return {guarded(case_name(folder), [&] {
+      auto result = run_chat_templates(folder);
+      return result ? *result : run_tokenizer(folder);
+    })};
   if (fs::exists(folder / "checkpoint.safetensors") && !test::golden_runs(folder).empty())
     return {
         guarded(case_name(folder), [&] { return with_bounds(run_single_file(folder, options), options); })};

@@ -134,7 +134,10 @@ std::optional<Result> run_sampler(const std::filesystem::path& folder, const Con
 std::optional<Result> run_image_processor(const std::filesystem::path& folder, const Config& config);
 std::optional<Result> run_pictures(const std::filesystem::path& folder);
 /// Of sampled generation; the folder holds case.json.
-std::optional<Result> run_token_sampling(const std::filesystem::path& folder);
+std::optional<Result> run_token_sampling(const std::filesystem::path& folder, const Config& config,
+                                         const Options& options);
+/// Of a folder with chat templates beside its cases.json.
+std::optional<Result> run_chat_templates(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
 /// Whether a folder has recorded texts of a language model's tokenizer; and the comparison.
 bool is_language_tokenizer_case(const std::filesystem::path& folder);

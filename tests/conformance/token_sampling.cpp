@@ -5,6 +5,8 @@
 
 #include "conformance/case.hpp"
 #include "daguerre/core/error.hpp"
+#include "daguerre/models/language/causal_lm.hpp"
+#include "daguerre/models/language/language_names.hpp"
 #include "daguerre/models/language/token_sampler.hpp"
 
 /// Recorded runs of sampled generation: case.json holds the options of each run, io.safetensors the prompt,
@@ -61,14 +63,44 @@ Check compare_scores(const std::string& name, std::vector<float> found, const Te
   return {name, same ? test::difference(ours, theirs) : test::Difference{infinity, infinity}, bounds::random};
 }
 
+/// The whole run with the network, the logits of each step its own: how many ids differ.
+int wrong_ids(const models::CausalLm<float>& lm, const ops::Context& context,
+              const models::TokenSampler& sampler, std::span<const std::int32_t> prompt,
+              std::span<const std::int32_t> expected, std::span<const float> uniform) {
+  models::KeyValueCache<float> cache(lm.config(), static_cast<Index>(expected.size()));
+  std::vector<std::int32_t> ids(prompt.begin(), prompt.end()), fed = ids;
+  int wrong = 0;
+  for (std::size_t step = 0; ids.size() < expected.size(); ++step) {
+    models::CausalLmInputs<float> inputs;
+    inputs.input_ids = Tensor<std::int32_t>({1, static_cast<Index>(fed.size())});
+    std::copy(fed.begin(), fed.end(), inputs.input_ids.span().begin());
+    inputs.cache = &cache;
+    inputs.logits = models::CausalLmInputs<float>::Logits::last;
+    auto logits = lm(context, inputs).logits;
+    const auto id = sampler.next(logits.span(), ids, static_cast<double>(uniform[step]));
+    wrong += id == expected[ids.size()] ? 0 : 1;
+    ids.push_back(id);
+    fed = {id};
+  }
+  return wrong;
+}
+
 }  // namespace
 
-std::optional<Result> run_token_sampling(const fs::path& folder) {
+std::optional<Result> run_token_sampling(const fs::path& folder, const Config& config,
+                                         const Options& options) {
   if (!fs::exists(folder / "case.json")) return std::nullopt;
   std::ifstream file(folder / "case.json");
   const auto description = nlohmann::json::parse(file);
   if (!description.contains("draw") || !description.contains("runs")) return std::nullopt;
   const Recorded recorded(folder / "io.safetensors");
+  // In float32 whatever is asked for: an id has no tolerance.
+  auto plain = options;
+  plain.precision = Precision::float32;
+  const auto context = plain.context();
+  const auto loader = loader_for(folder / "weights.safetensors", context);
+  const nn::Loader named{models::with_language_names(loader.scope.weights()), loader.context};
+  const models::CausalLm<float> lm(models::LanguageConfig::from(config), named);
   Result result;
   for (const auto& [name, run] : description.at("runs").items()) {
     const models::TokenSampler sampler(sampler_options(run));
@@ -86,6 +118,8 @@ std::optional<Result> run_token_sampling(const fs::path& folder) {
       const double wrong = id == ids[prompt.size() + step] ? 0.0 : 1.0;
       result.checks.push_back({name + ".id." + number, {wrong, wrong}, 0.0});
     }
+    const double wrong = wrong_ids(lm, context, sampler, prompt, ids, uniform.span());
+    result.checks.push_back({name + ".ids", {wrong, wrong}, 0.0});
   }
   return result;
 }

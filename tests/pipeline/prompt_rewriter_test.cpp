@@ -1,0 +1,149 @@
+#include "daguerre/pipeline/prompt_rewriter.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+
+#include "daguerre/core/error.hpp"
+#include "support/catch.hpp"
+
+using namespace daguerre;
+
+namespace {
+
+PromptRewriter answering(std::string answer, PromptRewriter::Options options = {}) {
+  return {[answer](const RewriteQuestion&) { return answer; }, std::move(options)};
+}
+
+std::string made_of(const std::string& answer, const std::string& prompt, PromptSyntax syntax) {
+  Request request;
+  request.prompt = prompt;
+  request.prompt_syntax = syntax;
+  return answering(answer)(request).prompt;
+}
+
+}  // namespace
+
+TEST_CASE("what language models put around a prompt is cleaned away", "[rewriter]") {
+  CHECK(cleaned_answer("  A cat.\n") == "A cat.");
+  CHECK(cleaned_answer("\"A cat on a mat.\"") == "A cat on a mat.");
+  CHECK(cleaned_answer("<think>\nhm \"x\"\n</think>\n\nPrompt: \xE2\x80\x9C"
+                       "A cat\xE2\x80\x9D") == "A cat");
+  CHECK(cleaned_answer("Here is the rewritten prompt:\n\n**A cat,\n  sitting**") == "A cat, sitting");
+  CHECK(cleaned_answer("thoughts without a beginning</think>A cat") == "A cat");
+  CHECK(cleaned_answer("<think>and on and on") == "");
+  CHECK(cleaned_answer("A sign: \"open\"") == "A sign: \"open\"");
+  CHECK(cleaned_answer("a\x01\x1B[31mcat\xFF") == "a[31mcat\xEF\xBF\xBD");
+  CHECK(cleaned_answer("1. a cat\n2. \"a dog\"\n- night\n\n", true) == "a cat\na dog\nnight");
+}
+
+TEST_CASE("a prompt is rewritten, and the record says so", "[rewriter]") {
+  std::shared_ptr<RewriteQuestion> asked = std::make_shared<RewriteQuestion>();
+  const PromptRewriter rewriter(
+      [asked](const RewriteQuestion& question) {
+        *asked = question;
+        return "A white lighthouse at dawn.";
+      },
+      {.name = "test", .instruction = {"mine", "Do it.", false}});
+  Request request;
+  request.prompt = "a lighthouse";
+  request.sampling.seed = 7;
+  const auto rewritten = rewriter(request);
+  CHECK(rewritten.prompt == "A white lighthouse at dawn.");
+  REQUIRE(rewritten.rewrite);
+  CHECK(rewritten.rewrite->original == "a lighthouse");
+  CHECK(rewritten.rewrite->rewriter == "test");
+  CHECK(rewritten.rewrite->instruction == "mine");
+  CHECK(rewritten.rewrite->seed == 7);
+  CHECK(rewritten.rewrite->failure == "");
+  CHECK(asked->instruction == "Do it.");
+  CHECK(asked->prompt == "a lighthouse");
+  CHECK(asked->seed == 7);
+
+  *asked = {};
+  CHECK(rewriter(rewritten).prompt == rewritten.prompt);  // not again
+  CHECK(asked->prompt == "");
+  const auto again = rewriter(rewritten, "It lacked the moon.");
+  CHECK(asked->prompt == "a lighthouse");  // the original
+  CHECK(asked->user_message() == "a lighthouse\n\nIt lacked the moon.");
+  CHECK(again.rewrite->remark == "It lacked the moon.");
+}
+
+TEST_CASE("where a rewriter fails the prompt stays, and why is said", "[rewriter]") {
+  Request request;
+  request.prompt = "a lighthouse";
+  std::string words;
+  for (int i = 0; i < 10'000; ++i) words += "word ";
+  const auto failure = [&](const PromptRewriter& rewriter) {
+    const auto result = rewriter(request);
+    CHECK(result.prompt == "a lighthouse");
+    return result.rewrite->failure;
+  };
+  std::string said;
+  PromptRewriter::Options logged;
+  logged.log = [&](LogLevel level, std::string_view text) {
+    CHECK(level == LogLevel::warning);
+    said = text;
+  };
+  CHECK(failure(answering("", logged)) == "the answer is empty");
+  CHECK(said == "[rewriter] host: the answer is empty; the prompt stays as it was given");
+  CHECK(failure(answering(" \n\t")) == "the answer is empty");
+  CHECK(failure(answering(words)) == "the answer has 10000 words, expected at most 200");
+  CHECK(failure(PromptRewriter([](const RewriteQuestion&) -> std::string {
+          throw std::runtime_error("no luck\nat all");
+        })) == "no luck");
+  CHECK(failure(PromptRewriter([](const RewriteQuestion&) -> std::string { throw 1; })) ==
+        "it failed without saying why");
+
+  PromptRewriter::Options hasty;
+  hasty.time_limit = 0.05;
+  const auto ended = std::make_shared<std::atomic<bool>>(false);
+  const auto begun = std::chrono::steady_clock::now();
+  CHECK(failure({[ended](const RewriteQuestion& question) -> std::string {
+                   while (!question.stop.stop_requested())
+                     std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                   *ended = true;
+                   return "too late";
+                 },
+                 hasty}) == "no answer within 0.05 seconds");
+  while (!*ended && std::chrono::steady_clock::now() - begun < std::chrono::seconds(10))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(*ended);
+
+  std::stop_source stop;
+  request.stop = stop.get_token();
+  stop.request_stop();
+  CHECK_THROWS_AS(answering("x")(request), Cancelled);
+  CHECK_THROWS_AS(PromptRewriter(RewriteAnswer()), ArgumentError);
+  hasty.time_limit = 0.0;
+  CHECK_THROWS_AS(answering("x", hasty), ArgumentError);
+  CHECK_THROWS_AS(RewriteInstruction::standard("sing"), ArgumentError);
+  for (const auto* name : {"expand", "translate", "split"})
+    CHECK(RewriteInstruction::standard(name).text.size() > 100);
+}
+
+TEST_CASE("the web UI's language survives being rewritten", "[rewriter]") {
+  const auto a1111 = PromptSyntax::a1111;
+  CHECK(made_of("A tall lighthouse in fog.", "a (lighthouse:1.3), fog <lora:ink:0.8>", a1111) ==
+        "A tall (lighthouse:1.3) in fog. <lora:ink:0.8>");
+  CHECK(made_of("A tall tower.", "a (lighthouse:1.3)", a1111) == "A tall tower., (lighthouse:1.3)");
+  CHECK(made_of("A sea.", "a sea [cat:dog:0.5]", a1111) == "A sea., [cat:dog:0.5]");
+  CHECK(made_of("big", "a cat BREAK a dog", a1111) == "big BREAK big");
+  CHECK(made_of("big", "a cat AND a dog", a1111) == "big AND big");
+  CHECK(made_of("big", "BREAKFAST", a1111) == "big");
+  // What an answer has of it is plain text, and it names no files.
+  CHECK(made_of("A cat (black) BREAK [1] <lora:evil:1>", "a cat", a1111) ==
+        "A cat \\(black\\) break \\[1\\]");
+  CHECK(made_of("A (cat:2) <lora:x:1>", "a (cat:1.3)", PromptSyntax::plain) == "A (cat:2) <lora:x:1>");
+  CHECK(made_of("A grey cat", "a (cat:1.3)", PromptSyntax::comfyui) == "A grey (cat:1.3)");
+
+  PromptRewriter::Options split;
+  split.instruction = RewriteInstruction::standard("split");
+  Request request;
+  request.prompt = "a cat and a dog";
+  CHECK(answering("a cat\na dog", split)(request).prompt == "a cat, a dog");
+  request.prompt_syntax = a1111;
+  CHECK(answering("a cat\na dog", split)(request).prompt == "a cat BREAK a dog");
+}
