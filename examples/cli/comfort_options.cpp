@@ -214,10 +214,15 @@ void add_second_pass_options(CLI::App& app, Order& order) {
       ->group(heading::larger);
 }
 
-/// The settings that came with a picture. Throws FileError, FormatError.
-InfotextRequest settings_of(const std::string& file) {
-  for (const auto& [keyword, text] : read_png_text(file))
-    if (keyword == "parameters") return request_from_infotext(parse_infotext(text));
+/// The settings that came with a picture, those of a cascade's later stages in `stages`. Throws FileError,
+/// FormatError.
+InfotextRequest settings_of(const std::string& file, std::vector<StageOptions>& stages) {
+  for (const auto& [keyword, text] : read_png_text(file)) {
+    if (keyword != "parameters") continue;
+    auto settings = parse_infotext(text);
+    stages = take_stage_options(settings);
+    return request_from_infotext(settings);
+  }
   throw FormatError("--from-png", file + ": it holds no text \"parameters\", in which settings are kept");
 }
 
@@ -270,7 +275,7 @@ void take_settings(CLI::App& app, Order& order) {
     if (app.get_option("--prompt")->count() == 0) throw CLI::RequiredError("--prompt");
     return;
   }
-  auto settings = settings_of(comfort.from_png);
+  auto settings = settings_of(comfort.from_png, order.cascade.repeated);
   std::vector<std::string> lora_texts;
   order.request = std::move(settings.request);
   comfort.png_has_hires = order.request.hires.has_value();

@@ -35,34 +35,6 @@
 namespace daguerre::cli {
 namespace {
 
-void check_outputs(const Order& order) {
-  if (*order.request.output.count == 1)
-    check_writable("--out", order.out);
-  else
-    for (int i = 1; i <= *order.request.output.count; ++i) check_writable("--out", numbered(order.out, i));
-  if (!order.preview.empty()) check_writable("--preview", order.preview);
-  if (!order.save_latents.empty()) check_writable("--save-latents", order.save_latents);
-}
-
-/// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
-void read_inputs(Order& order) {
-  auto& request = order.request;
-  if (!order.init_image.empty()) request.input.image = Image::load(order.init_image);
-  if (!order.mask.empty()) request.input.mask = Image::load(order.mask);
-  read_controls(order);
-  request.output.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
-  if (order.latents.empty()) return;
-  request.sampling.noise = read_latents(order.latents);
-  const Index found = request.sampling.noise.dim(0);
-  if (found < 1 || found > 1000)
-    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
-                                         " pictures, expected 1 to 1000");
-  if (order.count && *order.count != found)
-    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
-                                         " pictures, --count is " + std::to_string(*order.count));
-  request.output.count = static_cast<int>(found);
-}
-
 std::string lora_note(const LoraInfo& lora) {
   std::string text = "lora " + lora.name + ":";
   for (const auto& [part, modules] : lora.modules)
@@ -102,6 +74,33 @@ void leave_to_second_model(Request& request) {
 
 }  // namespace
 
+void check_outputs(const Order& order) {
+  if (*order.request.output.count == 1)
+    check_writable("--out", order.out);
+  else
+    for (int i = 1; i <= *order.request.output.count; ++i) check_writable("--out", numbered(order.out, i));
+  if (!order.preview.empty()) check_writable("--preview", order.preview);
+  if (!order.save_latents.empty()) check_writable("--save-latents", order.save_latents);
+}
+
+void read_inputs(Order& order) {
+  auto& request = order.request;
+  if (!order.init_image.empty()) request.input.image = Image::load(order.init_image);
+  if (!order.mask.empty()) request.input.mask = Image::load(order.mask);
+  read_controls(order);
+  request.output.count = order.count.value_or(std::max(1, static_cast<int>(order.classes.size())));
+  if (order.latents.empty()) return;
+  request.sampling.noise = read_latents(order.latents);
+  const Index found = request.sampling.noise.dim(0);
+  if (found < 1 || found > 1000)
+    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
+                                         " pictures, expected 1 to 1000");
+  if (order.count && *order.count != found)
+    throw ArgumentError("--latents", order.latents + ": holds latents for " + std::to_string(found) +
+                                         " pictures, --count is " + std::to_string(*order.count));
+  request.output.count = static_cast<int>(found);
+}
+
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress) {
   progress.note(model_name(order) + ": " + pipeline.info().engine + ", " +
                 std::string(short_name(pipeline.info().precision)) + ", " +
@@ -130,6 +129,17 @@ std::string kept_weights(const PipelineInfo& info) {
   return text;
 }
 
+std::shared_ptr<const SourceOptions> source_options(const Order& order) {
+  const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
+  return std::make_shared<const SourceOptions>(
+      SourceOptions{.tokenizer = order.tokenizer,
+                    .tokenizer_fallback = fallback != nullptr ? fallback : "",
+                    .configs = order.configs,
+                    .family = order.family,
+                    .variant = order.variant,
+                    .allow_trailing_bytes = order.load.allow_trailing_bytes});
+}
+
 Pipeline load(const Order& order, const Interrupt& interrupt) {
   return load(order, order.model, interrupt);
 }
@@ -142,14 +152,7 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
     options.find_lora = {};
     options.lora_dir.clear();
   }
-  const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
-  const auto source = std::make_shared<const SourceOptions>(
-      SourceOptions{.tokenizer = order.tokenizer,
-                    .tokenizer_fallback = fallback != nullptr ? fallback : "",
-                    .configs = order.configs,
-                    .family = order.family,
-                    .variant = order.variant,
-                    .allow_trailing_bytes = order.load.allow_trailing_bytes});
+  const auto source = source_options(order);
   options.source = source;
   const std::string &vae = order.comfort.vae, &motion = order.comfort.motion;
   const auto changed = [&](ModelSource from) {
@@ -399,6 +402,7 @@ void carry_out(Order order) {
 
   auto& request = order.request;
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();
+  const auto judge = load_judge(order, progress, interrupt);
   progress.stage("loading " + model_name(order));
   std::optional<Pipeline> pipeline = load(order, interrupt);
   load_controls(order, *pipeline);
@@ -411,9 +415,11 @@ void carry_out(Order order) {
   if (!request.sampling.steps) request.sampling.steps = std::min(order.usual_steps, pipeline->info().steps);
 
   request.stop = interrupt.token();
+  bool introduced = false;
   request.on_step = [&](const Step& step) {
     // Not before: an order that cannot be carried out says nothing but why.
-    if (step.index == 0) introduce(order, *pipeline, progress);
+    if (!introduced) introduce(order, *pipeline, progress);
+    introduced = true;
     progress.step(step);
     const bool last = step.index + 1 == step.total;
     if (!order.preview.empty() && !last && (step.index + 1) % order.preview_every == 0)
@@ -422,7 +428,7 @@ void carry_out(Order order) {
     return !interrupt.requested();
   };
   if (!order.refiner.empty()) request.sampling.denoising_end = order.refiner_start;
-  auto made = pipeline->generate(request);
+  auto made = generate(order, *pipeline, judge, progress);
   if (!order.refiner.empty()) {
     pipeline.reset();  // its memory is the refiner's
     progress.stage("loading " + order.refiner);
@@ -434,6 +440,7 @@ void carry_out(Order order) {
     request.input.image = {};
     request.sampling.noise = {};
     leave_to_second_model(request);
+    introduced = false;
     made = pipeline->generate(request);
   }
   progress.finished();

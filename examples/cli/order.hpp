@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <daguerre/daguerre.hpp>
+#include <daguerre/pipeline/cascade_stage.hpp>
+#include <daguerre/pipeline/picture_judge.hpp>
 
 namespace CLI {
 class App;
@@ -16,6 +19,12 @@ namespace daguerre::cli {
 
 class Interrupt;
 class Progress;
+
+/// Candidates, and who judges them.
+struct Judging {
+  std::string judge;  ///< clip:PATH or hps:PATH
+  std::optional<int> best_of, draft_steps;
+};
 
 /// What the options around masks, second passes and settings of pictures say, where Request does not hold it
 /// as the command line has it.
@@ -31,6 +40,14 @@ struct Comfort {
   bool png_has_hires = false;  ///< its settings have a second pass
   std::optional<double> hires, hires_strength, upscale;
   std::optional<int> hires_steps;
+};
+
+/// Several models as one, in the place of a model.
+struct CascadeOrder {
+  std::vector<std::string> paths;      ///< of a cascade, or of its stages
+  std::vector<std::string> stages;     ///< N:OPTION=VALUE,...
+  std::vector<StageOptions> repeated;  ///< of the picture whose settings are repeated
+  bool one_at_a_time = false, save_stages = false;
 };
 
 /// What a command line that makes pictures asks for.
@@ -61,6 +78,8 @@ struct Order {
   std::vector<std::string> image_prompts;
   std::string out, init_image, mask, latents, save_latents, preview;
   Comfort comfort;
+  CascadeOrder cascade;
+  Judging judging;
   int usual_steps = 20;  ///< where the order says nothing
   int preview_every = 5;
   bool quiet = false;
@@ -110,6 +129,14 @@ void take_settings(CLI::App& app, Order& order);
 void settle_comfort(Order& order);
 void settle_comfort(Order& order, const Pipeline& pipeline, Progress& progress);
 
+// Best of several (judge_options.cpp). To be added behind --refiner and --latents.
+void add_judge_options(CLI::App& app, Order& order);
+/// The judge that the order names; nothing where it names none. Throws what PictureJudge::load throws.
+std::optional<PictureJudge> load_judge(const Order& order, Progress& progress, const Interrupt& interrupt);
+/// The order's pictures: the best of its candidates where there is a judge.
+Result generate(const Order& order, const Pipeline& pipeline, const std::optional<PictureJudge>& judge,
+                Progress& progress);
+
 /// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
 CLI::Validator file_name();
 
@@ -130,6 +157,8 @@ void settle_machine(Order& order);
 void settle_loras(Order& order);
 /// "weights: text_encoder 246 MB packed, when needed; unet 1.7 GB mapped"
 std::string kept_weights(const PipelineInfo& info);
+/// Where the parts of models are looked for.
+std::shared_ptr<const SourceOptions> source_options(const Order& order);
 /// Loads the order's model, which is one or lies in parts; an interrupt stops it (Cancelled).
 Pipeline load(const Order& order, const Interrupt& interrupt);
 /// Another model as that order asks for.
@@ -137,6 +166,15 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
 
 /// Says what was loaded and what was drawn, once it is known that the order can be carried out.
 void introduce(const Order& order, const Pipeline& pipeline, Progress& progress);
+
+/// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
+void read_inputs(Order& order);
+void check_outputs(const Order& order);
+
+// Cascades (cascade_options.cpp).
+void add_cascade_options(CLI::App& app, Order& order);
+/// As carry_out, for an order that names a cascade.
+void carry_out_cascade(Order order);
 
 /// Loads the model, makes the pictures, writes them. Progress goes to stderr, names of files to stdout.
 void carry_out(Order order);

@@ -64,6 +64,12 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->needs(init)
       ->type_name("S")
       ->group(groups::from);
+  add_number(app, "--noise-level", request.input.noise_level, {.least = 0},
+             "Of models that make the small picture --init-image large: how much noise is added to it, by "
+             "default 20, DeepFloyd IF 250")
+      ->needs(init)
+      ->type_name("N")
+      ->group(groups::from);
   app.add_option("--mask", order.mask, "Where to paint over --init-image: white paints, black keeps")
       ->check(file_name())
       ->needs(init)
@@ -85,6 +91,8 @@ void add_prompt_options(CLI::App& app, Order& order) {
       ->type_name("PART")
       ->capture_default_str()
       ->group(groups::sources);
+  add_judge_options(app, order);
+  add_cascade_options(app, order);
   add_machine_options(app, order);
   add_other_outputs(app, order);
   add_comfort_options(app, order);
@@ -105,9 +113,10 @@ void add_txt2img(CLI::App& parent) {
   const auto order = std::make_shared<Order>();
   add_prompt_options(*app, *order);
   app->callback([app, order] {
-    require_model(*order);
+    const bool is_cascade = !order->cascade.paths.empty();
+    if (!is_cascade) require_model(*order);
     take_settings(*app, *order);
-    carry_out(*order);
+    is_cascade ? carry_out_cascade(*order) : carry_out(*order);
   });
 }
 

@@ -12,6 +12,7 @@
 #include <daguerre/pipeline/upscaler.hpp>
 
 #include "commands.hpp"
+#include "diffusion_upscale.hpp"
 #include "files.hpp"
 #include "interrupt.hpp"
 #include "numbers.hpp"
@@ -24,6 +25,7 @@ namespace {
 struct UpscaleRequest {
   std::string model, from, to, precision = "auto";
   std::optional<double> scale;
+  DiffusionUpscale diffusion;
   UpscalerOptions load;
   int tile = 256;
   std::optional<int> overlap;
@@ -35,11 +37,37 @@ bool is_png(const std::filesystem::path& path) {
   return png_name()(path.string()).empty();
 }
 
-void run(UpscaleRequest request) {
+/// By a model's folder, which makes one picture.
+void run_diffusion(const UpscaleRequest& request, const Interrupt& interrupt, Progress& progress) {
+  if (request.scale) throw ArgumentError("upscale", "--scale is not for models that enlarge by diffusion");
+  if (!is_png(request.to))
+    throw ArgumentError("upscale", request.to + ": models that enlarge by diffusion write PNG files");
+  auto diffusion = request.diffusion;
+  diffusion.model = request.model;
+  diffusion.from = request.from;
+  diffusion.to = request.to;
+  diffusion.tile = request.tile;
+  diffusion.overlap = request.overlap;
+  LoadOptions load;
+  load.engine = request.load.engine;
+  load.threads = request.load.threads;
+  load.precision = precision_called(request.precision);
+  load.log = progress.warnings();
+  load.stop = interrupt.token();
+  upscale_by_diffusion(std::move(diffusion), load, interrupt, progress);
+  std::printf("%s\n", request.to.c_str());
+}
+
+void run(UpscaleRequest request, bool has_diffusion_options) {
   const Interrupt interrupt;
   Progress progress(request.quiet);
   const std::filesystem::path to(request.to);
   if (to.has_extension()) check_writable("OUT", to);
+  if (is_diffusion_model(request.model)) return run_diffusion(request, interrupt, progress);
+  if (has_diffusion_options)
+    throw ArgumentError("upscale", request.model +
+                                       " is a network's file: prompts, steps, guidance, noise and seeds are "
+                                       "for models that enlarge by diffusion, which are folders");
   FilmReader film(request.from);
   const bool is_picture = film.info().frames == 1 && is_png(to);
   request.load.precision = precision_called(request.precision);
@@ -86,11 +114,15 @@ void add_upscale(CLI::App& parent) {
       "Examples:\n"
       "  daguerre upscale --model RealESRGAN_x4plus.safetensors photo.jpg large.png\n"
       "  daguerre upscale --model 4x-UltraSharp.safetensors --scale 2 --tile 128 photo.jpg large.png\n"
+      "  daguerre upscale --model models/stable-diffusion-x4-upscaler --prompt \"a white cat\" small.png "
+      "large.png\n"
       "examples/models/convert_pickle.py makes such files of .pth files.");
   const auto request = std::make_shared<UpscaleRequest>();
-  app->add_option("--model", request->model, "Safetensors file of an RRDBNet (ESRGAN) or SRVGGNetCompact")
+  app->add_option("--model", request->model,
+                  "Safetensors file of an RRDBNet (ESRGAN) or SRVGGNetCompact, or the folder of a model that "
+                  "enlarges by diffusion: Stable Diffusion's x4 upscaler, DeepFloyd IF's second stage")
       ->check(file_name())
-      ->type_name("FILE")
+      ->type_name("PATH")
       ->required();
   app->add_option("from", request->from, "The picture or film to enlarge")
       ->check(file_name())
@@ -120,7 +152,14 @@ void add_upscale(CLI::App& parent) {
              "Number of threads; 0: as many as there are processors")
       ->capture_default_str();
   app->add_flag("--quiet", request->quiet, "Only warnings and errors on stderr");
-  app->callback([request] { run(*request); });
+  add_diffusion_upscale_options(*app, request->diffusion);
+  app->callback([app, request] {
+    bool has_diffusion_options = false;
+    for (const char* name :
+         {"--prompt", "--negative", "--steps", "--guidance", "--noise-level", "--seed", "--sampler"})
+      has_diffusion_options = has_diffusion_options || app->count(name) > 0;
+    run(*request, has_diffusion_options);
+  });
 }
 
 }  // namespace daguerre::cli

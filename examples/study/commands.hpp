@@ -9,6 +9,7 @@ namespace daguerre::study {
 // Each adds its subcommand.
 void add_sheet(CLI::App& parent);
 void add_nearest(CLI::App& parent);
+void add_best_of(CLI::App& parent);
 void add_samplers(CLI::App& parent);
 void add_convergence(CLI::App& parent);
 

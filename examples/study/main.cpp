@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   daguerre::study::add_sheet(app);
   daguerre::study::add_nearest(app);
+  daguerre::study::add_best_of(app);
   daguerre::study::add_samplers(app);
   daguerre::study::add_convergence(app);
   try {

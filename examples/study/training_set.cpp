@@ -20,6 +20,9 @@ TrainingSet TrainingSet::load(const std::filesystem::path& folder) {
     result.pictures.push_back(Image::load(folder / (number + ".png")).to_channels(3));
     result.names.push_back(name);
   }
+  std::ifstream words(folder / "keywords.txt");
+  for (std::string line; std::getline(words, line);) result.keywords.push_back(line);
+  result.keywords.resize(result.names.size());
   if (result.names.empty()) throw FormatError("study", list.string() + " has no names");
   return result;
 }

@@ -12,11 +12,12 @@ namespace daguerre::study {
 /// The pictures that a model was trained on, with their names.
 struct TrainingSet {
   std::vector<std::string> names;
+  std::vector<std::string> keywords;  ///< up to three of each, with commas; empty ones where there are none
   std::vector<Image> pictures;
 
-  /// Reads `names.txt`, a name on each line, and `0000.png`, `0001.png`, … in that order, as
-  /// `train_emoji.py pictures` writes them. Throws FileError, or FormatError where a file is not what it
-  /// should be.
+  /// Reads `names.txt`, a name on each line, `keywords.txt`, likewise, where it is there, and `0000.png`,
+  /// `0001.png`, … in that order, as `train_emoji.py pictures` writes them. Throws FileError, or FormatError
+  /// where a file is not what it should be.
   static TrainingSet load(const std::filesystem::path& folder);
 };
 

@@ -8,4 +8,5 @@
 #include "daguerre/core/version.hpp"
 #include "daguerre/media/image.hpp"
 #include "daguerre/media/infotext.hpp"
+#include "daguerre/pipeline/cascade.hpp"
 #include "daguerre/pipeline/pipeline.hpp"

@@ -26,18 +26,20 @@ bool is_changed(const LayerTensors& tensors) {
 
 std::optional<LowRankChange> low_rank_change(const LayerTensors& tensors) {
   const auto& front = tensors.modules.front();
-  const Index rows = tensors.weight[0], row_size = rows == 0 ? 0 : tensors.weight.size() / rows;
+  const Index row_size = tensors.weights.front().tail().size();
   std::vector<ops::LowRankTerm> terms;
   std::vector<Tensor<float>> before, after;  // biases
   bool bias_changes = false;
   Index first_row = 0;
-  for (const auto& module : tensors.modules) {
+  for (std::size_t i = 0; i < tensors.modules.size(); ++i) {
+    const auto& module = tensors.modules[i];
+    const Index rows = tensors.weights[i][0];
     const auto deltas = module.adaptation->added.find(module.full_name("weight"));
     if (deltas != module.adaptation->added.end())
       for (const auto& [delta, strength] : deltas->second) {
         if (strength == 0.0f) continue;
         auto product = delta->low_rank();
-        if (!product || delta->shape() != tensors.weight) return std::nullopt;
+        if (!product || delta->shape() != tensors.weights[i]) return std::nullopt;
         terms.push_back({std::move(product->up), std::move(product->down), strength, first_row});
       }
     first_row += rows;

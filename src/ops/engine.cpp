@@ -107,15 +107,27 @@ void check_residual(const Shape& result, const Tensor<float>* residual, std::str
 
 template <class T>
 void check_attention(const AttentionArguments<T>& a) {
+  const int key_heads = a.heads_of_keys();
   const bool fits = a.query.batch == a.key.batch && a.key.batch == a.value.batch &&
-                    a.key.length == a.value.length && a.query.width == a.key.width && a.heads > 0 &&
-                    a.query.width % a.heads == 0 && a.value.width % a.heads == 0 && a.key.length > 0;
+                    a.key.length == a.value.length && a.heads > 0 && key_heads > 0 &&
+                    a.heads % key_heads == 0 && a.query.width % a.heads == 0 &&
+                    a.value.width % key_heads == 0 && a.key.length > 0 &&
+                    a.query.width / a.heads * key_heads == a.key.width;
   if (!fits)
-    throw ArgumentError(
-        "attention", "query [" + std::to_string(a.query.batch) + ", " + std::to_string(a.query.length) +
-                         ", " + std::to_string(a.query.width) + "], key and value [" +
-                         std::to_string(a.key.batch) + ", " + std::to_string(a.key.length) + ", " +
-                         std::to_string(a.key.width) + "] do not fit " + std::to_string(a.heads) + " heads");
+    throw ArgumentError("attention",
+                        "query [" + std::to_string(a.query.batch) + ", " + std::to_string(a.query.length) +
+                            ", " + std::to_string(a.query.width) + "], key and value [" +
+                            std::to_string(a.key.batch) + ", " + std::to_string(a.key.length) + ", " +
+                            std::to_string(a.key.width) + "] do not fit " + std::to_string(a.heads) +
+                            " heads, of keys " + std::to_string(key_heads));
+  // A query sees its own key at least.
+  if (a.first_query < 0 || a.window < 0 || !(a.soft_cap >= 0.0f) ||
+      (a.causal && a.first_query + a.query.length > a.key.length && a.first_query > 0) ||
+      (!a.causal && (a.first_query != 0 || a.window != 0)))
+    throw ArgumentError("attention", "query " + std::to_string(a.first_query) + " and a window of " +
+                                         std::to_string(a.window) + " are not possible with " +
+                                         std::to_string(a.query.length) + " queries and " +
+                                         std::to_string(a.key.length) + " keys");
   if (a.key_bias != nullptr && !(a.key_bias->shape() == Shape{a.key.batch, a.key.length}))
     throw ArgumentError("attention", "key bias " + to_string(a.key_bias->shape()) + ", expected [" +
                                          std::to_string(a.key.batch) + ", " + std::to_string(a.key.length) +

@@ -84,6 +84,35 @@ RotaryTable learned_rotary_table(const Tensor<float>& positions, const Tensor<fl
   return table;
 }
 
+RotaryTable rotary_table(const Tensor<std::int32_t>& positions, const RotaryFrequencies& frequencies) {
+  constexpr const char* who = "rotary_table";
+  const auto pairs = static_cast<Index>(frequencies.of_pairs.size());
+  std::vector<int> sections = frequencies.sections;
+  if (sections.empty()) sections = {static_cast<int>(pairs)};
+  const bool fits = positions.rank() == 2 && positions.dim(0) == static_cast<Index>(sections.size()) &&
+                    *std::min_element(sections.begin(), sections.end()) >= 0 &&
+                    std::accumulate(sections.begin(), sections.end(), Index{0}) == pairs;
+  if (!fits)
+    throw ArgumentError(who, "positions " + to_string(positions.shape()) + " and " +
+                                 std::to_string(sections.size()) + " sections of " + std::to_string(pairs) +
+                                 " pairs");
+  const Index length = positions.dim(1);
+  RotaryTable table{Tensor<float>({length, pairs}), Tensor<float>({length, pairs}), frequencies.pairs};
+  float *const cosine = table.cosine.data(), *const sine = table.sine.data();
+  for (Index token = 0; token < length; ++token) {
+    Index pair = 0;
+    for (std::size_t axis = 0; axis < sections.size(); ++axis) {
+      const auto position = static_cast<float>(positions.data()[static_cast<Index>(axis) * length + token]);
+      for (const Index end = pair + sections[axis]; pair < end; ++pair) {
+        const float angle = position * frequencies.of_pairs[static_cast<std::size_t>(pair)];
+        cosine[token * pairs + pair] = std::cos(angle) * frequencies.magnitude;
+        sine[token * pairs + pair] = std::sin(angle) * frequencies.magnitude;
+      }
+    }
+  }
+  return table;
+}
+
 Tensor<float> grid_positions(std::span<const Index> extents) {
   std::vector<std::vector<float>> coordinates;
   for (const Index extent : extents) {

@@ -91,7 +91,9 @@ bool asks_for_mask(const Inpainting& how) {
 }
 
 void check_inpainting(const Request& request) {
-  const auto& [image, mask, latents, strength, how] = request.input;
+  const auto& image = request.input.image;
+  const auto& mask = request.input.mask;
+  const auto& how = request.input.inpainting;
   const auto refuse = [](const std::string& what) { throw ArgumentError(pipeline_name, what); };
   constexpr Index most = Image::max_side;
   const auto& out = how.outpaint;

@@ -2,6 +2,7 @@
 
 #include "daguerre/pipeline/ip_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
+#include "pipeline/enlargement.hpp"
 #include "pipeline/film_plan.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
@@ -39,13 +40,16 @@ void check_numbers(const Task& task) {
   if (task.denoising_start) check_part("denoising_start", *task.denoising_start);
   if (task.denoising_end) check_part("denoising_end", *task.denoising_end);
   if (task.sampler == nullptr) throw ArgumentError(pipeline_name, "there is no sampler");
+  if (!task.timesteps.empty() && task.timesteps.size() != static_cast<std::size_t>(task.steps))
+    throw ArgumentError(pipeline_name, std::to_string(task.timesteps.size()) + " timesteps for " +
+                                           std::to_string(task.steps) + " steps: expected one for each");
 }
 
-void check_labels(const Task& task, const DenoiserInfo& denoiser) {
+void check_labels(const Task& task, const DenoiserInfo& denoiser, const Family& family) {
   const auto takes_class = [&](const Prompt& prompt) { return prompt.label.has_value(); };
   const auto given =
       static_cast<std::size_t>(std::count_if(task.prompts.begin(), task.prompts.end(), takes_class));
-  if (denoiser.classes == 0) {
+  if (denoiser.classes == 0 || enlarges(family.tasks.joins)) {  // there they are levels of noise
     if (given > 0) throw ArgumentError(pipeline_name, "this model takes no class");
     return;
   }
@@ -198,7 +202,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
   check_film(task, family, components);
   if (task.tiling.any() && !denoiser.wraps)
     throw ArgumentError(pipeline_name, family.title + " makes no seamless pictures");
-  check_labels(task, denoiser);
+  check_labels(task, denoiser, family);
   const bool has_image = task.has_image();
   if (has_image && !family.tasks.image)
     throw ArgumentError(pipeline_name, family.title + " takes no picture to start from");
@@ -230,6 +234,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
                  {1, task.height / format.space_ratio, task.width / format.space_ratio, format.channels},
                  "image_latents");
   check_reference(task, batch, multiple);
+  check_enlargement(task, family, components);
   check_controls(task, components, task.film.frames == 0 ? family.defaults.frames : task.film.frames);
   // A family that prepares its runs itself knows what joins the channels.
   const Index joined = family.prepare ? 0 : denoiser.in_channels - format.channels;
@@ -238,7 +243,7 @@ void check_task(const Task& task, const Family& family, const Components& compon
     throw ArgumentError(pipeline_name, joins == Joins::control
                                            ? "this model follows pictures: it needs an image"
                                            : "this model changes pictures: it needs an image");
-  if (!is_made_from_picture(joins) && joined > 0 && task.mask.empty())
+  if (!is_made_from_picture(joins) && !enlarges(joins) && joined > 0 && task.mask.empty())
     throw ArgumentError(pipeline_name, "this is an inpainting model (" +
                                            std::to_string(denoiser.in_channels) +
                                            " input channels): it needs an image and a mask");

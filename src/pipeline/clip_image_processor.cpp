@@ -74,4 +74,13 @@ ClipImageProcessor read_clip_image_processor(const Config& config) {
   return result;
 }
 
+void check_prepared_size(const ClipImageProcessor& processor, Index image_size,
+                         const std::string& config_path) {
+  if (processor.crop && (processor.crop_height != image_size || processor.crop_width != image_size))
+    throw ConfigError("image_encoder", config_path + ": image_size is " + std::to_string(image_size) +
+                                           ", the preprocessor cuts out " +
+                                           std::to_string(processor.crop_width) + " x " +
+                                           std::to_string(processor.crop_height));
+}
+
 }  // namespace daguerre

@@ -95,6 +95,12 @@ void ComponentRegistry::add_image_encoder(std::string class_name, OpenImageEncod
   image_encoders_.insert_or_assign(std::move(class_name), std::move(open));
 }
 
+std::vector<std::string> ComponentRegistry::text_encoder_classes() const {
+  std::vector<std::string> names;
+  for (const auto& [name, open] : text_encoders_) names.push_back(name);
+  return names;
+}
+
 Opened<TextEncoder> ComponentRegistry::open_text_encoder(const ComponentSource& network,
                                                          const ComponentSource& tokenizer,
                                                          const LoadContext& context) const {

@@ -33,6 +33,8 @@ Index joined_channels(Joins joins, const LatentFormat& format) {
       return format.channels;
     case Joins::picture_and_pixels:
       return format.channels + format.space_ratio * format.space_ratio;
+    case Joins::enlarged:
+      return 3;
   }
   return 0;
 }
@@ -60,6 +62,9 @@ FamilyRegistry FamilyRegistry::standard() {
   registry.add(families::flux_fill());
   registry.add(families::flux_control());
   registry.add(families::flux_kontext());
+  registry.add(families::deepfloyd_if());
+  registry.add(families::deepfloyd_if_upscale());
+  registry.add(families::stable_diffusion_upscale());
   registry.add(families::pixart_alpha());
   registry.add(families::pixart_sigma());
   registry.add(families::dit());

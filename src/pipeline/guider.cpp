@@ -12,16 +12,17 @@
 namespace daguerre {
 namespace {
 
-/// With Bessel's correction, as torch.Tensor.std.
-double standard_deviation(std::span<const float> values) {
-  double mean = 0.0, squares = 0.0;
-  for (const float value : values) mean += static_cast<double>(value);
-  mean /= static_cast<double>(values.size());
-  for (const float value : values) {
-    const double offset = static_cast<double>(value) - mean;
-    squares += offset * offset;
-  }
-  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+/// With Bessel's correction, as torch.Tensor.std, of the first `steered` of every `channels` values.
+double standard_deviation(std::span<const float> values, Index channels, Index steered) {
+  double mean = 0.0, squares = 0.0, count = 0.0;
+  const auto for_each = [&](const auto& f) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (static_cast<Index>(i) % channels < steered) f(static_cast<double>(values[i]));
+  };
+  for_each([&](double value) { mean += value, count += 1.0; });
+  mean /= count;
+  for_each([&](double value) { squares += (value - mean) * (value - mean); });
+  return std::sqrt(squares / (count - 1.0));
 }
 
 const Conditioning& negative_of(const Conditions& conditions) {
@@ -237,10 +238,12 @@ Tensor<float> apply_guidance(const Tensor<float>& unconditional, const Tensor<fl
   for (Index n = 0; n < result.dim(0); ++n) {
     const auto size = static_cast<std::size_t>(result.shape().tail().size());
     const std::span<float> image(out + static_cast<std::size_t>(n) * size, size);
-    const double factor = standard_deviation(conditional[n].span()) / standard_deviation(image);
+    const double factor = standard_deviation(conditional[n].span(), channels, steered) /
+                          standard_deviation(image, channels, steered);
     const auto mix =
         static_cast<float>(static_cast<double>(guidance.rescale) * factor) + (1.0f - guidance.rescale);
-    for (float& value : image) value *= mix;
+    for (std::size_t i = 0; i < size; ++i)
+      if (static_cast<Index>(i) % channels < steered) image[i] *= mix;
   }
   return result;
 }

@@ -24,6 +24,15 @@ std::vector<std::pair<std::string, std::string>> request_parameters(const Reques
   if (request.negative_prompt &&
       (request.negative_prompt->empty() || plain.negative_prompt != *request.negative_prompt))
     add("Exact negative prompt", *request.negative_prompt);
+  if (const auto& rewrite = request.rewrite) {
+    add("Original prompt", rewrite->original);
+    add("Rewriter", rewrite->rewriter);
+    add("Rewrite instruction", rewrite->instruction);
+    if (!rewrite->remark.empty()) add("Rewrite remark", rewrite->remark);
+    add("Rewrite seed", std::to_string(rewrite->seed));
+    add("Rewrite seconds", number(rewrite->seconds));
+    if (!rewrite->failure.empty()) add("Rewrite failure", rewrite->failure);
+  }
 
   const auto size = [&](const char* key, const std::optional<Extent>& value) {
     if (value) add(key, std::to_string((*value)[1]) + "x" + std::to_string((*value)[0]));

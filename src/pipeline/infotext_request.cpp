@@ -77,7 +77,8 @@ constexpr Index most_int = 1'000'000'000;
 
 void add_sampling(InfotextKeys& keys) {
   keys.add("Steps", integer_row("Steps", 1, most_int, [](const InfotextReading& reading, Index steps) {
-             reading.result.request.sampling.steps = static_cast<int>(steps);
+             if (!reading.find("Timesteps"))  // which are as many
+               reading.result.request.sampling.steps = static_cast<int>(steps);
            }));
   keys.add("Sampler", [](const InfotextReading& reading, const std::string& value) {
     const auto* schedule = reading.find("Schedule type");
@@ -89,6 +90,19 @@ void add_sampling(InfotextKeys& keys) {
                    " is not one of the samplers here; the model's own is taken");
   });
   keys.ignore("Schedule type");
+  keys.add("Timesteps", [](const InfotextReading& reading, const std::string& value) {
+    auto& sampling = reading.result.request.sampling;
+    for (std::size_t begin = 0; begin < value.size();) {
+      const auto end = std::min(value.find(' ', begin), value.size());
+      const auto timestep = parsed_number<double>(std::string_view(value).substr(begin, end - begin));
+      if (!timestep) {
+        sampling.timesteps.clear();
+        return reading.note("Timesteps: \"" + value + "\" is not a list of numbers");
+      }
+      sampling.timesteps.push_back(*timestep);
+      begin = end + 1;
+    }
+  });
   keys.add("Seed", [](const InfotextReading& reading, const std::string& value) {
     if (const auto seed = parsed_number<std::uint64_t>(value))
       reading.result.request.sampling.seed = *seed;
@@ -195,6 +209,33 @@ void add_prompts(InfotextKeys& keys) {
   });
 }
 
+/// What was done to the prompt: it is not done again.
+void add_rewriting(InfotextKeys& keys) {
+  const auto record = [](const InfotextReading& reading) -> RewriteRecord& {
+    auto& value = reading.result.request.rewrite;
+    return value ? *value : value.emplace();
+  };
+  const auto text = [&](const char* key, std::string RewriteRecord::*member) {
+    keys.add(key, [=](const InfotextReading& reading, const std::string& value) {
+      record(reading).*member = value;
+    });
+  };
+  text("Original prompt", &RewriteRecord::original);
+  text("Rewriter", &RewriteRecord::rewriter);
+  text("Rewrite instruction", &RewriteRecord::instruction);
+  text("Rewrite remark", &RewriteRecord::remark);
+  text("Rewrite failure", &RewriteRecord::failure);
+  keys.add("Rewrite seed", [=](const InfotextReading& reading, const std::string& value) {
+    if (const auto seed = parsed_number<std::uint64_t>(value))
+      record(reading).seed = *seed;
+    else
+      reading.note("Rewrite seed: \"" + value + "\" is not a whole number");
+  });
+  keys.add("Rewrite seconds", number_row("Rewrite seconds", [=](const InfotextReading& reading, double seconds) {
+             record(reading).seconds = seconds;
+           }));
+}
+
 /// What SDXL is told of sizes: rows of a size, height first in the request.
 template <class Member>
 void add_micro_size(InfotextKeys& keys, const char* key, Member member) {
@@ -229,6 +270,11 @@ void add_inputs(InfotextKeys& keys) {
                return;
              }
              reading.result.request.input.strength = number;
+             reading.result.needs_image = true;
+           }));
+  keys.add("Noise level",
+           integer_row("Noise level", 0, most_int, [](const InfotextReading& reading, Index level) {
+             reading.result.request.input.noise_level = static_cast<int>(level);
              reading.result.needs_image = true;
            }));
   keys.add("Reference image",
@@ -429,6 +475,7 @@ InfotextKeys InfotextKeys::standard() {
   add_sampling(keys);
   add_guidance(keys);
   add_prompts(keys);
+  add_rewriting(keys);
   add_micro_conditioning(keys);
   add_inputs(keys);
   add_files(keys);
@@ -441,7 +488,8 @@ InfotextKeys InfotextKeys::standard() {
            }));
   keys.add("Model",
            [](const InfotextReading& reading, const std::string& value) { reading.result.model = value; });
-  for (const char* key : {"Model hash", "Version", "VAE hash", "Lora hashes", "TI hashes", "Hashes"})
+  for (const char* key : {"Model hash", "Version", "VAE hash", "Lora hashes", "TI hashes", "Hashes",
+                          "Best of", "Draft steps", "Judge", "Judge score"})
     keys.ignore(key);
   return keys;
 }

@@ -8,6 +8,7 @@
 #include "daguerre/pipeline/ip_adapter.hpp"
 #include "daguerre/pipeline/model.hpp"
 #include "daguerre/pipeline/motion_adapter.hpp"
+#include "pipeline/enlargement.hpp"
 #include "pipeline/loaded_parts.hpp"
 #include "pipeline/memory_plan.hpp"
 #include "pipeline/model_fit.hpp"
@@ -63,14 +64,17 @@ std::shared_ptr<const Denoiser> combined(const Family& family,
 
 }  // namespace
 
-Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline) {
-  const auto part = source.part("scheduler");
+Config scheduler_config(const ComponentSource& part) {
   const auto config =
       part.given_config ? *part.given_config : Config::load(part.folder / "scheduler_config.json");
   (void)config.class_name();  // checks that it is a name, though model_index.json decides
-  const nlohmann::json class_change{
-      {"_class_name", pipeline.scheduler_class.empty() ? part.class_name : pipeline.scheduler_class}};
-  return overridden(config, pipeline.scheduler_overrides).with(class_change.dump());
+  return config.with(nlohmann::json{{"_class_name", part.class_name}}.dump());
+}
+
+Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline) {
+  auto part = source.part("scheduler");
+  if (!pipeline.scheduler_class.empty()) part.class_name = pipeline.scheduler_class;
+  return overridden(scheduler_config(part), pipeline.scheduler_overrides);
 }
 
 Model Model::load(const Family& family, const ModelSource& given, const ComponentRegistry& registry,
@@ -86,7 +90,8 @@ Model Model::load(const Family& family, const ModelSource& given, const Componen
     if (!part.required && !source.find(part.name)) continue;
     const auto place = parts.size();
     parts.push_back(&part);
-    const auto& component = sources.emplace_back(source.part(part.name, part.class_names));
+    auto& component = sources.emplace_back(source.part(part.name, part.class_names));
+    if (part.overrides != "{}") component.given_config = overridden(component.config(), part.overrides);
     switch (part.kind) {
       case Part::Kind::text_encoder:
         text_encoders.push_back(
@@ -143,6 +148,8 @@ Model Model::load(const Family& family, const ModelSource& given, const Componen
   for (const auto& denoiser : denoisers)
     loaded.push_back(ready->denoisers.emplace_back(load(denoiser)).component);
   components.denoiser = combined(family, std::move(loaded), components.index);
+  if (const auto& name = family.augmentation.scheduler; !name.empty())
+    components.noising = noising_scheduler(source, name);
   ready->loras = matching.finished(family);
   Model model(family, std::move(components));
   model.loras_ = ready->loras;

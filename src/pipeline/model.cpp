@@ -4,8 +4,10 @@
 
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/profile.hpp"
+#include "daguerre/ops/rearrange.hpp"
 #include "daguerre/pipeline/ip_adapter.hpp"
 #include "pipeline/controls/controls.hpp"
+#include "pipeline/enlargement.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/loaded_parts.hpp"
 #include "pipeline/name.hpp"
@@ -19,8 +21,8 @@ namespace {
 /// Stands where a model works in pixels.
 class PixelSpace final : public Autoencoder {
  public:
-  explicit PixelSpace(const DenoiserInfo& denoiser)
-      : format_{.channels = denoiser.in_channels, .space_ratio = 1, .mean = {}, .std = {}, .config = {}} {}
+  explicit PixelSpace(Index channels)
+      : format_{.channels = channels, .space_ratio = 1, .mean = {}, .std = {}, .config = {}} {}
   const LatentFormat& info() const noexcept override { return format_; }
   Distribution encode(const ops::Context&, const Tensor<float>& pictures) const override {
     return {pictures, {}};
@@ -30,6 +32,12 @@ class PixelSpace final : public Autoencoder {
  private:
   LatentFormat format_;
 };
+
+/// What the denoiser's channels are beside those of a small picture.
+Index pixel_channels(const Family& family, const DenoiserInfo& denoiser) {
+  const auto joins = family.tasks.joins;
+  return denoiser.in_channels - (enlarges(joins) ? joined_channels(joins, {}) : 0);
+}
 
 /// The context for a task's convolutions.
 ops::Context wrapping(ops::Context context, const Task& task) {
@@ -90,7 +98,7 @@ Model::Model(Family family, Components components)
     : family_(std::move(family)), components_(std::move(components)) {
   if (components_.denoiser == nullptr) throw ArgumentError(pipeline_name, "a model needs a denoiser");
   if (components_.autoencoder == nullptr)
-    components_.autoencoder = std::make_shared<const PixelSpace>(components_.denoiser->info());
+    components_.autoencoder = std::make_shared<const PixelSpace>(pixel_channels(family_, denoiser()));
   if (family_.settle) family_.settle(family_, components_.denoiser->info());
 }
 
@@ -135,6 +143,7 @@ std::vector<Conditions> Model::condition(const ops::Context& context, const Task
   check(given);
   auto task = given;
   task.sequence_length = sequence_length(given);
+  if (enlarges(family_.tasks.joins)) task.noise_level = noise_level_of(given, family_);
   for (auto& prompt : task.prompts) prompt = family_.cleaned(std::move(prompt));
   const auto& attentions = denoiser().cross_attentions;
   const auto positive_keys = decoupled_keys(context, task.image_prompts, attentions, true);
@@ -240,7 +249,9 @@ Tensor<float> Model::denoise(const ops::Context& given, const Task& task, std::v
       };
       return run(predict, seen, {index, start.end_call, timestep});
     };
-    return start.call ? start.call({index, image, timestep, predicted}, x) : predicted(x, {});
+    const auto output = start.call ? start.call({index, image, timestep, predicted}, x) : predicted(x, {});
+    const bool drops = family_.drops_variance && !start.run->takes_variance();
+    return drops ? ops::narrow(context, output, -1, 0, x.dim(-1)) : output;
   };
   loop.revise = start.revise;
   if (on_step &&

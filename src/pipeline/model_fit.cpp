@@ -56,10 +56,25 @@ std::string_view in_words(Joins joins) {
     case Joins::edited:
     case Joins::control:
       return "with a picture's";
+    case Joins::enlarged:
+      return "with a small picture";
     case Joins::picture_and_pixels:
       return "with a picture and the mask's pixels";
   }
   return "";
+}
+
+/// Of a model without an autoencoder.
+void check_pixels(const Family& family, const DenoiserInfo& denoiser) {
+  const Index in = denoiser.in_channels, out = denoiser.out_channels;
+  const Index beside = enlarges(family.tasks.joins) ? joined_channels(family.tasks.joins, {}) : 0;
+  const Index channels = in - beside;
+  if ((channels != 1 && channels != 3 && channels != 4) || (out != channels && out != 2 * channels))
+    throw ConfigError(pipeline_name,
+                      denoiser.config + ": the U-Net takes " + std::to_string(in) + " channels and gives " +
+                          std::to_string(out) + "; pictures have 1, 3 or 4, " +
+                          (beside > 0 ? std::to_string(beside) + " of a small picture join them, " : "") +
+                          "and twice as many may come out where the model predicts a variance");
 }
 
 }  // namespace
@@ -67,12 +82,12 @@ std::string_view in_words(Joins joins) {
 void check_fit(const Family& family, const TextEncoderInfos& text_encoders, const DenoiserInfo& denoiser,
                const LatentFormat* autoencoder) {
   check_texts(family, text_encoders, denoiser);
-  if (autoencoder == nullptr) return;
+  if (autoencoder == nullptr) return check_pixels(family, denoiser);
   const Index latent = autoencoder->channels;
   const auto joins = family.tasks.joins;
   const Index joined = latent + joined_channels(joins, *autoencoder);
   // A model that is for inpainting alone has no other task.
-  const bool needs_all = is_made_from_picture(joins) || joins == Joins::picture_and_pixels;
+  const bool needs_all = is_made_from_picture(joins) || enlarges(joins) || joins == Joins::picture_and_pixels;
   const auto wrong = [&](const char* key, Index found, const std::string& expected) {
     return misfit(std::string(key) + " in " + denoiser.config + " is " + std::to_string(found) +
                   ", latent_channels in " + autoencoder->config + " is " + std::to_string(latent) +

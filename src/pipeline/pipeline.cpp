@@ -80,17 +80,19 @@ void describe(const Model& model, PipelineInfo& info) {
   info.takes_prompt = tasks.prompt;
   info.takes_class = tasks.classes && model.denoiser().classes > 0;
   info.takes_guidance = tasks.guidance;
-  info.takes_image = tasks.image || tasks.references;
+  info.takes_image = tasks.image || tasks.references || enlarges(tasks.joins);
   const bool from_picture = is_made_from_picture(tasks.joins);
   info.needs_image = joins;
-  info.needs_mask = joins && !from_picture;
+  const bool enlarging = enlarges(tasks.joins);
+  info.needs_mask = joins && !from_picture && !enlarging;
   info.takes_controls = model.denoiser().takes.kind != FeatureSizes::Kind::none;
   if (tasks.references || tasks.joins == Joins::edited) info.tasks.emplace_back("edit");
   if (tasks.joins == Joins::control) info.tasks.emplace_back("control");
   if (!joins)
     info.tasks.emplace_back(info.takes_prompt ? "txt2img" : info.takes_class ? "class2img" : "unconditional");
   if (!joins && tasks.image) info.tasks.emplace_back("img2img");
-  if (tasks.image && !from_picture) info.tasks.emplace_back("inpaint");
+  if (enlarging) info.tasks.emplace_back("upscale");
+  if (tasks.image && !from_picture && !enlarging) info.tasks.emplace_back("inpaint");
   const auto size = model.default_size();
   info.makes_films = model.denoiser().films;
   if (info.makes_films) {
@@ -103,6 +105,7 @@ void describe(const Model& model, PipelineInfo& info) {
     info.takes_video = family.films.video || family.films.follows;
     info.needs_condition = family.films.needs_condition;
   }
+  info.noise_level = family.augmentation.level;
   info.height = size[0];
   info.width = size[1];
   info.steps = family.defaults.steps;
@@ -214,8 +217,9 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
                "[pipeline] " + source.index().source() + ": " + info.class_name + ", engine " + info.engine +
                    " " + engine->version() + ", " + std::string(ops::instruction_set()) + ", precision " +
                    std::string(short_name(info.precision)) + ", threads " + std::to_string(info.threads));
-  if (source.find("safety_checker"))
-    context.tell(LogLevel::info, "[pipeline] the model's safety_checker is not run");
+  for (const auto* part : {"safety_checker", "watermarker"})
+    if (source.find(part))
+      context.tell(LogLevel::info, "[pipeline] the model's " + std::string(part) + " is not run");
   const auto labels = source.index().json("id2label");
   auto class_names = naming(source.index().path(), [&] {
     return labels ? ClassNames::parse(*labels, source.index().source()) : ClassNames();
@@ -223,7 +227,8 @@ Pipeline Pipeline::State::load(const ModelSource& source, const LoadOptions& opt
   info.class_names = class_names.labels();
   auto model = Model::load(family, source,
                            options.components ? *options.components : ComponentRegistry::standard(), context);
-  check_variance(scheduler, model.format().channels, model.denoiser().out_channels, model.denoiser().config);
+  if (const auto& denoiser = model.denoiser(); !model.family().drops_variance)
+    check_variance(scheduler, model.format().channels, denoiser.out_channels, denoiser.config);
   describe(model, info);
   info.loras = model.loras();
   for (const auto& lora : info.loras) context.tell(LogLevel::info, lora_text(lora));
@@ -309,6 +314,7 @@ Result Pipeline::generate(const Request& given) const {
     result.infotexts.push_back(state_->infotext(request, plan, result.seeds.back(), variations.back()));
   }
   result.warnings = plan.warnings;
+  result.rewrite = request.rewrite;
   if (state_->log) {
     state_->log(LogLevel::info, "[pipeline] pictures: " + std::to_string(result.seeds.size()) + ", " +
                                     size_text(plan.task) + ", " + std::to_string(plan.task.steps) +
@@ -391,6 +397,23 @@ Result Pipeline::generate(const Request& given) const {
     throw;
   }
   return result;
+}
+
+RunOutline Pipeline::outline(const Request& given) const {
+  const auto named = with_named_loras(given, [this](std::string_view name) { return lora(name); });
+  const auto model = state_->models.with(named.loras, state_->context(named.stop, named.profile));
+  const auto canvas =
+      Canvas::of(interpolated(named, model), model.format().space_ratio * model.denoiser().side_multiple,
+                 model.default_size());
+  const auto plan = state_->plan_of(canvas, model);
+  check_task(plan.task, model.family(), model.components());
+  const auto& last = plan.second ? *plan.second : plan.task;
+  auto steps = calls_of(plan.task, model.family(), model.components());
+  if (plan.second) steps += calls_of(*plan.second, model.family(), model.components());
+  return {.width = last.width,
+          .height = last.height,
+          .steps = static_cast<int>(steps),
+          .count = plan.task.prompts.size()};
 }
 
 Expected<Result> Pipeline::try_generate(const Request& request) const noexcept {

@@ -43,8 +43,9 @@ void check_true_cfg(const Request& request, const Family& family) {
 void refuse_what_is_not_read(const Request& request, const Model& model) {
   const auto& family = model.family();
   const auto& tasks = family.tasks;
-  const auto& [image, mask, latents, strength, inpainting] = request.input;
+  const auto& [image, original, noise_level, mask, latents, strength, inpainting] = request.input;
   const auto& guidance = request.guidance;
+  const bool enlarging = enlarges(tasks.joins);
   const auto refuse = [&](bool given, const char* what) {
     if (given) throw ArgumentError(pipeline_name, family.title + " takes no " + what);
   };
@@ -66,12 +67,17 @@ void refuse_what_is_not_read(const Request& request, const Model& model) {
   if (!model.components().text_encoders.contains("text_encoder_3"))
     refuse(request.prompt_3 || request.negative_prompt_3, "third prompt");
   refuse(request.max_sequence_length && !reads_by_length(model), "max_sequence_length");
-  const bool second_pass = tasks.image && !is_made_from_picture(tasks.joins);
+  const bool second_pass = tasks.image && !is_made_from_picture(tasks.joins) && !enlarging;
   refuse(!second_pass && request.hires, "second pass (hires)");
   refuse(tasks.references && request.tiles && !image.empty(), "tiles where it looks at a picture");
   if (model.denoiser().films) check_film_request(request, model);
+  refuse(!enlarging && noise_level, "noise level");
+  refuse(enlarging && (!mask.empty() || inpainting.outpaint.any()), "mask");
+  refuse(!(enlarging && tasks.image) && !original.empty(), "large picture to start from beside another one");
+  if (enlarging && strength && original.empty() && latents.empty())
+    throw ArgumentError(pipeline_name, "a strength goes with the large picture that the run begins with");
   if (!tasks.image) {
-    refuse((!image.empty() && !tasks.references) || !latents.empty(), "picture to start from");
+    refuse((!image.empty() && !tasks.references && !enlarging) || !latents.empty(), "picture to start from");
     refuse(!mask.empty(), "mask");
     refuse(strength.has_value() && !family.films.video, "strength");
   }
@@ -255,6 +261,37 @@ std::string shortest(Number value) {
   return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general).ptr};
 }
 
+/// The size that the picture decides on where the request does not, of models that work in pixels or enlarge.
+std::optional<Extent> own_size(const Request& request, const Model& model) {
+  const auto& picture = request.input.image;
+  const bool says = request.size.width || request.size.height || !request.sampling.noise.empty() ||
+                    !request.input.latents.empty();
+  if (says || picture.empty()) return std::nullopt;
+  const Extent given{picture.height(), picture.width()};
+  if (model.family().part(Part::Kind::autoencoder) == nullptr)
+    return size_as_trained(given, model.default_size(), model.denoiser().side_multiple);
+  if (!enlarges(model.family().tasks.joins)) return std::nullopt;
+  const Index ratio = model.format().space_ratio;
+  return Extent{checked_multiply(given[0], ratio), checked_multiply(given[1], ratio)};
+}
+
+/// As many as timesteps are given, else what the request says, else the family.
+int requested_steps(const Request& request, const Family& family) {
+  const auto& steps = request.sampling.steps;
+  const auto& timesteps = request.sampling.timesteps;
+  if (timesteps.empty()) return steps.value_or(family.defaults.steps);
+  if (steps)
+    throw ArgumentError(pipeline_name, "give a number of steps or the timesteps to go through, not both");
+  return static_cast<int>(timesteps.size());
+}
+
+/// "999 750.5 500"
+std::string timesteps_text(const std::vector<double>& timesteps) {
+  std::string text;
+  for (const double timestep : timesteps) text += (text.empty() ? "" : " ") + shortest(timestep);
+  return text;
+}
+
 /// A picture as cameras take it may set a size that nobody meant to ask for.
 void warn_of_size(const Request& request, const Task& task, const Extent& trained,
                   std::vector<std::string>& warnings) {
@@ -276,7 +313,7 @@ void warn_of_size(const Request& request, const Task& task, const Extent& traine
 Plan plan_for(const Request& request, const Model& model, const ClassNames& class_names,
               std::shared_ptr<const samplers::Sampler> sampler) {
   const auto& family = model.family();
-  const auto& [image, mask, latents, strength, inpainting] = request.input;
+  const auto& [image, original, noise_level, mask, latents, strength, inpainting] = request.input;
   const auto count = count_of(request);
   refuse_what_is_not_read(request, model);
   check_true_cfg(request, family);
@@ -296,11 +333,14 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   const auto trained = model.default_size();
   const Index multiple = model.format().space_ratio * model.denoiser().side_multiple;
   const bool references = family.tasks.references && !image.empty();
+  const auto own = own_size(request, model);
   const auto size = references ? size_beside(request.size, image, multiple, trained)
+                    : own      ? *own
                                : size_of(request, model.format().space_ratio, multiple, trained);
   task.height = size[0];
   task.width = size[1];
-  task.steps = request.sampling.steps.value_or(family.defaults.steps);
+  task.timesteps = request.sampling.timesteps;
+  task.steps = requested_steps(request, family);
   const float usual_scale = family.tasks.guidance ? family.defaults.guidance_scale : 1.0f;
   task.guidance.scale = request.guidance.scale.value_or(usual_scale);
   task.guidance.rescale = request.guidance.rescale.value_or(task.guidance.rescale);
@@ -325,6 +365,13 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
     if (references) {
       const auto looked_at = reference_size({image.height(), image.width()}, multiple);
       task.reference = picture_input(image, looked_at[1], looked_at[0]);
+    } else if (enlarges(family.tasks.joins)) {
+      const Index ratio = model.format().space_ratio;
+      if (!image.empty())  // in pixels of any size: the preparation brings it to the sample's
+        task.low_resolution = ratio > 1 ? picture_input(image, size[1] / ratio, size[0] / ratio)
+                                        : picture_input(image, image.width(), image.height());
+      if (!original.empty()) task.image = picture_input(original, size[1], size[0]);
+      task.noise_level = noise_level.value_or(family.augmentation.level);
     } else if (!image.empty()) {
       task.image = picture_input(image, size[1], size[0]);
     }
@@ -350,6 +397,10 @@ Plan plan_for(const Request& request, const Model& model, const ClassNames& clas
   if (!labels.empty()) plan.parameters.emplace_back("Class", classes_text(labels, class_names));
   if (task.has_image() && !is_made_from_picture(family.tasks.joins) && !task.denoising_start)
     plan.parameters.emplace_back("Denoising strength", number(task.strength));
+  if (enlarges(family.tasks.joins))
+    plan.parameters.emplace_back("Noise level",
+                                 std::to_string(noise_level.value_or(family.augmentation.level)));
+  if (!task.timesteps.empty()) plan.parameters.emplace_back("Timesteps", timesteps_text(task.timesteps));
   if (task.has_image() && family.tasks.joins == Joins::control)
     plan.parameters.emplace_back("Reference image", "given");
   describe_film(model, plan);

@@ -5,6 +5,7 @@
 #include "daguerre/ops/profile.hpp"
 #include "daguerre/ops/rearrange.hpp"
 #include "daguerre/ops/resample.hpp"
+#include "pipeline/enlargement.hpp"
 #include "pipeline/held_frames.hpp"
 #include "pipeline/latents.hpp"
 #include "pipeline/name.hpp"
@@ -70,6 +71,7 @@ std::vector<double> linear_quadratic_timesteps(int steps) {
 samplers::RunOptions run_options(const Task& task, const Levels& levels, Index tokens) {
   samplers::RunOptions options;
   options.steps = task.steps;
+  options.timesteps = task.timesteps;
   options.eta = task.eta;
   options.use_clipped_model_output = task.use_clipped_model_output;
   options.mu = task.sampler->mu(tokens);
@@ -350,11 +352,16 @@ void prepare_standard(const Preparation& of, Start& start) {
     start.reference_latents = of.format().to_model(of.encoded(of.task.reference).mean);
     ops::check_finite(start.reference_latents, "vae");
   }
-  if (is_made_from_picture(of.family.tasks.joins))
+  if (is_made_from_picture(of.family.tasks.joins)) {
     prepare_beside_picture(of, of.family.tasks.joins, start);
-  else
+  } else if (enlarges(of.family.tasks.joins)) {
+    if (of.family.augmentation.drawn_first) start.concat = noised_low_resolution(of);
+    prepare_from_noise_or_picture(of, false, start);
+    if (start.concat.empty()) start.concat = noised_low_resolution(of);
+  } else {
     prepare_from_noise_or_picture(of, of.components.denoiser->info().in_channels != of.format().channels,
                                   start);
+  }
 }
 
 Index calls_of(const Task& task, const Family& family, const Components& components) {

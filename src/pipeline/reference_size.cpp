@@ -50,6 +50,16 @@ Extent size_like(Extent wanted, Extent area, Index multiple) {
   return {side(pixels / aspect), side(pixels * aspect)};
 }
 
+Extent size_as_trained(Extent picture, Extent trained, Index multiple) {
+  const Index side = std::min(trained[0], trained[1]), unit = std::max<Index>(multiple, 8);
+  const double longer = std::max(proportions(picture), 1.0 / proportions(picture));
+  const auto rounded =
+      static_cast<Index>(std::nearbyint(static_cast<double>(side) / static_cast<double>(unit) * longer)) *
+      unit;
+  const Index other = longer == 1.0 ? side : std::max(side, rounded);
+  return picture[1] >= picture[0] ? Extent{side, other} : Extent{other, side};
+}
+
 Extent size_beside(const Request::Size& given, const Image& picture, Index multiple, Extent usual) {
   const Extent looked_at{picture.height(), picture.width()};
   if (!given.height && !given.width) return size_like(looked_at, usual, multiple);

@@ -52,8 +52,9 @@ void read_added_tokens(const fs::path& folder, const json& config, ClipFiles& fi
       add_token(files, {token, checked_id(id, token, path.string())}, path);
   });
   const auto config_path = folder / "tokenizer_config.json";
-  for (auto& token : read_added_tokens_decoder(config, config_path.string()))
-    add_token(files, std::move(token), config_path);
+  auto listed = read_added_tokens_decoder(config, config_path.string());
+  refuse_single_words(listed, config_path.string());
+  for (auto& token : listed) add_token(files, std::move(token), config_path);
 }
 
 /// openai/CLIP's own file, plain or by gzip; empty where there is none.

@@ -14,7 +14,7 @@ namespace daguerre::text {
 /// What a CLIP tokenizer's folder says, checked.
 struct ClipFiles {
   BytePairEncoder::Vocabulary vocabulary;  ///< with the added tokens; ids are 0 to size - 1
-  std::vector<BytePairEncoder::Merge> merges;
+  std::vector<PairMerge> merges;
   std::vector<AddedToken> added;
   std::string start, end, pad, unknown;  ///< each is in the vocabulary
   Index length = 77;

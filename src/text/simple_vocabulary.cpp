@@ -65,8 +65,8 @@ BytePairFiles read_simple_vocabulary(const std::filesystem::path& path) {
     if (left_id == files.vocabulary.end() || right_id == files.vocabulary.end())
       fail("piece " + in_quotes(left_id == files.vocabulary.end() ? left : right) +
            " comes from no line before");
-    const BytePairEncoder::Merge merge{left_id->second, right_id->second,
-                                       static_cast<std::int32_t>(files.vocabulary.size())};
+    const PairMerge merge{left_id->second, right_id->second,
+                          static_cast<std::int32_t>(files.vocabulary.size())};
     if (!add(left + right).second) fail(in_quotes(pair) + " makes what there is already");
     files.merges.push_back(merge);
   }

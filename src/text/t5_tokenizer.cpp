@@ -10,6 +10,7 @@
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/text/unicode.hpp"
+#include "text/sentencepiece_files.hpp"
 #include "text/tokenizer_config.hpp"
 #include "text/unigram_files.hpp"
 
@@ -44,7 +45,9 @@ std::vector<AddedToken> added_tokens_of(const UnigramModel& model, const nlohman
         pieces[id].kind == PieceKind::unknown)
       result.push_back({pieces[id].text, static_cast<std::int32_t>(id), false});
   if (config.contains("added_tokens_decoder")) {
-    for (auto& token : read_added_tokens_decoder(config, source))
+    auto listed = read_added_tokens_decoder(config, source);
+    refuse_single_words(listed, source);
+    for (auto& token : listed)
       if (model.find(token.content) != token.id) result.push_back(std::move(token));
     return result;
   }
@@ -109,7 +112,8 @@ T5Tokenizer T5Tokenizer::load(const fs::path& folder, T5Dialect dialect) {
   if (text::is_there(model_path)) {
     const auto source = model_path.string();
     state = std::make_shared<State>(
-        State{UnigramModel(read_sentencepiece_model(model_path), source), source, dialect});
+        State{UnigramModel(read_sentencepiece_model(model_path, SentencePieceModel::unigram), source), source,
+              dialect});
     state->added = added_tokens_of(state->model, config, config_path.string());
     // As transformers makes a fast tokenizer of it.
     state->prefix_each = config.value("legacy", nlohmann::json()) != false;
@@ -144,7 +148,7 @@ T5Tokenizer T5Tokenizer::load(const fs::path& folder, T5Dialect dialect) {
 
 T5Tokenizer T5Tokenizer::from(const T5Vocabulary& vocabulary, T5Dialect dialect) {
   const auto& source = vocabulary.source;
-  UnigramFile file;
+  SentencePieceFile file;
   for (const auto& piece : vocabulary.pieces)
     file.pieces.push_back(
         {piece.text, piece.score, piece_kind(static_cast<std::uint64_t>(piece.kind), piece.text, source)});

@@ -67,11 +67,9 @@ std::vector<AddedToken> read_added_tokens_decoder(const json& config, const std:
     const auto flag = [&value = value](const char* name, bool fallback) {
       return value.contains(name) && value[name].is_boolean() ? value[name].get<bool>() : fallback;
     };
-    if (flag("single_word", false))
-      throw ConfigError(
-          "tokenizer",
-          source + ": added token " + in_quotes(*content) + " with \"single_word\" is not supported", source);
-    result.push_back({*content, checked_id(id, *content, source), flag("normalized", true)});
+    result.push_back({*content, checked_id(id, *content, source), flag("normalized", true),
+                      flag("special", false), flag("lstrip", false), flag("rstrip", false),
+                      flag("single_word", false)});
   }
   return result;
 }

@@ -12,6 +12,10 @@ namespace {
 struct Range {
   char32_t first, last;
 };
+struct CategoryRange {
+  char32_t first, last;
+  Category category;
+};
 struct LowerRange {
   char32_t first, last, stride;
   std::int32_t delta;
@@ -24,6 +28,7 @@ struct Mapping {
   char32_t from, a, b;
 };
 
+using enum Category;
 #include "text/unicode_tables.inc"
 
 /// The row of a table sorted by `first` that contains `code`; nullptr when there is none.
@@ -164,14 +169,21 @@ std::string to_utf8(std::span<const Char> text) {
   return out;
 }
 
+Category category_of(char32_t code) noexcept {
+  const auto* row = find_row(category_ranges, code);
+  return row ? row->category : Category::Cn;
+}
+
 bool is_letter(char32_t code) noexcept {
   if (code < 0x80) return (code | 0x20) - U'a' < 26;
-  return find_row(letter_ranges, code) != nullptr;
+  const auto category = category_of(code);
+  return category >= Category::Ll && category <= Category::Lu;
 }
 
 bool is_number(char32_t code) noexcept {
   if (code < 0x80) return code - U'0' < 10;
-  return find_row(number_ranges, code) != nullptr;
+  const auto category = category_of(code);
+  return category >= Category::Nd && category <= Category::No;
 }
 
 bool is_space(char32_t code) noexcept {

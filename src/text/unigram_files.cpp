@@ -1,6 +1,5 @@
 #include "text/unigram_files.hpp"
 
-#include <array>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -11,7 +10,7 @@
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "text/base64.hpp"
-#include "text/protobuf.hpp"
+#include "text/text_steps.hpp"
 #include "text/tokenizer_config.hpp"
 
 namespace daguerre::text {
@@ -19,69 +18,18 @@ namespace {
 
 using nlohmann::json;
 
-// umT5's, of 256,300 pieces, are 4.5 MB and 17 MB.
-constexpr std::size_t max_model_bytes = std::size_t{64} << 20;
+// umT5's, of 256,300 pieces, is 17 MB.
 constexpr std::size_t max_json_bytes = std::size_t{32} << 20;
-constexpr std::size_t max_pieces = std::size_t{1} << 20;
 
-UnigramPiece read_piece(ProtobufReader message, const std::string& source) {
-  UnigramPiece piece;
-  while (message.next()) {
-    if (message.field() == 1) piece.text = message.bytes();
-    if (message.field() == 2) piece.score = message.real();
-    if (message.field() != 3) continue;
-    piece.kind = piece_kind(message.number(), piece.text, source);
-  }
-  return piece;
-}
-
-void read_trainer(ProtobufReader message, const std::string& source, UnigramFile& file) {
-  while (message.next()) {
-    if (message.field() == 3 && message.number() != 1)
-      throw ConfigError("tokenizer", source + ": a sentencepiece model of type " +
-                                         std::to_string(message.number()) +
-                                         ", supported is 1, a unigram model");
-    if (message.field() == 24) file.normalizer.prefix_behind = message.boolean();
-    if (message.field() == 35) file.byte_fallback = message.boolean();
-  }
-}
-
-void read_normalizer(ProtobufReader message, const std::string& source, UnigramNormalizer& normalizer) {
-  while (message.next()) {
-    if (message.field() == 2) normalizer.charsmap = Charsmap(message.bytes(), source);
-    if (message.field() == 3) normalizer.add_prefix = message.boolean();
-    if (message.field() == 4) normalizer.remove_extra_whitespace = message.boolean();
-    if (message.field() == 5) normalizer.escape_whitespace = message.boolean();
-  }
-}
-
-[[noreturn]] void refuse_step(const std::string& source, const char* what, const json& step) {
+[[noreturn]] void refuse_t5_step(const json& step, const char* what, const std::string& source) {
   throw ConfigError("tokenizer", source + ": " + what + " " + to_text(step).substr(0, 200) +
                                      " is not supported: T5's have Precompiled, Strip, Replace, "
                                      "WhitespaceSplit, Metaspace");
 }
 
-/// "type" of an object, or "".
-std::string type_of(const json& value) {
-  return value.is_object() && value.contains("type") && value["type"].is_string()
-             ? value["type"].get<std::string>()
-             : std::string();
-}
-
-/// The step or, of a sequence, its steps one after the other: of(step).
-template <class Of>
-void for_each_step(const json& root, const char* key, const char* list, const Of& of) {
-  if (!root.contains(key) || root[key].is_null()) return;
-  const json& value = root[key];
-  if (type_of(value) == "Sequence" && value.contains(list) && value[list].is_array())
-    for (const auto& step : value[list]) of(step);
-  else
-    of(value);
-}
-
-void read_json_normalizer(const json& root, const std::string& source, UnigramNormalizer& normalizer) {
-  for_each_step(root, "normalizer", "normalizers", [&](const json& step) {
-    const auto type = type_of(step);
+void read_json_normalizer(const json& root, const std::string& source, SentencePieceNormalizer& normalizer) {
+  for_each_step(root.value("normalizer", json()), "normalizers", source, [&](const json& step) {
+    const auto type = step_type(step);
     if (type == "Precompiled" && step.contains("precompiled_charsmap")) {
       const json& text = step["precompiled_charsmap"];
       const auto blob = text.is_string() ? decode_base64(text.get_ref<const std::string&>()) : std::nullopt;
@@ -89,20 +37,21 @@ void read_json_normalizer(const json& root, const std::string& source, UnigramNo
       normalizer.charsmap = Charsmap(blob.value_or(""), source);
     } else if (type == "Replace") {
       // Runs of spaces become one.
-      if (step.value("pattern", json()) != json{{"Regex", " {2,}"}}) refuse_step(source, "normalizer", step);
+      if (step.value("pattern", json()) != json{{"Regex", " {2,}"}})
+        refuse_t5_step(step, "normalizer", source);
       const json content = step.value("content", json());
-      if (content != metaspace && content != " ") refuse_step(source, "normalizer", step);
+      if (content != metaspace && content != " ") refuse_t5_step(step, "normalizer", source);
     } else if (type == "Strip") {
-      if (step.value("strip_right", json()) != true) refuse_step(source, "normalizer", step);
+      if (step.value("strip_right", json()) != true) refuse_t5_step(step, "normalizer", source);
     } else {
-      refuse_step(source, "normalizer", step);
+      refuse_t5_step(step, "normalizer", source);
     }
   });
 }
 
 void read_json_pre_tokenizer(const json& root, const std::string& source, UnigramJson& result) {
-  for_each_step(root, "pre_tokenizer", "pretokenizers", [&](const json& step) {
-    const auto type = type_of(step);
+  for_each_step(root.value("pre_tokenizer", json()), "pretokenizers", source, [&](const json& step) {
+    const auto type = step_type(step);
     if (type == "WhitespaceSplit") {
       result.options.any_whitespace = true;
     } else if (type == "Metaspace") {
@@ -110,25 +59,25 @@ void read_json_pre_tokenizer(const json& root, const std::string& source, Unigra
       const bool prefix = scheme != "never" && step.value("add_prefix_space", json(true)) != false;
       if (step.value("replacement", json()) != metaspace ||
           (scheme != "always" && scheme != "first" && scheme != "never"))
-        refuse_step(source, "pre_tokenizer", step);
+        refuse_t5_step(step, "pre_tokenizer", source);
       result.options.prefix = prefix;
       result.prefix_each = scheme == "always";
     } else {
-      refuse_step(source, "pre_tokenizer", step);
+      refuse_t5_step(step, "pre_tokenizer", source);
     }
   });
 }
 
-UnigramPiece read_json_piece(const json& entry, const std::string& source) {
+SentencePiece read_json_piece(const json& entry, const std::string& source) {
   if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number())
     malformed(source, "an entry of \"vocab\" is not a piece and its score");
   return {entry[0].get<std::string>(), entry[1].get<float>(), PieceKind::normal};
 }
 
-void read_json_model(const json& model, const std::string& source, UnigramFile& file) {
+void read_json_model(const json& model, const std::string& source, SentencePieceFile& file) {
   file.byte_fallback = model.value("byte_fallback", json()) == true;
-  if (!model.contains("vocab") || !model["vocab"].is_array() || model["vocab"].size() > max_pieces)
-    malformed(source, "\"vocab\" is not a list of at most " + std::to_string(max_pieces) + " pieces");
+  if (!model.contains("vocab") || !model["vocab"].is_array() || model["vocab"].size() > max_tokens)
+    malformed(source, "\"vocab\" is not a list of at most " + std::to_string(max_tokens) + " pieces");
   for (const auto& entry : model["vocab"]) file.pieces.push_back(read_json_piece(entry, source));
   const json unknown = model.value("unk_id", json());
   if (!unknown.is_number_unsigned() || unknown.get<std::uint64_t>() >= file.pieces.size())
@@ -161,33 +110,6 @@ void read_json_added(const json& root, const std::string& source, UnigramJson& r
 
 }  // namespace
 
-PieceKind piece_kind(std::uint64_t number, const std::string& piece, const std::string& source) {
-  constexpr std::array kinds{PieceKind::normal,       PieceKind::unknown, PieceKind::control,
-                             PieceKind::user_defined, PieceKind::unused,  PieceKind::byte};
-  if (number < 1 || number > kinds.size())
-    malformed(source, "the piece " + in_quotes(piece) + " is of the unknown type " + std::to_string(number));
-  return kinds[static_cast<std::size_t>(number) - 1];
-}
-
-UnigramFile parse_sentencepiece_model(std::string_view bytes, const std::string& source) {
-  UnigramFile file;
-  ProtobufReader reader(bytes, source);
-  while (reader.next()) {
-    if (reader.field() == 1) {
-      if (file.pieces.size() == max_pieces)
-        malformed(source, "more than " + std::to_string(max_pieces) + " pieces");
-      file.pieces.push_back(read_piece(reader.message(), source));
-    }
-    if (reader.field() == 2) read_trainer(reader.message(), source, file);
-    if (reader.field() == 3) read_normalizer(reader.message(), source, file.normalizer);
-  }
-  return file;
-}
-
-UnigramFile read_sentencepiece_model(const std::filesystem::path& path) {
-  return parse_sentencepiece_model(read_text_file(path, max_model_bytes), path.string());
-}
-
 bool is_unigram_json(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) return false;
@@ -200,8 +122,8 @@ UnigramJson read_unigram_json(const std::filesystem::path& path) {
   if (!root.is_object() || !root.contains("model") || !root["model"].is_object())
     malformed(source, "expected an object with a \"model\"");
   const json& model = root["model"];
-  if (type_of(model) != "Unigram")
-    throw ConfigError("tokenizer", source + ": the model's \"type\" is " + in_quotes(type_of(model)) +
+  if (step_type(model) != "Unigram")
+    throw ConfigError("tokenizer", source + ": the model's \"type\" is " + in_quotes(step_type(model)) +
                                        ", supported is \"Unigram\"");
   UnigramJson result;
   read_json_model(model, source, result.file);

@@ -10,21 +10,12 @@
 
 namespace daguerre::text {
 
-/// The kind that sentencepiece's number means. Throws FormatError for a number that is none.
-PieceKind piece_kind(std::uint64_t number, const std::string& piece, const std::string& source);
-
-/// From a sentencepiece model, `spiece.model` (the message ModelProto of sentencepiece_model.proto). Throws
-/// FileError; FormatError naming the file and the byte; ConfigError for a model other than a unigram one.
-UnigramFile read_sentencepiece_model(const std::filesystem::path& path);
-/// The same from the file's bytes; `source` names them.
-UnigramFile parse_sentencepiece_model(std::string_view bytes, const std::string& source);
-
 /// Whether there is such a file and it speaks of a unigram model; other tokenizers' have the same name.
 bool is_unigram_json(const std::filesystem::path& path);
 
 /// What a `tokenizer.json` of Hugging Face's tokenizers library says of a unigram model.
 struct UnigramJson {
-  UnigramFile file;
+  SentencePieceFile file;
   std::vector<AddedToken> added;      ///< looked for in the text as it was typed
   bool prefix_each = true;            ///< a space before each part between added tokens, not the first only
   UnigramModel::FastOptions options;  ///< of every part

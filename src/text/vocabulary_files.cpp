@@ -1,6 +1,5 @@
 #include "text/vocabulary_files.hpp"
 
-#include <optional>
 #include <utility>
 
 #include "config/json.hpp"
@@ -8,64 +7,11 @@
 #include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
+#include "text/merge_list.hpp"
+#include "text/tokenizer_json.hpp"
 
 namespace daguerre::text {
 namespace {
-
-// Five times the size of CLIP's vocab.json and merges.txt, or of a tokenizer.json with every piece on a line
-// of its own, and five times their entries.
-constexpr std::size_t max_file_bytes = std::size_t{8} << 20;
-constexpr std::size_t max_tokens = std::size_t{1} << 18;
-
-void add_entry(BytePairEncoder::Vocabulary& vocabulary, const std::string& source, const JsonString& token,
-               std::uint64_t id) {
-  if (id > max_token_id) refuse_id(source, token.raw, std::to_string(id));
-  if (vocabulary.size() == max_tokens)
-    malformed(source, "more than " + std::to_string(max_tokens) + " tokens");
-  vocabulary.emplace(token.decoded(), static_cast<std::int32_t>(id));
-}
-
-/// Turns pieces into ids as they come. What it throws names `source` and where in it.
-class MergeList {
- public:
-  MergeList(const std::string& source, const BytePairEncoder::Vocabulary& vocabulary)
-      : source_(source), vocabulary_(vocabulary) {}
-
-  /// `where` is put behind the source: " line 7".
-  void add(std::string_view left, std::string_view right, const std::string& where) {
-    if (merges_.size() == max_tokens) fail(where, "more than " + std::to_string(max_tokens) + " merges");
-    piece_.assign(left);
-    const std::int32_t left_id = id_of_piece(where);
-    piece_.assign(right);
-    const std::int32_t right_id = id_of_piece(where);
-    piece_.assign(left).append(right);
-    merges_.push_back({left_id, right_id, id_of_piece(where)});
-  }
-  /// "a b"
-  void add(std::string_view pair, const std::string& where) {
-    const std::size_t space = pair.find(' ');
-    if (space == std::string_view::npos || space == 0 || space + 1 == pair.size() ||
-        pair.find(' ', space + 1) != std::string_view::npos)
-      fail(where, "expected two pieces with one space between them, found " + in_quotes(pair));
-    add(pair.substr(0, space), pair.substr(space + 1), where);
-  }
-  std::vector<BytePairEncoder::Merge> take() { return std::move(merges_); }
-
- private:
-  [[noreturn]] void fail(const std::string& where, const std::string& problem) const {
-    malformed(source_ + where, problem);
-  }
-  std::int32_t id_of_piece(const std::string& where) const {
-    const auto at = vocabulary_.find(piece_);
-    if (at == vocabulary_.end()) fail(where, "piece " + in_quotes(piece_) + " is not in the vocabulary");
-    return at->second;
-  }
-
-  const std::string& source_;
-  const BytePairEncoder::Vocabulary& vocabulary_;
-  std::vector<BytePairEncoder::Merge> merges_;
-  std::string piece_;  // reused
-};
 
 /// Reads vocab.json straight into the table: a document of 49,408 entries would take longer to build than all
 /// the rest.
@@ -107,137 +53,15 @@ class VocabularyReader final : public StrictSax {
   bool inside_ = false;
 };
 
-/// Reads the parts of tokenizer.json that count, and walks over the rest.
-class TokenizerJsonReader final : public StrictSax {
- public:
-  explicit TokenizerJsonReader(const std::string& source)
-      : StrictSax("tokenizer", source, true), source_(source) {}
-
-  struct Token {
-    JsonString content;
-    std::optional<std::uint64_t> id;
-    bool normalized = true, single_word = false;
-  };
-  BytePairEncoder::Vocabulary vocabulary;
-  std::vector<std::pair<JsonString, std::optional<JsonString>>> merges;  // two pieces, or both in one string
-  std::vector<Token> added;
-  std::string type, word_suffix, word_prefix;
-  bool has_model = false;
-
- protected:
-  void on_null() override { scalar(); }
-  void on_boolean(bool value) override {
-    if (place() == Place::added_token && key_.raw == "normalized") added.back().normalized = value;
-    if (place() == Place::added_token && key_.raw == "single_word") added.back().single_word = value;
-    scalar();
-  }
-  void on_integer(std::int64_t value) override { number(std::to_string(value)); }
-  void on_fraction(double, std::string_view text) override { number(text); }
-  void on_unsigned(std::uint64_t value) override {
-    if (place() == Place::vocabulary) return add_entry(vocabulary, source_, key_, value);
-    if (place() == Place::added_token && key_.raw == "id") added.back().id = value;
-    scalar();
-  }
-  void on_string(const JsonString& value) override {
-    switch (place()) {
-      case Place::model:
-        if (key_.raw == "type") type = value.decoded();
-        if (key_.raw == "end_of_word_suffix") word_suffix = value.decoded();
-        if (key_.raw == "continuing_subword_prefix") word_prefix = value.decoded();
-        return scalar();
-      case Place::merges:
-        return add_merge({value, std::nullopt});
-      case Place::merge:
-        if (pieces_ == 0) add_merge({value, std::nullopt});
-        if (pieces_ == 1) merges.back().second = value;
-        ++pieces_;
-        return;
-      case Place::added_token:
-        if (key_.raw == "content") added.back().content = value;
-        return;
-      case Place::vocabulary:
-        refuse_id(source_, key_.raw, value.raw);
-      default:
-        return scalar();
-    }
-  }
-  void on_key(const JsonString& name) override { key_ = name; }
-  void on_start_object() override {
-    switch (place()) {
-      case Place::nowhere:
-        return enter(Place::root);
-      case Place::root:
-        has_model = has_model || key_.raw == "model";
-        return enter(key_.raw == "model" ? Place::model : Place::other);
-      case Place::model:
-        if (key_.raw == "merges") fail("\"merges\" must be a list");
-        return enter(key_.raw == "vocab" ? Place::vocabulary : Place::other);
-      case Place::added_tokens:
-        if (added.size() == max_tokens) fail("more than " + std::to_string(max_tokens) + " added tokens");
-        added.emplace_back();
-        return enter(Place::added_token);
-      default:
-        scalar();
-        return enter(Place::other);
-    }
-  }
-  void on_start_array() override {
-    switch (place()) {
-      case Place::root:
-        return enter(key_.raw == "added_tokens" ? Place::added_tokens : Place::other);
-      case Place::model:
-        if (key_.raw == "vocab") fail("\"vocab\" must be an object of tokens and their ids");
-        return enter(key_.raw == "merges" ? Place::merges : Place::other);
-      case Place::merges:
-        pieces_ = 0;
-        return enter(Place::merge);
-      default:
-        scalar();
-        return enter(Place::other);
-    }
-  }
-  void on_end() override {
-    if (place() == Place::merge && pieces_ != 2) fail("a merge must have two pieces");
-    places_.pop_back();
-  }
-
- private:
-  enum class Place { nowhere, root, model, vocabulary, merges, merge, added_tokens, added_token, other };
-
-  Place place() const { return places_.empty() ? Place::nowhere : places_.back(); }
-  void enter(Place next) { places_.push_back(next); }
-  void number(std::string_view text) {
-    if (place() == Place::vocabulary) refuse_id(source_, key_.raw, text);
-    scalar();
-  }
-  /// Refuses any value but a whole number, a string or what else was expected here.
-  void scalar() const {
-    switch (place()) {
-      case Place::nowhere:
-        fail("expected a JSON object");
-      case Place::vocabulary:
-        refuse_id(source_, key_.raw, "something else");
-      case Place::merges:
-      case Place::merge:
-        fail("a merge must be two pieces, \"a b\" or [\"a\", \"b\"]");
-      case Place::added_tokens:
-        fail("an added token must be an object");
-      default:
-        return;
-    }
-  }
-  void add_merge(std::pair<JsonString, std::optional<JsonString>> merge) {
-    if (merges.size() == max_tokens) fail("more than " + std::to_string(max_tokens) + " merges");
-    merges.push_back(std::move(merge));
-  }
-
-  const std::string& source_;
-  std::vector<Place> places_;
-  JsonString key_;
-  int pieces_ = 0;
-};
-
 }  // namespace
+
+void add_entry(BytePairEncoder::Vocabulary& vocabulary, const std::string& source, const JsonString& token,
+               std::uint64_t id) {
+  if (id > max_token_id) refuse_id(source, token.raw, std::to_string(id));
+  if (vocabulary.size() == max_tokens)
+    malformed(source, "more than " + std::to_string(max_tokens) + " tokens");
+  vocabulary.emplace(token.decoded(), static_cast<std::int32_t>(id));
+}
 
 void malformed(const std::string& source, const std::string& problem) {
   throw FormatError("tokenizer", source + ": " + problem);
@@ -270,14 +94,14 @@ BytePairFiles read_vocabulary_and_merges(const std::filesystem::path& vocabulary
   BytePairFiles files;
   naming(vocabulary_path, [&] {
     const std::string source = vocabulary_path.string();
-    const std::string text = read_text_file(vocabulary_path, max_file_bytes);
+    const std::string text = read_text_file(vocabulary_path, max_vocabulary_bytes);
     // CLIP's file has 17 bytes an entry; no entry has fewer than 5.
     files.vocabulary.reserve(text.size() / 16);
     VocabularyReader(source, files.vocabulary).parse(text);
     check_ids(files.vocabulary, source);
   });
   const std::string source = merges_path.string();
-  const std::string text = read_text_file(merges_path, max_file_bytes);
+  const std::string text = read_text_file(merges_path, max_vocabulary_bytes);
   MergeList merges(source, files.vocabulary);
   std::string_view rest = text;
   while (rest.ends_with('\n') || rest.ends_with('\r')) rest.remove_suffix(1);
@@ -294,44 +118,30 @@ BytePairFiles read_vocabulary_and_merges(const std::filesystem::path& vocabulary
 }
 
 BytePairFiles read_tokenizer_json(const std::filesystem::path& path) {
-  const std::string source = path.string(), text = read_text_file(path, max_file_bytes);
-  TokenizerJsonReader reader(source);
-  reader.parse(text);
+  auto [files, rest] = read_bpe_json(path);
   const auto unsupported = [&](const std::string& problem) {
-    return ConfigError("tokenizer", source + ": " + problem);
+    return ConfigError("tokenizer", path.string() + ": " + problem);
   };
-  if (!reader.has_model) malformed(source, "expected an object \"model\" with \"vocab\" and \"merges\"");
-  if (!reader.type.empty() && reader.type != "BPE")
-    throw unsupported("the model's \"type\" is " + in_quotes(reader.type) + ", supported is \"BPE\"");
-  if (!reader.word_suffix.empty() && reader.word_suffix != end_of_word)
-    throw unsupported("\"end_of_word_suffix\" is " + in_quotes(reader.word_suffix) + ", CLIP's is \"" +
+  const auto text_of = [&, &model = rest["model"]](const char* key) {
+    return model.contains(key) && model[key].is_string() ? model[key].get<std::string>() : std::string();
+  };
+  if (const auto suffix = text_of("end_of_word_suffix"); !suffix.empty() && suffix != end_of_word)
+    throw unsupported("\"end_of_word_suffix\" is " + in_quotes(suffix) + ", CLIP's is \"" +
                       std::string(end_of_word) + "\"");
-  if (!reader.word_prefix.empty())
-    throw unsupported("\"continuing_subword_prefix\" is " + in_quotes(reader.word_prefix) +
+  if (const auto prefix = text_of("continuing_subword_prefix"); !prefix.empty())
+    throw unsupported("\"continuing_subword_prefix\" is " + in_quotes(prefix) +
                       ", CLIP's vocabularies have none");
-
-  BytePairFiles files;
-  MergeList merges(source, reader.vocabulary);
-  std::size_t number = 0;
-  for (const auto& [left, right] : reader.merges) {
-    const std::string where = " merge " + std::to_string(++number);
-    if (right)
-      merges.add(left.decoded(), right->decoded(), where);
-    else
-      merges.add(left.decoded(), where);
-  }
-  files.merges = merges.take();
-  files.vocabulary = std::move(reader.vocabulary);
-  for (const auto& token : reader.added) {
-    const std::string content = token.content.decoded();
-    if (content.empty()) malformed(source, "an added token has no \"content\"");
-    if (!token.id || *token.id > max_token_id)
-      refuse_id(source, content, token.id ? std::to_string(*token.id) : "none");
-    if (token.single_word)
-      throw unsupported("added token " + in_quotes(content) + " with \"single_word\" is not supported");
-    files.added.push_back({content, static_cast<std::int32_t>(*token.id), token.normalized});
-  }
+  refuse_single_words(files.added, path.string());
   return files;
+}
+
+void refuse_single_words(const std::vector<AddedToken>& tokens, const std::string& source) {
+  for (const auto& token : tokens)
+    if (token.single_word)
+      throw ConfigError(
+          "tokenizer",
+          source + ": added token " + in_quotes(token.content) + " with \"single_word\" is not supported",
+          source);
 }
 
 }  // namespace daguerre::text

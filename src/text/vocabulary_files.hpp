@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/strict_sax.hpp"
 #include "text/byte_pair.hpp"
 
 namespace daguerre::text {
@@ -17,12 +18,15 @@ struct AddedToken {
   std::int32_t id = 0;
   /// Looked for in the text after it was normalised (its content is, too), else in the text as it was typed.
   bool normalized = true;
+  bool special = false;  ///< decoding may leave it out
+  // What of the text around it goes with it, and whether it must stand alone.
+  bool lstrip = false, rstrip = false, single_word = false;
 };
 
 /// What byte-pair encoding works with.
 struct BytePairFiles {
   BytePairEncoder::Vocabulary vocabulary;
-  std::vector<BytePairEncoder::Merge> merges;
+  std::vector<PairMerge> merges;
   std::vector<AddedToken> added;  ///< as they are listed; the vocabulary need not hold them
 };
 
@@ -37,12 +41,22 @@ BytePairFiles read_vocabulary_and_merges(const std::filesystem::path& vocabulary
 /// above, and ConfigError for another model.
 BytePairFiles read_tokenizer_json(const std::filesystem::path& path);
 
+/// Throws ConfigError where one of the tokens must stand alone, which CLIP's and T5's never must.
+void refuse_single_words(const std::vector<AddedToken>& tokens, const std::string& source);
+
 /// Throws FormatError, in the name of `source`, unless the ids are 0, 1, 2 … without holes, each once.
 void check_ids(const BytePairEncoder::Vocabulary& vocabulary, const std::string& source);
 /// Throws FormatError in the name of `source`.
 [[noreturn]] void malformed(const std::string& source, const std::string& problem);
 /// Throws FormatError: `found` is no id for `token`.
 [[noreturn]] void refuse_id(const std::string& source, std::string_view token, std::string_view found);
+/// Joins one entry; throws FormatError for an id that is none, and for too many.
+void add_entry(BytePairEncoder::Vocabulary& vocabulary, const std::string& source, const JsonString& token,
+               std::uint64_t id);
+
+/// What files may have at most: twice the size of the largest published ones, a tokenizer.json of 262,144
+/// tokens, and four times its entries.
+inline constexpr std::size_t max_vocabulary_bytes = std::size_t{64} << 20, max_tokens = std::size_t{1} << 20;
 /// Largest id.
 inline constexpr std::uint64_t max_token_id = 0x7FFFFFFF;
 

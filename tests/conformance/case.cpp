@@ -77,7 +77,9 @@ Result with_bounds(Result result, const Options& options) {
 Result run_case(const fs::path& folder, const Options& options) {
   const auto config = Config::load(folder / "config.json");
   if (auto result = run_random(folder, config)) return *result;
+  if (auto result = run_token_sampling(folder)) return *result;
   if (auto result = run_sampler(folder, config)) return *result;
+  if (auto result = run_clip_model(folder, config, options)) return with_bounds(*result, options);
   if (auto result = run_metric(folder, config, options)) return *result;
   if (auto result = run_image_processor(folder, config)) return *result;
   if (auto result = run_block(folder, config, options)) return with_bounds(*result, options);
@@ -112,6 +114,8 @@ std::vector<Result> run_below(const fs::path& folder, const Options& options) {
   if ((fs::exists(folder / "model_index.json") || fs::exists(folder / "base.json")) &&
       fs::exists(folder / "runs"))
     return run_pipeline(folder, options);
+  if (is_language_tokenizer_case(folder))
+    return {guarded(case_name(folder), [&] { return run_language_tokenizer(folder); })};
   if (is_prompt_case(folder)) {
     std::vector<Result> results;
     for (const auto& [label, run] : prompt_runs(folder, options))

@@ -123,6 +123,8 @@ std::optional<Result> run_film_autoencoder(const std::filesystem::path& folder, 
                                            const Options& options);
 std::optional<Result> run_cogvideox_model(const std::filesystem::path& folder, const Config& config,
                                           const Options& options);
+std::optional<Result> run_clip_model(const std::filesystem::path& folder, const Config& config,
+                                     const Options& options);
 std::optional<Result> run_film_unet(const std::filesystem::path& folder, const Config& config,
                                     const Options& options);
 std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config);
@@ -131,7 +133,12 @@ std::optional<Result> run_metric(const std::filesystem::path& folder, const Conf
 std::optional<Result> run_sampler(const std::filesystem::path& folder, const Config& config);
 std::optional<Result> run_image_processor(const std::filesystem::path& folder, const Config& config);
 std::optional<Result> run_pictures(const std::filesystem::path& folder);
+/// Of sampled generation; the folder holds case.json.
+std::optional<Result> run_token_sampling(const std::filesystem::path& folder);
 Result run_tokenizer(const std::filesystem::path& folder);
+/// Whether a folder has recorded texts of a language model's tokenizer; and the comparison.
+bool is_language_tokenizer_case(const std::filesystem::path& folder);
+Result run_language_tokenizer(const std::filesystem::path& folder);
 Result run_single_file(const std::filesystem::path& folder, const Options& options);
 Result run_gguf_model(const std::filesystem::path& folder, const Options& options);
 /// What is to be run of a case of GGUF files or ggml's blocks: what to put behind the case's name, and how.

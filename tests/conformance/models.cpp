@@ -1,8 +1,8 @@
-#include <cmath>
 #include <map>
 
 #include "conformance/case.hpp"
 #include "conformance/hunyuan_models.hpp"
+#include "conformance/language_models.hpp"
 #include "conformance/ltx_models.hpp"
 #include "conformance/transformers.hpp"
 #include "conformance/wan_models.hpp"
@@ -235,46 +235,6 @@ void run_clip_vision(const fs::path& folder, const Config& config, const ops::Co
   }
 }
 
-/// Rows of unit length, as CLIPModel gives its embeddings.
-Tensor<float> unit_rows(const Tensor<float>& x) {
-  auto result = x.clone();
-  const Index width = x.dim(1);
-  for (Index row = 0; row < x.dim(0); ++row) {
-    double squares = 0.0;
-    for (Index i = 0; i < width; ++i)
-      squares += std::pow(static_cast<double>(x.data()[row * width + i]), 2.0);
-    for (Index i = 0; i < width; ++i)
-      result.data()[row * width + i] =
-          static_cast<float>(static_cast<double>(x.data()[row * width + i]) / std::sqrt(squares));
-  }
-  return result;
-}
-
-/// Both towers in one file.
-template <class T>
-void run_clip_model(const fs::path& folder, const Config& config, const ops::Context& context,
-                    Result& result) {
-  const auto loader = loader_for(folder / "weights.safetensors", context);
-  const models::ClipText<T> text(models::ClipTextConfig::from(config), loader);
-  const models::ClipVision<T> vision(models::ClipVisionConfig::from(config), loader);
-  const double scale = std::exp(static_cast<double>(loader.tensor("logit_scale", {}).data()[0]));
-  for (const auto& run : recorded_runs(folder)) {
-    const auto words = unit_rows(text(context, run.file().read<std::int32_t>("in.input_ids")).text_embeds);
-    const auto pictures = unit_rows(vision(context, run.tensor("in.pixel_values")).image_embeds);
-    Tensor<float> logits({pictures.dim(0), words.dim(0)});
-    for (Index p = 0; p < pictures.dim(0); ++p)
-      for (Index w = 0; w < words.dim(0); ++w) {
-        double product = 0.0;
-        for (Index i = 0; i < words.dim(1); ++i)
-          product += static_cast<double>(pictures[p].data()[i]) * static_cast<double>(words[w].data()[i]);
-        logits.data()[p * words.dim(0) + w] = static_cast<float>(scale * product);
-      }
-    compare<T>(result, run, "text_embeds", words, bounds::network);
-    compare<T>(result, run, "image_embeds", pictures, bounds::network);
-    compare<T>(result, run, "logits_per_image", logits, bounds::network);
-  }
-}
-
 template <class T>
 void run_t5(const fs::path& folder, const Config& config, const ops::Context& context, Result& result) {
   const models::T5Encoder<T> t5(models::T5EncoderConfig::from(config),
@@ -410,11 +370,10 @@ std::optional<Result> run_as(const fs::path& folder, const Config& config, const
     run_clip<T>(folder, config, context, result);
   else if (name == "CLIPVisionModelWithProjection")
     run_clip_vision<T>(folder, config, context, result);
-  else if (name == "CLIPModel")
-    run_clip_model<T>(folder, config, context, result);
   else if (name == "T5EncoderModel" || name == "UMT5EncoderModel")
     run_t5<T>(folder, config, context, result);
-  else if (!run_hunyuan_model<T>(folder, config, context, result))
+  else if (!run_hunyuan_model<T>(folder, config, context, result) &&
+           !run_language_model<T>(folder, config, context, result))
     return std::nullopt;
   return result;
 }

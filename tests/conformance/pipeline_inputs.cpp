@@ -70,6 +70,9 @@ Tensor<float> RecordedNoise::draw(Use use, const Shape& shape, FilmOrder order) 
     row = 0;
     ++index;
   }
+  // Drawn for one picture, which was then taken for all: the small one that an upscaler is given.
+  if (rows == 1 && shape[0] > 1 && noise.shape() == shape.with(0, 1))
+    noise = concat_leading<float>(std::vector<Tensor<float>>(static_cast<std::size_t>(shape[0]), noise));
   if (!(noise.shape() == shape))
     throw ArgumentError("conformance", "noise." + kind + " is " + to_string(noise.shape()) + ", asked for " +
                                            to_string(shape));

@@ -216,7 +216,30 @@ void set_inputs(const Recorded& run, const Model& model, bool controlled, Task& 
     task.reference = normalised(run.tensor("in.image"));
     return;
   }
+  if (enlarges(model.family().tasks.joins)) {
+    // Some pipelines take pictures as they are, others those of [0, 1], as diffusers treats tensors.
+    const bool pixels = model.family().part(Part::Kind::autoencoder) == nullptr;
+    const auto small = run.tensor("in.image");
+    task.low_resolution = pixels ? small : normalised(small);
+    if (!pixels) {
+      task.height = small.dim(1) * model.format().space_ratio;
+      task.width = small.dim(2) * model.format().space_ratio;
+    }
+    if (!run.has("in.original_image")) return;
+    task.image = run.tensor("in.original_image");
+    task.height = task.image.dim(1);
+    task.width = task.image.dim(2);
+    return;
+  }
+  // A model that works in pixels takes them as they are.
+  const bool pixels = model.family().part(Part::Kind::autoencoder) == nullptr;
   const auto image = run.tensor("in.image");
+  if (pixels) {
+    task.image = image;
+    task.height = image.dim(1);
+    task.width = image.dim(2);
+    return;
+  }
   (image.dim(-1) == 3 ? task.image : task.image_latents) = image.dim(-1) == 3 ? normalised(image) : image;
   const Index ratio = image.dim(-1) == 3 ? 1 : model.format().space_ratio;
   task.height = image.dim(1) * ratio;
@@ -242,6 +265,8 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
                                            "eta",
                                            "clip_skip",
                                            "strength",
+                                           "noise_level",
+                                           "timesteps",
                                            "guidance_rescale",
                                            "num_images_per_prompt",
                                            "output_type",
@@ -300,6 +325,11 @@ Task task_for(const Config& config, const Model& model, const Controls& controls
   task.height = arguments.value("height", task.height);
   task.width = arguments.value("width", task.width);
   task.steps = arguments.value("num_inference_steps", model.family().name == "ddpm" ? 1000 : defaults.steps);
+  if (const auto given = arguments.value("timesteps", Json()); !given.is_null()) {
+    task.timesteps = given.get<std::vector<double>>();
+    task.steps = static_cast<int>(task.timesteps.size());
+  }
+  if (arguments.contains("noise_level")) task.noise_level = arguments.at("noise_level").get<int>();
   task.guidance = {.scale = arguments.value("guidance_scale", defaults.guidance_scale),
                    .rescale = arguments.value("guidance_rescale", 0.0f),
                    .image_scale = arguments.value("image_guidance_scale", 1.5f),

@@ -339,6 +339,43 @@ section_larger_and_again() {
   one_error '--hires excludes --upscale'
 }
 
+section_cascade() {
+  mkdir -p both
+  cat >both/cascade.json <<JSON
+{"version": 1, "stages": [{"path": "$models/if_stage1", "steps": 3}, {"path": "$models/if_stage2", "steps": 2}]}
+JSON
+  local cascade=(daguerre txt2img --prompt cat --seed 7 --threads 1)
+  run 0 "${cascade[@]}" --cascade both --out a.png --save-stages
+  out_is "a.png"
+  err_has "stage 1 of 2: if_stage1"
+  err_has "stage 2 of 2: if_stage2"
+  err_has "step 5/5"
+  there a_stage1.png
+  run 0 daguerre inspect a.png
+  out_has "Stage 2 Steps: 2"
+  run 0 "${cascade[@]}" --cascade both --one-stage-at-a-time --out b.png
+  same a.png b.png
+  run 0 daguerre txt2img --cascade both --from-png a.png --threads 1 --out c.png
+  same a.png c.png
+  run 0 "${cascade[@]}" --cascade both --stage 2:steps=3,noise_level=100 --steps 2 --out d.png
+  differ a.png d.png
+  run 0 daguerre inspect d.png
+  out_has "Stage 2 Noise level: 100"
+  run 0 "${cascade[@]}" --cascade "$models/if_stage1" --cascade "$models/if_stage2" --steps 2 --stage 2:steps=2 --out e.png
+  there e.png
+  run 1 "${cascade[@]}" --cascade both --stage 2:width=8,height=8 --out f.png
+  one_error 'stage 2 of 2 .if_stage2.: the sizes do not follow each other'
+  run 1 "${cascade[@]}" --cascade both --stage 2:speed=8 --out f.png
+  one_error 'no option "speed"'
+  run 1 "${cascade[@]}" --cascade both --stage two:steps=8 --out f.png
+  one_error 'stage.s number'
+  run 1 "${cascade[@]}" --cascade both --model "$sd1" --out f.png
+  one_error 'does not go with --model'
+  run 1 "${cascade[@]}" --cascade . --out f.png
+  one_error 'has no cascade.json'
+  absent f.png
+}
+
 section_inpainting() {
   txt2img 0 --seed 7 --out a.png
   run 0 make_inputs mask mask.png
@@ -493,6 +530,40 @@ section_convert() {
   one_error '--type'
   absent x.safetensors
   [ -z "$(find . -name '*.tmp' -o -name '*.old')" ] || fail "something half-made is left"
+}
+
+section_upscale() {
+  run 0 daguerre txt2img --model "$models/if_stage1" --prompt "A Cat" --width 24 --height 16 --steps 2 --threads 1 --out small.png
+  upscale() {
+    local expected=$1
+    shift
+    run "$expected" daguerre upscale --threads 1 --model "$@"
+  }
+  upscale 0 "$models/sd_x4_upscaler" --prompt "a cat" --negative dog --steps 2 --seed 3 small.png large.png
+  out_is large.png
+  run 0 daguerre inspect large.png
+  out_has '96 x 64'
+  out_has 'Noise level: 20'
+  out_has 'Seed: 3'
+  # The settings make it again, from the picture that they do not hold.
+  run 0 daguerre txt2img --model "$models/sd_x4_upscaler" --from-png large.png --init-image small.png --threads 1 --out again.png
+  upscale 0 "$models/sd_x4_upscaler" --prompt "a cat" --noise-level 5 --steps 2 --tile 16 --tile-overlap 4 small.png tiles.png
+  upscale 0 "$models/if_stage2" --prompt "a cat" --steps 2 small.png second.png
+  run 0 daguerre inspect second.png
+  out_has 'Noise level: 250'
+  upscale 1 "$models/sd_x4_upscaler" --noise-level 351 small.png x.png
+  one_error 'noise_level is 351, expected 0 to 350'
+  upscale 1 "$models/sd1" small.png x.png
+  one_error 'StableDiffusionPipeline, which makes no small picture large'
+  upscale 1 "$models/sd_x4_upscaler" --scale 2 small.png x.png
+  one_error '--scale is not for models'
+  upscale 1 "$models/sd_x4_upscaler" small.png x.gif
+  one_error 'x.gif: models that enlarge by diffusion write PNG'
+  upscale 1 "$models/sd_x4_upscaler/unet/diffusion_pytorch_model.safetensors" --prompt x small.png x.png
+  one_error "is a network's file"
+  run 1 daguerre txt2img --model "$models/sd_x4_upscaler" --prompt x --steps 2 --threads 1 --out x.png
+  one_error 'makes a small picture large: it needs one'
+  absent x.png
 }
 
 section_class2img() {

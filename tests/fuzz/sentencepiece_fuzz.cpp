@@ -4,15 +4,23 @@
 #include <string_view>
 
 #include "daguerre/core/error.hpp"
-#include "text/unigram_files.hpp"
+#include "text/sentencepiece_bpe.hpp"
+#include "text/sentencepiece_files.hpp"
+#include "text/unigram.hpp"
 
 // A spiece.model; what is read must encode text of any kind, and cover all of it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace daguerre::text;
   try {
     const std::string source = "spiece.model";
-    const UnigramModel model(parse_sentencepiece_model({reinterpret_cast<const char*>(data), size}, source),
-                             source);
+    const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+    try {
+      const SentencePieceBpe model(parse_sentencepiece_model(bytes, source, SentencePieceModel::bpe), source);
+      std::vector<std::int32_t> ids;
+      model.encode(bytes.substr(0, 256), ids);
+    } catch (const daguerre::ConfigError&) {
+    }
+    const UnigramModel model(parse_sentencepiece_model(bytes, source, SentencePieceModel::unigram), source);
     const auto count = static_cast<std::int32_t>(model.pieces().size());
     for (const std::string_view text :
          {std::string_view("a cat,  2 dogs </s> \xC3\xA9\xCC\x81\xEF\xAC\x81 \t\xFF"),

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/tokens.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
@@ -190,6 +191,73 @@ void test_conv2d(const Context& context) {
   }
 }
 
+/// Each of so many heads of `x[N, S, heads * d]` again and again: what queries that share keys see.
+Tensor<float> repeated_heads(const Tensor<float>& x, Index heads, Index times) {
+  const Index d = x.dim(2) / heads;
+  Tensor<float> y({x.dim(0), x.dim(1), x.dim(2) * times});
+  for (Index row = 0; row < x.dim(0) * x.dim(1); ++row)
+    for (Index head = 0; head < heads * times; ++head)
+      std::copy_n(x.data() + row * x.dim(2) + head / times * d, d,
+                  y.data() + (row * heads * times + head) * d);
+  return y;
+}
+
+/// Keys of several heads of queries, in a store with room for more, behind some of which the queries stand.
+template <class T>
+void test_shared_keys(const Context& context) {
+  struct Case {
+    Index batch, length, keys, key_heads, shared, width, window;
+    float soft_cap;
+  };
+  for (const auto& c :
+       {Case{1, 1, 1, 1, 1, 4, 0, 0.0f}, Case{1, 1, 700, 2, 3, 16, 0, 0.0f}, Case{2, 3, 90, 2, 2, 8, 5, 0.0f},
+        Case{2, 70, 300, 2, 3, 8, 0, 0.0f}, Case{1, 150, 150, 1, 4, 12, 40, 3.0f}}) {
+    INFO("length " << c.length << " keys " << c.keys << " heads " << c.key_heads << " x " << c.shared);
+    const Index width = c.key_heads * c.width, first = c.keys - c.length;
+    const auto q = random_tensor({c.batch, c.length, width * c.shared}, 1, 2.0f);
+    const auto k = random_tensor({c.batch, c.keys, width}, 2), v = random_tensor({c.batch, c.keys, width}, 3);
+    const auto queries = q.template to<T>(), keys = k.template to<T>(), values = v.template to<T>();
+    const auto stored = [&](const Tensor<T>& tokens) {
+      // All at first, and the last ones again, as a cache does that was cut short.
+      auto store = append_tokens<T>(context, {}, 0, TokenView<T>::all(tokens), c.keys + 9);
+      return append_tokens<T>(context, std::move(store), 0, TokenView<T>::all(tokens), c.keys + 9);
+    };
+    const auto key_store = stored(keys), value_store = stored(values);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(c.width));
+    AttentionArguments<T> arguments{.query = TokenView<T>::all(queries),
+                                    .key = TokenView<T>::first(key_store, c.keys),
+                                    .value = TokenView<T>::first(value_store, c.keys),
+                                    .heads = static_cast<int>(c.key_heads * c.shared),
+                                    .scale = scale,
+                                    .causal = true,
+                                    .key_heads = static_cast<int>(c.key_heads),
+                                    .first_query = first,
+                                    .window = c.window,
+                                    .soft_cap = c.soft_cap};
+    const auto y = context.engine->as<T>().attention(context, arguments).template to<float>();
+    for (Index i = 0; i < c.length; ++i) {  // token by token, with no keys but those it sees
+      const Index end = first + i + 1, begin = c.window == 0 ? 0 : std::max<Index>(0, end - c.window);
+      for (Index n = 0; n < c.batch && c.soft_cap == 0.0f; ++n) {
+        const auto row = [&](const Tensor<float>& x, Index from, Index to) {
+          return rounded<T>(x[n].slice(from, to).reshape({1, to - from, x.dim(2)}));
+        };
+        const auto expected =
+            naive_attention(row(q, i, i + 1), repeated_heads(row(k, begin, end), c.key_heads, c.shared),
+                            repeated_heads(row(v, begin, end), c.key_heads, c.shared), c.key_heads * c.shared,
+                            static_cast<double>(scale), nullptr, nullptr, false);
+        CHECK(difference(y[n].slice(i, i + 1).reshape(expected.shape()), expected).rel_l2 < bound<T>);
+      }
+    }
+    // A cap far above all logits changes nothing.
+    arguments.soft_cap = 1e5f;
+    const auto high = context.engine->as<T>().attention(context, arguments).template to<float>();
+    arguments.soft_cap = 0.0f;
+    const auto none = context.engine->as<T>().attention(context, arguments).template to<float>();
+    CHECK(difference(high, none).rel_l2 < bound<T>);
+    if (c.soft_cap > 0.0f) CHECK(difference(y, none).rel_l2 > 1e-3);
+  }
+}
+
 template <class T>
 void test_attention(const Context& context) {
   struct Case {
@@ -251,6 +319,8 @@ TEST_CASE("both engines agree with naive products", "[ops][engine]") {
     SECTION(name + " attention") {
       test_attention<float>(context);
       test_attention<bfloat16>(context);
+      test_shared_keys<float>(context);
+      test_shared_keys<bfloat16>(context);
     }
   }
 }

@@ -147,6 +147,27 @@ TEST_CASE("normalisation holds up where the mean is far from zero", "[ops]") {
                               {"6 channels", "4 groups"});
 }
 
+TEST_CASE("normalisation over rows of which the first stands far apart", "[ops]") {
+  // As a prompt's tokens before their padding: a group is one channel.
+  const auto context = context_for("native");
+  const Index rows = 77, channels = 32;
+  auto x = random_tensor({1, rows, channels}, 5);
+  for (Index i = 0; i < x.size(); ++i) x.data()[i] = i < channels ? 20.0f : 0.1f * x.data()[i];
+  const auto ones = Tensor<float>::full({channels}, 1.0f), zeros = Tensor<float>::zeros({channels});
+  const auto y = group_norm<float>(context, x, ones, zeros, channels, 1e-5f);
+  Tensor<float> expected(x.shape());
+  for (Index c = 0; c < channels; ++c) {
+    double mean = 0, variance = 0;
+    const auto value = [&](Index r) { return static_cast<double>(x.data()[r * channels + c]); };
+    for (Index r = 0; r < rows; ++r) mean += value(r) / static_cast<double>(rows);
+    for (Index r = 0; r < rows; ++r)
+      variance += (value(r) - mean) * (value(r) - mean) / static_cast<double>(rows);
+    for (Index r = 0; r < rows; ++r)
+      expected.data()[r * channels + c] = static_cast<float>((value(r) - mean) / std::sqrt(variance + 1e-5));
+  }
+  CHECK(difference(y, expected).rel_l2 < 5e-7);
+}
+
 TEST_CASE("element-wise operations do what they say", "[ops]") {
   const auto context = context_for("native");
   const auto a = random_tensor({2, 3, 4}, 1), b = random_tensor({2, 3, 4}, 2),

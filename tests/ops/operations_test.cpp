@@ -13,6 +13,7 @@
 #include "daguerre/ops/joint_modulation.hpp"
 #include "daguerre/ops/reduce.hpp"
 #include "daguerre/ops/space_time.hpp"
+#include "daguerre/ops/tokens-inl.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
@@ -72,7 +73,11 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
                [&](const Context& c) { return fourier_embedding(c, times, frequencies, true); });
   expect_asked("add_to_each", [&](const Context& c) { return add_to_each(c, tokens, bias); });
   expect_asked("add_rows", [&](const Context& c) { return add_rows(c, tokens, random_tensor({2, 8}, 9)); });
-  expect_asked("weighted_sum", [&](const Context& c) { return weighted_sum(c, picture, 0.25f, other, 2.0f); });
+  expect_asked("put_rows", [&](const Context& c) {
+    return ops::put_rows(c, tokens, std::array<std::int32_t, 2>{1, 3}, random_tensor({2, 8}, 9));
+  });
+  expect_asked("weighted_sum",
+               [&](const Context& c) { return weighted_sum(c, picture, 0.25f, other, 2.0f); });
   expect_asked("divide_each", [&](const Context& c) { return divide_each(c, tokens, times); });
   expect_asked("multiply_add", [&](const Context& c) { return multiply_add(c, picture, other, picture); });
   expect_asked("affine", [&](const Context& c) { return affine(c, picture, 2.0f, -1.0f); });
@@ -134,6 +139,9 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   const ops::HeadStream<T> stream{ops::TokenView<T>::all(qkv), &norm};
   expect_asked("join_heads", [&](const Context& c) {
     return ops::join_heads<T>(c, std::array{stream, stream}, 4);
+  });
+  expect_asked("append_tokens", [&](const Context& c) {
+    return ops::append_tokens<T>(c, {}, 0, ops::TokenView<T>::all(qkv), 9);
   });
   expect_asked("gated_activation",
                [&](const Context& c) { return ops::gated_activation(c, qkv, ops::Activation::gelu); });

@@ -6,6 +6,7 @@
 #include "daguerre/ops/blend.hpp"
 #include "daguerre/ops/rearrange-inl.hpp"
 #include "daguerre/ops/space_time-inl.hpp"
+#include "daguerre/ops/tokens-inl.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/random_tensor.hpp"
@@ -107,8 +108,11 @@ TEST_CASE("swap_axes exchanges the second axis and the third", "[ops][rearrange]
     CHECK(same(ops::swap_axes(context, x), expected));
     CHECK(same(ops::swap_axes(context, x.to<bfloat16>()).to<float>(), expected.to<bfloat16>().to<float>()));
   }
-  expect_error<ArgumentError>([&] { ops::swap_axes(context, random_tensor({2, 3}, 1)); },
-                              {"[swap_axes]", "[2, 3]"});
+  expect_error<ArgumentError>(
+      [&] {
+        ops::swap_axes(context, random_tensor({2, 3}, 1));
+      },
+      {"[swap_axes]", "[2, 3]"});
 }
 
 TEST_CASE("crop, narrow and chunk cut out what they are asked for", "[ops][rearrange]") {
@@ -317,4 +321,70 @@ TEST_CASE("the outermost pixels go on beyond the edges", "[ops]") {
       });
   CHECK(same(ops::repeat_edges(context, x, rows, columns), expected));
   expect_error<ArgumentError>([&] { ops::repeat_edges(context, Tensor<float>(), 1, 1); }, {"1 rows"});
+}
+
+TEST_CASE("a store of tokens grows with what is put behind those in use", "[ops]") {
+  Draws draw;
+  INFO("seed " << draw.seed);
+  const ops::Context context;
+  using View = ops::TokenView<float>;
+  const Index batch = draw(1, 3), width = draw(1, 4), most = 300;
+  const auto x = random_tensor({batch, most, width + 1}, draw.seed);
+  Tensor<float> store;
+  Index kept = 0, copied = 0;
+  while (kept < most) {
+    // Columns of a wider tensor, as of one product for queries, keys and values.
+    const Index count = std::min(draw(1, 40), most - kept);
+    const auto part = ops::narrow(context, x, 1, kept, count);
+    const Index before = store.empty() ? 0 : store.dim(1);
+    const float* const place = std::as_const(store).data();
+    store = ops::append_tokens(context, std::move(store), kept, View::columns(part, 1, width), most);
+    if (before >= kept + count)
+      CHECK(std::as_const(store).data() == place);
+    else
+      copied += kept;
+    kept += count;
+    CHECK(store.dim(1) >= kept);
+    CHECK(store.dim(1) <= most);
+  }
+  CHECK(copied <= 2 * most);
+  CHECK(same(store, ops::narrow(context, x, 2, 1, width)));
+
+  // Behind the first ones again; a copy keeps what it has.
+  const auto copy = store;
+  const auto other = random_tensor({batch, 2, width}, draw.seed + 1);
+  store = ops::append_tokens(context, std::move(store), 5, View::all(other), most);
+  CHECK(same(ops::narrow(context, store, 1, 5, 2), other));
+  CHECK(same(ops::narrow(context, store, 1, 0, 5), ops::narrow(context, copy, 1, 0, 5)));
+  CHECK(same(copy, ops::narrow(context, x, 2, 1, width)));
+
+  expect_error<ArgumentError>([&] { ops::append_tokens(context, store, most - 1, View::all(other), most); },
+                              {"[append_tokens]", "299 and 2 tokens", "300"});
+  expect_error<ArgumentError>([&] { ops::append_tokens(context, store, 301, View::all(other), 400); },
+                              {"behind 301"});
+  expect_error<ArgumentError>(
+      [&] {
+        ops::append_tokens(context, store, 1, View::all(random_tensor({batch, 1, width + 1}, 1)), most);
+      },
+      {"[append_tokens]"});
+  expect_error<ArgumentError>([&] { View::first(store, 301); }, {"301 tokens"});
+}
+
+TEST_CASE("rows are put in the places of others", "[ops]") {
+  const ops::Context context;
+  const auto x = random_tensor({2, 3, 4}, 1), rows = random_tensor({2, 4}, 2);
+  const auto y = ops::put_rows(context, x, std::array<std::int32_t, 2>{4, 1}, rows);
+  CHECK(same(y, made({2, 3, 4}, [&](const Extents& to) {
+               const Index row = to[0] * 3 + to[1];
+               return row == 4   ? at(rows, {0, to[2]})
+                      : row == 1 ? at(rows, {1, to[2]})
+                                 : at(x, {to[0], to[1], to[2]});
+             })));
+  expect_error<ArgumentError>(
+      [&] {
+        ops::put_rows(context, x, std::array<std::int32_t, 2>{4, 6}, rows);
+      },
+      {"[put_rows]", "no row 6"});
+  expect_error<ArgumentError>([&] { ops::put_rows(context, x, std::array<std::int32_t, 1>{4}, rows); },
+                              {"[put_rows]", "1 rows"});
 }

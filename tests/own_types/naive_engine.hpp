@@ -113,7 +113,7 @@ class NaiveFor : public ops::EngineFor<T> {
   }
 
   Tensor<T> attention(const ops::Context&, const ops::AttentionArguments<T>& a) const override {
-    Tensor<T> y({a.query.batch, a.query.length, a.value.width});
+    Tensor<T> y({a.query.batch, a.query.length, a.heads * a.value_width()});
     for (Index n = 0; n < a.query.batch; ++n)
       for (Index i = 0; i < a.query.length; ++i)
         for (Index head = 0; head < a.heads; ++head) attend(a, n, i, head, y);
@@ -122,28 +122,34 @@ class NaiveFor : public ops::EngineFor<T> {
 
  private:
   static double at(const ops::TokenView<T>& view, Index n, Index token, Index column) {
-    return static_cast<double>(view.data[(n * view.length + token) * view.stride + column]);
+    return static_cast<double>(view.at(n, token)[column]);
   }
   static void attend(const ops::AttentionArguments<T>& a, Index n, Index i, Index head, Tensor<T>& y) {
-    const Index width = a.query.width / a.heads, value_width = a.value.width / a.heads;
-    const Index keys = a.causal ? i + 1 : a.key.length;
+    const Index width = a.query.width / a.heads, value_width = a.value_width();
+    const Index key_head = head / (a.heads / a.heads_of_keys()), own = a.first_query + i;
+    const Index end = a.causal ? std::min(own + 1, a.key.length) : a.key.length;
+    const Index begin = a.causal && a.window > 0 ? std::max<Index>(0, own + 1 - a.window) : 0;
     std::vector<double> weights;
     double total = 0.0;
-    for (Index k = 0; k < keys; ++k) {
+    for (Index k = begin; k < end; ++k) {
       double logit = 0.0;
-      for (Index c = head * width; c < (head + 1) * width; ++c)
-        logit += at(a.query, n, i, c) * at(a.key, n, k, c);
+      for (Index c = 0; c < width; ++c)
+        logit += at(a.query, n, i, head * width + c) * at(a.key, n, k, key_head * width + c);
       logit *= static_cast<double>(a.scale);
+      const auto cap = static_cast<double>(a.soft_cap);
+      if (cap > 0.0) logit = cap * std::tanh(logit / cap);
       if (a.key_bias != nullptr) logit += static_cast<double>(a.key_bias->data()[n * a.key.length + k]);
       if (a.relative_bias != nullptr)
         logit += static_cast<double>(a.relative_bias->data()[(k - i + a.query.length - 1) * a.heads + head]);
       weights.push_back(std::exp(logit));  // small enough here
       total += weights.back();
     }
-    for (Index c = head * value_width; c < (head + 1) * value_width; ++c) {
+    for (Index c = 0; c < value_width; ++c) {
       double sum = 0.0;
-      for (Index k = 0; k < keys; ++k) sum += weights[static_cast<std::size_t>(k)] * at(a.value, n, k, c);
-      y.data()[(n * a.query.length + i) * a.value.width + c] = daguerre::convert<T>(sum / total);
+      for (Index k = begin; k < end; ++k)
+        sum += weights[static_cast<std::size_t>(k - begin)] * at(a.value, n, k, key_head * value_width + c);
+      y.data()[((n * a.query.length + i) * a.heads + head) * value_width + c] =
+          daguerre::convert<T>(sum / total);
     }
   }
 };

@@ -9,7 +9,7 @@
 
 #include "daguerre/metrics/psnr.hpp"
 #include "daguerre/ops/engine.hpp"
-#include "daguerre/pipeline/pipeline.hpp"
+#include "daguerre/pipeline/cascade.hpp"
 #include "support/catch.hpp"
 
 using namespace daguerre;
@@ -18,12 +18,11 @@ namespace fs = std::filesystem;
 namespace {
 
 const fs::path data = fs::path(DAGUERRE_TEST_DATA) / "emoji";
+const fs::path shipped = fs::path(DAGUERRE_TEST_DATA).parent_path().parent_path() / "examples" / "models";
 
 Pipeline load(const std::string& model, const std::string& engine = "auto",
               Precision precision = Precision::float32) {
-  return Pipeline::load(
-      fs::path(DAGUERRE_TEST_DATA).parent_path().parent_path() / "examples" / "models" / model,
-      {.precision = precision, .engine = engine, .threads = 1});
+  return Pipeline::load(shipped / model, {.precision = precision, .engine = engine, .threads = 1});
 }
 
 /// The order that the stored pictures were made with.
@@ -115,6 +114,27 @@ TEST_CASE("the class-conditional emoji model makes the picture that is stored", 
   options.guidance.scale = 3.0f;
   options.sampling.seed = 42;
   compare_with_stored("emoji-dit", options, "face_smiling.png");
+}
+
+TEST_CASE("the emoji cascade makes the picture that is stored", "[emoji][cascade]") {
+  const auto expected = Image::load(data / "red_apple_128.png");
+  const auto make = [&](const std::string& engine, Precision precision) {
+    CascadeOptions options;
+    options.load.engine = engine;
+    options.load.precision = precision;
+    options.load.threads = 1;
+    CascadeRequest request;
+    request.first.prompt = "red apple";
+    request.first.sampling.seed = 42;
+    return Cascade::load(shipped / "emoji-cascade", options).generate(request);
+  };
+  for (const auto& engine : ops::engine_names()) {
+    const auto made = make(engine, Precision::float32);
+    const double quality = decibels(made.images.front(), expected);
+    INFO(engine << ", " << quality << " dB");
+    CHECK(quality >= 40.0);
+  }
+  CHECK(decibels(make("auto", Precision::bfloat16).images.front(), expected) >= 30.0);
 }
 
 TEST_CASE("guidance changes the emoji visibly", "[emoji]") {

@@ -79,6 +79,10 @@ class TallyingFor : public AsNative<T> {
                       (const ops::Context& context, std::span<const ops::HeadStream<T>> streams,
                        Index head_dim, const ops::RotaryTable* rotation),
                       (context, streams, head_dim, rotation))
+  DAGUERRE_TEST_TALLY(Tensor<T>, append_tokens,
+                      (const ops::Context& context, Tensor<T> store, Index kept,
+                       const ops::TokenView<T>& tokens, Index most),
+                      (context, std::move(store), kept, tokens, most))
   DAGUERRE_TEST_TALLY(Tensor<T>, gated_activation,
                       (const ops::Context& context, const Tensor<T>& x, ops::Activation activation),
                       (context, x, activation))
@@ -167,6 +171,10 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
   DAGUERRE_TEST_TALLY(Tensor<float>, add_rows,
                       (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& rows),
                       (context, x, rows))
+  DAGUERRE_TEST_TALLY(Tensor<float>, put_rows,
+                      (const ops::Context& context, Tensor<float> x, std::span<const std::int32_t> places,
+                       const Tensor<float>& rows),
+                      (context, std::move(x), places, rows))
   DAGUERRE_TEST_TALLY(Tensor<float>, weighted_sum,
                       (const ops::Context& context, const Tensor<float>& x, float a, Tensor<float> y,
                        float b),

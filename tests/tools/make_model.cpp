@@ -3,9 +3,10 @@
 //     make_model CONFIGS OUT [--tokenizer FOLDER] [--t5-tokenizer FOLDER] [--type f32|f16|bf16|q8_0|q4_k|…]
 //
 // CONFIGS is a folder in diffusers' layout without weights: one of those in tests/tools/models, or the
-// configurations of any model that the library knows, or of a ControlNet alone. Which tensors there are is
-// asked of the networks themselves. The tokenizer is that of CLIP, the other one T5's, for every tokenizer
-// that the model has.
+// configurations of any model that the library knows, of a ControlNet alone, or of a language model (one of
+// transformers' folders: config.json, perhaps with tokenizer files, or those of --tokenizer). Which tensors
+// there are is asked of the networks themselves. The tokenizer is that of CLIP, the other one T5's, for every
+// tokenizer that the model has.
 //
 // With a type of blocks the denoiser and T5 are GGUF files beside the folders, OUT/transformer.gguf and the
 // like, as people have them: FLUX's denoiser under its original names. The other parts are F16 then.
@@ -22,7 +23,9 @@
 #include <string_view>
 #include <vector>
 
+#include <daguerre/config/config.hpp>
 #include <daguerre/core/error.hpp>
+#include <daguerre/models/language/causal_lm.hpp>
 #include <daguerre/ops/engine.hpp>
 #include <daguerre/pipeline/component_registry.hpp>
 #include <daguerre/pipeline/model_source.hpp>
@@ -248,9 +251,37 @@ void make_control_net(const Arguments& arguments) {
   write_weights(part, arguments, 0);
 }
 
+/// A language model in transformers' layout; the tokenizer's files lie beside its configuration.
+void make_language_model(const Arguments& arguments) {
+  if (is_block(arguments.type))
+    throw ArgumentError("make_model", "a language model is written as a folder, in numbers");
+  fs::copy(arguments.configs, arguments.out, fs::copy_options::recursive);
+  if (!arguments.tokenizer.empty())
+    fs::copy(arguments.tokenizer, arguments.out, fs::copy_options::skip_existing);
+  const auto config = models::LanguageConfig::from(Config::load(arguments.out / "config.json"));
+  const weights::StateDict state({std::make_shared<const weights::RandomTensors>(0, arguments.type)},
+                                 "language model");
+  const models::CausalLm<float> network(config, {weights::Scope(state), asking().compute});
+  Tensors tensors;
+  for (const auto& name : state.names())
+    tensors.push_back({name.starts_with("lm_head.") ? name : "model." + name,
+                       arguments.type,
+                       state.shape(name),
+                       {{state, name}}});
+  const auto file = arguments.out / "model.safetensors";
+  std::printf("%s: %zu tensors, %.2f GB\n", file.string().c_str(), tensors.size(),
+              static_cast<double>(weights::data_bytes(tensors)) / 1e9);
+  weights::stream_safetensors(file, std::move(tensors), {}, [](std::uint64_t) {});
+}
+
+bool is_language_model(const fs::path& config) {
+  return models::LanguageConfig::knows(Config::load(config).get("model_type", ""));
+}
+
 void make(const Arguments& arguments) {
   if (fs::exists(arguments.out)) throw FileError("make_model", arguments.out.string() + " is there already");
-  if (fs::exists(arguments.configs / "config.json")) return make_control_net(arguments);
+  if (const auto config = arguments.configs / "config.json"; fs::exists(config))
+    return is_language_model(config) ? make_language_model(arguments) : make_control_net(arguments);
   (void)ModelSource::open_folder(arguments.configs);
   fs::copy(arguments.configs, arguments.out, fs::copy_options::recursive);
   const auto source = ModelSource::open_folder(arguments.out);

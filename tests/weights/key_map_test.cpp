@@ -239,11 +239,7 @@ TEST_CASE("the U-Net and autoencoder of CompVis get diffusers' names, and theirs
 
 TEST_CASE("open_clip's text encoder gets transformers' names, and its own back", "[weights][key_map]") {
   auto tiny = test::TinyCheckpoint("");
-  const auto all = tiny.open_clip("", 3).weights();
-  std::vector<weights::RenamedTensor> kept;
-  for (const auto& name : all.names())
-    if (name != "logit_scale") kept.push_back({name, name});
-  const auto original = all.renamed(kept);
+  const auto original = tiny.open_clip("", 3).weights();
   const auto own = weights::with_diffusers_names(original);
   check_round_trip(original, own, weights::key_maps::to_open_clip(own));
   const auto joint = original.tensor("transformer.resblocks.2.attn.in_proj_weight", {96, 32});
@@ -262,6 +258,20 @@ TEST_CASE("open_clip's text encoder gets transformers' names, and its own back",
     if (name.find("1.self_attn.k_proj") == name.npos) without_keys.push_back({name, name});
   test::expect_error<WeightError>([&] { weights::key_maps::to_open_clip(own.renamed(without_keys)); },
                                   {"resblocks.1.attn.in_proj", "queries, keys and values"});
+}
+
+TEST_CASE("both towers of open_clip's models get transformers' names, and their own back",
+          "[weights][key_map]") {
+  const auto original = StateDict::load(test::golden("metrics/hpsv2") / "weights.safetensors");
+  const auto own = weights::with_diffusers_names(original);
+  check_round_trip(original, own, weights::key_maps::to_open_clip(own));
+  CHECK(own.shape("vision_model.embeddings.patch_embedding.weight") == Shape{32, 3, 7, 7});
+  const auto projection = original.tensor("visual.proj", {32, 16});
+  const auto turned = own.tensor("visual_projection.weight", {16, 32});
+  CHECK(turned.data()[5 * 32 + 7] == projection.data()[7 * 16 + 5]);
+  const auto joint = original.tensor("visual.transformer.resblocks.1.attn.in_proj_bias", {96});
+  const auto keys = own.tensor("vision_model.encoder.layers.1.self_attn.k_proj.bias", {32});
+  CHECK(std::equal(keys.span().begin(), keys.span().end(), joint.span().begin() + 32));
 }
 
 TEST_CASE("queries, keys and values that do not split are refused", "[weights][key_map]") {

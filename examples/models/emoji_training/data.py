@@ -75,6 +75,11 @@ def read_pictures(font_path, emojis, size):
     return np.stack(pictures), kept
 
 
+def enlarged(pictures, size):
+    """uint8 pictures, enlarged by Lanczos' filter."""
+    return np.stack([np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.LANCZOS)) for p in pictures])
+
+
 def load(options):
     """(pictures as uint8 [count, size, size, 3], list of Emoji)"""
     emojis = read_emoji(options.emoji_test, options.annotations)

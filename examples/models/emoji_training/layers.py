@@ -34,14 +34,16 @@ class GroupNorm(nn.GroupNorm):
 
 
 class ResnetBlock(nn.Module):
-    """norm, silu, conv, (+ time), norm, silu, conv, + shortcut"""
+    """norm, silu, conv, (+ time), norm, silu, conv, + shortcut; with `scale_shift` the time multiplies and shifts
+    what comes out of the second norm instead"""
 
-    def __init__(self, in_channels, out_channels, groups, eps, time_channels=None):
+    def __init__(self, in_channels, out_channels, groups, eps, time_channels=None, scale_shift=False):
         super().__init__()
+        self.scale_shift = scale_shift
         self.norm1 = GroupNorm(groups, in_channels, eps)
         self.conv1 = Conv3x3(in_channels, out_channels)
         if time_channels:
-            self.time_emb_proj = nn.Linear(time_channels, out_channels)
+            self.time_emb_proj = nn.Linear(time_channels, (1 + scale_shift) * out_channels)
         self.norm2 = GroupNorm(groups, out_channels, eps)
         self.conv2 = Conv3x3(out_channels, out_channels)
         if in_channels != out_channels:
@@ -49,9 +51,14 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x, time=None):
         h = self.conv1(self.norm1(x, F.silu))
-        if time is not None:
-            h = h + self.time_emb_proj(time)[:, :, None, None]
-        h = self.conv2(self.norm2(h, F.silu))
+        if time is None:
+            h = self.norm2(h, F.silu)
+        elif self.scale_shift:
+            scale, shift = self.time_emb_proj(time).float()[:, :, None, None].chunk(2, dim=1)
+            h = self.norm2(h, lambda y: F.silu(y * (1 + scale) + shift))
+        else:
+            h = self.norm2(h + self.time_emb_proj(time)[:, :, None, None], F.silu)
+        h = self.conv2(h)
         return h + (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x)
 
 

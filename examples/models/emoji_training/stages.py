@@ -33,7 +33,8 @@ def load(options, name, module, weights="ema"):
 
 
 def write_pictures(options):
-    """The training set as files: names.txt, a name on each line, and 0000.png, 0001.png, ... in that order."""
+    """The training set as files: names.txt, a name on each line, keywords.txt, up to three keywords on each, and
+    0000.png, 0001.png, ... in that order."""
     pictures, emojis = data.load(options)
     folder = path(options, "pictures")
     os.makedirs(folder, exist_ok=True)
@@ -41,6 +42,8 @@ def write_pictures(options):
         Image.fromarray(picture).save(os.path.join(folder, f"{i:04d}.png"))
     with open(os.path.join(folder, "names.txt"), "w", encoding="utf-8") as file:
         file.writelines(emoji.name + "\n" for emoji in emojis)
+    with open(os.path.join(folder, "keywords.txt"), "w", encoding="utf-8") as file:
+        file.writelines(", ".join(emoji.keywords[:3]) + "\n" for emoji in emojis)
     print(f"{folder}: {len(emojis)} pictures")
 
 

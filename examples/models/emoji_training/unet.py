@@ -92,8 +92,10 @@ class Block(nn.Module):
     def __init__(self, widths, attends, config):
         super().__init__()
         time_channels = 4 * config["block_out_channels"][0]
+        scale_shift = config.get("resnet_time_scale_shift") == "scale_shift"
         self.resnets = nn.ModuleList(
-            ResnetBlock(a, b, config["norm_num_groups"], config["norm_eps"], time_channels) for a, b in widths
+            ResnetBlock(a, b, config["norm_num_groups"], config["norm_eps"], time_channels, scale_shift)
+            for a, b in widths
         )
         if attends:
             self.attentions = nn.ModuleList(Transformer2D(b, config) for _, b in widths[:attends])

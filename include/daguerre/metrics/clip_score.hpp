@@ -10,6 +10,17 @@ namespace daguerre::metrics {
 /// ArgumentError for other shapes or a row of zeros, NumericError for NaN or infinity.
 std::vector<double> cosine_similarity(const Tensor<double>& a, const Tensor<double>& b);
 
+/// The cosine between row i of `a` `[N, D]` and row j of `b` `[M, D]`, as `[N, M]`: how alike pictures are,
+/// and times exp(logit_scale) what CLIP calls logits. Likewise.
+Tensor<double> cosine_matrix(const Tensor<double>& a, const Tensor<double>& b);
+
+/// How much the change from picture to picture is that from text to text: the cosine between
+/// image_b / |image_b| - image_a / |image_a| and the same of the texts, row by row of `[N, D]`
+/// (StyleGAN-NADA, Gal et al. 2022, without its 1 -). Throws what `cosine_similarity` throws, also where
+/// nothing changes.
+std::vector<double> directional_similarity(const Tensor<double>& image_a, const Tensor<double>& image_b,
+                                           const Tensor<double>& text_a, const Tensor<double>& text_b);
+
 /// Where a CLIP score is kept from falling below zero.
 enum class Clamp {
   each_pair,  ///< every pair, before the mean (Hessel et al.)

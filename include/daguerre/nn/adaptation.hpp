@@ -61,7 +61,7 @@ namespace detail {
 /// other.
 struct LayerTensors {
   std::span<const Loader> modules;
-  Shape weight;  ///< of each
+  std::span<const Shape> weights;  ///< of each
   bool has_bias = true;
 };
 

@@ -35,7 +35,7 @@ std::shared_ptr<const ops::PackedConv2d<T>> packed_conv2d(const Loader& loader, 
     return ops::with_low_rank(context, base, shape, geometry, change.stack, change.bias);
   };
   const std::array modules{loader};
-  return adapted_layer<ops::PackedConv2d<T>>({modules, shape, has_bias}, conv_key(geometry), false, pack,
+  return adapted_layer<ops::PackedConv2d<T>>({modules, {&shape, 1}, has_bias}, conv_key(geometry), false, pack,
                                              extend);
 }
 

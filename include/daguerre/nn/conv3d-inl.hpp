@@ -42,7 +42,7 @@ Conv3d<T>::Conv3d(const Loader& loader, Index in, Index out, const FilmGeometry&
     key += " " + std::to_string(number);
   const std::array modules{loader};
   // A change is packed anew: nothing of low rank stands behind a sum of convolutions.
-  taps_ = detail::adapted_layer<Taps>({modules, shape, has_bias}, key, true, pack,
+  taps_ = detail::adapted_layer<Taps>({modules, {&shape, 1}, has_bias}, key, true, pack,
                                       [&](const auto& base, const auto&) { return base; });
 }
 
@@ -114,7 +114,7 @@ Tensor<float> Conv3d<T>::in_time(const ops::Context& context, const Tensor<T>& x
 }
 
 template <class T>
-Tensor<float> Conv3d<T>::operator()(const ops::Context& context, const Tensor<T>& x, Tensor<float> residual,
+Tensor<float> Conv3d<T>::operator()(const ops::Context& context, Tensor<T> x, Tensor<float> residual,
                                     FrameStream<T>* stream) const {
   if (x.rank() != 5) throw ArgumentError("conv3d", to_string(x.shape()) + ", expected [N, F, H, W, C]");
   ops::Profile::Scope scope(context, ops::OpKind::conv2d);
@@ -151,6 +151,7 @@ Tensor<float> Conv3d<T>::operator()(const ops::Context& context, const Tensor<T>
       throw ArgumentError("conv3d", std::to_string(x.dim(0)) + " films in one stream, expected 1");
     auto& kept = stream->next();
     auto film = x.reshape(frames);
+    x = {};
     Index before = geometry_.before;
     if (kept) {
       if (kept->dim(0) > 0) film = ops::concat<T>(context, std::array{*kept, film}, 0);

@@ -81,10 +81,11 @@ class Conv3d {
   Conv3d(const Loader& loader, Index in, Index out, const FilmGeometry& geometry, bool has_bias = true);
 
   /// `residual`, of the result's shape or empty, is added last; one that is given away becomes the result.
+  /// A film `x` that is given away is let go once it has been joined with what came before it.
   /// With a `stream` the film, one, comes in chunks: what stands before a later chunk is what came before it.
   /// Throws ArgumentError where the kernel does not fit, for several films in a stream, and for a stream
   /// where the geometry `is_in_time`.
-  Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x, Tensor<float> residual = {},
+  Tensor<float> operator()(const ops::Context& context, Tensor<T> x, Tensor<float> residual = {},
                            FrameStream<T>* stream = nullptr) const;
 
  private:

@@ -35,16 +35,26 @@ Linear<T>::Linear(const Loader& loader, Index in, Index out, const Options& opti
 template <class T>
 Linear<T> Linear<T>::side_by_side(std::span<const Loader> loaders, Index in, Index out,
                                   const Options& options) {
+  return side_by_side(loaders, in, std::vector<Index>(loaders.size(), out), options);
+}
+
+template <class T>
+Linear<T> Linear<T>::side_by_side(std::span<const Loader> loaders, Index in, std::span<const Index> outs,
+                                  const Options& options) {
   const auto& context = loaders.front().context;
-  const auto stored = detail::linear_shape<T>(loaders.front(), in, out, options);
-  const auto rows = checked_multiply(static_cast<Index>(loaders.size()), out);
+  std::vector<Shape> stored;
+  Index columns = 0;
+  for (std::size_t i = 0; i < loaders.size(); ++i) {
+    stored.push_back(detail::linear_shape<T>(loaders[i], in, outs[i], options));
+    columns += outs[i];
+  }
   const auto pack = [&]() -> std::shared_ptr<const ops::PackedLinear<T>> {
     std::vector<ops::WeightSource> weights;
     std::vector<Tensor<float>> biases;
-    for (const auto& loader : loaders) {
-      weights.push_back(loader.to_be_packed("weight", stored));
-      weights.back().shape = {out, in};
-      if (options.bias) biases.push_back(loader.tensor("bias", {out}));
+    for (std::size_t i = 0; i < loaders.size(); ++i) {
+      weights.push_back(loaders[i].to_be_packed("weight", stored[i]));
+      weights.back().shape = {outs[i], in};
+      if (options.bias) biases.push_back(loaders[i].tensor("bias", {outs[i]}));
     }
     const auto bias = biases.empty() ? Tensor<float>() : concat_leading<float>(biases);
     return context.engine->as<T>().pack_linear(context, ops::Weight(std::move(weights)), bias,
@@ -57,7 +67,7 @@ Linear<T> Linear<T>::side_by_side(std::span<const Loader> loaders, Index in, Ind
   return Linear(detail::adapted_layer<ops::PackedLinear<T>>(
                     tensors, "linear " + std::to_string(static_cast<int>(options.activation)),
                     options.activation != ops::Activation::none, pack, extend),
-                rows);
+                columns);
 }
 
 extern template class Linear<float>;

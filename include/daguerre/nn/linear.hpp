@@ -30,6 +30,10 @@ class Linear {
   /// keys and values of self-attention. Each gives `out` columns.
   static Linear side_by_side(std::span<const Loader> loaders, Index in, Index out,
                              const Options& options = {});
+  /// The same where each gives another number of columns, `outs[i]`: where several heads of queries share
+  /// keys.
+  static Linear side_by_side(std::span<const Loader> loaders, Index in, std::span<const Index> outs,
+                             const Options& options = {});
 
   /// Rounded to T, for the next product.
   Tensor<T> operator()(const ops::Context& context, const Tensor<T>& x) const {

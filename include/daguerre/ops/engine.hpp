@@ -62,8 +62,13 @@ struct TokenView {
   Index batch = 0;
   Index length = 0;
   Index width = 0;
-  Index stride = 0;  ///< elements from one token to the next
+  Index stride = 0;        ///< elements from one token to the next
+  Index batch_stride = 0;  ///< from one of the batch to the next; 0: length * stride
 
+  /// Where token `token` of the `n`-th begins.
+  const T* at(Index n, Index token) const noexcept {
+    return data + n * (batch_stride == 0 ? length * stride : batch_stride) + token * stride;
+  }
   /// Columns [column, column + width) of `tensor[N, L, C]`.
   static TokenView columns(const Tensor<T>& tensor, Index column, Index width) {
     if (tensor.rank() != 3 || column < 0 || width < 0 || column + width > tensor.dim(2))
@@ -71,14 +76,23 @@ struct TokenView {
     return {tensor.data() + column, tensor.dim(0), tensor.dim(1), width, tensor.dim(2)};
   }
   static TokenView all(const Tensor<T>& tensor) { return columns(tensor, 0, tensor.dim(-1)); }
+  /// The first `count` tokens of each of `tensor[N, L, C]`: what a store of keys has been filled with.
+  static TokenView first(const Tensor<T>& tensor, Index count) {
+    auto view = all(tensor);
+    if (count < 0 || count > view.length)
+      throw ArgumentError("attention", std::to_string(count) + " tokens of " + to_string(tensor.shape()));
+    view.batch_stride = view.length * view.stride;
+    view.length = count;
+    return view;
+  }
 };
 
 /// softmax(q k^T * scale + biases) v for every head; heads are neighbouring columns of equal width.
 template <class T>
 struct AttentionArguments {
   TokenView<T> query;  ///< [N, L, heads * d]
-  TokenView<T> key;    ///< [N, S, heads * d]
-  TokenView<T> value;  ///< [N, S, heads * d]
+  TokenView<T> key;    ///< [N, S, key_heads * d]
+  TokenView<T> value;  ///< [N, S, key_heads * d]
   int heads = 1;
   float scale = 1.0f;                       ///< 1 / sqrt(d), as a rule
   const Tensor<float>* key_bias = nullptr;  ///< [N, S], added to the logits of every query
@@ -86,10 +100,20 @@ struct AttentionArguments {
   /// S] that depends on how far the two are from each other only (Raffel et al. 2020, sec. 2.1).
   const Tensor<float>* relative_bias = nullptr;
   bool causal = false;  ///< query i sees keys 0..i only
+  /// Heads of keys and values, each of which serves as many neighbouring heads of queries (Ainslie et al.
+  /// 2023); 0: as many as those.
+  int key_heads = 0;
+  /// With `causal`: how many keys come before the first query's own. Query i sees keys 0..first_query + i.
+  Index first_query = 0;
+  Index window = 0;       ///< with `causal`: of these, only so many, the query's own the last; 0: all
+  float soft_cap = 0.0f;  ///< c: scaled logits are c tanh(logits / c), before biases; 0: as they are
 
+  int heads_of_keys() const noexcept { return key_heads == 0 ? heads : key_heads; }
+  /// Of one head.
+  Index value_width() const noexcept { return value.width / heads_of_keys(); }
   /// 2 x multiplications of the two products, those that `causal` leaves out included.
   Index flops() const noexcept {
-    return 2 * query.batch * query.length * key.length * (query.width + value.width);
+    return 2 * query.batch * query.length * key.length * (query.width + heads * value_width());
   }
 };
 

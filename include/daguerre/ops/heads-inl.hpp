@@ -109,7 +109,7 @@ Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> stre
     const auto join = [&, &view = tokens, norm = norm](Index begin, Index end) {
       std::vector<float> heads(static_cast<std::size_t>(width));
       for (Index token = begin; token < end; ++token) {
-        const T* const row = view.data + token * view.stride;
+        const T* const row = view.at(token / view.length, token % view.length);
         const Index place = before + token % view.length;
         T* const out = elements + (token / view.length * length + place) * width;
         if (norm == nullptr && rotation == nullptr) {

@@ -17,6 +17,8 @@ namespace detail {
 /// Rows summed in float32 before the sums go over to double; fixed, so that the result does not depend on the
 /// threads.
 inline constexpr Index rows_per_sum = 128;
+/// Rows whose mean stands for that of all, evenly spaced.
+inline constexpr Index rows_for_shift = 16;
 
 inline void check_channel_vector(const Tensor<float>& vector, Index channels, const char* who,
                                  const char* what) {
@@ -35,8 +37,14 @@ template <class From>
 ChannelMoments channel_moments(const Context& context, const From* x, Index rows, Index channels) {
   const auto size = static_cast<std::size_t>(channels);
   ChannelMoments moments{std::vector<float>(size), std::vector<double>(size), std::vector<double>(size)};
-  // Squares of values far from zero would cancel in the variance; the first pixel is near enough to the mean.
-  row_functions<From>().to_float(x, moments.shift.data(), channels);
+  // Squares of values far from zero would cancel in the variance. The mean of some rows is near enough to that
+  // of all; the first one alone may stand far apart, as a prompt's first token does from its padding.
+  std::vector<float> row(size);
+  const Index taken = std::min(rows, rows_for_shift);
+  for (Index i = 0; i < taken; ++i) {
+    row_functions<From>().to_float(x + i * rows / taken * channels, row.data(), channels);
+    for (std::size_t c = 0; c < size; ++c) moments.shift[c] += row[c] / static_cast<float>(taken);
+  }
 
   const Index blocks = (rows + rows_per_sum - 1) / rows_per_sum;
   auto partial = context.empty<float>({blocks, 2, channels});

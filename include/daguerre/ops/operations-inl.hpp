@@ -11,6 +11,7 @@
 #include "daguerre/ops/rearrange-inl.hpp"
 #include "daguerre/ops/resample-inl.hpp"
 #include "daguerre/ops/space_time-inl.hpp"
+#include "daguerre/ops/tokens-inl.hpp"
 
 namespace daguerre::ops {
 
@@ -69,6 +70,12 @@ template <class T>
 Tensor<T> OperationsFor<T>::join_heads(const Context& context, std::span<const HeadStream<T>> streams,
                                        Index head_dim, const RotaryTable* rotation) const {
   return host::join_heads(context, streams, head_dim, rotation);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::append_tokens(const Context& context, Tensor<T> store, Index kept,
+                                          const TokenView<T>& tokens, Index most) const {
+  return host::append_tokens(context, std::move(store), kept, tokens, most);
 }
 
 template <class T>

@@ -20,6 +20,8 @@ struct SpaceTimeBlock;
 struct TimestepEmbeddingOptions;
 template <class T>
 struct HeadStream;
+template <class T>
+struct TokenView;
 
 /// What an engine does between products, where the result is float32. Each runs on the host unless the engine
 /// overrides it; what each does stands at the function of the same name in `ops/`, which checks the arguments
@@ -42,6 +44,8 @@ class Operations {
                                     const Tensor<float>& y) const;
   virtual Tensor<float> add_rows(const Context& context, const Tensor<float>& x,
                                  const Tensor<float>& rows) const;
+  virtual Tensor<float> put_rows(const Context& context, Tensor<float> x,
+                                 std::span<const std::int32_t> places, const Tensor<float>& rows) const;
   virtual Tensor<float> weighted_sum(const Context& context, const Tensor<float>& x, float a, Tensor<float> y,
                                      float b) const;
   virtual Tensor<float> divide_each(const Context& context, const Tensor<float>& x,
@@ -124,6 +128,8 @@ class OperationsFor {
                                        Activation activation) const;
   virtual Tensor<T> join_heads(const Context& context, std::span<const HeadStream<T>> streams, Index head_dim,
                                const RotaryTable* rotation) const;
+  virtual Tensor<T> append_tokens(const Context& context, Tensor<T> store, Index kept,
+                                  const TokenView<T>& tokens, Index most) const;
   virtual Tensor<T> gated_activation(const Context& context, const Tensor<T>& x, Activation activation) const;
 
   virtual Tensor<T> concat_channels(const Context& context, const Tensor<float>& a,

@@ -37,6 +37,22 @@ RotaryTable rotary_table(const Tensor<float>& positions, std::span<const Index> 
 /// heads * d / 2]`: by the sum of position * frequency over the axes (diffusers' MochiRoPE). Throws
 /// ArgumentError for frequencies of another number of axes.
 RotaryTable learned_rotary_table(const Tensor<float>& positions, const Tensor<float>& frequencies);
+
+/// How pairs are turned by frequencies of the caller's: those of a language model, stretched or not.
+struct RotaryFrequencies {
+  std::vector<float> of_pairs;  ///< angle for each position
+  float magnitude = 1.0f;       ///< cosines and sines are multiplied with it
+  /// How many neighbouring pairs each axis of the positions turns; empty: the only axis turns all.
+  std::vector<int> sections{};
+  RotaryPairs pairs = RotaryPairs::halves;
+};
+
+/// The table for tokens at `positions[A, L]`. Angles, cosines and sines are float32 (transformers'
+/// LlamaRotaryEmbedding; with sections Qwen2VLRotaryEmbedding): at positions of thousands the angles'
+/// rounding shows. Throws ArgumentError for another number of axes than sections, and for sections that are
+/// not all pairs.
+RotaryTable rotary_table(const Tensor<std::int32_t>& positions, const RotaryFrequencies& frequencies);
+
 /// Where the tokens of a grid are that lie one behind the other, the last axis first: `[product of extents,
 /// A]`, counted from 0 along each of the A axes. Throws ArgumentError for negative extents.
 Tensor<float> grid_positions(std::span<const Index> extents);

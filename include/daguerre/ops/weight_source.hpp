@@ -74,6 +74,10 @@ class Weight {
   /// Elements of a row.
   Index row_size() const noexcept { return row_size_; }
 
+  /// Where the rows are, one source behind the other. Their shapes may differ from the weight's behind the
+  /// first axis, not in their number of elements.
+  std::span<const WeightSource> sources() const noexcept { return sources_; }
+
   /// The same rows, with other extents behind the first axis. Throws ArgumentError when the sizes differ.
   Weight reshaped(const Shape& shape) const;
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "daguerre/pipeline/components.hpp"
 #include "daguerre/pipeline/ip_adapter.hpp"
@@ -37,6 +38,9 @@ class ComponentRegistry {
   void add_denoiser(std::string class_name, OpenDenoiser open);
   void add_autoencoder(std::string class_name, OpenAutoencoder open);
   void add_image_encoder(std::string class_name, OpenImageEncoder open);
+
+  /// The names of those that are there.
+  std::vector<std::string> text_encoder_classes() const;
 
   // Each throws ConfigError for a class that is not there, naming those that are; what opening throws.
   Opened<TextEncoder> open_text_encoder(const ComponentSource& network, const ComponentSource& tokenizer,

@@ -22,6 +22,8 @@ struct Components {
   std::shared_ptr<const Denoiser> denoiser;
   std::shared_ptr<const Autoencoder> autoencoder;  ///< one that does nothing where the model works in pixels
   std::shared_ptr<const ImageEncoder> image_encoder{};  ///< nullptr where the model has none
+  /// By which the small picture is noised, see NoiseAugmentation; nullptr where there is none.
+  std::shared_ptr<const samplers::Sampler> noising{};
   Config index;  ///< model_index.json, with the pipeline's own settings
 
   /// The text encoder of that name. Throws ArgumentError where it is not there (any more).
@@ -44,6 +46,7 @@ struct Part {
   std::string tokenizer{};
   bool required = true;
   Text text = Text::beside;
+  std::string overrides = "{}";  ///< keys that the pipeline sets in its configuration, a JSON object
 };
 
 /// A class that model_index.json may name, and what its constructor does to the scheduler that it is given.
@@ -59,12 +62,17 @@ enum class Joins {
   edited,              ///< the picture's mean, not scaled: InstructPix2Pix
   control,             ///< the picture as latents: FLUX.1-Depth and -Canny
   picture_and_pixels,  ///< the picture without what is painted, then the mask's pixels: FLUX.1-Fill
+  enlarged,            ///< a small picture at the sample's size, noised: super-resolution by diffusion
 };
 /// How many channels that are, beside latents of that format.
 Index joined_channels(Joins joins, const LatentFormat& format);
 /// Whether every picture is made from another one, all of it.
 constexpr bool is_made_from_picture(Joins joins) {
   return joins == Joins::edited || joins == Joins::control;
+}
+/// Whether every picture is a small one made large, Task::low_resolution.
+constexpr bool enlarges(Joins joins) {
+  return joins == Joins::enlarged;
 }
 
 /// What a family's pictures are made from.
@@ -116,6 +124,17 @@ struct Levels {
   bool linear_quadratic = false;
 };
 
+/// How the small picture that is made large is noised before it joins the channels, and the denoiser told how
+/// much (Ho et al. 2021, "Cascaded Diffusion Models", sec. 4).
+struct NoiseAugmentation {
+  std::string scheduler{};  ///< the part that says how: "low_res_scheduler"; empty: nothing is enlarged
+  int level = 0;            ///< by default, in timesteps of that scheduler's training
+  /// The most that is told, where model_index.json does not say it as "max_noise_level"; 0: the last
+  /// timestep.
+  int most = 0;
+  bool drawn_first = false;  ///< ahead of the run's own noise
+};
+
 struct Preparation;
 struct Start;
 
@@ -130,6 +149,10 @@ struct Family {
   Defaults defaults;
   Levels levels{};
   FilmTasks films{};
+  NoiseAugmentation augmentation{};
+  /// What a denoiser says of the variance is left out where the sampler takes none; otherwise that is an
+  /// error.
+  bool drops_variance = false;
   FilmOrder order = FilmOrder::channels_first;  ///< in which a film's noise is drawn
   /// The same of what samplers draw in their steps, where they see a film's frames as pictures.
   std::optional<FilmOrder> step_order{};

@@ -97,5 +97,7 @@ class Model {
 /// The scheduler_config.json of `source` as the constructor of its pipeline class leaves it; its class is the
 /// one in model_index.json, or that of the pipeline.
 Config scheduler_config(const ModelSource& source, const PipelineClass& pipeline);
+/// That of one scheduler as its file has it, of the class that model_index.json says.
+Config scheduler_config(const ComponentSource& part);
 
 }  // namespace daguerre

@@ -69,6 +69,13 @@ struct LoadOptions {
   std::stop_token stop{};
 };
 
+/// What a request comes to, known before it is run.
+struct RunOutline {
+  Index width = 0, height = 0;  ///< of the pictures, in pixels; behind a second pass (hires)
+  int steps = 0;                ///< how often Request::on_step is called
+  std::size_t count = 1;        ///< pictures or films
+};
+
 /// A loaded model: text (or a class) in, pictures out.
 ///
 ///     auto pipe = daguerre::Pipeline::load("models/stable-diffusion-v1-5");
@@ -99,6 +106,8 @@ class Pipeline {
   /// infinity (naming the network, and the weights at fault if it is they), Cancelled.
   Result generate(const Request& request) const;
   Expected<Result> try_generate(const Request& request) const noexcept;
+  /// Checks the request as `generate` does, without running it. Throws ArgumentError.
+  RunOutline outline(const Request& request) const;
 
   /// A ControlNet or T2I-Adapter for this model, for `Request::controls`: a folder in diffusers' layout, or
   /// one file, safetensors or GGUF, under diffusers' names or those of its authors (lllyasviel's ControlNet,

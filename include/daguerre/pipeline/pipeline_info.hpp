@@ -27,13 +27,14 @@ struct PipelineInfo {
   std::string name;        ///< of the model, for people: its folder's
   std::string class_name;  ///< of the pipeline in model_index.json
   std::string family;      ///< "sd", "sdxl", "dit" …
-  /// What it can do: "txt2img", "class2img", "unconditional", "img2img", "inpaint", "edit";
+  /// What it can do: "txt2img", "class2img", "unconditional", "img2img", "inpaint", "edit", "upscale";
   /// of films "txt2vid", "img2vid", "vid2vid".
   std::vector<std::string> tasks;
   bool takes_prompt = false, takes_class = false, takes_guidance = false;
   bool takes_image = false;  ///< to start from, or to paint into
   bool needs_image = false;  ///< changes pictures, or paints into them, and does nothing else
   bool needs_mask = false;
+  int noise_level = 0;          ///< of the small picture that is made large, by default
   bool takes_controls = false;  ///< ControlNets or T2I-Adapters may stand beside it, Request::controls
   Index width = 0,
         height = 0;          ///< that it was trained at; the size of pictures unless a request says another

@@ -19,6 +19,7 @@
 #include "daguerre/pipeline/lora.hpp"
 #include "daguerre/pipeline/micro_conditioning.hpp"
 #include "daguerre/pipeline/prompting.hpp"
+#include "daguerre/pipeline/rewrite.hpp"
 #include "daguerre/pipeline/step.hpp"
 #include "daguerre/pipeline/tiles.hpp"
 #include "daguerre/pipeline/tiling.hpp"
@@ -49,6 +50,9 @@ struct Request {
   /// How noise becomes a picture.
   struct Sampling {
     std::optional<int> steps{};  ///< by default 50, 4 for latent consistency models …
+    /// Timesteps of training to go through, falling (999 …), in the place of `steps` evenly spaced ones; of
+    /// samplers that take them: DDPM, Euler, Heun, DPM-Solver, LCM and Euler's method of flow matching.
+    std::vector<double> timesteps{};
     /// Of the first image, by default 0; the next ones have seed + 1, seed + 2 …
     std::optional<std::uint64_t> seed{};
     /// Turns the initial noise towards that of another seed, on the arc between them: 0 not at all, 1 all the
@@ -82,8 +86,15 @@ struct Request {
 
   /// What to start from.
   struct Input {
-    Image image{};  ///< image to image, and what is kept when inpainting; scaled to the size
-    Image mask{};   ///< inpainting: white where to paint (grey from 128 on); scaled to the size
+    /// Image to image, and what is kept when inpainting; scaled to the size. Of models that make a small
+    /// picture large (DeepFloyd IF's second stage, Stable Diffusion's x4 upscaler) the small picture.
+    Image image{};
+    /// Of such models: a large picture that the run begins with (image to image); scaled to the size.
+    Image original{};
+    /// Of such models: how noisy the small picture is made, which they are told; more leaves them more to
+    /// invent. 0 to 999, or to what the model says (350 for the x4 upscaler); by default 250, or 20 for that.
+    std::optional<int> noise_level{};
+    Image mask{};  ///< inpainting: white where to paint (grey from 128 on); scaled to the size
     /// Latents to start from in the place of the picture, as another run left them, `[1 or count, h, w, C]`.
     Tensor<float> latents{};
     /// 0..1, how far to go from the picture; by default 0.8, or 1 with a mask.
@@ -104,6 +115,8 @@ struct Request {
   };
 
   std::string prompt{};
+  /// How the prompt came to be, where it was rewritten; see pipeline/prompt_rewriter.hpp.
+  std::optional<RewriteRecord> rewrite{};
   /// What the picture should not show. Not given is not the same as empty: some models (SDXL) know what it
   /// means that there is none.
   std::optional<std::string> negative_prompt{};

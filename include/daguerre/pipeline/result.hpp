@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "daguerre/core/tensor.hpp"
 #include "daguerre/media/image.hpp"
+#include "daguerre/pipeline/rewrite.hpp"
 
 namespace daguerre {
 
@@ -20,9 +22,11 @@ struct Result {
   double frame_rate = 0.0;             ///< frames a second, of films
   std::vector<std::uint64_t> seeds;    ///< one for each picture or film
   std::vector<std::string> infotexts;  ///< likewise: prompt and settings in the A1111 convention
+  std::vector<double> scores;          ///< likewise, where they were judged (pipeline/best_of.hpp)
   Tensor<float> latents;  ///< `[N, h, w, C]`, scaled as the denoiser sees them; see Request::Output
   Tensor<float> decoded;  ///< `[N, H, W, C]`, about [-1, 1], before rounding to pixels; likewise
   std::vector<std::string> warnings;
+  std::optional<RewriteRecord> rewrite{};  ///< the request's
 
   /// How many pictures or films there are.
   std::size_t count() const noexcept { return frames == 0 ? 0 : images.size() / frames; }

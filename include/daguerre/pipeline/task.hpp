@@ -39,6 +39,9 @@ struct Task {
   Prompting prompting{};            ///< how they are read
   Index height = 512, width = 512;  ///< in pixels
   int steps = 50;
+  /// Timesteps of training to go through, falling, in the place of `steps` evenly spaced ones, where the
+  /// sampler takes them: as many as `steps`.
+  std::vector<double> timesteps{};
   Guidance guidance{};
   /// How predictions are combined; nullptr: as the family does.
   std::shared_ptr<const Guider> guider{};
@@ -52,8 +55,11 @@ struct Task {
   Tensor<float> image{};          ///< `[1 or N, H, W, 3]` in [-1, 1] to start from; empty: none
   Tensor<float> image_latents{};  ///< instead: `[1 or N, h, w, C]`, scaled as the denoiser sees them
   Tensor<float> reference{};      ///< `[1 or N, H', W', 3]` in [-1, 1], of any size: a picture to look at
-  Tensor<float> mask{};           ///< `[1 or N, H, W, 1]`, at least 0.5 where to paint; empty: everywhere
-  bool differential = false;      ///< the mask is each pixel's own strength, see Inpainting
+  /// `[1 or N, h, w, 3]` in [-1, 1], of any size: a small picture that is made large.
+  Tensor<float> low_resolution{};
+  std::optional<int> noise_level{};  ///< how noisy that is made, see NoiseAugmentation; as the family has it
+  Tensor<float> mask{};              ///< `[1 or N, H, W, 1]`, at least 0.5 where to paint; empty: everywhere
+  bool differential = false;         ///< the mask is each pixel's own strength, see Inpainting
   MaskedContent content = MaskedContent::original;  ///< under the mask, where the run begins with the picture
   double strength = 1.0;  ///< how much of the run is done over the image: 1 ignores it, 0 keeps it
   /// Parts of the whole schedule, 0 to 1, for runs that several models share (ensembles of experts; Balaji et

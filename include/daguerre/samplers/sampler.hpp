@@ -63,6 +63,8 @@ class SamplerRun {
   Index calls() const noexcept { return static_cast<Index>(timesteps_.size()); }
   /// Standard deviation of the pure noise a run starts from.
   float init_noise_sigma() const noexcept { return init_noise_sigma_; }
+  /// Whether `step` takes twice the sample's channels, the second half being about the variance.
+  bool takes_variance() const noexcept { return learned_variance_; }
 
   /// The sample that call `i` is made at: `sample` with the noise that the method adds before it calls the
   /// model (EDM's stochastic sampler), for all other methods `sample` itself. To be called before

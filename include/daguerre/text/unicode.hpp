@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-/// What tokenizers need of Unicode: UTF-8, the categories L and N, white space, lower case, normal form C.
-/// Tables of Unicode 14.0 (letters and numbers of 15.0).
+/// What tokenizers need of Unicode: UTF-8, general categories, white space, lower case, normal form C.
+/// Tables of Unicode 14.0 (general categories of 15.0).
 namespace daguerre::text {
 
 /// A code point and where it came from: the byte offset, in the text first decoded, of the character it is or
@@ -26,6 +26,41 @@ Chars decode_utf8(std::string_view text);
 /// Appends one code point.
 void append_utf8(std::string& text, char32_t code);
 std::string to_utf8(std::span<const Char> text);
+
+/// General categories (Unicode, table 4-4); Cn is what is not assigned.
+enum class Category : std::uint8_t {
+  Cn,
+  Cc,
+  Cf,
+  Co,
+  Cs,
+  Ll,
+  Lm,
+  Lo,
+  Lt,
+  Lu,
+  Mc,
+  Me,
+  Mn,
+  Nd,
+  Nl,
+  No,
+  Pc,
+  Pd,
+  Pe,
+  Pf,
+  Pi,
+  Po,
+  Ps,
+  Sc,
+  Sk,
+  Sm,
+  So,
+  Zl,
+  Zp,
+  Zs
+};
+Category category_of(char32_t code) noexcept;
 
 /// General category L.
 bool is_letter(char32_t code) noexcept;

@@ -11,8 +11,8 @@ namespace daguerre::weights {
 /// (`joint_blocks.N`), Black Forest Labs' FLUX (`double_blocks.N`, `single_blocks.N`), PixArt's
 /// (`blocks.N.cross_attn.kv_linear`), Wan's (`blocks.N.self_attn`) and LTX-Video's (`patchify_proj`), these
 /// also below `model.diffusion_model.`, CLIP's text encoder without `text_model.` (transformers 5.6 and
-/// later), with `clip.` before it, or with norms of `gamma` and `beta`, open_clip's text encoder
-/// (`transformer.resblocks.N`), llama.cpp's T5 encoder (`enc.blk.N`), the U-Net (`input_blocks.N`) and
+/// later), with `clip.` before it, or with norms of `gamma` and `beta`, open_clip's and openai/CLIP's text encoder
+/// (`transformer.resblocks.N`), alone or with the vision tower below `visual.`, llama.cpp's T5 encoder (`enc.blk.N`), the U-Net (`input_blocks.N`) and
 /// autoencoder (`encoder.down.N`) of CompVis and Stability, the autoencoders of Wan (`decoder.upsamples.N`)
 /// and LTX-Video (`per_channel_statistics`, also below `vae.`), and beside denoisers ControlNet
 /// (`zero_convs.N`, also below `control_model.`), XLabs' for FLUX, TencentARC's T2I-Adapter (`body.N.block1`)

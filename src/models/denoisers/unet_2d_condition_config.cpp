@@ -294,9 +294,18 @@ UNet2DConditionConfig UNet2DConditionConfig::of_any_class(const Config& config) 
   return result;
 }
 
+bool UNet2DConditionConfig::reads_states() const {
+  const auto looks = [](const UNetBlockShape& block) {
+    return block.attention == Attention::transformer || block.attention == Attention::added_kv;
+  };
+  return addition.kind == AdditionEmbeddingOptions::Kind::text || (shape.mid && looks(*shape.mid)) ||
+         std::any_of(shape.levels.begin(), shape.levels.end(),
+                     [&](const auto& level) { return looks(level.down) || looks(level.up); });
+}
+
 Index UNet2DConditionConfig::cross_attention_dim() const {
   using Kind = StatesProjectionOptions::Kind;
-  if (states.kind == Kind::image_proj) return 0;
+  if (states.kind == Kind::image_proj || !reads_states()) return 0;
   return states.kind == Kind::none ? states.width : states.input_width;
 }
 

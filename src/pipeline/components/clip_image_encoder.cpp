@@ -46,11 +46,7 @@ ClipImageProcessor processor_for(const models::ClipVisionConfig& config, const C
     result = read_clip_image_processor(*processor.given_config);
   else if (!processor.folder.empty())
     result = read_clip_image_processor(Config::load(processor.folder / "preprocessor_config.json"));
-  if (result.crop && (result.crop_height != config.image_size || result.crop_width != config.image_size))
-    throw ConfigError("image_encoder", config_path + ": image_size is " + std::to_string(config.image_size) +
-                                           ", the preprocessor cuts out " +
-                                           std::to_string(result.crop_width) + " x " +
-                                           std::to_string(result.crop_height));
+  check_prepared_size(result, config.image_size, config_path);
   return result;
 }
 

@@ -2,8 +2,8 @@
 
 #include <span>
 
+#include "daguerre/ops/elementwise.hpp"
 #include "pipeline/components/components.hpp"
-#include "pipeline/name.hpp"
 
 namespace daguerre {
 namespace {
@@ -16,7 +16,9 @@ class PixelDenoiser final : public Denoiser {
   const DenoiserInfo& info() const noexcept override { return info_; }
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, float timestep,
                            const Conditioning& conditioning) const override {
-    return network_(context, x, std::span(&timestep, 1), std::span(conditioning.labels));
+    const auto sample =
+        conditioning.concat.empty() ? x : ops::concat_channels(context, x, conditioning.concat);
+    return network_(context, sample, std::span(&timestep, 1), std::span(conditioning.labels));
   }
 
  private:
@@ -28,14 +30,8 @@ class PixelDenoiser final : public Denoiser {
 
 Opened<Denoiser> open_unet_2d(const ComponentSource& source, const LoadContext&) {
   const auto config = models::UNet2DConfig::from(source.config());
-  const Index in = config.shape.in_channels, out = config.shape.out_channels;
-  if ((in != 1 && in != 3 && in != 4) || (out != in && out != 2 * in))
-    throw ConfigError(pipeline_name, source.config_path() + ": the U-Net takes " + std::to_string(in) +
-                                         " channels and gives " + std::to_string(out) +
-                                         "; pictures have 1, 3 or 4, and twice as many may come "
-                                         "out where the model predicts a variance");
-  const DenoiserInfo info{.in_channels = in,
-                          .out_channels = out,
+  const DenoiserInfo info{.in_channels = config.shape.in_channels,
+                          .out_channels = config.shape.out_channels,
                           .sample_height = config.sample_height,
                           .sample_width = config.sample_width,
                           .side_multiple = Index{1} << (config.shape.levels.size() - 1),

@@ -10,6 +10,7 @@
 
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/ops/embedding.hpp"
+#include "daguerre/ops/host_values.hpp"
 #include "pipeline/components/components.hpp"
 
 namespace daguerre {
@@ -47,6 +48,7 @@ class ConditionDenoiser final : public Denoiser {
     inputs.encoder_hidden_states = conditioning.context;
     inputs.encoder_attention_mask = conditioning.mask;
     inputs.text_embeds = conditioning.pooled;
+    if (!conditioning.labels.empty()) inputs.class_labels = ops::host_floats(conditioning.labels);
     if (const auto ids = conditioning.extras.find(time_ids); ids != conditioning.extras.end())
       inputs.time_ids = ids->second;
     if (const auto scales = conditioning.extras.find(guidance); scales != conditioning.extras.end())

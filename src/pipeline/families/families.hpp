@@ -9,8 +9,8 @@ namespace daguerre::families {
 Family stable_diffusion();
 /// Stable Diffusion XL, base and refiner (Podell et al. 2023).
 Family stable_diffusion_xl();
-/// Films by motion modules in a U-Net of Stable Diffusion (Guo et al. 2023, AnimateDiff), also from a film and,
-/// with SparseCtrl, from pictures at some frames.
+/// Films by motion modules in a U-Net of Stable Diffusion (Guo et al. 2023, AnimateDiff), also from a film
+/// and, with SparseCtrl, from pictures at some frames.
 Family animatediff();
 Family animatediff_xl();
 /// Latent consistency models of Stable Diffusion (Luo et al. 2023): guidance is an input.
@@ -27,6 +27,14 @@ Family flux_fill();
 Family flux_control();
 /// FLUX.1-Kontext (Labs et al. 2025): looks at a picture while it makes another one.
 Family flux_kontext();
+/// DeepFloyd IF's first stage: pixels from a prompt that T5 reads, or from a picture (after Saharia et al.
+/// 2022, Imagen).
+Family deepfloyd_if();
+/// Its second stage: a small picture made large in pixels, told the prompt and how much noise was added. Also
+/// for smaller models of the kind, which CLIP or nothing tells a prompt.
+Family deepfloyd_if_upscale();
+/// Stable Diffusion's x4 upscaler: a small picture's pixels join the latents of the large one.
+Family stable_diffusion_upscale();
 /// PixArt-alpha (Chen et al. 2023) and PixArt-Sigma (Chen et al. 2024), which reads longer prompts. Prompts
 /// are lowered and stripped, as diffusers has them with `clean_caption=False`.
 Family pixart_alpha();
@@ -64,6 +72,9 @@ Family i2vgen_xl();
 /// concerns the prompt alone, as in the reference.
 Conditioning clip_condition(const ops::Context& context, const Components& components, const Task& task,
                             const Prompt& prompt, Side side);
+
+/// A prompt lowered and stripped, as diffusers' pipelines that read T5 have it with `clean_caption=False`.
+std::string lowered(std::string_view prompt);
 
 /// What Stable Diffusion's constructors set: its latents are not confined to [-1, 1], and the models were
 /// trained with timesteps counted from 1.

@@ -1,16 +1,10 @@
 #include <algorithm>
 
 #include "daguerre/ops/rearrange.hpp"
-#include "daguerre/text/unicode.hpp"
 #include "pipeline/families/families.hpp"
 
 namespace daguerre::families {
 namespace {
-
-std::string latte_cleaned(std::string_view prompt) {
-  const auto characters = text::decode_utf8(prompt);
-  return text::to_utf8(text::lower(text::strip(characters), text::FinalSigma::follow));
-}
 
 /// T5's states without the rows of the padding behind the prompt; of the negative prompt as many rows as the
 /// prompt has.
@@ -45,7 +39,7 @@ Family latte() {
   family.tasks = {.prompt = true};
   family.defaults = {
       .steps = 50, .guidance_scale = 7.5f, .sequence_length = 120, .frames = 16, .frame_rate = 8.0};
-  family.clean = latte_cleaned;
+  family.clean = lowered;
   family.condition = latte_condition;
   return family;
 }

@@ -7,11 +7,6 @@
 namespace daguerre::families {
 namespace {
 
-std::string lowered(std::string_view prompt) {
-  const auto characters = text::decode_utf8(prompt);
-  return text::to_utf8(text::lower(text::strip(characters), text::FinalSigma::follow));
-}
-
 /// T5's states of the prompt and their mask, and the picture's size where the model was told it.
 Conditioning pixart_condition(const ops::Context& context, const Components& components, const Task& task,
                               const Prompt& prompt, Side side) {
@@ -31,6 +26,11 @@ Conditioning pixart_condition(const ops::Context& context, const Components& com
 }
 
 }  // namespace
+
+std::string lowered(std::string_view prompt) {
+  const auto characters = text::decode_utf8(prompt);
+  return text::to_utf8(text::lower(text::strip(characters), text::FinalSigma::follow));
+}
 
 Family pixart_alpha() {
   Family family;

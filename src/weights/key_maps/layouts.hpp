@@ -70,8 +70,9 @@ StateDict from_original_ltx_autoencoder(const StateDict& weights);
 bool is_renamed_clip(const StateDict& weights);
 StateDict from_renamed_clip(const StateDict& weights);
 
-/// open_clip's text tower (`transformer.resblocks.N.attn.in_proj_weight`, queries, keys and values in one;
-/// the projection is the transposed of transformers').
+/// open_clip's and openai/CLIP's text tower (`transformer.resblocks.N.attn.in_proj_weight`, queries, keys and
+/// values in one; the projection is the transposed of transformers'), alone or with the vision tower below
+/// `visual.`.
 bool is_open_clip(const StateDict& weights);
 StateDict from_open_clip(const StateDict& weights);
 std::vector<JoinedTensor> to_open_clip(const StateDict& weights);

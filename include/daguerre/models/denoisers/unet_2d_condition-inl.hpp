@@ -90,8 +90,9 @@ UNet2DConditionStates<T> UNet2DConditionEmbedder<T>::operator()(const ops::Conte
                                                                 Index batch) const {
   check(inputs);
   UNet2DConditionStates<T> result;
-  result.states = states_(context, inputs, batch);
-  if (!inputs.encoder_attention_mask.empty()) {
+  const bool reads = config_.reads_states();  // some look at no prompt, whatever they are given
+  if (reads) result.states = states_(context, inputs, batch);
+  if (reads && !inputs.encoder_attention_mask.empty()) {
     const auto& mask = inputs.encoder_attention_mask;
     if (mask.rank() != 2 || mask.dim(0) != batch || mask.dim(1) != result.states.dim(1))
       throw ArgumentError("unet", "encoder_attention_mask " + to_string(mask.shape()) + " for tokens " +

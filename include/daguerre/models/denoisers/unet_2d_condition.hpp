@@ -27,6 +27,8 @@ struct UNet2DConditionConfig {
   static UNet2DConditionConfig from(const Config& config);
   /// The same whatever the class is.
   static UNet2DConditionConfig of_any_class(const Config& config);
+  /// Whether a block looks at the prompt's tokens, or the time's embedding has something of them.
+  bool reads_states() const;
   /// Width of the prompt's tokens as they are given; 0 where the model reads no text.
   Index cross_attention_dim() const;
 };

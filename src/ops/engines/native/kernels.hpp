@@ -30,6 +30,28 @@ struct AttentionHead {
   /// [(j - i) * relative_stride] for query i and key j, or none.
   const float* relative_bias = nullptr;
   Index relative_stride = 1;
+  Index window = 0;       ///< with `causal`: keys that a query sees, its own the last; 0: all before it
+  float soft_cap = 0.0f;  ///< c: logits are c tanh(logits / c); 0: as they are
+};
+
+/// Some keys and values of one head, where they are stored, and the few queries that ask for them: those of
+/// all heads that share them, and of several tokens perhaps.
+template <class T>
+struct AttentionRows {
+  const T* key = nullptr;  ///< of the first key
+  Index key_stride = 0;
+  const T* value = nullptr;
+  Index value_stride = 0;
+  Index keys = 0;                  ///< no more than `attention_row_keys`
+  Index width = 0;                 ///< of queries and keys
+  Index value_width = 0;           ///< of values and results
+  const float* queries = nullptr;  ///< [rows, width]
+  Index rows = 0;
+  const Index* first = nullptr;  ///< for each row, the first of the keys that it sees
+  const Index* end = nullptr;    ///< and the one behind the last; no more than `first` where it sees none
+  float scale = 1.0f;
+  float soft_cap = 0.0f;            ///< c: logits are c tanh(logits / c); 0: as they are
+  const float* key_bias = nullptr;  ///< one a key, or none
 };
 
 /// Kernels for what products multiply, float or bfloat16. Everything between the products is float32.
@@ -56,6 +78,12 @@ struct RowKernels : detail::RowFunctions<T> {
   /// over the keys with the online softmax (Milakov & Gimelshein 2018).
   void (*attend)(const AttentionHead<T>& head, const T* query, Index query_stride, Index count,
                  Index first_query, T* out, Index out_stride, float* scratch);
+  /// How many keys `attend_rows` takes at most, and how many queries are worth it.
+  Index attention_row_keys, attention_rows;
+  /// What the queries find among these keys: for each row the greatest logit, the sum of the weights
+  /// e^(logit - greatest), and the values' sums with these weights, `[rows, 2 + value_width]`, to
+  /// be brought together with those of other keys.
+  void (*attend_rows)(const AttentionRows<T>& rows, float* partial);
 };
 
 struct Kernels {

@@ -106,7 +106,12 @@ struct LogitAdjustment {
   const float* relative_bias;    ///< query q's and key j's of this block at [q - j], or none
   Vector first_low, first_high;  ///< how many of this block's keys each query sees
   bool causal;
+  float window;    ///< so many before these, and no more
+  float soft_cap;  ///< or 0
 };
+
+/// c tanh(x / c)
+inline Vector soft_capped(Vector x, float cap);
 
 /// logits[key, query] of up to row_block keys, and their running maximum.
 template <class T, int Rows>
@@ -119,8 +124,14 @@ void logits_tile(const float* tile, const float* queries, Index depth, Index fir
     if (adjustment != nullptr) {
       const Vector bias =
           broadcast(adjustment->key_bias == nullptr ? 0.0f : adjustment->key_bias[first_key + r]);
-      low[r] = low[r] * adjustment->scale + bias;
-      high[r] = high[r] * adjustment->scale + bias;
+      low[r] *= adjustment->scale;
+      high[r] *= adjustment->scale;
+      if (adjustment->soft_cap > 0.0f) {
+        low[r] = soft_capped(low[r], adjustment->soft_cap);
+        high[r] = soft_capped(high[r], adjustment->soft_cap);
+      }
+      low[r] += bias;
+      high[r] += bias;
       if (adjustment->relative_bias != nullptr) {
         const float* relative = adjustment->relative_bias - (first_key + r);
         low[r] += load(relative);
@@ -131,6 +142,8 @@ void logits_tile(const float* tile, const float* queries, Index depth, Index fir
                      hidden = broadcast(-__builtin_inff());
         low[r] = position < adjustment->first_low ? low[r] : hidden;
         high[r] = position < adjustment->first_high ? high[r] : hidden;
+        low[r] = position < adjustment->first_low - adjustment->window ? hidden : low[r];
+        high[r] = position < adjustment->first_high - adjustment->window ? hidden : high[r];
       }
     }
     store(logits, low[r]);
@@ -198,6 +211,18 @@ inline Vector exp2_of(Vector x) {
 #endif
 }
 
+inline Vector soft_capped(Vector x, float cap) {
+  const Vector y = x / cap, a = y < 0.0f ? -y : y, squared = a * a;
+  // Below 0.3 by its series, since 1 - e loses digits there.
+  const Vector series =
+      a * ((((2.1869488e-2f * squared - 5.3968254e-2f) * squared + 1.3333333e-1f) * squared - 3.3333333e-1f) *
+               squared +
+           1.0f);
+  const Vector e = exp2_of<float>(a * -2.88539008f);
+  const Vector tanh = a < 0.3f ? series : (1.0f - e) / (1.0f + e);
+  return cap * (y < 0.0f ? -tanh : tanh);
+}
+
 /// Two rows of weights as one row of units: even key in the lower half.
 inline Vector paired([[maybe_unused]] Vector even, [[maybe_unused]] Vector odd) {
 #if DAGUERRE_AVX512_BF16
@@ -256,6 +281,7 @@ struct QueryBlock {
   float* queries;      ///< [units, query_lanes]
   float* accumulator;  ///< [value_width, query_lanes]
   Index first = 0, count = 0, seen = 0;
+  Index unseen = 0;  ///< keys before all that any of its queries sees
   QueryLanes maximum, sum;
 };
 
@@ -289,7 +315,14 @@ void attend_to_keys(const AttentionPass<T>& pass, const float* packed, Index fir
                     QueryBlock& block) {
   const auto& head = pass.head;
   const Index depth = units<T>(head.width);
-  LogitAdjustment adjustment{head.scale, nullptr, nullptr, Vector{}, Vector{}, head.causal};
+  LogitAdjustment adjustment{head.scale,
+                             nullptr,
+                             nullptr,
+                             Vector{},
+                             Vector{},
+                             head.causal,
+                             head.window > 0 ? static_cast<float>(head.window) : __builtin_inff(),
+                             head.soft_cap};
   if (pass.adjusts) {
     adjustment.key_bias = head.key_bias == nullptr ? nullptr : head.key_bias + first;
     if (head.relative_bias != nullptr)
@@ -340,9 +373,10 @@ void attend(const AttentionHead<T>& head, const T* query, Index query_stride, In
             T* out, Index out_stride, float* scratch) {
   constexpr float log2_of_e = 1.44269504f;
   const Index depth = units<T>(head.width);
-  AttentionPass<T> pass{
-      head, head.key_bias != nullptr || head.relative_bias != nullptr || head.causal || head.scale <= 0.0f,
-      0.0f, scratch, scratch + query_lanes * key_block};
+  AttentionPass<T> pass{head,
+                        head.key_bias != nullptr || head.relative_bias != nullptr || head.causal ||
+                            head.soft_cap > 0.0f || head.scale <= 0.0f,
+                        0.0f, scratch, scratch + query_lanes * key_block};
   pass.scale = pass.adjusts ? log2_of_e : head.scale * log2_of_e;
   scratch = pass.window + query_lanes + key_block;
 
@@ -356,6 +390,7 @@ void attend(const AttentionHead<T>& head, const T* query, Index query_stride, In
     block.count = count - b * query_lanes < query_lanes ? count - b * query_lanes : query_lanes;
     block.first = first_query + b * query_lanes;
     block.seen = head.causal && block.first + block.count < head.keys ? block.first + block.count : head.keys;
+    block.unseen = head.causal && head.window > 0 ? block.first + 1 - head.window : 0;
     // Far below any logit, and yet its difference to itself is a number.
     block.maximum = {broadcast(-1e30f), broadcast(-1e30f)};
     block.sum = {Vector{}, Vector{}};
@@ -368,7 +403,8 @@ void attend(const AttentionHead<T>& head, const T* query, Index query_stride, In
   for (Index first = 0; first < blocks[used - 1].seen; first += key_block) {
     const Index keys = head.keys - first < key_block ? head.keys - first : key_block;
     for (Index b = 0; b < used; ++b)
-      if (first < blocks[b].seen) attend_to_keys(pass, packed, first, keys, blocks[b]);
+      if (first < blocks[b].seen && first + keys > blocks[b].unseen)
+        attend_to_keys(pass, packed, first, keys, blocks[b]);
     packed += keys * depth + head.value_width * units<T>(keys);
   }
   for (Index b = 0; b < used; ++b)

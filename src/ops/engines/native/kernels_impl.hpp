@@ -64,10 +64,57 @@ inline float widen(bfloat16 value) {
 // ---- matrix product
 // ------------------------------------------------------------------------------------------------
 
+#if DAGUERRE_AVX512
+/// Sixteen numbers of each of sixteen rows, `stride` apart, as sixteen columns, `panel_width` apart.
+inline void transpose(const float* from, Index stride, float* to) {
+  __m512 r[16], t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(from + i * stride);
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  const auto low = [](__m512 a, __m512 b) {
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+  };
+  const auto high = [](__m512 a, __m512 b) {
+    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+  };
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    r[i] = low(t[i], t[i + 2]);
+    r[i + 1] = high(t[i], t[i + 2]);
+    r[i + 2] = low(t[i + 1], t[i + 3]);
+    r[i + 3] = high(t[i + 1], t[i + 3]);
+  }
+  // Now lane q of r[4 i + c] is column 4 q + c of rows 4 i to 4 i + 3.
+  constexpr int even = 0x88, odd = 0xDD;
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c, to += panel_width) {
+    const auto a = _mm512_shuffle_f32x4(r[c], r[4 + c], even);
+    const auto b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], even);
+    _mm512_storeu_ps(to, _mm512_shuffle_f32x4(a, b, even));
+    _mm512_storeu_ps(to + 8 * panel_width, _mm512_shuffle_f32x4(a, b, odd));
+    const auto d = _mm512_shuffle_f32x4(r[c], r[4 + c], odd);
+    const auto e = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], odd);
+    _mm512_storeu_ps(to + 4 * panel_width, _mm512_shuffle_f32x4(d, e, even));
+    _mm512_storeu_ps(to + 12 * panel_width, _mm512_shuffle_f32x4(d, e, odd));
+  }
+}
+#endif
+
 void pack_panels(const float* source, Index k, Index n, Index k_stride, Index n_stride, float* panels) {
   for (Index column = 0; column < n; column += panel_width) {
     const Index width = n - column < panel_width ? n - column : panel_width;
-    for (Index i = 0; i < k; ++i, panels += panel_width) {
+    Index i = 0;
+#if DAGUERRE_AVX512
+    if (k_stride == 1 && width == panel_width)
+      for (; i + 16 <= k; i += 16, panels += 16 * panel_width)
+        for (Index half = 0; half < panel_width; half += 16)
+          transpose(source + i + (column + half) * n_stride, n_stride, panels + half);
+#endif
+    for (; i < k; ++i, panels += panel_width) {
       const float* from = source + i * k_stride + column * n_stride;
       for (Index j = 0; j < width; ++j) panels[j] = from[j * n_stride];
       for (Index j = width; j < panel_width; ++j) panels[j] = 0.0f;
@@ -325,6 +372,7 @@ void add(const float* a, const float* b, float* y, Index count, float scale) {
 }
 
 #include "ops/engines/native/kernels_attention.hpp"
+#include "ops/engines/native/kernels_attention_rows.hpp"
 
 template <class T>
 constexpr RowKernels<T> row_kernels() {
@@ -340,7 +388,10 @@ constexpr RowKernels<T> row_kernels() {
           },
           &attention_scratch<T>,
           &pack_head<T>,
-          &attend<T>};
+          &attend<T>,
+          row_keys,
+          most_rows,
+          &attend_rows<T>};
 }
 
 }  // namespace DAGUERRE_KERNELS_NAMESPACE

@@ -3,6 +3,7 @@
 
 #include "daguerre/core/version.hpp"
 #include "ops/engines/engines.hpp"
+#include "ops/engines/native/few_rows.hpp"
 #include "ops/engines/native/kernels.hpp"
 #include "ops/engines/native/panels.hpp"
 
@@ -125,11 +126,33 @@ void multiply_taps(const Context& context, Index m, int taps, Index depth, const
     multiply_packed(context, product, weights.packed());
 }
 
+/// Rows as a linear layer multiplies them: where they are mapped as they are stored, else rounded to T.
+template <class T>
+Weight linear_rows(const Context& context, const Weight& weight) {
+  if (context.placement == WeightPlacement::mapped) return weight;
+  Tensor<T> rows(weight.shape());
+  T* const to = rows.data();
+  const Index size = std::max<Index>(1, weight.row_size());
+  parallel_for(context.threads, weight.rows(), std::max<Index>(1, 65536 / size),
+               [&](Index begin, Index end) { weight.read(begin, end, to + begin * size); });
+  weight.release();
+  return WeightSource::of(rows);
+}
+Context with_mapped(Context context) {
+  context.placement = WeightPlacement::mapped;
+  return context;
+}
+
+/// Packed weights lie in rows, too: panels made of them group by group cost many rows next to nothing, few
+/// rows read them as they are.
 template <class T>
 class NativeLinear final : public PackedLinear<T> {
  public:
   NativeLinear(const Context& context, const Weight& weight, const Tensor<float>& bias, Activation activation)
-      : weights_(context, weight, 1), bias_(bias), activation_(activation) {}
+      : rows_(linear_rows<T>(context, weight)),
+        weights_(with_mapped(context), rows_.weight(), 1),
+        bias_(bias),
+        activation_(activation) {}
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
     return multiply<T>(context, x, nullptr);
@@ -147,12 +170,19 @@ class NativeLinear final : public PackedLinear<T> {
     check_residual(y.shape(), residual, "linear");
     const Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), activation_,
                             residual == nullptr ? nullptr : residual->data()};
+    const Index m = k == 0 ? 0 : x.size() / k;
+    if (m > 0 && m <= kernels::few_rows) {
+      multiply_few_rows(context, m, rows_, x.data(), epilogue, y.data());
+      weights_.release();
+      return y;
+    }
     multiply_taps<T>(
-        context, k == 0 ? 0 : x.size() / k, 1, k, [&](Index row, int) { return x.data() + row * k; },
+        context, m, 1, k, [&](Index row, int) { return x.data() + row * k; },
         weights_, epilogue, y.data());
     return y;
   }
 
+  FewRowsWeights<T> rows_;
   Panels<T> weights_;
   Tensor<float> bias_;
   Activation activation_;

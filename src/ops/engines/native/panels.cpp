@@ -48,9 +48,9 @@ Panels<T>::Maker::Maker(const Context& context, const Panels& panels, const Weig
     : panels_(panels), source_(source) {
   const Shape shape{kernels::active().panel_width, panels.k_};
   // What is stored as it is multiplied needs no copy in between.
-  if (!std::is_same_v<T, float> || source.template elements<float>() == nullptr)
-    rows_ = context.empty<float>(shape);
-  if constexpr (!std::is_same_v<T, float>) rounded_ = context.empty<T>(shape);
+  const bool is_stored = source.template elements<T>() != nullptr;
+  if (!std::is_same_v<T, float> || !is_stored) rows_ = context.empty<float>(shape);
+  if (!std::is_same_v<T, float> && !is_stored) rounded_ = context.empty<T>(shape);
 }
 
 template <class T>
@@ -69,16 +69,19 @@ template <class T>
 void Panels<T>::Maker::write(Index first, Index columns, float* to) {
   const auto& kernel = kernels::active();
   const Index k = panels_.k_, width = kernel.panel_width, depth = k / panels_.taps_;
-  const float* const stored = std::is_same_v<T, float> ? source_.template elements<float>() : nullptr;
+  const T* const stored = source_.template elements<T>();
   for (Index column = 0; column < columns; column += width) {
     const Index row = first + column, count = std::min(width, columns - column);
-    if constexpr (!std::is_same_v<T, float>) {
-      source_.read(row, row + count, rounded_.data());
-      kernel.of<T>().to_float(rounded_.data(), rows_.data(), count * k);
-    } else if (stored == nullptr) {
-      source_.read(row, row + count, rows_.data());
+    const float* from = nullptr;
+    if constexpr (std::is_same_v<T, float>) {
+      if (stored == nullptr) source_.read(row, row + count, rows_.data());
+      from = stored == nullptr ? std::as_const(rows_).data() : stored + row * k;
+    } else {
+      if (stored == nullptr) source_.read(row, row + count, rounded_.data());
+      kernel.of<T>().to_float(stored == nullptr ? std::as_const(rounded_).data() : stored + row * k,
+                              rows_.data(), count * k);
+      from = std::as_const(rows_).data();
     }
-    const float* const from = stored == nullptr ? std::as_const(rows_).data() : stored + row * k;
     for (Index tap = 0; tap < panels_.taps_; ++tap, to += depth * width)
       kernel.pack_panels(from + tap, depth, count, panels_.taps_, k, to);
   }

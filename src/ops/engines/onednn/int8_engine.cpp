@@ -9,8 +9,8 @@ Tensor<float> widened_tokens(const Context& context, const TokenView<bfloat16>& 
   auto result = context.empty<float>({view.batch, view.length, view.width});
   parallel_for(context.threads, view.batch * view.length, 64, [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row)
-      kernels::active().bf16.to_float(view.data + row * view.stride, result.data() + row * view.width,
-                                      view.width);
+      kernels::active().bf16.to_float(view.at(row / view.length, row % view.length),
+                                      result.data() + row * view.width, view.width);
   });
   return result;
 }
@@ -39,9 +39,18 @@ class Int8Layers : public EngineFor<bfloat16> {
     const auto query = widened_tokens(context, a.query), key = widened_tokens(context, a.key),
                value = widened_tokens(context, a.value);
     using View = TokenView<float>;
-    const auto y =
-        engine_->as<float>().attention(context, {View::all(query), View::all(key), View::all(value), a.heads,
-                                                 a.scale, a.key_bias, a.relative_bias, a.causal});
+    const auto y = engine_->as<float>().attention(context, {.query = View::all(query),
+                                                            .key = View::all(key),
+                                                            .value = View::all(value),
+                                                            .heads = a.heads,
+                                                            .scale = a.scale,
+                                                            .key_bias = a.key_bias,
+                                                            .relative_bias = a.relative_bias,
+                                                            .causal = a.causal,
+                                                            .key_heads = a.key_heads,
+                                                            .first_query = a.first_query,
+                                                            .window = a.window,
+                                                            .soft_cap = a.soft_cap});
     auto result = context.empty<bfloat16>(y.shape());
     parallel_for(context.threads, y.size(), 4096, [&](Index begin, Index end) {
       kernels::active().bf16.from_float(y.data() + begin, result.data() + begin, end - begin);

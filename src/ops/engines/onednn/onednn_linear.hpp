@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ops/engines/engines.hpp"
+#include "ops/engines/native/few_rows.hpp"
 #include "ops/engines/native/kernels.hpp"
 #include "ops/engines/native/work_tiles.hpp"
 #include "ops/engines/onednn/onednn_weights.hpp"
@@ -46,10 +47,13 @@ class OneDnnLinear final : public PackedLinear<T> {
         activation_(activation),
         layout_(desc(typical(), any()).weights_desc()),
         is_plain_(layout_ == memory::desc({in_, out_}, type_of<T>, Tag::ab)),
+        panel_width_(panel_width()),
         is_unpacked_(unpacks(context, weight)),
         parts_(parts_of_packed(context)),
         weights_(context, WeightWriter<T>(engine_, weight, {in_, out_}, Tag::ba, 1),
-                 is_plain_ ? columns(out_) : layout_) {}
+                 is_plain_ ? columns(out_) : layout_) {
+    if (is_plain_ || panel_width_ > 0) few_rows_ = few_rows(context, weight);
+  }
 
   Tensor<T> operator()(const Context& context, const Tensor<T>& x) const override {
     return multiply<T>(context, x, nullptr);
@@ -81,6 +85,7 @@ class OneDnnLinear final : public PackedLinear<T> {
     check_residual(y.shape(), residual, "linear");
     if (y.empty()) return y;
     const Operands<Out> operands{x.data(), residual == nullptr ? nullptr : residual->data(), y.data()};
+    if (y.size() / out_ <= kernels::few_rows && multiply_few(context, y.size() / out_, operands)) return y;
     translated("linear", [&] {
       const Index rows = y.size() / out_;
       auto tiles = ProductTiles::of(rows, in_, out_, is_plain_);
@@ -157,6 +162,59 @@ class OneDnnLinear final : public PackedLinear<T> {
           DNNL_ARG_ATTR_MULTIPLE_POST_OP(activation_ == Activation::none ? 0 : 1) | DNNL_ARG_SRC_1,
           borrow(prepared.destination, engine_, operands.residual + at));
     execute(context, prepared, engine_, std::move(arguments));
+  }
+
+  // ---- few rows, for which oneDNN is not asked
+
+  /// Columns of a panel where packed weights lie in such as kernels::PanelDot reads; else 0.
+  Index panel_width() const {
+    if (is_plain_ || kernels::active_dots().template panels<T>() == nullptr) return 0;
+    constexpr bool is_float = std::is_same_v<T, float>;
+    for (const auto& [width, tag] : {std::pair{16, is_float ? Tag::BA16a16b : Tag::BA16a16b2a},
+                                     {32, is_float ? Tag::BA16a32b : Tag::BA16a32b2a},
+                                     {48, is_float ? Tag::BA16a48b : Tag::BA16a48b2a},
+                                     {64, is_float ? Tag::BA16a64b : Tag::BA16a64b2a}})
+      if (layout_ == memory::desc({in_, out_}, type_of<T>, tag)) return width;
+    return 0;
+  }
+  /// Rows that are read in place: mapped ones, and those that oneDNN has plain.
+  std::shared_ptr<const FewRowsWeights<T>> few_rows(const Context& context, const Weight& weight) const {
+    if (context.placement == WeightPlacement::mapped)
+      return std::make_shared<const FewRowsWeights<T>>(weight);
+    if (!is_plain_) return nullptr;
+    const auto plain = weights_.kept(columns(out_));
+    const auto* const data = static_cast<const std::byte*>(plain.get_data_handle());
+    const auto size = static_cast<std::size_t>(in_ * out_) * sizeof(T);
+    // The layer's own: weights in one plain layout are never laid out anew.
+    return std::make_shared<const FewRowsWeights<T>>(
+        WeightSource{.dtype = dtype_of<T>(), .shape = {out_, in_}, .bytes = {data, size}});
+  }
+  memory packed_panels() const {
+    return cache_
+        .get(Key{0, out_, false, false},
+             [&] {
+               Prepared result;
+               result.weights = weights_.kept(layout_);
+               return result;
+             })
+        .weights;
+  }
+  /// False where the weights lie in a way that only oneDNN reads.
+  template <class Out>
+  bool multiply_few(const Context& context, Index rows, const Operands<Out>& operands) const {
+    const kernels::Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), activation_, operands.residual};
+    if (few_rows_ != nullptr) {
+      multiply_few_rows(context, rows, *few_rows_, operands.x, epilogue, operands.y);
+      few_rows_->weight().release();
+      return true;
+    }
+    if (panel_width_ > 0) {
+      const auto packed = packed_panels();
+      multiply_few_rows(context, rows, out_, in_, static_cast<const T*>(packed.get_data_handle()),
+                        panel_width_, operands.x, epilogue, operands.y);
+      return true;
+    }
+    return false;
   }
 
   // ---- a tile of columns at a time, in the cache
@@ -287,9 +345,12 @@ class OneDnnLinear final : public PackedLinear<T> {
   Tensor<float> bias_;
   Activation activation_;
   memory::desc layout_;  ///< of packed weights
-  bool is_plain_, is_unpacked_;
+  bool is_plain_;
+  Index panel_width_;  ///< of packed weights that few rows read; 0: in no such panels
+  bool is_unpacked_;
   ChannelParts parts_;
   mutable LayerWeights<T> weights_;
+  std::shared_ptr<const FewRowsWeights<T>> few_rows_;  ///< nullptr where there are no rows
   mutable PrimitiveCache<Key> cache_;
 };
 

@@ -100,11 +100,11 @@ Tensor<float> CogVideoXResnet<T>::operator()(const ops::Context& context, Tensor
                                              const Tensor<float>& latents, nn::FrameStream<T>& stream) const {
   context.check_stop();
   auto normed = norm1_(context, x, latents);
-  auto hidden = conv1_(context, normed, {}, &stream);
+  if (conv_shortcut_) x = conv_shortcut_->accumulate(context, ops::cast<T>(context, x));
+  auto hidden = conv1_(context, std::move(normed), {}, &stream);
   normed = norm2_(context, hidden, latents);
   hidden = {};
-  if (conv_shortcut_) x = conv_shortcut_->accumulate(context, ops::cast<T>(context, x));
-  return conv2_(context, normed, std::move(x), &stream);
+  return conv2_(context, std::move(normed), std::move(x), &stream);
 }
 
 template <class T>
@@ -192,9 +192,9 @@ Tensor<float> CogVideoXDecoder<T>::operator()(const ops::Context& context, const
     // Frames that are the same stay so in the convolution, which is of one frame: they are doubled behind it.
     x = as_film(block.compresses_time ? doubled_frames(context, frames) : frames, 1);
   }
-  const auto normed = norm_out_(context, x, latents);
+  auto normed = norm_out_(context, x, latents);
   x = {};
-  return conv_out_(context, normed, {}, &stream);
+  return conv_out_(context, std::move(normed), {}, &stream);
 }
 
 extern template class CogVideoXNorm<float>;

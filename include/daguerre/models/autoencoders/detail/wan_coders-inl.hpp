@@ -59,11 +59,10 @@ Tensor<float> WanResidualBlock<T>::operator()(const ops::Context& context, Tenso
   auto normed = norm1_.template apply<T>(context, x);
   auto shortcut = conv_shortcut_ ? (*conv_shortcut_)(context, ops::cast<T>(context, x)) : std::move(x);
   x = {};
-  auto hidden = conv1_(context, normed, {}, &stream);
-  normed = {};
+  auto hidden = conv1_(context, std::move(normed), {}, &stream);
   normed = norm2_.template apply<T>(context, hidden);
   hidden = {};
-  return conv2_(context, normed, std::move(shortcut), &stream);
+  return conv2_(context, std::move(normed), std::move(shortcut), &stream);
 }
 
 template <class T>
@@ -291,7 +290,7 @@ void WanDecoder<T>::outwards(const ops::Context& context, Tensor<float> x, std::
       stream.last.begin_chunk();
       auto normed = norm_out_.template apply<float>(context, frames);
       frames = {};
-      sink(conv_out_(context, normed, {}, &stream.last));
+      sink(conv_out_(context, std::move(normed), {}, &stream.last));
       return;
     }
     const auto& level = levels_[index];
