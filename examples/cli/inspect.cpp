@@ -88,7 +88,10 @@ void inspect_film(const InspectRequest& request) {
   const auto frames = film.count_rest();  // so that what is cut short is told
   const auto settings = settings_of(request.path, info);
   const bool is_picture = frames == 1;
-  const std::string none = is_picture && info.format != "PNG" && info.format != "GIF"
+  const bool is_read =
+      info.format == "PNG" || info.format == "GIF" ||
+      std::ranges::find(picture_formats(), info.format, &PictureFormat::name) == picture_formats().end();
+  const std::string none = is_picture && !is_read
                                ? "settings in " + std::string(info.format) + " pictures are not read"
                                : "there are no settings in it";
   if (request.raw) {

@@ -107,7 +107,7 @@ TEST_CASE("films come back from files as they were", "[film]") {
   INFO(name << " " << width << " x " << height << " at " << rate);
   const auto path = folder / name;
   write_film(path, {.frame_rate = rate, .text = settings, .quality = 100}, 5,
-             [&](Index n) { return frame_of(n, width, height); });
+             [width = width, height = height](Index n) { return frame_of(n, width, height); });
   FilmReader film(path);
   CHECK(film.info().format == format);
   CHECK(film.info().width == width);

@@ -259,6 +259,24 @@ TEST_CASE("windows over CogVideoX 1.5's films are of its patches", "[pipeline][f
   CHECK_FALSE(same_frames(made.images, whole.images));
 }
 
+TEST_CASE("settings hold tiles of a model that was trained at no squares", "[pipeline][film][infotext]") {
+  const auto pipe = Pipeline::load(golden("pipelines/cogvideox15_5b"),
+                                   {.precision = Precision::float32, .engine = "native"});
+  Request request{.prompt = "waves"};
+  request.size = {32, 32};
+  request.sampling = {.steps = 1, .seed = 5};
+  request.film.frames = 5;
+  request.tiles.emplace();
+  const auto made = pipe.generate(request);
+  INFO(made.infotexts[0]);
+  CHECK(made.infotexts[0].find("Tile size: as trained, Tile overlap: 20") != std::string::npos);
+  const auto read = request_from_infotext(parse_infotext(made.infotexts[0]));
+  CHECK(read.notes.empty());
+  REQUIRE(read.request.tiles);
+  CHECK(read.request.tiles->size == 0);
+  CHECK(read.request.tiles->overlap == 20);
+}
+
 TEST_CASE("CogVideoX 1.5 starts from whole patches of a film's latents", "[pipeline][film]") {
   const auto pipe = Pipeline::load(golden("pipelines/cogvideox15_5b"),
                                    {.precision = Precision::float32, .engine = "native"});

@@ -22,7 +22,7 @@ inline constexpr Index cogvideox_frames_at_a_time = 8, cogvideox_latents_at_a_ti
 /// Tiles of what goes into a coder and of what comes out. Their steps are cut to whole numbers one by one, so
 /// that they need not be multiples of each other.
 struct CogVideoXGrids {
-  FilmTileGrid in, out;
+  TileGrid in, out;
 };
 
 inline void check_cogvideox_tiling(const CogVideoXTiling& tiling, Index downscale) {

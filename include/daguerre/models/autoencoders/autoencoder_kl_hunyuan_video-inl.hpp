@@ -64,7 +64,8 @@ LatentDistribution AutoencoderKlHunyuanVideo<T>::distribution(const ops::Context
       in_frame_groups(
           context, film, {tiling.frames, tiling.stride_frames},
           {tiling.frames / ratio, tiling.stride_frames / ratio}, (film.dim(1) - 1) / ratio + 1,
-          [&](const auto& group) { return encoded(context, group, tiling, tiled); }, sink);
+          SharedFrame::first, [&](const auto& group) { return encoded(context, group, tiling, tiled); },
+          sink);
     });
   });
   return detail::film_distribution(context, moments);
@@ -82,7 +83,7 @@ void AutoencoderKlHunyuanVideo<T>::frames(const ops::Context& context, const Ten
   }
   in_frame_groups(
       context, latents, {tiling.frames / ratio, tiling.stride_frames / ratio},
-      {tiling.frames, tiling.stride_frames}, (latents.dim(1) - 1) * ratio + 1,
+      {tiling.frames, tiling.stride_frames}, (latents.dim(1) - 1) * ratio + 1, SharedFrame::first,
       [&](const auto& group) { return decoded(context, group, tiling, tiled); }, sink);
 }
 

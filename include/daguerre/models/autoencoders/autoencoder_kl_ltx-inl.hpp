@@ -130,21 +130,13 @@ LatentDistribution AutoencoderKlLtx<T>::encode_tiled(const ops::Context& context
   const Index frames = films.dim(1), ratio = config_.time_ratio();
   if (tiling.frames == 0 || frames <= tiling.frames)
     return distribution(context, moments(context, films, tiling));
-  // Groups share a frame, which is the first latent frame of the later one and is dropped there.
-  std::vector<Tensor<float>> parts;
-  JoinedFrameGroups groups(context, tiling.stride_frames / ratio,
-                           (tiling.frames - tiling.stride_frames) / ratio,
-                           [&](Tensor<float> part) { parts.push_back(std::move(part)); });
-  for (Index begin = 0; begin < frames; begin += tiling.stride_frames) {
-    context.check_stop();
-    const Index count = std::min(tiling.frames + 1, frames - begin);
-    auto group = moments(context, ops::narrow(context, films, 1, begin, count), tiling);
-    if (begin > 0) group = ops::narrow(context, group, 1, 1, group.dim(1) - 1);
-    if (group.dim(1) > 0) groups.add(std::move(group));
-  }
-  const auto all = ops::concat<float>(context, parts, 1);
-  const Index most = (frames - 1) / ratio + 1;
-  return distribution(context, ops::narrow(context, all, 1, 0, std::min(most, all.dim(1))));
+  const auto all = detail::joined_frames(context, [&](const FilmSink& sink) {
+    in_frame_groups(
+        context, films, {tiling.frames, tiling.stride_frames},
+        {tiling.frames / ratio, tiling.stride_frames / ratio}, (frames - 1) / ratio + 1, SharedFrame::first,
+        [&](const auto& group) { return moments(context, group, tiling); }, sink);
+  });
+  return distribution(context, all);
 }
 
 template <class T>
@@ -170,20 +162,9 @@ void AutoencoderKlLtx<T>::decode_tiled(const ops::Context& context, const Tensor
     sink(pixels(context, latents, tiling, decoding));
     return;
   }
-  Index left = (frames - 1) * ratio + 1;  // of the film's frames
-  JoinedFrameGroups groups(context, tiling.stride_frames, tiling.frames - tiling.stride_frames,
-                           [&](Tensor<float> part) {
-                             part = ops::narrow(context, part, 1, 0, std::min(left, part.dim(1)));
-                             left -= part.dim(1);
-                             if (part.dim(1) > 0) sink(std::move(part));
-                           });
-  for (Index begin = 0; begin < frames; begin += stride) {
-    context.check_stop();
-    const Index count = std::min(size + 1, frames - begin);
-    auto group = pixels(context, ops::narrow(context, latents, 1, begin, count), tiling, decoding);
-    if (begin > 0) group = ops::narrow(context, group, 1, 0, group.dim(1) - 1);
-    if (group.dim(1) > 0) groups.add(std::move(group));
-  }
+  in_frame_groups(
+      context, latents, {size, stride}, {tiling.frames, tiling.stride_frames}, (frames - 1) * ratio + 1,
+      SharedFrame::last, [&](const auto& group) { return pixels(context, group, tiling, decoding); }, sink);
 }
 
 extern template class AutoencoderKlLtx<float>;
