@@ -71,7 +71,10 @@ bool is_this_machine(const std::string& address) {
     throw ArgumentError("--rewrite", address + " is no address");
   const std::string name = host;
   curl_free(host);
-  return name == "localhost" || name == "[::1]" || name.starts_with("127.");
+  // 127.example.com is another machine.
+  const bool is_loopback =
+      name.starts_with("127.") && name.find_first_not_of("0123456789.") == std::string::npos;
+  return name == "localhost" || name == "[::1]" || is_loopback;
 }
 
 std::string question_body(const RewriteQuestion& question, const std::string& model) {

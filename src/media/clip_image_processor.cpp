@@ -48,7 +48,7 @@ Image centre_cropped(const Image& in, Index height, Index width, ClipImageProces
 Image whole_in_square(const Image& in, Index side, Resampling resampling) {
   const double scale = static_cast<double>(side) / static_cast<double>(std::max(in.width(), in.height()));
   const auto scaled = [&](Index size) {
-    return static_cast<Index>(std::nearbyint(static_cast<double>(size) * scale));
+    return std::max<Index>(1, static_cast<Index>(std::nearbyint(static_cast<double>(size) * scale)));
   };
   const Image image = in.resized(scaled(in.width()), scaled(in.height()), resampling);
   const Index left = (side - image.width()) / 2, top = (side - image.height()) / 2,

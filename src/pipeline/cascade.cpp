@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <utility>
 
 #include "core/attempt.hpp"
@@ -154,8 +153,10 @@ Request Cascade::State::first_of(const CascadeRequest& request) const {
 void Cascade::State::plan(const CascadeRequest& request, StageTally& tally) const {
   std::optional<Extent> size;
   std::size_t count = static_cast<std::size_t>(std::max(1, request.first.output.count.value_or(1)));
-  const auto count_steps = [&](std::size_t i, int steps) {
-    tally.plan(i, i == 0 ? steps : steps * static_cast<int>(count));
+  const auto count_steps = [&](std::size_t i, double steps) {
+    constexpr double most = 1e8;  // the sum over all stages is an int
+    tally.plan(i, static_cast<int>(
+                      std::max(0.0, std::min(most, i == 0 ? steps : steps * static_cast<double>(count)))));
   };
   for (std::size_t i = 0; i < stages.size(); ++i)
     in_stage(stages[i].label, [&] {
@@ -185,7 +186,7 @@ void Cascade::State::plan(const CascadeRequest& request, StageTally& tally) cons
                              ? request.first.sampling.steps
                              : options.steps;
       const double usual = stage.source ? steps.value_or(stage.usual_steps) : 1;
-      count_steps(i, static_cast<int>(std::ceil(usual * options.strength.value_or(1.0))));
+      count_steps(i, std::ceil(usual * std::clamp(options.strength.value_or(1.0), 0.0, 1.0)));
     });
 }
 

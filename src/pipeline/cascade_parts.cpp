@@ -1,5 +1,6 @@
 #include "pipeline/cascade_parts.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <system_error>
 #include <utility>
@@ -139,7 +140,7 @@ std::optional<Extent> wanted_size(const StageSource& stage, const StageOptions& 
     if (options.scale && std::abs(exact - whole) > 1e-6)
       throw ArgumentError(cascade_name, "the sizes do not follow each other: " + number(scale) + " times " +
                                             std::to_string(side) + " pixels are no whole pixels");
-    return static_cast<Index>(whole);
+    return std::max<Index>(1, static_cast<Index>(whole));
   };
   const Extent to{options.height.value_or(scaled(height)), options.width.value_or(scaled(width))};
   check_sizes_follow(stage, *from, to);

@@ -127,6 +127,15 @@ CascadeStage read_stage(const Config& config, const fs::path& folder, const fs::
   return stage;
 }
 
+/// Numbers that no cascade could have written are as if they were not there.
+void drop_out_of_range(StageOptions& options) {
+  each_stage_option([&](const char*, auto member, const OptionRange& range) {
+    auto& value = options.*member;
+    if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(*value)>>)
+      if (value && !out_of_range(static_cast<double>(*value), range).empty()) value.reset();
+  });
+}
+
 }  // namespace
 
 StageOptions StageOptions::over(const StageOptions& others) const {
@@ -235,6 +244,7 @@ std::vector<StageOptions> take_stage_options(Infotext& infotext) {
     if (result.size() < *stage) result.resize(*stage);
     set(result[*stage - 1], key.substr(space + 1), value);
   }
+  for (auto& options : result) drop_out_of_range(options);
   infotext.parameters = std::move(others);
   return result;
 }

@@ -135,7 +135,8 @@ float gemma_attention_scale(const models::LanguageConfig& config, int layers_of_
 
 void read_gguf_windows(const LanguageMetadata& metadata, models::LanguageConfig& config) {
   const auto window = metadata.size("attention.sliding_window");
-  if (!window || *window == 0) return;
+  // So many layers are refused later.
+  if (!window || *window == 0 || config.num_hidden_layers > models::LanguageConfig::most_layers) return;
   const auto& architecture = metadata.architecture();
   // Every second layer looks at all tokens in Gemma 2, every sixth one in Gemma 3.
   const int period = architecture == "gemma2" ? 2 : architecture == "gemma3" ? 6 : 0;

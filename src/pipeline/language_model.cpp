@@ -296,10 +296,11 @@ GenerateResult LanguageModel::generate(const GenerateRequest& request, const OnT
   };
   std::optional<FinishReason> finish;
   while (!finish) finish = next();
+  const bool is_told = *finish != FinishReason::callback;
   if (*finish != FinishReason::stop_string && text.grow(decoder->settled() + decoder->unsettled()))
     finish = FinishReason::stop_string;
   text.end();
-  if (*finish != FinishReason::callback) tell();
+  if (is_told) tell();
   result.finish = *finish;
   result.text = text.text();
   result.generation_seconds = seconds_since(begin) - result.prompt_seconds;

@@ -22,6 +22,9 @@ constexpr const char* rewriter_name = "rewriter";
 constexpr std::size_t most_answer_bytes = std::size_t{64} << 10;
 /// Parts of a prompt that are rewritten one by one.
 constexpr std::size_t most_segments = 32;
+/// How long one that was asked to stop is waited for: most hear it, and then no thread is left behind that
+/// works while the program ends.
+constexpr std::chrono::milliseconds stop_grace{500};
 
 /// A failure of the rewriting, as the record has it.
 struct RewriteFailure {
@@ -79,6 +82,7 @@ std::string PromptRewriter::answer_in_time(const RewriteQuestion& question,
   const bool done = pending->changed.wait_until(lock, stop, until, [&] { return pending->done; });
   if (!done) {
     source.request_stop();
+    pending->changed.wait_for(lock, stop_grace, [&] { return pending->done; });
     if (stop.stop_requested()) throw Cancelled(rewriter_name, "the rewriting was stopped");
     throw RewriteFailure{"no answer within " + number(options_.time_limit) + " seconds"};
   }

@@ -34,7 +34,7 @@ std::string in_one_line(std::string_view text) {
   return result;
 }
 
-std::string small_letters(std::string_view text) {
+std::string in_small_letters(std::string_view text) {
   std::string result(text);
   for (char& c : result)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -151,7 +151,7 @@ std::string_view without_introduction(std::string_view text) {
   const auto line = text.substr(0, text.find('\n'));
   const auto colon = line.find(':');
   if (colon == line.npos || colon > 120) return text;
-  std::string head = small_letters(line.substr(0, colon));
+  std::string head = in_small_letters(line.substr(0, colon));
   head.erase(
       std::remove_if(head.begin(), head.end(), [](char c) { return c == '*' || c == '#' || c == '"'; }),
       head.end());
@@ -257,7 +257,7 @@ std::string as_plain_words(std::string_view text, PromptSyntax syntax) {
   if (syntax == PromptSyntax::a1111)
     for (auto [at, word] = next_joint(words, 0); at != words.npos;
          std::tie(at, word) = next_joint(words, at + 1))
-      words.replace(at, word.size(), small_letters(word));
+      words.replace(at, word.size(), in_small_letters(word));
   const std::string_view special = syntax == PromptSyntax::a1111 ? "()[]\\" : "()\\";
   for (const char c : words) {
     if (special.find(c) != special.npos) result += '\\';
@@ -270,8 +270,8 @@ std::string with_pieces(std::string text, const SeparatedPrompt::Segment& segmen
   std::size_t from = 0;  // a piece is not put into another one
   std::vector<std::string> left;
   for (const auto& [piece, words] : segment.pieces) {
-    const auto wanted = small_letters(as_plain_words(words, syntax));
-    const auto at = wanted.empty() ? text.npos : small_letters(text).find(wanted, from);
+    const auto wanted = in_small_letters(as_plain_words(words, syntax));
+    const auto at = wanted.empty() ? text.npos : in_small_letters(text).find(wanted, from);
     if (at == text.npos) {
       left.push_back(piece);
       continue;

@@ -19,8 +19,11 @@ std::string files_of(const ComponentSource& part) {
   if (part.given_weights || part.given_config || part.given_tokenizer.has_value() || part.in_root) return {};
   std::error_code error;
   std::vector<std::string> files;
-  for (fs::directory_iterator entry(part.folder, error), end; !error && entry != end; entry.increment(error))
+  for (fs::directory_iterator entry(part.folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     files.push_back(fs::canonical(entry->path(), error).string());
+    if (error) return {};
+  }
   if (error || files.empty()) return {};
   std::sort(files.begin(), files.end());
   std::string result = part.class_name + "\n" + part.variant;

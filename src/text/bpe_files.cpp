@@ -16,15 +16,12 @@ namespace daguerre::text {
 namespace {
 
 using nlohmann::json;
-using FindId = std::function<std::optional<std::int32_t>(const std::string&)>;
 
-/// Ids by the tokens of a vocabulary and, behind them, added ones. Keeps both.
-FindId finder_in(const BytePairFiles& files) {
-  return [&files](const std::string& token) -> std::optional<std::int32_t> {
-    if (const auto at = files.vocabulary.find(token); at != files.vocabulary.end()) return at->second;
-    for (const auto& added : files.added)
-      if (added.content == token) return added.id;
-    return std::nullopt;
+/// Keeps the vocabulary.
+FindTokenId finder_in(const BytePairEncoder::Vocabulary& vocabulary) {
+  return [&vocabulary](const std::string& token) {
+    const auto at = vocabulary.find(token);
+    return at == vocabulary.end() ? std::nullopt : std::optional(at->second);
   };
 }
 
@@ -119,8 +116,9 @@ std::shared_ptr<const LanguageTokenizer> load_bpe_json(const LanguageFolder& fol
     auto [files, rest] = read_bpe_json(path);
     BpeParts parts;
     parts.files = std::move(files);
-    join_added_tokens(folder, finder_in(parts.files), parts.files.added);
-    auto special = special_tokens_of(folder, finder_in(parts.files));
+    const auto find = finder_in(parts.files.vocabulary);
+    join_added_tokens(folder, find, parts.files.added);
+    auto special = special_tokens_of(folder, find, parts.files.added);
     parts.model = BpeModel::read_options(rest["model"], source);
     parts.normalizer = TextNormalizer(rest.value("normalizer", json()), source);
     parts.pre_tokenizer = PreTokenizer(rest.value("pre_tokenizer", json()), source);
@@ -147,8 +145,9 @@ std::shared_ptr<const LanguageTokenizer> load_vocabulary_and_merges(const Langua
   return naming(merges_path, [&]() -> std::shared_ptr<const LanguageTokenizer> {
     BpeParts parts;
     parts.files = read_vocabulary_and_merges(path, merges_path);
-    join_added_tokens(folder, finder_in(parts.files), parts.files.added);
-    auto special = special_tokens_of(folder, finder_in(parts.files));
+    const auto find = finder_in(parts.files.vocabulary);
+    join_added_tokens(folder, find, parts.files.added);
+    auto special = special_tokens_of(folder, find, parts.files.added);
     const WordSplit& split = *find_word_split(is_qwen ? "qwen2" : "gpt-2");
     if (split.nfc) parts.normalizer = TextNormalizer::nfc();
     const bool adds_space = folder.config.value("add_prefix_space", json()) == true;

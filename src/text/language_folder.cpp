@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 
 #include "config/json.hpp"
 #include "core/attempt.hpp"
@@ -137,33 +138,38 @@ LanguageFolder read_language_folder(const fs::path& path) {
   return result;
 }
 
-void join_added_tokens(const LanguageFolder& folder,
-                       const std::function<std::optional<std::int32_t>(const std::string&)>& find,
+void join_added_tokens(const LanguageFolder& folder, const FindTokenId& find,
                        std::vector<AddedToken>& added) {
-  const auto at = [&](const std::string& content) {
-    return std::find_if(added.begin(), added.end(),
-                        [&](const AddedToken& token) { return token.content == content; });
+  std::unordered_map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < added.size(); ++i) places.emplace(added[i].content, i);
+  const auto add = [&](const AddedToken& token) {
+    places.emplace(token.content, added.size());
+    added.push_back(token);
   };
   for (const auto& token : folder.listed)
-    if (at(token.content) == added.end()) added.push_back(token);
+    if (!places.contains(token.content)) add(token);
   const auto make_special = [&](const std::string& content) {
-    if (const auto found = at(content); found != added.end()) {
-      found->special = true;
+    if (const auto found = places.find(content); found != places.end()) {
+      added[found->second].special = true;
     } else if (const auto id = find(content)) {
       AddedToken token{content, *id, false};
       token.special = true;
-      added.push_back(std::move(token));
+      add(token);
     }
   };
   for (const auto& [key, content] : folder.named) make_special(content);
   for (const auto& content : folder.other_special) make_special(content);
 }
 
-SpecialTokens special_tokens_of(const LanguageFolder& folder,
-                                const std::function<std::optional<std::int32_t>(const std::string&)>& find) {
+SpecialTokens special_tokens_of(const LanguageFolder& folder, const FindTokenId& find,
+                                std::span<const AddedToken> added) {
   const auto id_of = [&](const char* key) -> std::optional<std::int32_t> {
     const auto named = folder.named.find(key);
-    return named == folder.named.end() ? std::nullopt : find(named->second);
+    if (named == folder.named.end()) return std::nullopt;
+    if (const auto id = find(named->second)) return id;
+    const auto found = std::find_if(added.begin(), added.end(),
+                                    [&](const AddedToken& token) { return token.content == named->second; });
+    return found == added.end() ? std::nullopt : std::optional(found->id);
   };
   SpecialTokens result;
   result.bos = id_of("bos_token");

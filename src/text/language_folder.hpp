@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,14 +35,15 @@ struct LanguageFolder {
 /// Throws FileError, FormatError and ConfigError naming the file.
 LanguageFolder read_language_folder(const std::filesystem::path& folder);
 
+/// The id of a token of the vocabulary.
+using FindTokenId = std::function<std::optional<std::int32_t>(const std::string&)>;
+
 /// Makes the tokens that the files name and `find` knows special and added ones, and joins those that are
 /// listed and not yet there.
-void join_added_tokens(const LanguageFolder& folder,
-                       const std::function<std::optional<std::int32_t>(const std::string&)>& find,
-                       std::vector<AddedToken>& added);
+void join_added_tokens(const LanguageFolder& folder, const FindTokenId& find, std::vector<AddedToken>& added);
 
 /// The ids of the named tokens; nothing for those that neither the vocabulary nor the added tokens have.
-SpecialTokens special_tokens_of(const LanguageFolder& folder,
-                                const std::function<std::optional<std::int32_t>(const std::string&)>& find);
+SpecialTokens special_tokens_of(const LanguageFolder& folder, const FindTokenId& find,
+                                std::span<const AddedToken> added);
 
 }  // namespace daguerre::text

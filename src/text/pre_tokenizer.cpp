@@ -238,15 +238,16 @@ std::shared_ptr<const PreTokenizerStep> pre_tokenizer_step(const json& step, con
 
 }  // namespace
 
-PreTokenizer::PreTokenizer(const json& step, const std::string& source) {
+PreTokenizer::PreTokenizer(const json& step, const std::string& source) : source_(source) {
   for_each_step(step, "pretokenizers", source, [&](const json& each) {
+    if (steps_.size() == most_text_steps) refuse_steps(what_step, source);
     steps_.push_back(pre_tokenizer_step(each, source));
     byte_level_ |= step_type(each) == "ByteLevel";
   });
 }
 
 PreTokenizer::PreTokenizer(const std::vector<std::string_view>& patterns, const std::string& source)
-    : byte_level_(true) {
+    : source_(source), byte_level_(true) {
   for (const auto pattern : patterns)
     steps_.push_back(std::make_shared<SplitStep>(Finder(pattern, source), SplitBehavior::isolated, false));
   steps_.push_back(std::make_shared<ByteLevelStep>(false, false, source));
@@ -256,7 +257,11 @@ TextParts PreTokenizer::run(Chars text, bool first) const {
   TextParts result{std::move(text), {}};
   if (result.text.empty()) return result;
   result.parts.emplace_back(0, result.text.size());
-  for (const auto& step : steps_) step->run(result, first);
+  const std::size_t most = most_grown(result.text.size());
+  for (const auto& step : steps_) {
+    step->run(result, first);
+    if (result.text.size() > most) refuse_growth(what_step, source_);
+  }
   return result;
 }
 

@@ -153,10 +153,8 @@ std::shared_ptr<const LanguageTokenizer> load_sentencepiece_bpe(const LanguageFo
     for (std::size_t id = 0; id < pieces.size(); ++id)
       ids.emplace(pieces[id].text, static_cast<std::int32_t>(id));
     const auto find = [&](const std::string& token) -> std::optional<std::int32_t> {
-      if (const auto at = ids.find(token); at != ids.end()) return at->second;
-      for (const auto& added : parts.added)
-        if (added.content == token) return added.id;
-      return std::nullopt;
+      const auto at = ids.find(token);
+      return at == ids.end() ? std::nullopt : std::optional(at->second);
     };
     join_added_tokens(folder, find, parts.added);
     // What the model says itself of a piece is not said again.
@@ -167,7 +165,7 @@ std::shared_ptr<const LanguageTokenizer> load_sentencepiece_bpe(const LanguageFo
       return kind == PieceKind::control || kind == PieceKind::unknown ||
              (kind == PieceKind::user_defined && !token.special);
     });
-    auto special = special_tokens_of(folder, find);
+    auto special = special_tokens_of(folder, find, parts.added);
     // Files that are alone leave it to the model.
     const auto or_own = [&](const char* key, std::optional<std::int32_t>& id, std::int32_t own) {
       const bool is_open = !folder.named.contains(key) && !folder.config.contains(key);

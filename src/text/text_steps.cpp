@@ -18,6 +18,10 @@ bool flag_of(const json& step, const char* key, bool fallback) {
 Chars text_of_step(const json& step, const char* key, const char* what, const std::string& source) {
   if (!step.contains(key) || !step[key].is_string())
     refuse_step(step, what, source, std::string("has no text \"") + key + '"');
+  if (step[key].get_ref<const std::string&>().size() > longest_content)
+    refuse_step(
+        step, what, source,
+        std::string("has a \"") + key + "\" of more than " + std::to_string(longest_content) + " bytes");
   return decode_utf8(step[key].get_ref<const std::string&>());
 }
 
@@ -119,9 +123,20 @@ void refuse_step(const json& step, const char* what, const std::string& source, 
   throw ConfigError("tokenizer", source + ": " + shown + "is not supported");
 }
 
-TextNormalizer::TextNormalizer(const json& step, const std::string& source) {
-  for_each_step(step, "normalizers", source,
-                [&](const json& each) { steps_.push_back(normalizer_step(each, source)); });
+void refuse_steps(const char* what, const std::string& source) {
+  malformed(source,
+            std::string("its ") + what + " has more than " + std::to_string(most_text_steps) + " steps");
+}
+
+void refuse_growth(const char* what, const std::string& source) {
+  throw ConfigError("tokenizer", source + ": its " + what + " makes a text many times as long");
+}
+
+TextNormalizer::TextNormalizer(const json& step, const std::string& source) : source_(source) {
+  for_each_step(step, "normalizers", source, [&](const json& each) {
+    if (steps_.size() == most_text_steps) refuse_steps("normalizer", source);
+    steps_.push_back(normalizer_step(each, source));
+  });
 }
 
 TextNormalizer TextNormalizer::nfc() {
@@ -131,7 +146,11 @@ TextNormalizer TextNormalizer::nfc() {
 }
 
 Chars TextNormalizer::run(Chars text) const {
-  for (const auto& step : steps_) text = step->run(std::move(text));
+  const std::size_t most = most_grown(text.size());
+  for (const auto& step : steps_) {
+    text = step->run(std::move(text));
+    if (text.size() > most) refuse_growth("normalizer", source_);
+  }
   return text;
 }
 

@@ -29,9 +29,11 @@ class TextNormalizer {
   TextNormalizer(const nlohmann::json& json, const std::string& source);
   /// Normal form C and nothing else.
   static TextNormalizer nfc();
+  /// Throws ConfigError where the text grows beyond `most_grown`.
   Chars run(Chars text) const;
 
  private:
+  std::string source_;
   std::vector<std::shared_ptr<const NormalizerStep>> steps_;
 };
 
@@ -58,17 +60,29 @@ class PreTokenizer {
   /// A Split by each of the patterns, then bytes as GPT-2 writes them.
   PreTokenizer(const std::vector<std::string_view>& patterns, const std::string& source);
 
+  /// Throws ConfigError where the text grows beyond `most_grown`.
   TextParts run(Chars text, bool first) const;
   /// Whether bytes are written as GPT-2's characters.
   bool is_byte_level() const noexcept { return byte_level_; }
 
  private:
+  std::string source_;
   std::vector<std::shared_ptr<const PreTokenizerStep>> steps_;
   bool byte_level_ = false;
 };
 
 /// GPT-2's pattern, which ByteLevel has inside.
 extern const std::string_view gpt2_pattern;
+
+// Steps that each make a text longer could fill any memory.
+/// The most steps of a kind, and the most bytes that one may put in the place of others.
+inline constexpr std::size_t most_text_steps = 64, longest_content = 256;
+/// What a text of that many characters or bytes may become. Published steps make at most four of one.
+inline constexpr std::size_t most_grown(std::size_t size) {
+  return 16 * size + 4096;
+}
+[[noreturn]] void refuse_steps(const char* what, const std::string& source);
+[[noreturn]] void refuse_growth(const char* what, const std::string& source);
 
 /// "type" of a step; "" where there is none.
 std::string step_type(const nlohmann::json& step);

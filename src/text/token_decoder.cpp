@@ -36,7 +36,7 @@ std::string bytes_of(std::string_view token) {
 
 }  // namespace
 
-TokenDecoder::TokenDecoder(const json& decoder, const std::string& source) {
+TokenDecoder::TokenDecoder(const json& decoder, const std::string& source) : source_(source) {
   for_each_step(decoder, "decoders", source, [&](const json& step) { read_step(step, source); });
 }
 
@@ -61,8 +61,10 @@ void TokenDecoder::read_step(const json& step, const std::string& source) {
   } else if (type == "Replace") {
     const json pattern = step.value("pattern", json()), content = step.value("content", json());
     const json text = pattern.is_object() ? pattern.value("String", json()) : json();
-    if (byte_level_ || byte_pieces_ || fused_ || !text.is_string() || text == "" || !content.is_string())
+    if (byte_level_ || byte_pieces_ || fused_ || !text.is_string() || text == "" || !content.is_string() ||
+        content.get_ref<const std::string&>().size() > longest_content)
       refuse();
+    if (replacements_.size() == most_text_steps) refuse_steps("decoder", source);
     replacements_.emplace_back(text.get<std::string>(), content.get<std::string>());
   } else if (type == "ByteFallback") {
     if (byte_level_ || fused_) refuse();
@@ -89,7 +91,10 @@ void TokenDecoder::add(std::string_view token, bool first, DecodedText& text) co
   std::string piece(token);
   // All of them, as the reference has it.
   if (drops_first_spaces_ && first) piece = replaced(piece, metaspace, "");
-  for (const auto& [what, by] : replacements_) piece = replaced(piece, what, by);
+  for (const auto& [what, by] : replacements_) {
+    piece = replaced(piece, what, by);
+    if (piece.size() > most_grown(token.size())) refuse_growth("decoder", source_);
+  }
   if (spaces_between_ && !first) piece.insert(0, 1, ' ');
   if (const auto byte = byte_pieces_ ? byte_of_piece(piece) : std::nullopt)
     text.add_byte(static_cast<char>(*byte));

@@ -24,12 +24,13 @@ class TokenDecoder {
   static TokenDecoder byte_level();
 
   DecodedText begin() const { return DecodedText(reading_, strip_); }
-  /// Adds one token; `first`: none was added before.
+  /// Adds one token; `first`: none was added before. Throws ConfigError where it grows beyond `most_grown`.
   void add(std::string_view token, bool first, DecodedText& text) const;
 
  private:
   void read_step(const nlohmann::json& step, const std::string& source);
 
+  std::string source_;
   ByteReading reading_ = ByteReading::whole_runs;
   bool byte_level_ = false, byte_pieces_ = false, fused_ = false;
   bool spaces_between_ = true;       // no decoder at all

@@ -301,6 +301,11 @@ TEST_CASE("stages of a cascade are of many kinds", "[pipeline][cascade]") {
   CHECK(order.stages[1].strength == 0.5);
   CHECK(order.stages[1].seed_offset == 1);
   CHECK(order.stages[3].width == 256);
+  auto wild = parse_infotext("a\nSteps: 2, Stage 2 Steps: -5, Stage 2 Denoising strength: 1e300, Version: x");
+  const auto dropped = take_stage_options(wild);
+  REQUIRE(dropped.size() == 2);
+  CHECK_FALSE(dropped[1].steps);
+  CHECK_FALSE(dropped[1].strength);
   CHECK(same_picture(cascade.generate(order).images[0], made.images[0]));
   // What needs a mask can be no stage.
   const auto masked = Cascade::load(

@@ -87,6 +87,16 @@ TEST_CASE("no template hangs or takes all memory, and each error has its line", 
       repeated("{% if 1 %}", 9999),
       "{{ nothing.at.all }}",
       "{{ 'open }}",
+      "{% set s = 'x' * 3000000 %}{% for i in range(200000) %}{{ '' if s == s }}{% endfor %}",
+      "{% set s = 'x' * 3000000 %}{% for i in range(200000) %}{{ '' if s|length }}{% endfor %}",
+      "{{ ('x' * 3000000).startswith(['x' * 2999999 ~ 'y'] * 300000) }}",
+      "{% raw %}" + repeated("{%", 500000),
+      "{% for i in [1] %}{{ loop.changed(loop) }}{% endfor %}",
+      [] {
+        std::string names;
+        for (int i = 0; i < 30000; ++i) names += "{% set n" + std::to_string(i) + "=1 %}";
+        return names + "{% for i in range(300000) %}{{ n }}{% endfor %}";
+      }(),
       "{% include 'x' %}"};
   for (const auto& source : hostile) {
     INFO(source.substr(0, 80));

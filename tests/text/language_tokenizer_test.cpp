@@ -244,6 +244,25 @@ TEST_CASE("malformed tokenizers of language models are refused", "[text][languag
   refuses([&](json& t) { t["padding"] = deep; }, {"65536 values"});
 }
 
+TEST_CASE("steps of a tokenizer fill no memory", "[text][language]") {
+  const json doubled = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  const auto sequence = [](const char* list, const json& step, std::size_t count) {
+    return json{{"type", "Sequence"}, {list, std::vector<json>(count, step)}};
+  };
+  auto files = small_tokenizer();
+  files["normalizer"] = sequence("normalizers", doubled, 40);
+  expect_error<ConfigError>([&] { (void)load(files)->encode("a"); }, {"normalizer", "many times"});
+  files["normalizer"] = sequence("normalizers", doubled, 65);
+  expect_error<FormatError>([&] { (void)load(files); }, {"normalizer", "64 steps"});
+  files = small_tokenizer();
+  files["pre_tokenizer"] = sequence("pretokenizers", files["pre_tokenizer"], 40);
+  expect_error<ConfigError>([&] { (void)load(files)->encode("\u00E9"); }, {"pre_tokenizer", "many times"});
+  files = small_tokenizer();
+  files["decoder"] = sequence("decoders", doubled, 40);
+  expect_error<ConfigError>([&] { (void)load(files)->decode(std::vector<std::int32_t>{0}); },
+                            {"decoder", "many times"});
+}
+
 TEST_CASE("damaged tokenizers load or are refused", "[text][language]") {
   const test::TempFolder folder;
   std::mt19937 random(7);

@@ -10,7 +10,11 @@ constexpr const char* clip_model_name = "clip_model";
 
 /// open_clip's mlp_ratio, as a width.
 Index inner_width(const Config& part, Index width) {
-  return static_cast<Index>(static_cast<double>(width) * part.get("mlp_ratio", 4.0));
+  const double ratio = part.get("mlp_ratio", 4.0);
+  if (!(ratio > 0.0 && ratio <= 1024.0))
+    throw ConfigError(clip_model_name, part.source() + ": mlp_ratio is " + std::to_string(ratio) +
+                                           ", expected above 0, up to 1024");
+  return static_cast<Index>(static_cast<double>(width) * ratio);
 }
 
 void check_sizes(const ClipModelConfig& config, const std::string& source) {

@@ -188,6 +188,7 @@ void read_windows(const Config& config, std::optional<int> fallback, const F& ha
   if (*size < 1)
     throw ConfigError(language_config_who, config.source() + ": sliding_window is " + std::to_string(*size) +
                                                ", a token sees itself at least");
+  if (result.num_hidden_layers > LanguageConfig::most_layers) return;  // `check` refuses it
   std::vector<Index> windows;
   for (int i = 0; i < result.num_hidden_layers; ++i)
     windows.push_back(

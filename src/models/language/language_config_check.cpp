@@ -43,7 +43,7 @@ void LanguageConfig::check(std::string_view source) const {
   const auto refuse = [&](const std::string& why) {
     throw ConfigError("language_config", std::string(source) + ": " + why);
   };
-  constexpr Index most = Index{1} << 24, most_layers = 1 << 16;  // products of these are indices
+  constexpr Index most = Index{1} << 24, most_width = 1 << 16;  // products of these are indices
   const auto possible = [&](const char* name, Index value, Index bound) {
     if (value < 1 || value > bound) refuse(std::string(name) + " is " + std::to_string(value));
   };
@@ -51,9 +51,9 @@ void LanguageConfig::check(std::string_view source) const {
   possible("hidden_size", hidden_size, most);
   possible("intermediate_size", intermediate_size, most);
   possible("num_hidden_layers", num_hidden_layers, most_layers);
-  possible("num_attention_heads", num_attention_heads, most_layers);
-  possible("num_key_value_heads", num_key_value_heads, most_layers);
-  possible("head_dim", head_dim, most_layers);
+  possible("num_attention_heads", num_attention_heads, most_width);
+  possible("num_key_value_heads", num_key_value_heads, most_width);
+  possible("head_dim", head_dim, most_width);
   possible("max_position_embeddings", max_position_embeddings, Index{1} << 31);
   if (num_attention_heads % num_key_value_heads != 0)
     refuse("num_key_value_heads " + std::to_string(num_key_value_heads) +

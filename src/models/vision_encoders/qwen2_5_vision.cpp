@@ -40,8 +40,10 @@ void check_grid(const Qwen25VisionConfig& config, const PatchGrid& grid) {
                                              " x " + std::to_string(grid.columns) +
                                              " patches; rows and columns must be multiples of " +
                                              std::to_string(merge));
-  if (grid.patches() > Index{1} << 30)
-    throw ArgumentError(qwen_vision_who, std::to_string(grid.patches()) + " patches");
+  constexpr Index most = Index{1} << 30;
+  if (grid.frames > most || grid.rows > most / grid.frames || grid.columns > most / grid.frames / grid.rows)
+    throw ArgumentError(qwen_vision_who, std::to_string(grid.frames) + " x " + std::to_string(grid.rows) +
+                                             " x " + std::to_string(grid.columns) + " patches are too many");
 }
 
 }  // namespace

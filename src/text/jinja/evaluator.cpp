@@ -8,18 +8,21 @@ namespace {
 using ExpressionKind = Expression::Kind;
 using StatementKind = Statement::Kind;
 
-/// The names of one scope.
+/// The names of one scope. Looking for one is work: there may be many.
 struct Scope {
   const Scope* parent = nullptr;
   std::vector<std::pair<std::string, Value>> names{};
 
-  const Value* find(const std::string& name) const {
-    for (const auto* scope = this; scope != nullptr; scope = scope->parent)
+  const Value* find(const std::string& name, Meter& meter) const {
+    for (const auto* scope = this; scope != nullptr; scope = scope->parent) {
+      meter.work(scope->names.size());
       for (const auto& entry : scope->names)
         if (entry.first == name) return &entry.second;
+    }
     return nullptr;
   }
-  void set(const std::string& name, Value value) {
+  void set(const std::string& name, Value value, Meter& meter) {
+    meter.work(names.size());
     for (auto& entry : names)
       if (entry.first == name) {
         entry.second = std::move(value);
@@ -37,6 +40,8 @@ class Loop final : public Object {
   const char* kind() const noexcept override { return "loop"; }
   std::optional<Value> attribute(std::string_view name, Meter& meter) const override;
   bool changed(const Value& value, Meter& meter) const {
+    if (value.object() != nullptr)
+      throw Fault(std::string("loop.changed does not compare a ") + value.kind());
     const bool same = last_ && equal(*last_, value, meter);
     last_ = value;
     return !same;
@@ -103,7 +108,7 @@ class Evaluator {
 
   std::string run(const Body& body, const Dict& variables) {
     Scope scope;
-    for (const auto& [name, value] : variables) scope.set(*name.string(), value);
+    for (const auto& [name, value] : variables) scope.set(*name.string(), value, meter_);
     std::string out;
     try {
       run(body, scope, out);
@@ -170,7 +175,7 @@ class Evaluator {
         break;
       }
       case StatementKind::macro:
-        scope.set(statement.text, macro_of(statement, scope, {}));
+        scope.set(statement.text, macro_of(statement, scope, {}), meter_);
         break;
       case StatementKind::call: {
         const auto& call = statement.expressions[0];
@@ -225,7 +230,7 @@ class Evaluator {
       meter_.step();
       state->move_to(i);
       Scope inner{&scope};
-      inner.set("loop", Value(std::static_pointer_cast<Object>(state)));
+      inner.set("loop", Value(std::static_pointer_cast<Object>(state)), meter_);
       assign(target, items[i], inner);
       if (run(statement.bodies[0], inner, out) == Flow::leave) break;
     }
@@ -235,17 +240,17 @@ class Evaluator {
 
   void assign(const Target& target, Value value, Scope& scope) {
     if (!target.attribute.empty()) {
-      const auto* space = scope.find(target.names[0]);
+      const auto* space = scope.find(target.names[0], meter_);
       if (space == nullptr || !set_attribute(*space, target.attribute, std::move(value), meter_))
         throw Fault("'" + target.names[0] + "' is no namespace, whose attributes could be set");
       return;
     }
-    if (target.names.size() == 1) return scope.set(target.names[0], std::move(value));
+    if (target.names.size() == 1) return scope.set(target.names[0], std::move(value), meter_);
     const auto items = elements(value, meter_);
     if (items.size() != target.names.size())
       throw Fault("there are " + std::to_string(items.size()) + " values for " +
                   std::to_string(target.names.size()) + " names");
-    for (std::size_t i = 0; i < items.size(); ++i) scope.set(target.names[i], items[i]);
+    for (std::size_t i = 0; i < items.size(); ++i) scope.set(target.names[i], items[i], meter_);
   }
 
   Value captured(const Body& body, Scope& scope) {
@@ -265,15 +270,15 @@ class Evaluator {
       const std::string called = name != nullptr ? name : statement.text;
       if (const auto caller =
               arguments.named.empty() ? std::nullopt : arguments.take(arguments.positional.size(), "caller"))
-        inner.set("caller", *caller);
+        inner.set("caller", *caller, meter_);
       for (std::size_t i = 0; i < statement.parameters.size(); ++i) {
         const auto& parameter = statement.parameters[i];
         if (auto value = arguments.take(i, parameter.name))
-          inner.set(parameter.name, *value);
+          inner.set(parameter.name, *value, meter_);
         else if (!parameter.fallback.empty())
-          inner.set(parameter.name, value_of(parameter.fallback[0], inner));
+          inner.set(parameter.name, value_of(parameter.fallback[0], inner), meter_);
         else
-          inner.set(parameter.name, Value::undefined("parameter '" + parameter.name + "'"));
+          inner.set(parameter.name, Value::undefined("parameter '" + parameter.name + "'"), meter_);
       }
       arguments.finish(called);
       std::string text;
@@ -347,7 +352,7 @@ class Evaluator {
       case ExpressionKind::constant:
         return expression.value;
       case ExpressionKind::name: {
-        if (const auto* found = scope.find(expression.text)) return *found;
+        if (const auto* found = scope.find(expression.text, meter_)) return *found;
         if (auto found = global_function(expression.text, now_)) return *found;
         return Value::undefined("'" + expression.text + "'");
       }

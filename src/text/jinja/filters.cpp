@@ -172,7 +172,7 @@ std::optional<Value> apply_filter(std::string_view name, const Value& value, Arg
     const bool missing = value.is_undefined() || (any && is_true(*any) && !is_true(value));
     return missing ? otherwise : value;
   }
-  if (name == "length" || name == "count") return length(value);
+  if (name == "length" || name == "count") return length(value, meter);
   if (name == "tojson") return json_filter(value, arguments, meter);
   if (name == "int") return as_whole(value, arguments);
   if (name == "float") return as_fraction(value, arguments);

@@ -19,7 +19,7 @@ class Namespace final : public Object {
   }
   void set(const std::string& name, Value value, Meter& meter) {
     if (value.object() != nullptr) throw Fault(std::string("a namespace cannot hold a ") + value.kind());
-    meter.work(name.size() + 2 * sizeof(Value));
+    meter.work(name.size() + attributes_.size() + 2 * sizeof(Value));
     for (auto& [key, held] : attributes_)
       if (*key.string() == name) {
         held = std::move(value);

@@ -158,16 +158,13 @@ class Lexer {
       line_ = line;
       return false;
     }
+    const auto text_begin = at_;
+    const int text_line = line_;
+    // What is looked at of one tag ends before the next one, so that nothing is read twice.
     for (auto tag = source_.find("{%", at_); tag != source_.npos; tag = source_.find("{%", tag + 2)) {
-      const auto text_begin = at_;
-      const int text_line = line_;
       move(tag - at_ + 2);
       if (peek() == '-' || peek() == '+') move(1);
-      if (!takes("endraw") || !read_end("%}", true)) {
-        at_ = text_begin;
-        line_ = text_line;
-        continue;
-      }
+      if (!takes("endraw") || !read_end("%}", true)) continue;
       auto text = std::string_view(source_).substr(text_begin, tag - text_begin);
       const char sign = source_[tag + 2];
       text = sign == '-' ? without_blank_end(text) : sign == '+' ? text : without_indent(text);

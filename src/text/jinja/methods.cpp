@@ -39,9 +39,12 @@ List as_values(const std::vector<std::string>& texts) {
 }
 
 /// Whether `text` begins or ends with one of what `value` is.
-bool fits(const std::string& text, const Value& value, bool begins) {
+bool fits(const std::string& text, const Value& value, bool begins, Meter& meter) {
   if (const auto* list = value.list())
-    return std::any_of(list->begin(), list->end(), [&](const Value& one) { return fits(text, one, begins); });
+    return std::any_of(list->begin(), list->end(),
+                       [&](const Value& one) { return fits(text, one, begins, meter); });
+  meter.step();
+  meter.work(std::min(text.size(), text_in(value).size()) / 16);
   return begins ? text.starts_with(text_in(value)) : text.ends_with(text_in(value));
 }
 
@@ -94,7 +97,7 @@ Value string_method(const std::string& text, std::string_view name, Arguments& a
   if (name == "strip" || name == "lstrip" || name == "rstrip")
     return stripped(text, optional_text(arguments.take(0, "chars")), name != "rstrip", name != "lstrip");
   if (name == "startswith" || name == "endswith")
-    return fits(text, arguments.require(0, "text"), name == "startswith");
+    return fits(text, arguments.require(0, "text"), name == "startswith", meter);
   if (name == "split" || name == "rsplit") {
     const auto separator = optional_text(arguments.take(0, "sep"));
     return as_values(

@@ -74,8 +74,11 @@ std::string titled(std::string_view text, bool (*ends)(char32_t code)) {
 
 std::string stripped(std::string_view text, const std::optional<std::string>& of, bool left, bool right) {
   const auto characters = decode_utf8(text);
-  const auto set = of ? code_points(*of) : std::u32string();
-  const auto goes = [&](const Char& c) { return of ? set.find(c.code) != set.npos : is_blank_code(c.code); };
+  auto set = of ? code_points(*of) : std::u32string();
+  std::sort(set.begin(), set.end());
+  const auto goes = [&](const Char& c) {
+    return of ? std::binary_search(set.begin(), set.end(), c.code) : is_blank_code(c.code);
+  };
   auto begin = characters.begin(), end = characters.end();
   if (left) begin = std::find_if_not(begin, end, goes);
   if (right)

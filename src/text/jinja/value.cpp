@@ -12,6 +12,8 @@ namespace daguerre::text::jinja {
 namespace {
 
 constexpr int max_value_depth = 64;
+/// Comparing so many bytes costs what making one does.
+constexpr std::size_t compared_bytes = 16;
 
 int depth_above(int deepest, const Value& item) {
   if (item.object() != nullptr) throw Fault(std::string("a list or dictionary cannot hold a ") + item.kind());
@@ -137,7 +139,11 @@ bool equal(const Value& a, const Value& b, Meter& meter) {
   if (whole_a && whole_b) return *whole_a == *whole_b;
   const auto number_a = a.as_number(), number_b = b.as_number();
   if (number_a || number_b) return number_a && number_b && *number_a == *number_b;
-  if (a.string() && b.string()) return *a.string() == *b.string();
+  if (a.string() && b.string()) {
+    if (a.string()->size() != b.string()->size()) return false;
+    meter.work(a.string()->size() / compared_bytes);
+    return *a.string() == *b.string();
+  }
   if (a.list() && b.list())
     return std::equal(a.list()->begin(), a.list()->end(), b.list()->begin(), b.list()->end(),
                       [&](const Value& x, const Value& y) { return equal(x, y, meter); });
@@ -159,7 +165,10 @@ bool less(const Value& a, const Value& b, Meter& meter) {
   if (whole_a && whole_b) return *whole_a < *whole_b;
   const auto number_a = a.as_number(), number_b = b.as_number();
   if (number_a && number_b) return *number_a < *number_b;
-  if (a.string() && b.string()) return *a.string() < *b.string();  // UTF-8 keeps the order of code points
+  if (a.string() && b.string()) {
+    meter.work(std::min(a.string()->size(), b.string()->size()) / compared_bytes);
+    return *a.string() < *b.string();  // UTF-8 keeps the order of code points
+  }
   if (!a.list() || !b.list()) not_comparable(a, b);
   const auto &left = *a.list(), &right = *b.list();
   for (std::size_t i = 0; i < std::min(left.size(), right.size()); ++i)
@@ -175,7 +184,7 @@ const Value* find_key(const Dict& dict, const Value& key, Meter& meter) {
 
 std::size_t find_in(std::string_view text, std::string_view part, std::size_t begin, Meter& meter) {
   // What a search costs where nearly all of it fits everywhere.
-  meter.work((text.size() - std::min(begin, text.size())) / 16 * (1 + part.size() / 64));
+  meter.work((text.size() - std::min(begin, text.size())) / compared_bytes * (1 + part.size() / 64));
   return text.find(part, begin);
 }
 
@@ -208,10 +217,13 @@ List elements(const Value& value, Meter& meter) {
   return result;
 }
 
-std::int64_t length(const Value& value) {
+std::int64_t length(const Value& value, Meter& meter) {
   if (const auto* list = value.list()) return static_cast<std::int64_t>(list->size());
   if (const auto* dict = value.dict()) return static_cast<std::int64_t>(dict->size());
-  if (const auto* text = value.string()) return static_cast<std::int64_t>(code_points(*text).size());
+  if (const auto* text = value.string()) {
+    meter.work(text->size());
+    return static_cast<std::int64_t>(code_points(*text).size());
+  }
   if (value.is_undefined()) return 0;
   throw Fault(std::string("a ") + value.kind() + " has no length");
 }

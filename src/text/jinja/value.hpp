@@ -151,7 +151,7 @@ const Value* find_key(const Dict& dict, const Value& key, Meter& meter);
 /// Elements, keys or characters, one after another. Throws Fault for what has none.
 List elements(const Value& value, Meter& meter);
 /// How many those are; throws Fault likewise.
-std::int64_t length(const Value& value);
+std::int64_t length(const Value& value, Meter& meter);
 /// Python's `str`; nothing for what is not defined.
 std::string to_text(const Value& value, Meter& meter);
 /// Python's `repr`.

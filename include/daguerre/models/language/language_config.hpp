@@ -92,6 +92,9 @@ struct LanguageConfig {
   std::vector<std::int32_t> eos_token_ids{};  ///< any of them ends a text
   std::optional<std::int32_t> pad_token_id{};
 
+  /// More layers than any model has.
+  static constexpr int most_layers = 1 << 16;
+
   /// From transformers' config.json: model_type llama, mistral, qwen2, qwen2_5_vl (what it says of text),
   /// qwen3, gemma, gemma2, gemma3_text, gemma3 (what it says of text) or gpt2. Throws ConfigError for another
   /// one, for options it does not know and for values that are not possible.
