@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
-#include <random>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -394,4 +396,153 @@ TEST_CASE("GGUF language models give the logits of the files they were made from
         random_model({{"model_type", "qwen2"},
                       {"rope_scaling",
                        {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 16}}}}));
+}
+
+namespace {
+
+/// `tokenizer.ggml.*` as llama.cpp's converter writes it of a folder with a vocabulary.
+void describe_tokenizer(GgufWriter& writer, const std::filesystem::path& folder, const std::string& split) {
+  const auto tokenizer = text::load_language_tokenizer(folder);
+  const auto set = [&](const std::string& key, weights::GgufMetadata value) {
+    writer.set("tokenizer." + key, std::move(value));
+  };
+  std::vector<std::string> tokens;
+  std::vector<std::int32_t> kinds;
+  if (split.empty()) {
+    const auto file =
+        text::read_sentencepiece_model(folder / "tokenizer.model", text::SentencePieceModel::bpe);
+    std::vector<float> scores;
+    for (const auto& piece : file.pieces) {
+      tokens.push_back(piece.text);
+      scores.push_back(piece.score);
+      kinds.push_back(static_cast<std::int32_t>(piece.kind) + 1);
+    }
+    set("ggml.model", std::string("llama"));
+    set("ggml.scores", scores);
+    set("ggml.add_space_prefix", file.normalizer.add_prefix);
+    set("ggml.add_bos_token", true);
+    set("ggml.add_eos_token", false);
+  } else {
+    for (std::int32_t id = 0; id < tokenizer->vocabulary_size(); ++id) {
+      tokens.push_back(tokenizer->token_of(id).value());
+      kinds.push_back(1);
+    }
+    const auto files = json::parse(test::read_file(folder / "tokenizer.json"));
+    for (const auto& token : files["added_tokens"])
+      kinds[token["id"].get<std::size_t>()] = token["special"].get<bool>() ? 3 : 4;
+    std::vector<std::string> merges;
+    for (const auto& merge : files["model"]["merges"])
+      merges.push_back(merge.is_string() ? merge.get<std::string>()
+                                         : merge[0].get<std::string>() + ' ' + merge[1].get<std::string>());
+    set("ggml.model", std::string("gpt2"));
+    set("ggml.pre", split);
+    set("ggml.merges", merges);
+  }
+  set("ggml.tokens", tokens);
+  set("ggml.token_type", kinds);
+  const auto& special = tokenizer->special_tokens();
+  const auto token = [&](const std::string& key, std::optional<std::int32_t> id) {
+    if (id) set("ggml." + key + "_token_id", static_cast<std::uint32_t>(*id));
+  };
+  token("bos", special.bos);
+  token("eos", special.eos);
+  token("padding", special.pad);
+  token("unknown", special.unknown);
+  if (const auto chat = tokenizer->chat_template()) set("chat_template", *chat);
+}
+
+}  // namespace
+
+TEST_CASE("a GGUF file writes what the folder it was made from writes", "[pipeline][language]") {
+  struct Case {
+    std::string tokenizer, split;
+    json config;
+    TypeOf types;
+  };
+  const auto cases = {
+      Case{"bpe_smollm2", "smollm", {{"tie_word_embeddings", true}, {"num_hidden_layers", 3}}, all_q8_0},
+      Case{"bpe_qwen3", "qwen2", {{"model_type", "qwen3"}, {"head_dim", 32}}, mixture},
+      Case{"spbpe_llama2", "", {{"rope_theta", 1000.0}}, all_f32},
+      Case{"spbpe_gemma", "", small_gemma3(), all_q8_0},
+  };
+  for (const auto& each : cases) {
+    const auto vocabulary = test::golden("text/" + each.tokenizer);
+    const auto tokenizer = text::load_language_tokenizer(vocabulary);
+    const auto original =
+        random_model(updated(each.config, {{"vocab_size", tokenizer->vocabulary_size()},
+                                           {"eos_token_id", tokenizer->special_tokens().eos.value()}}));
+    const auto model = Conversion(original, each.types).rounded_model();
+    const test::TempFolder folder;
+    // A GGUF file of pieces is read as sentencepiece would, who reads a tokenizer.model.
+    for (const auto* name :
+         {each.split.empty() ? "tokenizer.model" : "tokenizer.json", "tokenizer_config.json"})
+      std::filesystem::copy_file(vocabulary / name, folder / name);
+    folder.write("config.json", model.config.dump());
+    model.file().save(folder / "model.safetensors");
+    auto writer = Conversion(model, each.types).file();
+    describe_tokenizer(writer, vocabulary, each.split);
+    writer.save(folder / "model.gguf");
+
+    const LanguageModelOptions options{.engine = "native", .precision = Precision::float32};
+    const auto source = LanguageModel::load(folder.path(), options);
+    for (const auto& engine : ops::engine_names())
+      for (const auto kept : {WeightStorage::automatic, WeightStorage::packed}) {
+        INFO(each.tokenizer << ", " << engine);
+        const auto file = LanguageModel::load(
+            folder / "model.gguf", {.engine = engine, .precision = Precision::float32, .weights = kept});
+        CHECK(file.max_length() == source.max_length());
+        CHECK(file.end_tokens() == source.end_tokens());
+        for (const std::string prompt : {"The lighthouse keeper's 12 cats", " two  spaces\n\u00e9t\u00e9"}) {
+          CHECK(file.tokenizer().encode(prompt) == source.tokenizer().encode(prompt));
+          const GenerateRequest request{
+              .prompt = prompt, .max_new_tokens = 12, .end_tokens = std::vector<std::int32_t>()};
+          const auto written = file.generate(request), expected = source.generate(request);
+          CHECK(written.ids == expected.ids);
+          CHECK(written.text == expected.text);
+        }
+        REQUIRE(file.has_chat_template() == source.has_chat_template());
+        if (source.has_chat_template())
+          CHECK(file.chat_text({{"user", "hello"}}) == source.chat_text({{"user", "hello"}}));
+      }
+  }
+}
+
+TEST_CASE("metadata of language models are read as they are written or refused", "[pipeline][language]") {
+  const auto model = random_model(small_gemma3());
+  const auto config = [&](const std::function<void(GgufWriter&)>& change) {
+    auto writer = Conversion(model, all_f32).file();
+    change(writer);
+    return gguf_language_config(GgufFile::from_memory(kept(writer.to_bytes()), "m.gguf"));
+  };
+  const auto usual = config([](GgufWriter&) {});
+  CHECK(usual.windows == std::vector<Index>{5, 5, 5, 5, 5, 0, 5});
+  CHECK(usual.window_rotary.value().theta == 10000.0);
+  CHECK(usual.logit_soft_cap == 0.0f);
+  const auto said = config([](GgufWriter& writer) {
+    writer.set("gemma3.attention.sliding_window_pattern", std::uint32_t{3});
+    writer.set("gemma3.rope.freq_base_swa", 500.0f);
+    writer.set("gemma3.final_logit_softcapping", 20.0f);
+    writer.set("gemma3.attention.scale", 0.5f);
+    writer.set("gemma3.rope.scaling.factor", 0.0f);
+  });
+  CHECK(said.windows == std::vector<Index>{5, 5, 0, 5, 5, 0, 5});
+  CHECK(said.window_rotary.value().theta == 500.0);
+  CHECK(said.logit_soft_cap == 20.0f);
+  CHECK(said.attention_scale == 0.5f);
+  CHECK(said.rotary.scaling == models::RotaryConfig::Scaling::none);
+  const auto pattern = [&](std::vector<bool> layers) {
+    return config([&](GgufWriter& writer) {
+      writer.set("gemma3.attention.sliding_window_pattern", std::move(layers));
+    });
+  };
+  CHECK(pattern({false, true, true, false, true, true, false}).windows ==
+        std::vector<Index>{0, 5, 5, 0, 5, 5, 0});
+  test::expect_error<FormatError>([&] { pattern({true}); }, {"m.gguf", "sliding_window_pattern", "[true]"});
+  const auto refused = [&](const std::string& key, weights::GgufMetadata value,
+                           std::initializer_list<std::string_view> parts) {
+    test::expect_error<ConfigError>([&] { config([&](GgufWriter& writer) { writer.set(key, value); }); },
+                                    parts);
+  };
+  refused("gemma3.rope.scaling.type", std::string("longrope"), {"m.gguf", "longrope", "yarn"});
+  refused("gemma3.rope.dimension_count", std::uint32_t{16}, {"16 of 32 channels"});
 }
