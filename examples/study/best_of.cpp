@@ -22,7 +22,7 @@ struct BestOfOrder {
   std::uint32_t seed = 0;
   float guidance = 1.0f;
   int candidates = 16, steps = 20, threads = 0;
-  bool keywords = false;
+  bool keywords = false, classes = false;
 };
 
 /// Whether each candidate's nearest training picture is the right one, in the order of their numbers, and the
@@ -42,32 +42,47 @@ struct NamedCandidates {
   }
 };
 
-/// A prompt, and the training picture that is right for it.
+/// A prompt, and the training pictures that are right for it.
 struct Subject {
   std::string prompt;
-  std::size_t right = 0;
+  std::vector<std::size_t> right;
+
+  bool is_right(std::size_t picture) const {
+    return std::find(right.begin(), right.end(), picture) != right.end();
+  }
 };
 
-/// The pictures' names; or the first three keywords of those that have two at least.
-std::vector<Subject> subjects_of(const TrainingSet& training, bool keywords) {
+/// The pictures' names; the first three keywords of those that have two at least; or the classes, of which
+/// all pictures are right.
+std::vector<Subject> subjects_of(const TrainingSet& training, const BestOfOrder& order) {
   std::vector<Subject> result;
   for (std::size_t i = 0; i < training.names.size(); ++i) {
-    if (!keywords) {
-      result.push_back({training.names[i], i});
+    if (order.classes) {
+      const auto& name = training.classes[i];
+      const auto known = std::find_if(result.begin(), result.end(),
+                                      [&](const Subject& subject) { return subject.prompt == name; });
+      if (known != result.end())
+        known->right.push_back(i);
+      else
+        result.push_back({name, {i}});
+      continue;
+    }
+    if (!order.keywords) {
+      result.push_back({training.names[i], {i}});
       continue;
     }
     const auto& words = training.keywords[i];
     std::size_t end = words.find(',');
     if (end == std::string::npos) continue;
     for (int more = 0; more < 2 && end != std::string::npos; ++more) end = words.find(',', end + 1);
-    result.push_back({words.substr(0, end), i});
+    result.push_back({words.substr(0, end), {i}});
   }
   return result;
 }
 
 void count_best_ones(const BestOfOrder& order) {
   const auto training = TrainingSet::load(order.pictures);
-  const auto subjects = subjects_of(training, order.keywords);
+  const auto subjects = subjects_of(training, order);
   const auto chosen = chosen_from(subjects, draw_distinct(subjects.size(), order.prompts, order.seed));
   const auto pipeline =
       Pipeline::load(order.model, {.precision = precision_called(order.precision), .threads = order.threads});
@@ -78,7 +93,10 @@ void count_best_ones(const BestOfOrder& order) {
   std::vector<NamedCandidates> all;
   for (const auto& subject : chosen) {
     Request request;
-    request.prompt = subject.prompt;
+    if (order.classes)
+      request.class_name = subject.prompt;
+    else
+      request.prompt = subject.prompt;
     request.sampling.steps = order.steps;
     request.sampling.seed = order.seed + static_cast<std::uint64_t>(all.size()) * 1000;
     request.guidance.scale = order.guidance;
@@ -88,7 +106,7 @@ void count_best_ones(const BestOfOrder& order) {
     const auto matches = nearest(features.of(made.result.images), known);
     NamedCandidates named{std::vector<bool>(made.candidates.size()), {}};
     for (std::size_t n = 0; n < matches.size(); ++n)
-      named.right[made.result.seeds[n] - *request.sampling.seed] = matches[n].index == subject.right;
+      named.right[made.result.seeds[n] - *request.sampling.seed] = subject.is_right(matches[n].index);
     for (const auto& candidate : made.candidates) named.scores.push_back(candidate.score);
     all.push_back(std::move(named));
     const auto count = std::count(all.back().right.begin(), all.back().right.end(), true);
@@ -97,9 +115,11 @@ void count_best_ones(const BestOfOrder& order) {
                  training.names[matches.front().index].c_str());
   }
   std::printf("%d %s, %d steps, guidance %g, %s, judge %s\n", static_cast<int>(chosen.size()),
-              order.keywords ? "lists of keywords" : "names", order.steps,
-              static_cast<double>(order.guidance), std::string(short_name(pipeline.info().precision)).c_str(),
-              judge.name().c_str());
+              order.keywords  ? "lists of keywords"
+              : order.classes ? "classes"
+                              : "names",
+              order.steps, static_cast<double>(order.guidance),
+              std::string(short_name(pipeline.info().precision)).c_str(), judge.name().c_str());
   for (std::size_t count = 1; count <= static_cast<std::size_t>(order.candidates); count *= 2) {
     const auto share = [&](auto is_right) {
       return static_cast<double>(std::count_if(all.begin(), all.end(), is_right)) * 100.0 /
@@ -140,6 +160,9 @@ void add_best_of(CLI::App& parent) {
   app.add_option("--seed", order->seed, "Of the drawing and of the first candidate")->capture_default_str();
   app.add_flag("--keywords", order->keywords,
                "Prompts are up to three keywords of a picture in the place of its name");
+  app.add_flag("--classes", order->classes,
+               "Prompts are classes, of which every picture is right: for models of classes")
+      ->excludes("--keywords");
   app.add_option("--guidance", order->guidance, "Guidance scale")->capture_default_str();
   app.add_option("--steps", order->steps, "Steps of the model's own sampler")->capture_default_str();
   app.add_option("--precision", order->precision, "auto, f32, bf16 or int8")->capture_default_str();

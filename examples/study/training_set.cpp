@@ -20,9 +20,15 @@ TrainingSet TrainingSet::load(const std::filesystem::path& folder) {
     result.pictures.push_back(Image::load(folder / (number + ".png")).to_channels(3));
     result.names.push_back(name);
   }
-  std::ifstream words(folder / "keywords.txt");
-  for (std::string line; std::getline(words, line);) result.keywords.push_back(line);
-  result.keywords.resize(result.names.size());
+  const auto lines = [&](const char* name) {
+    std::vector<std::string> read;
+    std::ifstream words(folder / name);
+    for (std::string line; std::getline(words, line);) read.push_back(line);
+    read.resize(result.names.size());
+    return read;
+  };
+  result.keywords = lines("keywords.txt");
+  result.classes = lines("classes.txt");
   if (result.names.empty()) throw FormatError("study", list.string() + " has no names");
   return result;
 }

@@ -13,11 +13,12 @@ namespace daguerre::study {
 struct TrainingSet {
   std::vector<std::string> names;
   std::vector<std::string> keywords;  ///< of each, with commas; empty where there are none
+  std::vector<std::string> classes;   ///< of each, as `id2label` of emoji-dit calls them; empty likewise
   std::vector<Image> pictures;
 
-  /// Reads `names.txt`, a name on each line, `keywords.txt`, likewise, where it is there, and `0000.png`,
-  /// `0001.png`, … in that order, as `train_emoji.py pictures` writes them. Throws FileError, or FormatError
-  /// where a file is not what it should be.
+  /// Reads `names.txt`, a name on each line, `keywords.txt` and `classes.txt`, likewise, where they are
+  /// there, and `0000.png`, `0001.png`, … in that order, as `train_emoji.py pictures` writes them. Throws
+  /// FileError, or FormatError where a file is not what it should be.
   static TrainingSet load(const std::filesystem::path& folder);
 };
 

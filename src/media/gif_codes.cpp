@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 namespace daguerre {
 namespace {
@@ -20,30 +19,30 @@ class GifDecoder {
       throw file_.error("cannot be decoded: a GIF picture of " + std::to_string(start_bits) + " bits");
     const unsigned clear = 1u << start_bits, end = clear + 1;
     unsigned bits = start_bits + 1, next = end + 1;
-    std::optional<unsigned> before;
-    std::uint8_t first = 0;  // of what the code before stands for
+    unsigned before = table_size;  // no code
+    std::uint8_t first = 0;        // of what the code before stands for
     for (std::size_t done = 0; done < room.size();) {
       const unsigned code = take(bits);
       if (code == end) return;
       if (code == clear) {
         bits = start_bits + 1;
         next = end + 1;
-        before.reset();
+        before = table_size;
         continue;
       }
-      if (before ? code > next || (code == next && next >= table_size) : code >= clear)
+      if (before != table_size ? code > next || (code == next && next >= table_size) : code >= clear)
         throw file_.error("cannot be decoded: a GIF code that stands for nothing");
       // What a code stands for is found from its end.
       std::size_t length = 0;
       if (code == next) stack_[length++] = first;
-      for (unsigned at = code == next ? *before : code;; at = prefix_[at]) {
+      for (unsigned at = code == next ? before : code;; at = prefix_[at]) {
         stack_[length++] = at < clear ? static_cast<std::uint8_t>(at) : suffix_[at];
         if (at < clear) break;
       }
       first = stack_[length - 1];
       while (length > 0 && done < room.size()) room[done++] = stack_[--length];
-      if (before && next < table_size) {
-        prefix_[next] = static_cast<std::uint16_t>(*before);
+      if (before != table_size && next < table_size) {
+        prefix_[next] = static_cast<std::uint16_t>(before);
         suffix_[next++] = first;
         if (next == 1u << bits && bits < gif_code_bits) ++bits;
       }

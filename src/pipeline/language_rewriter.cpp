@@ -1,6 +1,5 @@
 #include <algorithm>
-#include <array>
-#include <map>
+#include <string>
 
 #include "daguerre/core/error.hpp"
 #include "daguerre/pipeline/language_model.hpp"
@@ -18,44 +17,31 @@ int answer_tokens(std::size_t words) {
 
 /// What is asked, as the model was trained to read it. Where its template has no system messages the
 /// instruction stands above the prompt.
-std::string chat_text(const text::ChatTemplate& chat, const RewriteQuestion& question) {
+std::string rewrite_chat(const LanguageModel& model, const RewriteQuestion& question) {
   text::ChatTemplate::Options options;
   options.variables = R"({"enable_thinking": false})";
-  const std::array<text::ChatMessage, 2> messages = {
-      {{"system", question.system_message()}, {"user", question.user_message()}}};
   try {
-    return chat.render(messages, options);
+    return model.chat_text({{"system", question.system_message()}, {"user", question.user_message()}},
+                           options);
   } catch (const ArgumentError&) {
-    const std::array<text::ChatMessage, 1> one = {
-        {{"user", question.system_message() + "\n\n" + question.user_message()}}};
-    return chat.render(one, options);
+    return model.chat_text({{"user", question.system_message() + "\n\n" + question.user_message()}}, options);
   }
 }
 
 }  // namespace
 
 RewriteAnswer answer_by(const LanguageModel& model) {
-  const auto& tokenizer = model.tokenizer();
-  const auto source = tokenizer.chat_template();
-  if (!source)
+  if (!model.has_chat_template())
     throw ArgumentError("rewriter",
-                        tokenizer.source() +
+                        model.tokenizer().source() +
                             ": the model has no chat template, so it was not trained to follow instructions");
-  std::map<std::string, std::string> tokens;
-  const auto& special = tokenizer.special_tokens();
-  const auto add = [&](const char* name, const std::optional<std::int32_t>& id) {
-    if (id)
-      if (const auto token = tokenizer.token_of(*id)) tokens[name] = *token;
-  };
-  add("bos_token", special.bos);
-  add("eos_token", special.eos);
-  add("pad_token", special.pad);
-  add("unk_token", special.unknown);
-  const text::ChatTemplate chat(*source, tokenizer.source(), tokens);
-  return [model, chat](const RewriteQuestion& question) {
+  RewriteQuestion trial;
+  trial.prompt = "a cat";
+  (void)rewrite_chat(model, trial);  // a template that cannot be read says so now
+  return [model](const RewriteQuestion& question) {
     GenerateRequest request;
     // The template writes what comes before a text itself.
-    request.ids = model.tokenizer().encode(chat_text(chat, question), {.add_special_tokens = false});
+    request.ids = model.tokenizer().encode(rewrite_chat(model, question), {.add_special_tokens = false});
     request.max_new_tokens = answer_tokens(question.max_words);
     request.seed = question.seed;
     request.time_limit = question.time_limit;

@@ -15,7 +15,7 @@ std::int32_t MergeList::id_of_piece(const std::string& where) const {
 }
 
 void MergeList::add(std::string_view left, std::string_view right, const std::string& where) {
-  if (merges_.size() == max_tokens) fail(where, "more than " + std::to_string(max_tokens) + " merges");
+  if (merges_.size() == max_merges) fail(where, "more than " + std::to_string(max_merges) + " merges");
   piece_.assign(left);
   const std::int32_t left_id = id_of_piece(where);
   piece_.assign(right);

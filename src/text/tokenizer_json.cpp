@@ -86,7 +86,8 @@ class TokenizerJsonReader final : public StrictSax {
         if (key_.raw == "vocab") return enter(Place::vocabulary);
         return enter(Place::other, json::object());
       case Place::added_tokens:
-        if (added.size() == max_tokens) fail("more than " + std::to_string(max_tokens) + " added tokens");
+        if (added.size() == max_added_tokens)
+          fail("more than " + std::to_string(max_added_tokens) + " added tokens");
         added.emplace_back();
         return enter(Place::added_token);
       case Place::added_token:
@@ -191,7 +192,7 @@ class TokenizerJsonReader final : public StrictSax {
     fail("\"vocab\" must be an object of tokens and their ids");
   }
   void add_merge(std::pair<JsonString, std::optional<JsonString>> merge) {
-    if (merges.size() == max_tokens) fail("more than " + std::to_string(max_tokens) + " merges");
+    if (merges.size() == max_merges) fail("more than " + std::to_string(max_merges) + " merges");
     merges.push_back(std::move(merge));
   }
 

@@ -55,8 +55,9 @@ void add_entry(BytePairEncoder::Vocabulary& vocabulary, const std::string& sourc
                std::uint64_t id);
 
 /// What files may have at most: twice the size of the largest published ones, a tokenizer.json of 262,144
-/// tokens, and four times its entries.
-inline constexpr std::size_t max_vocabulary_bytes = std::size_t{64} << 20, max_tokens = std::size_t{1} << 20;
+/// tokens, twice its entries and merges, and many times its added tokens.
+inline constexpr std::size_t max_vocabulary_bytes = std::size_t{64} << 20, max_tokens = std::size_t{1} << 19,
+                             max_merges = std::size_t{1} << 20, max_added_tokens = std::size_t{1} << 16;
 /// Largest id.
 inline constexpr std::uint64_t max_token_id = 0x7FFFFFFF;
 

@@ -382,6 +382,105 @@ JSON
   absent f.png
 }
 
+section_rewrite() {
+  local emoji=$models/../../../../examples/models/emoji
+  # Makes a picture of a prompt that is rewritten by $2, with status $1.
+  rewritten() {
+    local expected=$1 by=$2
+    shift 2
+    run "$expected" daguerre txt2img --model "$emoji" --prompt "fox" --steps 2 --guidance 1 --threads 1 --seed 42 \
+      --rewrite "$by" "$@"
+  }
+  run 0 make_inputs language "big fox" writer
+  run 0 make_inputs endless-language "a fox" endless
+  run 0 make_inputs untold-language "a fox" untold
+
+  run 0 daguerre rewrite --model writer --prompt "fox" --threads 1
+  out_is "big fox"
+  run 0 daguerre rewrite --model writer --prompt "fox <lora:ink:1>" --prompt-syntax a1111 --rewrite-instruction translate
+  out_is "big fox <lora:ink:1>"
+  rewritten 0 writer --out a.png
+  err_has '^prompt: big fox$'
+  run 0 daguerre inspect a.png
+  for line in 'Prompt: big fox' 'Original prompt: fox' 'Rewriter: writer' 'Rewrite instruction: expand' \
+    'Rewrite seed: 42'; do
+    grep -qxF -- "$line" out || fail "stdout lacks the line: $line"
+  done
+  run 0 daguerre txt2img --model "$emoji" --prompt "big fox" --steps 2 --guidance 1 --threads 1 --seed 42 --out b.png \
+    --save-latents b.safetensors
+  rewritten 0 writer --out c.png --save-latents c.safetensors
+  same b.safetensors c.safetensors
+  # Its settings make it again without the writer.
+  run 0 daguerre txt2img --model "$emoji" --from-png a.png --threads 1 --out d.png
+  same a.png d.png
+
+  # What a picture is made of where a rewriting failed; $1 is why.
+  kept() {
+    err_has "^warning: .*$1.*the prompt stays as it was given"
+    run 0 daguerre inspect e.png
+    grep -qxF 'Prompt: fox' out || fail "the prompt should be: fox"
+    out_has 'Original prompt: fox'
+    grep -qE -- "^Rewrite failure: .*$1" out || fail "the settings should say: $1"
+  }
+  rewritten 0 endless --rewrite-max-words 5 --out e.png
+  kept 'did not come to an end within 52 tokens'
+  run 1 daguerre rewrite --model endless --prompt fox --rewrite-max-words 5
+  one_error 'did not come to an end within 52 tokens'
+  rewritten 1 untold --out f.png
+  one_error 'no chat template'
+  rewritten 1 nothere --out f.png
+  one_error 'nothere'
+  rewritten 1 writer --rewrite-instruction sing --out f.png
+  one_error '"sing".*expand'
+  rewritten 1 writer --rewrite-instruction ./sing.txt --out f.png
+  one_error 'sing.txt'
+  run 2 daguerre txt2img --model "$emoji" --prompt fox --rewrite-instruction split --out f.png
+  one_error '--rewrite-instruction requires --rewrite'
+  absent f.png
+
+  "$programs/chat_server" port &
+  # shellcheck disable=SC2064
+  trap "kill $! 2>/dev/null" EXIT
+  for _ in $(seq 200); do
+    [ -s port ] && break
+    sleep 0.05
+  done
+  there port
+  local service
+  service=http://127.0.0.1:$(cat port)
+  if ! "$programs/daguerre" rewrite --model "$service/good/v1" --prompt fox >out 2>err; then
+    err_has 'was built without libcurl'
+    echo "services are not tested: this build has no libcurl"
+    return
+  fi
+  out_is "default by system: fox, seed 0"
+  run 0 daguerre rewrite --model "$service/good/v1/" --prompt fox --seed 9 --rewrite-model large --remark "More moon."
+  out_is "large by system: fox More moon., seed 9"
+  DAGUERRE_API_KEY=secret run 0 daguerre rewrite --model "$service/key/v1" --prompt fox
+  out_is "Bearer secret"
+  DAGUERRE_API_KEY=secret run 1 daguerre rewrite --model http://service.invalid/v1 --prompt fox
+  one_error 'DAGUERRE_API_KEY would go over the net'
+  rewritten 0 "$service/good/v1" --rewrite-model large --out e.png
+  run 0 daguerre inspect e.png
+  out_has 'Prompt: large by system: fox, seed 42'
+  out_has 'Original prompt: fox'
+  out_has 'Rewriter: large'
+  failing() {
+    rewritten 0 "$service/$1/v1" --rewrite-time-limit "${3:-60}" --out e.png
+    kept "$2"
+  }
+  failing busy 'status 429: slow down'
+  failing page 'the reply is no JSON: <html>'
+  failing nothing 'the reply has no choices'
+  failing large 'larger than a mebibyte'
+  failing elsewhere 'status 302: .*not followed'
+  failing endless 'the answer did not come to an end'
+  failing silent '([Ee]mpty reply|returned nothing)'
+  failing slow '(no answer within 0.2 seconds|Timeout was reached)' 0.2
+  rewritten 0 http://127.0.0.1:1/v1 --out e.png
+  kept "[Cc]ould.*connect"
+}
+
 section_inpainting() {
   txt2img 0 --seed 7 --out a.png
   run 0 make_inputs mask mask.png

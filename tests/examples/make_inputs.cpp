@@ -1,8 +1,10 @@
-// Makes what the tests of the programs feed them: model folders with one defect each, masks, latents.
+// Makes what the tests of the programs feed them: model folders with one defect each, masks, latents,
+// language models.
 //
 //     make_inputs truncated|missing-tensor|wrong-shape|nan|unknown-scheduler MODEL TARGET
 //     make_inputs lora MODEL TARGET
 //     make_inputs mask|latents TARGET
+//     make_inputs language|endless-language|untold-language ANSWER TARGET
 
 #include <cstdio>
 #include <exception>
@@ -17,6 +19,8 @@
 #include <daguerre/core/random.hpp>
 #include <daguerre/media/image.hpp>
 #include <daguerre/weights/safetensors.hpp>
+
+#include "support/scripted_language_model.hpp"
 
 namespace {
 
@@ -101,6 +105,13 @@ void make_latents(const fs::path& target) {
   writer.save(target);
 }
 
+/// Says ANSWER and ends, never ends, or has no chat template.
+void make_language_model(std::string_view what, const std::string& answer, const fs::path& target) {
+  test::LanguageScript script{.answer = answer, .ends = what != "endless-language"};
+  if (what == "untold-language") script.chat_template.clear();
+  test::write_language_model(target, script);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -112,6 +123,8 @@ int main(int argc, char** argv) {
       make_latents(argv[2]);
     else if (what == "lora" && argc == 4)
       make_lora(argv[2], argv[3]);
+    else if (what.ends_with("language") && argc == 4)
+      make_language_model(what, argv[2], argv[3]);
     else if (argc == 4)
       break_model(what, argv[2], argv[3]);
     else

@@ -11,6 +11,7 @@
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/files.hpp"
+#include "support/scripted_language_model.hpp"
 
 using namespace daguerre;
 
@@ -20,25 +21,6 @@ constexpr const char* tiny_language_config = R"({"model_type": "llama", "archite
   "vocab_size": 264, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
   "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 48, "rms_norm_eps": 1e-5,
   "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": true, "eos_token_id": 256})";
-
-std::string utf8(unsigned code) {
-  if (code < 0x80) return {static_cast<char>(code)};
-  return {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 63))};
-}
-
-/// GPT-2's characters for the 256 bytes, byte b having id b, and an end token.
-std::string byte_vocabulary() {
-  std::string result = "{";
-  unsigned next = 256;
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    const bool is_itself = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-    const auto character = utf8(is_itself ? byte : next++);
-    const bool is_escaped = character == "\"" || character == "\\";
-    result += std::string(byte == 0 ? "" : ", ") + "\"" + (is_escaped ? "\\" : "") + character +
-              "\": " + std::to_string(byte);
-  }
-  return result + ", \"<|endoftext|>\": 256}";
-}
 
 models::LanguageConfig tiny_config() {
   return models::LanguageConfig::from(Config::parse(tiny_language_config, "config.json"));
@@ -58,7 +40,7 @@ void write_tiny_model(const test::TempFolder& folder) {
   for (const auto& name : state.names()) writer.add("model." + name, state.tensor(name, state.shape(name)));
   writer.save(folder / "model.safetensors");
   folder.write("config.json", tiny_language_config);
-  folder.write("vocab.json", byte_vocabulary());
+  folder.write("vocab.json", test::byte_vocabulary());
   folder.write("merges.txt", "#version: 0.2\n");
   folder.write("tokenizer_config.json",
                R"({"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|endoftext|>",

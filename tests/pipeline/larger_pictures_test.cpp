@@ -488,7 +488,17 @@ TEST_CASE("a picture's settings make it again", "[pipeline][infotext]") {
                  .steps = 7,
                  .sampler = "ddim"};
   order.tiles = {.size = 32, .overlap = 4};
-  repeated(sd, order, nothing);
+  order.rewrite = RewriteRecord{.original = " a cat: \"red\",\nSteps: 3, Seed: 4",
+                                .rewriter = "a, model",
+                                .instruction = "expand",
+                                .remark = "The last one lacked: \"blur\".",
+                                .seed = 18446744073709551615u,
+                                .seconds = 1.25,
+                                .failure = {}};
+  CHECK(repeated(sd, order, nothing).request.rewrite == order.rewrite);
+  order.rewrite->failure = "no answer within 2 seconds";
+  CHECK(repeated(sd, order, nothing).request.rewrite == order.rewrite);
+  order.rewrite.reset();
   order.clip_skip.reset();
   order.prompt_syntax = PromptSyntax::plain;
   order.emphasis.reset();

@@ -7,7 +7,11 @@
 #include <thread>
 
 #include "daguerre/core/error.hpp"
+#include "daguerre/pipeline/language_model.hpp"
 #include "support/catch.hpp"
+#include "support/errors.hpp"
+#include "support/files.hpp"
+#include "support/scripted_language_model.hpp"
 
 using namespace daguerre;
 
@@ -146,4 +150,48 @@ TEST_CASE("the web UI's language survives being rewritten", "[rewriter]") {
   CHECK(answering("a cat\na dog", split)(request).prompt == "a cat, a dog");
   request.prompt_syntax = a1111;
   CHECK(answering("a cat\na dog", split)(request).prompt == "a cat BREAK a dog");
+}
+
+TEST_CASE("a language model rewrites a prompt", "[rewriter][language]") {
+  const test::TempFolder folder;
+  const auto written = [&](const test::LanguageScript& script, Index max_length = 0) {
+    test::write_language_model(folder.path(), script);
+    return LanguageModel::load(folder.path(), {.max_length = max_length});
+  };
+  Request request;
+  request.prompt = "a fox <lora:ink:1>";
+  request.prompt_syntax = PromptSyntax::a1111;
+  const auto result = PromptRewriter(answer_by(written({.answer = "big fox"})))(request);
+  CHECK(result.rewrite->failure == "");
+  CHECK(result.prompt == "big fox <lora:ink:1>");
+  CHECK(result.rewrite->original == request.prompt);
+
+  // A template that refuses system messages is asked without; one that cannot be read is refused at once.
+  const std::string no_system =
+      "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}";
+  CHECK(PromptRewriter(answer_by(
+            written({.answer = "A fox", .chat_template = no_system + test::plain_chat_template})))(request)
+            .prompt == "A fox <lora:ink:1>");
+  test::expect_error<FormatError>(
+      [&] { (void)answer_by(written({.answer = "A fox", .chat_template = "{% if %}"})); }, {"line 1"});
+  std::filesystem::remove(folder / "chat_template.jinja");
+  test::expect_error<ArgumentError>(
+      [&] { (void)answer_by(written({.answer = "A fox", .chat_template = ""})); }, {"no chat template"});
+
+  // One that never ends.
+  const auto endless = answer_by(written({.answer = "A fox", .ends = false}, 100'000));
+  PromptRewriter::Options options;
+  options.max_words = 5;
+  const auto kept = PromptRewriter(endless, options)(request);
+  CHECK(kept.prompt == request.prompt);
+  CHECK(kept.rewrite->failure.find("did not come to an end within 52 tokens") != std::string::npos);
+  RewriteQuestion question;
+  question.prompt = "a fox";
+  question.max_words = 10'000;
+  question.time_limit = 0.02;
+  test::expect_error<Error>([&] { (void)endless(question); }, {"did not come to an end in time"});
+  std::stop_source stop;
+  stop.request_stop();
+  question.stop = stop.get_token();
+  test::expect_error<Cancelled>([&] { (void)endless(question); }, {"stopped"});
 }

@@ -308,10 +308,10 @@ std::vector<HostileFile> hostile_tokenizer_json(const std::filesystem::path& mod
   add("no model", "{\"vocab\":" + vocabulary + "}");
   add("a model that is a list", "{\"model\":[" + vocabulary + "]}");
   add("no vocabulary", R"({"model":{"type":"BPE","merges":[]}})");
-  add("many merges", with(vocabulary, "[" + repeated("\"a b\",", 900'000) + "\"a b\"]"));
+  add("many merges", with(vocabulary, "[" + repeated("\"a b\",", 1'200'000) + "\"a b\"]"));
   add("many added tokens",
       with(vocabulary, "[]", ",\"added_tokens\":[" + repeated("{},", 2'000'000) + "{}]"));
-  add("20 MB", with(vocabulary, "[]", ",\"x\":\"" + repeated("x", 20'000'000) + "\""));
+  add("70 MB", with(vocabulary, "[]", ",\"x\":\"" + repeated("x", 70'000'000) + "\""));
   return files;
 }
 

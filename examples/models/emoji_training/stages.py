@@ -34,7 +34,7 @@ def load(options, name, module, weights="ema"):
 
 def write_pictures(options):
     """The training set as files: names.txt, a name on each line, keywords.txt, its keywords, with commas,
-    and 0000.png, 0001.png, ... in that order."""
+    classes.txt, its subgroup, and 0000.png, 0001.png, ... in that order."""
     pictures, emojis = data.load(options)
     folder = path(options, "pictures")
     os.makedirs(folder, exist_ok=True)
@@ -44,6 +44,8 @@ def write_pictures(options):
         file.writelines(emoji.name + "\n" for emoji in emojis)
     with open(os.path.join(folder, "keywords.txt"), "w", encoding="utf-8") as file:
         file.writelines(", ".join(emoji.keywords) + "\n" for emoji in emojis)
+    with open(os.path.join(folder, "classes.txt"), "w", encoding="utf-8") as file:
+        file.writelines(emoji.subgroup + "\n" for emoji in emojis)
     print(f"{folder}: {len(emojis)} pictures")
 
 
