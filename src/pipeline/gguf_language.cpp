@@ -23,7 +23,7 @@ class LanguageMetadata {
   explicit LanguageMetadata(const weights::GgufFile& file) : file_(file) {
     const auto found = file.values().find("general.architecture");
     const auto text = found == file.values().end() ? std::nullopt : found->second.text();
-    if (!text) throw wrong("general.architecture", "a text");
+    if (!text) throw wrong_value("general.architecture", "a text");
     architecture_ = *text;
   }
   const std::string& architecture() const noexcept { return architecture_; }
@@ -36,39 +36,42 @@ class LanguageMetadata {
     const auto* value = find(key);
     if (value == nullptr) return std::nullopt;
     const auto number = value->number();
-    if (!number) throw wrong(architecture_ + "." + std::string(key), "a number");
+    if (!number) throw wrong(key, "a number");
     return number;
   }
   std::optional<Index> size(std::string_view key) const {
     const auto* value = find(key);
     if (value == nullptr) return std::nullopt;
     const auto natural = value->natural();
-    if (!natural || *natural > 0x7FFFFFFF)
-      throw wrong(architecture_ + "." + std::string(key), "a natural number");
+    if (!natural || *natural > 0x7FFFFFFF) throw wrong(key, "a natural number");
     return static_cast<Index>(*natural);
   }
   Index required(std::string_view key) const {
     const auto value = size(key);
-    if (!value) throw wrong(architecture_ + "." + std::string(key), "a natural number");
+    if (!value) throw wrong(key, "a natural number");
     return *value;
   }
   std::optional<std::string> text(std::string_view key) const {
     const auto* value = find(key);
     if (value == nullptr) return std::nullopt;
     const auto text = value->text();
-    if (!text) throw wrong(architecture_ + "." + std::string(key), "a text");
+    if (!text) throw wrong(key, "a text");
     return std::string(*text);
   }
   std::optional<std::int32_t> token(const std::string& key) const {
     const auto found = file_.values().find("tokenizer.ggml." + key);
     if (found == file_.values().end()) return std::nullopt;
     const auto id = found->second.natural();
-    if (!id || *id > 0x7FFFFFFF) throw wrong("tokenizer.ggml." + key, "a token's number");
+    if (!id || *id > 0x7FFFFFFF) throw wrong_value("tokenizer.ggml." + key, "a token's number");
     return static_cast<std::int32_t>(*id);
+  }
+  /// That what stands below the architecture's name is another thing than expected.
+  FormatError wrong(std::string_view key, const std::string& expected) const {
+    return wrong_value(architecture_ + "." + std::string(key), expected);
   }
 
  private:
-  FormatError wrong(const std::string& key, const std::string& expected) const {
+  FormatError wrong_value(const std::string& key, const std::string& expected) const {
     const auto found = file_.values().find(key);
     return FormatError(gguf_language_who,
                        file_.name() + ": " + key + " is " +
@@ -94,8 +97,9 @@ models::RotaryConfig gguf_rotary(const weights::GgufFile& file, const LanguageMe
                                              std::to_string(config.head_dim) +
                                              " channels of a head are turned, expected all");
   const auto kind = metadata.text("rope.scaling.type").value_or("none");
-  const double factor =
+  double factor =
       metadata.number("rope.scaling.factor").value_or(metadata.number("rope.scale_linear").value_or(1.0));
+  if (factor == 0.0) factor = 1.0;  // none is said
   if (kind == "linear" ||
       (kind == "none" && factor != 1.0 && metadata.find("rope.scaling.type") == nullptr)) {
     result.scaling = factor == 1.0 ? Scaling::none : Scaling::linear;
@@ -133,15 +137,34 @@ float gemma_attention_scale(const models::LanguageConfig& config, int layers_of_
   return static_cast<float>(1.0 / std::sqrt(width));
 }
 
+/// Which layers have a window: in Gemma 2 all but every second one, in Gemma 3 all but every sixth one,
+/// unless the file says another number or names them.
+std::vector<bool> gguf_window_layers(const LanguageMetadata& metadata, int layers) {
+  constexpr std::string_view pattern = "attention.sliding_window_pattern";
+  std::vector<bool> result;
+  const auto* value = metadata.find(pattern);
+  if (value != nullptr && value->type() == weights::GgufType::array) {
+    for (const auto& item : value->items()) {
+      const auto is_windowed = item.boolean();
+      if (!is_windowed) throw metadata.wrong(pattern, "a truth for each layer");
+      result.push_back(*is_windowed);
+    }
+    if (static_cast<int>(result.size()) != layers) throw metadata.wrong(pattern, "a truth for each layer");
+    return result;
+  }
+  const auto& architecture = metadata.architecture();
+  const Index usual = architecture == "gemma2" ? 2 : architecture == "gemma3" ? 6 : 0;
+  const Index period = metadata.size(pattern).value_or(usual);
+  for (int i = 0; i < layers; ++i) result.push_back(period == 0 || (i + 1) % period != 0);
+  return result;
+}
+
 void read_gguf_windows(const LanguageMetadata& metadata, models::LanguageConfig& config) {
   const auto window = metadata.size("attention.sliding_window");
   // So many layers are refused later.
   if (!window || *window == 0 || config.num_hidden_layers > models::LanguageConfig::most_layers) return;
-  const auto& architecture = metadata.architecture();
-  // Every second layer looks at all tokens in Gemma 2, every sixth one in Gemma 3.
-  const int period = architecture == "gemma2" ? 2 : architecture == "gemma3" ? 6 : 0;
-  for (int i = 0; i < config.num_hidden_layers; ++i)
-    config.windows.push_back(period != 0 && (i + 1) % period == 0 ? 0 : *window);
+  for (const bool is_windowed : gguf_window_layers(metadata, config.num_hidden_layers))
+    config.windows.push_back(is_windowed ? *window : 0);
 }
 
 void read_gguf_gemma(const LanguageMetadata& metadata, models::LanguageConfig& config) {
@@ -157,6 +180,7 @@ void read_gguf_gemma(const LanguageMetadata& metadata, models::LanguageConfig& c
     return;
   }
   config.attention_scale = gemma_attention_scale(config, 62);
+  config.logit_soft_cap = static_cast<float>(metadata.number("final_logit_softcapping").value_or(0.0));
   config.query_key_norm = true;
   config.window_rotary = models::RotaryConfig{};
   config.window_rotary->theta = metadata.number("rope.freq_base_swa").value_or(10000.0);
@@ -252,6 +276,8 @@ models::LanguageConfig gguf_language_config(const weights::GgufFile& file) {
     config.rotary = gguf_rotary(file, metadata, config);
   }
   if (architecture.starts_with("gemma")) read_gguf_gemma(metadata, config);
+  if (const auto scale = metadata.number("attention.scale"); scale && *scale != 0.0)
+    config.attention_scale = static_cast<float>(*scale);
   read_gguf_windows(metadata, config);
   config.bos_token_id = metadata.token("bos_token_id");
   for (const char* key : {"eos_token_id", "eot_token_id"})

@@ -104,7 +104,7 @@ std::optional<ChatTemplate> ChatTemplate::find(const std::filesystem::path& fold
     throw FormatError(template_name, config_file.string() + ": not an object", config_file);
   std::map<std::string, std::string> tokens;
   for (const auto& [key, value] : config.items())
-    if (key.ends_with("_token"))
+    if (key.ends_with("_token") && !value.is_boolean())  // add_bos_token is none
       if (const auto content = token_content(config, key.c_str(), config_file.string()))
         tokens[key] = *content;
   const auto file = folder / "chat_template.jinja";

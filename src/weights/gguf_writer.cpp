@@ -35,17 +35,30 @@ class Output {
   }
   void type(GgufType value) { number(static_cast<std::uint32_t>(value)); }
 
-  void value(bool truth) { type(GgufType::boolean), number(static_cast<std::uint8_t>(truth)); }
-  void value(std::uint32_t number_) { type(GgufType::u32), number(number_); }
-  void value(std::int32_t number_) { type(GgufType::i32), number(number_); }
-  void value(std::uint64_t number_) { type(GgufType::u64), number(number_); }
-  void value(float number_) { type(GgufType::f32), number(number_); }
-  void value(const std::string& text) { type(GgufType::string), string(text); }
-  void value(const std::vector<std::int32_t>& items) {
+  void value(bool truth) { type(GgufType::boolean), item(truth); }
+  void value(std::uint32_t number_) { type(GgufType::u32), item(number_); }
+  void value(std::int32_t number_) { type(GgufType::i32), item(number_); }
+  void value(std::uint64_t number_) { type(GgufType::u64), item(number_); }
+  void value(float number_) { type(GgufType::f32), item(number_); }
+  void value(const std::string& text) { type(GgufType::string), item(text); }
+  void value(const std::vector<std::int32_t>& list) { array(GgufType::i32, list); }
+  void value(const std::vector<float>& list) { array(GgufType::f32, list); }
+  void value(const std::vector<bool>& list) { array(GgufType::boolean, list); }
+  void value(const std::vector<std::string>& list) { array(GgufType::string, list); }
+
+ private:
+  void item(bool truth) { number(static_cast<std::uint8_t>(truth)); }
+  void item(const std::string& text) { string(text); }
+  template <class T>
+  void item(T number_) {
+    number(number_);
+  }
+  template <class T>
+  void array(GgufType item_type, const std::vector<T>& list) {
     type(GgufType::array);
-    type(GgufType::i32);
-    number(static_cast<std::uint64_t>(items.size()));
-    for (const auto item : items) number(item);
+    type(item_type);
+    number(static_cast<std::uint64_t>(list.size()));
+    for (const auto& each : list) item(static_cast<const T&>(each));
   }
 };
 

@@ -257,7 +257,8 @@ void make_language_model(const Arguments& arguments) {
     throw ArgumentError("make_model", "a language model is written as a folder, in numbers");
   fs::copy(arguments.configs, arguments.out, fs::copy_options::recursive);
   if (!arguments.tokenizer.empty())
-    fs::copy(arguments.tokenizer, arguments.out, fs::copy_options::skip_existing);
+    fs::copy(arguments.tokenizer, arguments.out,
+             fs::copy_options::recursive | fs::copy_options::skip_existing);
   const auto config = models::LanguageConfig::from(Config::load(arguments.out / "config.json"));
   const weights::StateDict state({std::make_shared<const weights::RandomTensors>(0, arguments.type)},
                                  "language model");

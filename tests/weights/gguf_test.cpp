@@ -212,6 +212,10 @@ TEST_CASE("what is written is read", "[weights][gguf]") {
     writer.set("a", std::uint32_t{7});
     writer.set("b", std::vector<std::int32_t>{1, -2});
     writer.set("c", true);
+    writer.set("texts", std::vector<std::string>{"", "\u2581cat", std::string("a\0b", 3)});
+    writer.set("floats", std::vector<float>{-1.5f, 2.0f});
+    writer.set("flags", std::vector<bool>{true, false});
+    writer.set("none", std::vector<std::string>());
     writer.add("scalar", normal({}, 2));
     writer.add("vector", normal({5}, 3), DType::f16);
     for (const auto type : {DType::f32, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0,
@@ -223,6 +227,14 @@ TEST_CASE("what is written is read", "[weights][gguf]") {
     CHECK(file.alignment() == alignment);
     CHECK(file.metadata().at("general.architecture") == "sd1");
     CHECK(file.metadata().at("b") == "[1, -2]");
+    CHECK(file.metadata().at("floats") == "[-1.5, 2.0]");
+    CHECK(file.metadata().at("flags") == "[true, false]");
+    CHECK(file.values().at("none").items().empty());
+    const auto texts = file.values().at("texts").items();
+    REQUIRE(texts.size() == 3);
+    CHECK(texts[0].text() == "");
+    CHECK(texts[1].text() == "\u2581cat");
+    CHECK(texts[2].text() == std::string_view("a\0b", 3));
     CHECK(file.tensors().size() == 15);
     CHECK(file.find("picture")->shape == Shape{2, 3, 4, 5});
     CHECK(same(file.floats(*file.find("F32")), matrix));

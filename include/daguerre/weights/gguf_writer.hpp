@@ -18,9 +18,10 @@ namespace daguerre::weights {
 /// 65504 in size. Throws ArgumentError for other types, rows and numbers.
 std::vector<std::byte> quantised(DType dtype, const Tensor<float>& values);
 
-/// What GgufWriter takes as metadata.
-using GgufMetadata = std::variant<bool, std::uint32_t, std::int32_t, std::uint64_t, float, std::string,
-                                  std::vector<std::int32_t>>;
+/// What GgufWriter takes as metadata. Lists of texts and floats are what a vocabulary is written as.
+using GgufMetadata =
+    std::variant<bool, std::uint32_t, std::int32_t, std::uint64_t, float, std::string,
+                 std::vector<std::int32_t>, std::vector<float>, std::vector<bool>, std::vector<std::string>>;
 
 /// Collects tensors and writes them as one GGUF file of version 3.
 class GgufWriter {
