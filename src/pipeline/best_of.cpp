@@ -33,6 +33,8 @@ void check_best_of(const Pipeline& pipeline, const Request& request, const BestO
   if (options.draft_steps && (*options.draft_steps < 1 || *options.draft_steps >= steps))
     refuse("draft_steps is " + std::to_string(*options.draft_steps) + ", expected 1 to " +
            std::to_string(steps - 1) + ", less than the " + std::to_string(steps) + " of a finished picture");
+  if (options.draft_steps && !request.sampling.timesteps.empty())
+    refuse("draft_steps and timesteps of one's own are given, expected one of them");
   if (request.output.count.value_or(1) != 1 || request.class_labels.size() > 1)
     refuse("one picture's candidates are made at a time; how many are kept is BestOfOptions::keep");
   if (pipeline.info().makes_films || request.on_frame) refuse("films are not judged");

@@ -26,6 +26,8 @@ Tensor<float> window_of(const Tensor<float>& values, Index top, Index left, Inde
   return result;
 }
 
+constexpr Index most_proportion = 100;  // of the longer side to the shorter one
+
 /// Half of it, rounded half to even.
 Index half_of(Index difference) {
   return static_cast<Index>(std::nearbyint(static_cast<double>(difference) / 2.0));
@@ -46,6 +48,11 @@ Tensor<float> hps_pixel_values(const ops::Context& context, const Image& picture
     values = bicubic(context, values, scaled(height), scaled(width));
     values = window_of(values, -((size - values.dim(1)) / 2), -((size - values.dim(2)) / 2), size);
   } else if (!whole) {
+    // The whole picture is enlarged before it is cut, so that a strip would become large beyond measure.
+    if (longer / shorter > most_proportion)
+      throw ArgumentError("hps_image", "the picture is " + std::to_string(width) + " x " +
+                                           std::to_string(height) + ", expected at most " +
+                                           std::to_string(most_proportion) + " times as long as wide");
     const auto other =
         static_cast<Index>(static_cast<double>(size * longer) / static_cast<double>(shorter));  // truncated
     values = height <= width ? bicubic(context, values, size, other) : bicubic(context, values, other, size);

@@ -10,7 +10,7 @@ namespace daguerre {
 /// normalised. The shorter side becomes `size` and the middle is cut out, as torchvision does; or, `whole`,
 /// the longer side, each side rounded half to even, and zeros stand around it before normalising (its
 /// ResizeMaxSize, which leaves a picture alone whose longer side is `size`). Throws ArgumentError for an
-/// empty picture.
+/// empty picture, and for a strip whose shorter side could not become so long.
 Tensor<float> hps_pixel_values(const ops::Context& context, const Image& picture, Index size,
                                bool whole = false);
 

@@ -193,6 +193,9 @@ TEST_CASE("a best of that is not possible says why", "[best_of]") {
   refused(order, {.keep = 0}, "0 pictures to keep");
   refused(order, {.draft_steps = 3}, "draft_steps is 3, expected 1 to 2");
   refused(order, {.draft_steps = 0}, "draft_steps is 0");
+  order.sampling.timesteps = {900.0, 500.0, 100.0};
+  refused(order, {.draft_steps = 1}, "draft_steps and timesteps");
+  order.sampling.timesteps.clear();
   order.output.count = 2;
   refused(order, {}, "one picture's candidates");
   order.output.count.reset();
@@ -291,6 +294,9 @@ TEST_CASE("a folder of open_clip's is a judge", "[best_of]") {
       "\"fill_color\": 0, \"mean\": [0.48145466, 0.4578275, 0.40821073], \"std\": [0.26862954, 0.26130258, "
       "0.27577711]}");
   check("hps", "out.hps", 1.0);
+  const auto strict = PictureJudge::load("hps:" + folder.path().string());
+  expect_error<ArgumentError>([&] { (void)strict.scorer("a line")(Image(16384, 1, 3)); },
+                              {"16384 x 1", "at most 100 times"});
   write("{\"resize_mode\": \"longest\"}");
   check("hps", "out.hps_longest", 1.0);
   write("{\"resize_mode\": \"longish\"}");
