@@ -127,12 +127,7 @@ void carry_out_cascade(Order order) {
   refuse_beside_cascade(order);
   const Interrupt interrupt;
   Progress progress(order.quiet);
-  settle_machine(order);
-  settle_comfort(order);
-  order.load.log = progress.warnings();
-  settle_loras(order);
-  read_inputs(order);
-  check_outputs(order);
+  settle(order, progress);
   CascadeRequest request;
   request.stages = order.cascade.repeated;
   for (const auto& text : order.cascade.stages) read_stage_option(text, request.stages);

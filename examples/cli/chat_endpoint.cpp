@@ -115,6 +115,7 @@ std::string answer_in(const std::string& reply, long status) {
 }  // namespace
 
 RewriteAnswer answer_by_service(const std::string& address, const std::string& model) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);  // here, because before 7.84 no other thread may
   const char* key = std::getenv("DAGUERRE_API_KEY");
   const bool near = is_this_machine(address);
   if (key != nullptr && *key != '\0' && !near && !address.starts_with("https://"))

@@ -400,15 +400,19 @@ void rewrite_prompt(Order& order, Progress& progress, const Interrupt& interrupt
   if (order.request.rewrite->failure.empty()) progress.note("prompt: " + printable(order.request.prompt));
 }
 
-void carry_out(Order order) {
-  const Interrupt interrupt;
-  Progress progress(order.quiet);
+void settle(Order& order, Progress& progress) {
   settle_machine(order);
   settle_comfort(order);
   order.load.log = progress.warnings();
   settle_loras(order);
   read_inputs(order);
   check_outputs(order);
+}
+
+void carry_out(Order order) {
+  const Interrupt interrupt;
+  Progress progress(order.quiet);
+  settle(order, progress);
 
   auto& request = order.request;
   request.sampling.seed = order.seed ? *order.seed : std::random_device{}();

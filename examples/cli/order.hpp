@@ -173,6 +173,8 @@ void introduce(const Order& order, const Pipeline& pipeline, Progress& progress)
 /// Everything that can be wrong about the files named in the order shows here, before the model is loaded.
 void read_inputs(Order& order);
 void check_outputs(const Order& order);
+/// All that comes before a model is loaded: the functions above, and what is warned of goes to `progress`.
+void settle(Order& order, Progress& progress);
 
 // Cascades (cascade_options.cpp).
 void add_cascade_options(CLI::App& app, Order& order);
