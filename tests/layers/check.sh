@@ -24,6 +24,7 @@ declare -A below=(
   [models]="core config ops weights nn"
   [metrics]="core ops"
   [pipeline]="core config media ops text samplers weights nn models metrics"
+  [evaluation]="core config media ops text samplers weights nn models metrics pipeline"
 )
 
 # The sources of a layer, public and internal.
