@@ -27,5 +27,9 @@ void add_process(CLI::App& app);
 void add_rewrite(CLI::App& app);
 /// Adds the subcommand `bench`, likewise.
 void add_bench(CLI::App& app);
+/// Adds the subcommands of `eval` that make pictures, and that of votes, likewise.
+void add_eval_model(CLI::App& eval);
+void add_eval_compare(CLI::App& eval);
+void add_eval_votes(CLI::App& eval);
 
 }  // namespace daguerre::cli
