@@ -110,6 +110,11 @@ int run(int argc, char** argv, daguerre::evaluation::ProcessGroup& group) {
   daguerre::cli::add_rewrite(app);
   daguerre::cli::add_bench(app);
   daguerre::cli::add_sample(app, group);
+  auto* eval = app.add_subcommand("eval", "Measure pictures and models: FID, CLIP score, HPSv2 and others");
+  eval->require_subcommand(1);
+  daguerre::cli::add_eval_model(*eval, group);
+  daguerre::cli::add_eval_compare(*eval, group);
+  daguerre::cli::add_eval_votes(*eval);
   refuse_in_groups(app, group);
   const int rank = group.rank();
   try {
