@@ -27,5 +27,7 @@ void add_process(CLI::App& app);
 void add_rewrite(CLI::App& app);
 /// Adds the subcommand `bench`, likewise.
 void add_bench(CLI::App& app);
+/// Adds the subcommand `eval` with its own subcommands, likewise.
+void add_eval(CLI::App& app);
 
 }  // namespace daguerre::cli

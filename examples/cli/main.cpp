@@ -74,7 +74,8 @@ int main(int argc, char** argv) {
       "See also: daguerre txt2img --help, daguerre txt2vid --help, daguerre class2img --help, daguerre "
       "inspect --help, daguerre "
       "convert "
-      "--help, daguerre upscale --help, daguerre process --help, daguerre rewrite --help, daguerre bench --help");
+      "--help, daguerre upscale --help, daguerre process --help, daguerre rewrite --help, daguerre bench --help, "
+      "daguerre eval --help");
   daguerre::cli::add_txt2img(app);
   daguerre::cli::add_txt2vid(app);
   daguerre::cli::add_img2vid(app);
@@ -86,6 +87,7 @@ int main(int argc, char** argv) {
   daguerre::cli::add_process(app);
   daguerre::cli::add_rewrite(app);
   daguerre::cli::add_bench(app);
+  daguerre::cli::add_eval(app);
   try {
     app.parse(arguments(argc, argv));
     if (std::fflush(stdout) != 0) return fail(failed, "standard output cannot be written");
