@@ -48,7 +48,7 @@ TEST_CASE("a folder of chunks belongs to one job") {
   difference(R"({"model": "m", "request": {"steps": 20, "sizes": [1, 2]}, "seed": 18446744073709551614})",
              "\"seed\" is 18446744073709551615 there, 18446744073709551614 now");
   difference(R"({"model": "m", "request": {"steps": 20, "sizes": [1, 2, 3]}, "seed": 18446744073709551615})",
-             "\"request.sizes\" is \"[1,2]\" there, \"[1,2,3]\" now");
+             "\"request.sizes\" is [1, 2] there, [1, 2, 3] now");
   difference(R"({"model": "m", "request": {"steps": 20, "sizes": [1, 2]}})",
              "\"seed\" is 18446744073709551615 there, not given now");
   difference(
