@@ -20,6 +20,7 @@
 #endif
 
 #include "config/json.hpp"
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/evaluation/process_group.hpp"
@@ -125,14 +126,14 @@ nlohmann::json parse_job(const std::string& text, const std::string& source) {
 void make_or_compare(const Path& folder, const std::string& job) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error || !std::filesystem::is_directory(folder))
+  if (error || !is_folder(folder))
     throw job_file_error(
         folder, error ? "cannot be made: " + error.message() : "expected a folder, found something else");
   const Path path = folder / job_file;
   const auto now = parse_job(job, "the job's settings");
-  if (!std::filesystem::exists(path)) {
+  if (!path_exists(path)) {
     for (const auto& name : names_in(folder))
-      if (!name.ends_with(unfinished_ending) && !std::filesystem::exists(path))
+      if (!name.ends_with(unfinished_ending) && !path_exists(path))
         throw ArgumentError(job_name, folder.string() + ": holds " + in_quotes(name) + " and no " + job_file +
                                           "; expected a new folder, an empty one, or that of the same job");
     ChunkFolder::write(path, job);
@@ -152,6 +153,7 @@ ChunkFolder::ChunkFolder(std::filesystem::path folder, const std::string& job) :
 
 ChunkFolder::ChunkFolder(std::filesystem::path folder, const std::string& job, ProcessGroup& group)
     : folder_(std::move(folder)) {
+  const auto first_job = group.broadcast(job);
   if (group.rank() == 0) {
     make_or_compare(folder_, job);
     for (const auto& name : names_in(folder_))
@@ -159,6 +161,10 @@ ChunkFolder::ChunkFolder(std::filesystem::path folder, const std::string& job, P
         std::error_code ignored;
         std::filesystem::remove(folder_ / name, ignored);
       }
+  } else if (const auto difference = first_difference(parse_job(first_job, "the job of rank 0"),
+                                                      parse_job(job, "the job's settings"), "")) {
+    throw ArgumentError(job_name, "rank " + std::to_string(group.rank()) +
+                                      " has another job than rank 0 (there): " + *difference);
   }
   check_seen_by_all(group);
 }
@@ -174,7 +180,7 @@ void ChunkFolder::check_seen_by_all(ProcessGroup& group) const {
   // Network file systems may remember for a while that a name was not there.
   constexpr int tries = 100;
   for (int i = 0; group.rank() != 0; ++i) {
-    if (std::filesystem::exists(folder_ / name)) break;
+    if (path_exists(folder_ / name)) break;
     if (i == tries)
       throw job_file_error(folder_, "rank " + std::to_string(group.rank()) +
                                         " does not see what rank 0 writes there; all processes must see the "
@@ -207,14 +213,8 @@ void ChunkFolder::complete(ProcessGroup& group, std::string_view stem, Index cou
                            std::string_view extension,
                            const std::function<void(Index, const std::filesystem::path&)>& make) const {
   // Rank 0 looks for all: others may have begun before a slow one has looked.
-  std::string text;
-  if (group.rank() == 0)
-    for (const Index chunk : missing(stem, count, extension)) text += std::to_string(chunk) + " ";
-  std::istringstream numbers(group.broadcast(text));
-  std::vector<Index> chunks;
-  for (Index chunk = 0; numbers >> chunk;) chunks.push_back(chunk);
-  group.share_out(static_cast<Index>(chunks.size()), [&](Index i) {
-    const Index chunk = chunks[static_cast<std::size_t>(i)];
+  const auto chunks = group.rank() == 0 ? missing(stem, count, extension) : std::vector<Index>();
+  share_out(group, chunks, [&](Index chunk) {
     write(path_of(stem, chunk, extension), [&](const Path& unfinished) { make(chunk, unfinished); });
   });
 }

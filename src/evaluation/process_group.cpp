@@ -1,5 +1,8 @@
 #include "daguerre/evaluation/process_group.hpp"
 
+#include <sstream>
+#include <utility>
+
 namespace daguerre::evaluation {
 namespace {
 
@@ -15,6 +18,16 @@ class OneProcess : public ProcessGroup {
 };
 
 }  // namespace
+
+void share_out(ProcessGroup& group, const std::vector<Index>& items, const std::function<void(Index)>& work) {
+  std::string text;
+  if (group.rank() == 0)
+    for (const Index item : items) text += std::to_string(item) + " ";
+  std::istringstream numbers(group.broadcast(std::move(text)));
+  std::vector<Index> all;
+  for (Index item = 0; numbers >> item;) all.push_back(item);
+  group.share_out(static_cast<Index>(all.size()), [&](Index i) { work(all[static_cast<std::size_t>(i)]); });
+}
 
 std::unique_ptr<ProcessGroup> alone() {
   return std::make_unique<OneProcess>();

@@ -22,9 +22,9 @@ class ChunkFolder {
   /// first setting that differs, for the folder of another job, and for a folder that holds other things;
   /// FileError; FormatError for a job.json, or a `job`, that is no JSON object.
   ChunkFolder(std::filesystem::path folder, const std::string& job);
-  /// The same in all processes of `group`, of which rank 0 makes the folder and its `job` counts. Throws
-  /// FileError, too, in a process that does not see what rank 0 writes there. What runs that were killed left
-  /// unfinished is removed.
+  /// The same in all processes of `group`, of which rank 0 makes the folder. Throws ArgumentError, too, in a
+  /// process whose `job` is not that of rank 0, and FileError in one that does not see what rank 0 writes
+  /// there. What runs that were killed left unfinished is removed.
   ChunkFolder(std::filesystem::path folder, const std::string& job, ProcessGroup& group);
 
   const std::filesystem::path& folder() const noexcept { return folder_; }

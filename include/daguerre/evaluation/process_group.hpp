@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "daguerre/core/processors.hpp"
 #include "daguerre/core/shape.hpp"
@@ -33,6 +34,9 @@ class ProcessGroup {
   /// What rank 0 gives, in all processes.
   virtual std::string broadcast(std::string text) = 0;
 };
+
+/// Shares out those numbers that rank 0 gives; what the others give does not count.
+void share_out(ProcessGroup& group, const std::vector<Index>& items, const std::function<void(Index)>& work);
 
 /// This process alone.
 std::unique_ptr<ProcessGroup> alone();
