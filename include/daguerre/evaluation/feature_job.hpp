@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -26,6 +27,7 @@ struct JobOptions {
   /// system's temporary files, which goes with the results; several processes need a folder that all see.
   std::filesystem::path work{};
   Index chunk = 32;               ///< items in a chunk: what is lost at most when the job is killed
+  Index batch = 8;                ///< pictures that are decoded and given to a network at once
   ProcessGroup* group = nullptr;  ///< that shares the work; nullptr: this process alone
   /// Told, in the process of rank 0, how many chunks of how many are done.
   std::function<void(Index done, Index total)> on_chunk{};
