@@ -60,19 +60,20 @@ void add_eval_options(CLI::App& app, EvalOrder& order, const std::string& networ
 
 struct Evaluation::State {
   EvalOrder order;
-  std::unique_ptr<evaluation::ProcessGroup> group;
+  evaluation::ProcessGroup& group;
   Interrupt interrupt;
   mutable Progress progress;
   Threads threads;
 
-  explicit State(const EvalOrder& settings)
+  State(const EvalOrder& settings, evaluation::ProcessGroup& processes)
       : order(settings),
-        group(evaluation::alone()),
-        progress(settings.quiet || group->rank() != 0),
-        threads(settings.threads == 0 ? available_threads() : settings.threads) {}
+        group(processes),
+        progress(settings.quiet || group.rank() != 0),
+        threads(settings.threads == 0 ? processes.threads() : settings.threads) {}
 };
 
-Evaluation::Evaluation(const EvalOrder& order) : state_(std::make_unique<State>(order)) {
+Evaluation::Evaluation(const EvalOrder& order, evaluation::ProcessGroup& group)
+    : state_(std::make_unique<State>(order, group)) {
   if (!order.json.empty() && speaks()) check_writable("--json", order.json);
 }
 Evaluation::~Evaluation() = default;
@@ -91,7 +92,7 @@ evaluation::FeatureNetwork Evaluation::network(const std::vector<std::string>& k
   auto network = evaluation::FeatureNetwork::load(order.network,
                                                   {.engine = order.engine,
                                                    .precision = precision_called(order.precision),
-                                                   .threads = order.threads,
+                                                   .threads = state_->threads.count(),
                                                    .tokenizer = order.tokenizer,
                                                    .tokenizer_fallback = fallback != nullptr ? fallback : "",
                                                    .log = state_->progress.warnings(),
@@ -117,7 +118,7 @@ evaluation::JobOptions Evaluation::job(const std::string& what) const {
   options.work = state_->order.work;
   options.chunk = state_->order.chunk;
   options.batch = state_->order.batch;
-  options.group = state_->group.get();
+  options.group = &state_->group;
   options.stop = state_->interrupt.token();
   options.on_chunk = [this, what](Index done, Index total) {
     const auto text = what + ": chunk " + std::to_string(done) + " of " + std::to_string(total);
@@ -140,7 +141,7 @@ const Interrupt& Evaluation::interrupt() const {
 }
 
 bool Evaluation::speaks() const {
-  return state_->group->rank() == 0;
+  return state_->group.rank() == 0;
 }
 
 void Evaluation::show(const evaluation::Report& report) const {
@@ -183,7 +184,7 @@ std::vector<std::string> read_prompt_lines(const fs::path& file) {
   return lines;
 }
 
-void add_eval(CLI::App& parent) {
+void add_eval(CLI::App& parent, evaluation::ProcessGroup& group) {
   auto* app = parent.add_subcommand("eval", "Measure pictures and models: FID, CLIP score, HPSv2 and others");
   app->require_subcommand(1);
   app->footer(
@@ -192,9 +193,9 @@ void add_eval(CLI::App& parent) {
       "standard\n"
       "output, each with its 95 % interval where it has one, and with a line that says what it is.\n"
       "docs/evaluation.md tells more; daguerre eval fid --help and so on say what each takes.");
-  add_eval_sets(*app);
-  add_eval_texts(*app);
-  add_eval_pairs(*app);
+  add_eval_sets(*app, group);
+  add_eval_texts(*app, group);
+  add_eval_pairs(*app, group);
 }
 
 }  // namespace daguerre::cli

@@ -33,7 +33,7 @@ void add_eval_options(CLI::App& app, EvalOrder& order, const std::string& networ
 /// that share the work.
 class Evaluation {
  public:
-  explicit Evaluation(const EvalOrder& order);
+  Evaluation(const EvalOrder& order, evaluation::ProcessGroup& group);
   ~Evaluation();
   Evaluation(const Evaluation&) = delete;
   Evaluation& operator=(const Evaluation&) = delete;
@@ -61,8 +61,8 @@ class Evaluation {
 std::vector<std::string> read_prompt_lines(const std::filesystem::path& file);
 
 // The commands, by what they take: eval_sets.cpp, eval_texts.cpp, eval_pairs.cpp.
-void add_eval_sets(CLI::App& eval);
-void add_eval_texts(CLI::App& eval);
-void add_eval_pairs(CLI::App& eval);
+void add_eval_sets(CLI::App& eval, evaluation::ProcessGroup& group);
+void add_eval_texts(CLI::App& eval, evaluation::ProcessGroup& group);
+void add_eval_pairs(CLI::App& eval, evaluation::ProcessGroup& group);
 
 }  // namespace daguerre::cli

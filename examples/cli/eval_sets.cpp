@@ -31,22 +31,22 @@ void add_set(CLI::App& app, const char* name, std::string& target, const std::st
 }
 
 /// A subcommand with the shared options; `run` is called when it has been parsed.
-CLI::App* add_command(CLI::App& eval, const char* name, const char* what, const char* network,
-                      const std::shared_ptr<EvalSetsOrder>& order,
+CLI::App* add_command(CLI::App& eval, evaluation::ProcessGroup& group, const char* name, const char* what,
+                      const char* network, const std::shared_ptr<EvalSetsOrder>& order,
                       const std::function<void(const EvalSetsOrder&, const Evaluation&)>& run) {
   auto* app = eval.add_subcommand(name, what);
   add_eval_options(*app, order->common, network);
-  app->callback([order, run] {
-    const Evaluation evaluation(order->common);
+  app->callback([order, run, &group] {
+    const Evaluation evaluation(order->common, group);
     run(*order, evaluation);
   });
   return app;
 }
 
-void add_fid(CLI::App& eval) {
+void add_fid(CLI::App& eval, evaluation::ProcessGroup& group) {
   const auto order = std::make_shared<EvalSetsOrder>();
   auto* app = add_command(
-      eval, "fid", "Frechet distance between the features of two sets", all_networks, order,
+      eval, group, "fid", "Frechet distance between the features of two sets", all_networks, order,
       [](const EvalSetsOrder& its, const Evaluation& evaluation) {
         const auto a = evaluation.pictures_or_statistics(its.a);
         const auto b = evaluation.pictures_or_statistics(its.b);
@@ -61,20 +61,20 @@ void add_fid(CLI::App& eval) {
       "  daguerre eval fid made/ cifar10.npz --network pytorch-fid:inception.safetensors --work fid.work");
 }
 
-void add_is(CLI::App& eval) {
+void add_is(CLI::App& eval, evaluation::ProcessGroup& group) {
   const auto order = std::make_shared<EvalSetsOrder>();
-  auto* app = add_command(eval, "is", "Inception Score of a set", "torch-fidelity:PATH or pytorch-fid:PATH",
-                          order, [](const EvalSetsOrder& its, const Evaluation& evaluation) {
-                            const auto set = evaluation.pictures(its.a);
-                            const auto network = evaluation.network(classifiers);
-                            evaluation::InceptionScoreSettings settings;
-                            settings.splits = its.splits;
-                            settings.shuffle_seed = its.shuffles
-                                                        ? std::optional(static_cast<std::uint32_t>(its.seed))
-                                                        : std::nullopt;
-                            evaluation.show(evaluation::evaluate_inception_score(set, network, settings,
-                                                                                 evaluation.job("features")));
-                          });
+  auto* app =
+      add_command(eval, group, "is", "Inception Score of a set", "torch-fidelity:PATH or pytorch-fid:PATH",
+                  order, [](const EvalSetsOrder& its, const Evaluation& evaluation) {
+                    const auto set = evaluation.pictures(its.a);
+                    const auto network = evaluation.network(classifiers);
+                    evaluation::InceptionScoreSettings settings;
+                    settings.splits = its.splits;
+                    settings.shuffle_seed =
+                        its.shuffles ? std::optional(static_cast<std::uint32_t>(its.seed)) : std::nullopt;
+                    evaluation.show(evaluation::evaluate_inception_score(set, network, settings,
+                                                                         evaluation.job("features")));
+                  });
   add_set(*app, "DIR", order->a, "Pictures");
   add_number(*app, "--splits", order->splits, {.least = 1}, "Parts of the set that are scored alone")
       ->capture_default_str();
@@ -83,10 +83,10 @@ void add_is(CLI::App& eval) {
   app->add_flag("!--no-shuffle", order->shuffles, "Split the pictures in their order");
 }
 
-void add_kid(CLI::App& eval) {
+void add_kid(CLI::App& eval, evaluation::ProcessGroup& group) {
   const auto order = std::make_shared<EvalSetsOrder>();
-  auto* app = add_command(eval, "kid", "Kernel Inception Distance between two sets", all_networks, order,
-                          [](const EvalSetsOrder& its, const Evaluation& evaluation) {
+  auto* app = add_command(eval, group, "kid", "Kernel Inception Distance between two sets", all_networks,
+                          order, [](const EvalSetsOrder& its, const Evaluation& evaluation) {
                             const auto a = evaluation.pictures(its.a), b = evaluation.pictures(its.b);
                             const auto network = evaluation.network(all_kinds);
                             evaluation::KernelDistanceSettings settings;
@@ -106,10 +106,10 @@ void add_kid(CLI::App& eval) {
       ->capture_default_str();
 }
 
-void add_pr(CLI::App& eval) {
+void add_pr(CLI::App& eval, evaluation::ProcessGroup& group) {
   const auto order = std::make_shared<EvalSetsOrder>();
-  auto* app = add_command(eval, "pr", "Improved precision and recall of a set against another", all_networks,
-                          order, [](const EvalSetsOrder& its, const Evaluation& evaluation) {
+  auto* app = add_command(eval, group, "pr", "Improved precision and recall of a set against another",
+                          all_networks, order, [](const EvalSetsOrder& its, const Evaluation& evaluation) {
                             const auto a = evaluation.pictures(its.a), b = evaluation.pictures(its.b);
                             const auto network = evaluation.network(all_kinds);
                             evaluation.show(evaluation::evaluate_precision_recall(
@@ -122,10 +122,10 @@ void add_pr(CLI::App& eval) {
       ->capture_default_str();
 }
 
-void add_cmmd(CLI::App& eval) {
+void add_cmmd(CLI::App& eval, evaluation::ProcessGroup& group) {
   const auto order = std::make_shared<EvalSetsOrder>();
   auto* app =
-      add_command(eval, "cmmd", "CLIP maximum mean discrepancy between two sets", "cmmd:PATH", order,
+      add_command(eval, group, "cmmd", "CLIP maximum mean discrepancy between two sets", "cmmd:PATH", order,
                   [](const EvalSetsOrder& its, const Evaluation& evaluation) {
                     const auto a = evaluation.pictures(its.a), b = evaluation.pictures(its.b);
                     const auto network = evaluation.network({"cmmd", "clip"});
@@ -135,9 +135,9 @@ void add_cmmd(CLI::App& eval) {
   add_set(*app, "B", order->b, "The reference");
 }
 
-void add_stats(CLI::App& eval) {
+void add_stats(CLI::App& eval, evaluation::ProcessGroup& group) {
   const auto order = std::make_shared<EvalSetsOrder>();
-  auto* app = add_command(eval, "stats", "Keep mean and covariance of a set's features in a file",
+  auto* app = add_command(eval, group, "stats", "Keep mean and covariance of a set's features in a file",
                           all_networks, order, [](const EvalSetsOrder& its, const Evaluation& evaluation) {
                             if (evaluation.speaks()) check_writable("--out", its.out);
                             const auto set = evaluation.pictures(its.a);
@@ -165,13 +165,13 @@ void add_stats(CLI::App& eval) {
 
 }  // namespace
 
-void add_eval_sets(CLI::App& eval) {
-  add_fid(eval);
-  add_is(eval);
-  add_kid(eval);
-  add_pr(eval);
-  add_cmmd(eval);
-  add_stats(eval);
+void add_eval_sets(CLI::App& eval, evaluation::ProcessGroup& group) {
+  add_fid(eval, group);
+  add_is(eval, group);
+  add_kid(eval, group);
+  add_pr(eval, group);
+  add_cmmd(eval, group);
+  add_stats(eval, group);
 }
 
 }  // namespace daguerre::cli

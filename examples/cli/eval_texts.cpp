@@ -32,7 +32,8 @@ std::vector<std::string> prompts_for(const evaluation::PictureSet& set, const st
   return prompts;
 }
 
-void add_score(CLI::App& eval, const char* name, const char* what, const std::string& kind,
+void add_score(CLI::App& eval, evaluation::ProcessGroup& group, const char* name, const char* what,
+               const std::string& kind,
                evaluation::Report (*score)(const evaluation::PictureSet&, evaluation::Prompts,
                                            const evaluation::FeatureNetwork&,
                                            const evaluation::JobOptions&)) {
@@ -47,8 +48,8 @@ void add_score(CLI::App& eval, const char* name, const char* what, const std::st
   add_eval_options(*app, order->common, kind + ":PATH");
   app->footer(std::string("Example:\n  daguerre eval ") + name + " made/ prompts.txt --network " + kind +
               ":model.safetensors");
-  app->callback([order, kind, score] {
-    const Evaluation evaluation(order->common);
+  app->callback([order, kind, score, &group] {
+    const Evaluation evaluation(order->common, group);
     const auto set = evaluation.pictures(order->pictures);
     const auto prompts = prompts_for(set, order->prompts, order->common);
     const auto network = evaluation.network({kind, kind == "hps" ? "clip" : "hps"});
@@ -56,7 +57,7 @@ void add_score(CLI::App& eval, const char* name, const char* what, const std::st
   });
 }
 
-void add_directional(CLI::App& eval) {
+void add_directional(CLI::App& eval, evaluation::ProcessGroup& group) {
   auto* app = eval.add_subcommand("directional",
                                   "CLIP directional similarity: does a picture change as its prompt does");
   const auto order = std::make_shared<EvalTextsOrder>();
@@ -68,8 +69,8 @@ void add_directional(CLI::App& eval) {
   add("PROMPTS_A", order->prompts, "A line for each picture of A");
   add("PROMPTS_B", order->other_prompts, "A line for each picture of B");
   add_eval_options(*app, order->common, "clip:PATH");
-  app->callback([order] {
-    const Evaluation evaluation(order->common);
+  app->callback([order, &group] {
+    const Evaluation evaluation(order->common, group);
     const auto a = evaluation.pictures(order->pictures), b = evaluation.pictures(order->other_pictures);
     const auto prompts_a = prompts_for(a, order->prompts, order->common);
     const auto prompts_b = prompts_for(b, order->other_prompts, order->common);
@@ -81,11 +82,12 @@ void add_directional(CLI::App& eval) {
 
 }  // namespace
 
-void add_eval_texts(CLI::App& eval) {
-  add_score(eval, "clip-score", "CLIP score of pictures and their prompts, on both scales", "clip",
+void add_eval_texts(CLI::App& eval, evaluation::ProcessGroup& group) {
+  add_score(eval, group, "clip-score", "CLIP score of pictures and their prompts, on both scales", "clip",
             evaluation::evaluate_clip_score);
-  add_score(eval, "hps", "HPSv2's score of pictures and their prompts", "hps", evaluation::evaluate_hps);
-  add_directional(eval);
+  add_score(eval, group, "hps", "HPSv2's score of pictures and their prompts", "hps",
+            evaluation::evaluate_hps);
+  add_directional(eval, group);
 }
 
 }  // namespace daguerre::cli

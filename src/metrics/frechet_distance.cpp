@@ -11,6 +11,7 @@
 #include "daguerre/core/eigen.hpp"
 #include "daguerre/metrics/spread.hpp"
 #include "metrics/checks.hpp"
+#include "metrics/distributions.hpp"
 #include "metrics/permutation.hpp"
 
 namespace daguerre::metrics {
@@ -71,15 +72,6 @@ double distance(const Factored& a, const Factored& b) {
       0.0, finite(frechet_name, (a.mean - b.mean).squaredNorm() + a.trace + b.trace - 2.0 * root_trace));
 }
 
-/// The 0.975 quantile of Student's t distribution (Abramowitz and Stegun, 26.7.5; four digits from 9 degrees
-/// of freedom).
-double student_t_975(double degrees) {
-  const double z = 1.959963984540054;
-  const double z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
-  return z + (z3 + z) / (4 * degrees) + (5 * z5 + 16 * z3 + 3 * z) / (96 * degrees * degrees) +
-         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * degrees * degrees * degrees);
-}
-
 }  // namespace
 
 double frechet_distance(const Gaussian& a, const Gaussian& b) {
@@ -119,7 +111,7 @@ FrechetEstimate estimate_frechet_distance(const Tensor<T>& samples, const Gaussi
   FrechetEstimate result;
   result.value = distance(factored(whole.gaussian()), target);
   result.standard_error = std::sqrt(groups - 1) * spread.standard_deviation;
-  const double half_width = student_t_975(groups - 1) * result.standard_error;
+  const double half_width = student_t_975(options.groups - 1) * result.standard_error;
   result.low = std::max(0.0, result.value - half_width);
   result.high = result.value + half_width;
   result.bias_corrected = groups * result.value - (groups - 1) * spread.mean;

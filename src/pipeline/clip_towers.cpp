@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 
+#include "core/paths.hpp"
 #include "daguerre/media/clip_image_processor.hpp"
 #include "daguerre/models/contrastive/clip_model.hpp"
 #include "daguerre/ops/elementwise.hpp"
@@ -157,11 +158,6 @@ weights::StateDict with_both_towers(const weights::StateDict& weights) {
   return named;
 }
 
-bool clip_file_exists(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 /// The vocabulary of a model that brings none; `file` lies where it may be, too.
 text::ClipTokenizer find_vocabulary(const fs::path& file, const TokenizerPlaces& places) {
   return text::find_clip_tokenizer(text::tokenizer_folders(places.given, file, places.fallback),
@@ -174,10 +170,9 @@ ClipParts open_transformers_clip(const fs::path& folder, const TokenizerPlaces& 
   const auto towers = models::ClipModelConfig::from(config);
   ClipImageProcessor processor;
   processor.shortest_edge = processor.crop_height = processor.crop_width = towers.vision.image_size;
-  if (clip_file_exists(folder / "preprocessor_config.json"))
+  if (path_exists(folder / "preprocessor_config.json"))
     processor = read_clip_image_processor(Config::load(folder / "preprocessor_config.json"));
-  const bool brings_words =
-      clip_file_exists(folder / "vocab.json") || clip_file_exists(folder / "tokenizer.json");
+  const bool brings_words = path_exists(folder / "vocab.json") || path_exists(folder / "tokenizer.json");
   return {towers,
           config.source(),
           processor,
@@ -252,11 +247,10 @@ ClipParts open_clip_file(const fs::path& file, ClipPreparation preparation, cons
 }
 
 ClipParts open_clip_parts(const fs::path& path, ClipPreparation preparation, const TokenizerPlaces& places) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) return open_clip_file(path, preparation, places);
-  if (clip_file_exists(path / "config.json")) return open_transformers_clip(path, places);
-  if (clip_file_exists(path / "open_clip_config.json")) return open_open_clip(path, preparation, places);
-  const bool is_pipeline = clip_file_exists(path / "model_index.json");
+  if (!is_folder(path)) return open_clip_file(path, preparation, places);
+  if (path_exists(path / "config.json")) return open_transformers_clip(path, places);
+  if (path_exists(path / "open_clip_config.json")) return open_open_clip(path, preparation, places);
+  const bool is_pipeline = path_exists(path / "model_index.json");
   throw FileError(clip_towers_name,
                   path.string() +
                       ": no CLIP model: expected a folder with config.json or "
@@ -270,12 +264,12 @@ ClipParts open_clip_parts(const fs::path& path, ClipPreparation preparation, con
 weights::StateDict open_clip_weights(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return weights::StateDict::load(path);
-  if (clip_file_exists(path / "config.json"))
+  if (path_exists(path / "config.json"))
     return weights::StateDict::load(path, {},
                                     {.library = weights::WeightNames::Library::transformers, .only = true});
   for (const char* name :
        {"open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors"})
-    if (clip_file_exists(path / name)) return weights::StateDict::load(path / name);
+    if (path_exists(path / name)) return weights::StateDict::load(path / name);
   throw FileError(clip_towers_name, path.string() + ": open_clip_model.safetensors is not there", path);
 }
 
