@@ -130,6 +130,8 @@ std::optional<Result> run_clip_model(const std::filesystem::path& folder, const 
                                      const Options& options);
 std::optional<Result> run_lpips_model(const std::filesystem::path& folder, const Config& config,
                                       const Options& options);
+std::optional<Result> run_inception_model(const std::filesystem::path& folder, const Config& config,
+                                          const Options& options);
 std::optional<Result> run_film_unet(const std::filesystem::path& folder, const Config& config,
                                     const Options& options);
 std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config);
