@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 
+#include "daguerre/ops/context.hpp"
 #include "evaluation/feature_extractor.hpp"
 
 namespace daguerre::evaluation {
@@ -13,5 +14,9 @@ namespace daguerre::evaluation {
 /// that holds it. Throws ArgumentError for another kind, FileError, FormatError, WeightError.
 std::unique_ptr<FeatureExtractor> open_inception(std::string_view kind, const std::filesystem::path& path,
                                                  const FeatureNetworkOptions& options);
+
+/// A picture as the network of that kind is given it, `[1, 299, 299, 3]`. Throws ArgumentError for another
+/// kind and an empty picture.
+Tensor<float> inception_picture(const ops::Context& context, std::string_view kind, const Image& picture);
 
 }  // namespace daguerre::evaluation

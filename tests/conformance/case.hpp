@@ -125,6 +125,8 @@ std::optional<Result> run_cogvideox_model(const std::filesystem::path& folder, c
                                           const Options& options);
 std::optional<Result> run_clip_model(const std::filesystem::path& folder, const Config& config,
                                      const Options& options);
+std::optional<Result> run_inception_model(const std::filesystem::path& folder, const Config& config,
+                                          const Options& options);
 std::optional<Result> run_film_unet(const std::filesystem::path& folder, const Config& config,
                                     const Options& options);
 std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config);

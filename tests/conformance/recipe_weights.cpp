@@ -107,7 +107,8 @@ weights::StateDict recipe_weights(const WeightRecipe& recipe) {
 weights::StateDict recipe_weights(const std::filesystem::path& case_folder, const std::string& like) {
   auto result = recipe_weights(read_recipe(case_folder, like));
   const auto config = read_json(case_folder / "config.json");
-  for (const auto& [name, values] : config.value("first_values", nlohmann::json::object()).items()) {
+  const auto recorded = config.value("first_values", nlohmann::json::object());
+  for (const auto& [name, values] : recorded.items()) {
     const auto shape = result.shape(name);
     const auto weight = ops::Weight(result.weight(name, shape));
     std::vector<float> first(static_cast<std::size_t>(weight.row_size()));

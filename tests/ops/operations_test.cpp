@@ -62,6 +62,8 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("add", [&](const Context& c) { return add(c, picture, other, 0.5f); });
   expect_asked("add_gated", [&](const Context& c) { return add_gated(c, residual, {parts, 1}, tokens); });
   expect_asked("resize_bilinear", [&](const Context& c) { return resize_bilinear(c, picture, 3, 9); });
+  expect_asked("resize_bilinear_tf1",
+               [&](const Context& c) { return resize_bilinear_tf1(c, picture, 3, 9); });
   expect_asked("average_pool_2x2", [&](const Context& c) { return average_pool_2x2(c, picture); });
   expect_asked("global_average_pool", [&](const Context& c) { return global_average_pool(c, picture); });
   expect_asked("fir_downsample",
@@ -165,6 +167,9 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   expect_asked("swap_axes", [&](const Context& c) { return ops::swap_axes(c, qkv); });
   expect_asked("upsample_nearest",
                [&](const Context& c) { return ops::upsample_nearest<T>(c, picture, 12, 7); });
+  const auto narrow = picture.to<T>();
+  expect_asked("max_pool", [&](const Context& c) { return ops::max_pool(c, narrow, {}); });
+  expect_asked("average_pool", [&](const Context& c) { return ops::average_pool(c, narrow, {3, 1, 1}); });
   expect_asked("embedding_lookup", [&](const Context& c) { return ops::embedding_lookup(c, table, ids); });
   expect_asked("embedding_lookup", [&](const Context& c) {
     return ops::EmbeddingTable<T>(c, random_tensor({7, 3}, 7))(c, ids);
