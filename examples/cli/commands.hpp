@@ -35,5 +35,9 @@ void add_bench(CLI::App& app);
 void add_sample(CLI::App& app, evaluation::ProcessGroup& group);
 /// Adds the subcommand `eval` with its own subcommands, likewise.
 void add_eval(CLI::App& app, evaluation::ProcessGroup& group);
+/// Adds the subcommands of `eval` that make pictures, and that of votes, likewise.
+void add_eval_model(CLI::App& eval);
+void add_eval_compare(CLI::App& eval);
+void add_eval_votes(CLI::App& eval);
 
 }  // namespace daguerre::cli

@@ -2,6 +2,7 @@
 
 #include "core/attempt.hpp"
 #include "core/text.hpp"
+#include "daguerre/ops/engine_registry.hpp"
 #include "evaluation/clip_features.hpp"
 #include "evaluation/inception_features.hpp"
 
@@ -14,6 +15,7 @@ constexpr const char* network_name = "feature_network";
 
 struct FeatureNetwork::State {
   std::unique_ptr<const FeatureExtractor> extractor;
+  std::string engine;
   Threads threads;
 };
 
@@ -32,7 +34,8 @@ FeatureNetwork FeatureNetwork::load(std::string_view network, const FeatureNetwo
   return naming(path, [&] {
     auto extractor = is_clip ? open_clip_features(kind, path, options) : open_inception(kind, path, options);
     return FeatureNetwork(std::make_shared<const State>(
-        State{std::move(extractor), Threads(options.threads == 0 ? available_threads() : options.threads)}));
+        State{std::move(extractor), std::string(ops::make_engine(options.engine)->name()),
+              Threads(options.threads == 0 ? available_threads() : options.threads)}));
   });
 }
 
@@ -66,6 +69,10 @@ Tensor<float> FeatureNetwork::texts(std::span<const std::string> texts, std::sto
     throw ArgumentError(network_name, kind() + " reads no texts; expected a network clip:PATH or hps:PATH");
   if (texts.empty()) throw ArgumentError(network_name, "there is no text");
   return (*state_->extractor->texts())(texts, std::move(stop));
+}
+
+const std::string& FeatureNetwork::engine() const noexcept {
+  return state_->engine;
 }
 
 const Threads& FeatureNetwork::threads() const noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <stop_token>
 #include <string>
@@ -37,8 +38,9 @@ struct PictureMaker {
   /// Safe from one thread at a time.
   std::function<Image(const GeneratedItem& item, std::stop_token stop)> make;
 
-  /// By a model, `request` without a prompt and a seed; more is added to the settings by the caller.
-  static PictureMaker of(Pipeline pipeline, Request request, std::string settings);
+  /// By a model as `request` says, whose prompt and seed are the item's. `files` are what its settings name
+  /// beside the files of the model's parts: configurations, LoRAs that were applied at load …
+  static PictureMaker of(Pipeline pipeline, Request request, std::vector<std::filesystem::path> files = {});
 };
 
 }  // namespace daguerre::evaluation
