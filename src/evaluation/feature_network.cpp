@@ -2,6 +2,7 @@
 
 #include "core/attempt.hpp"
 #include "core/text.hpp"
+#include "daguerre/ops/engine_registry.hpp"
 #include "evaluation/autoencoder_features.hpp"
 #include "evaluation/clip_features.hpp"
 #include "evaluation/inception_features.hpp"
@@ -15,6 +16,7 @@ constexpr const char* network_name = "feature_network";
 
 struct FeatureNetwork::State {
   std::unique_ptr<const FeatureExtractor> extractor;
+  std::string engine;
   Threads threads;
 };
 
@@ -37,7 +39,8 @@ FeatureNetwork FeatureNetwork::load(std::string_view network, const FeatureNetwo
                      : is_autoencoder ? open_autoencoder_features(path, options)
                                       : open_inception(kind, path, options);
     return FeatureNetwork(std::make_shared<const State>(
-        State{std::move(extractor), Threads(options.threads == 0 ? available_threads() : options.threads)}));
+        State{std::move(extractor), std::string(ops::make_engine(options.engine)->name()),
+              Threads(options.threads == 0 ? available_threads() : options.threads)}));
   });
 }
 
@@ -71,6 +74,10 @@ Tensor<float> FeatureNetwork::texts(std::span<const std::string> texts, std::sto
     throw ArgumentError(network_name, kind() + " reads no texts; expected a network clip:PATH or hps:PATH");
   if (texts.empty()) throw ArgumentError(network_name, "there is no text");
   return (*state_->extractor->texts())(texts, std::move(stop));
+}
+
+const std::string& FeatureNetwork::engine() const noexcept {
+  return state_->engine;
 }
 
 const Threads& FeatureNetwork::threads() const noexcept {

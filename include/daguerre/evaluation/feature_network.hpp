@@ -59,6 +59,8 @@ class FeatureNetwork {
   /// `[N, dimension()]`, to be compared with pictures' features by their cosine. Throws ArgumentError for a
   /// network that reads none, and for no text; Cancelled.
   Tensor<float> texts(std::span<const std::string> texts, std::stop_token stop = {}) const;
+  /// The engine's name: another one's features differ in their last digits.
+  const std::string& engine() const noexcept;
   /// That it was loaded with: for what is done around it, as decoding.
   const Threads& threads() const noexcept;
 
