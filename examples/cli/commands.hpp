@@ -4,6 +4,10 @@ namespace CLI {
 class App;
 }
 
+namespace daguerre::evaluation {
+class ProcessGroup;
+}
+
 namespace daguerre::cli {
 
 /// Adds the subcommand `txt2img`, which runs as soon as it has been parsed. Failures come out of
@@ -27,5 +31,7 @@ void add_process(CLI::App& app);
 void add_rewrite(CLI::App& app);
 /// Adds the subcommand `bench`, likewise.
 void add_bench(CLI::App& app);
+/// Adds the subcommand `sample`, likewise, whose work the group's processes share.
+void add_sample(CLI::App& app, evaluation::ProcessGroup& group);
 
 }  // namespace daguerre::cli

@@ -11,6 +11,7 @@
 #include "daguerre/ops/blend.hpp"
 #include "daguerre/ops/fir.hpp"
 #include "daguerre/ops/joint_modulation.hpp"
+#include "daguerre/ops/norm.hpp"
 #include "daguerre/ops/reduce.hpp"
 #include "daguerre/ops/space_time.hpp"
 #include "daguerre/ops/tokens-inl.hpp"
@@ -113,6 +114,15 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   });
   expect_asked("fourier_features", [&](const Context& c) { return fourier_features(c, picture, times); });
   expect_asked("blend", [&](const Context& c) { return blend(c, picture, other, 2, 3); });
+  expect_asked("group_statistics", [&](const Context& c) {
+    auto result = Tensor<float>({2, 2});
+    const auto found = ops::group_statistics(c, std::array{picture, other}, 2);
+    for (Index i = 0; i < 2; ++i) {
+      result.data()[2 * i] = static_cast<float>(found[static_cast<std::size_t>(i)].mean);
+      result.data()[2 * i + 1] = static_cast<float>(found[static_cast<std::size_t>(i)].variance);
+    }
+    return result;
+  });
 }
 
 TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops][engine]", float, bfloat16) {

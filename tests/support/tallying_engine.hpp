@@ -246,6 +246,9 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
                       (const ops::Context& context, std::span<const float> times,
                        const Tensor<float>& frequencies, bool flip_sin_to_cos),
                       (context, times, frequencies, flip_sin_to_cos))
+  DAGUERRE_TEST_TALLY(std::vector<ops::NormStatistics::Group>, group_statistics,
+                      (const ops::Context& context, std::span<const Tensor<float>> parts, int groups),
+                      (context, parts, groups))
 #undef DAGUERRE_TEST_TALLY
 
  private:

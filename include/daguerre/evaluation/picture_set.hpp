@@ -19,6 +19,11 @@ class PictureSet {
   /// FormatError.
   static PictureSet open(const std::filesystem::path& path);
 
+  /// The first `count` of them; all where there are fewer. Throws ArgumentError below 1.
+  PictureSet first(Index count) const;
+
+  /// Where it lies.
+  const std::filesystem::path& path() const noexcept;
   Index size() const noexcept;
   /// Its path below the set's, with `/`, in UTF-8.
   std::string name(Index index) const;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "daguerre/metrics/feature_statistics.hpp"
 
@@ -51,5 +52,34 @@ struct FrechetEstimate {
 template <class T>
 FrechetEstimate estimate_frechet_distance(const Tensor<T>& samples, const Gaussian& reference,
                                           const JackknifeOptions& options = {});
+
+/// The same interval for many samples of many features, at about twice the work of one distance and without
+/// holding the samples: by the infinitesimal jackknife, that is by how much each sample counts,
+///
+///   phi(x) = 2 (mean - mean_r) . (x - mean) + (x - mean)^T (I - M) (x - mean),  M C M = C_r,
+///   standard error^2 = sum (phi(x_i) - mean phi)^2 / (N (N - 1)),
+///
+/// the derivative of the distance by the distribution; M is the optimal transport's map from the samples'
+/// normal distribution, [mean, C], to the reference. Where there are fewer samples than features it is what
+/// it is on the samples' own span. Samples are added in batches, all of those that `samples` was made of.
+class FrechetInfluence {
+ public:
+  /// Throws what `frechet_distance` throws.
+  FrechetInfluence(const Gaussian& samples, const Gaussian& reference);
+  ~FrechetInfluence();
+  FrechetInfluence(FrechetInfluence&&) noexcept;
+  FrechetInfluence& operator=(FrechetInfluence&&) noexcept;
+
+  /// N more samples, [N, D]. Throws ArgumentError for another shape.
+  void add(const Tensor<float>& samples);
+  /// The distance itself.
+  double value() const noexcept;
+  /// Throws ArgumentError below two samples.
+  double standard_error() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace daguerre::metrics

@@ -52,6 +52,12 @@ class PackedConv2d {
                                    Tensor<float> residual = {}) const = 0;
   /// The same, rounded to T, for what is only read by norms and products: half the memory.
   virtual Tensor<T> rounded(const Context& context, const Tensor<T>& x) const;
+  /// Both of `x[N, h, w, in]` enlarged to `height` x `width` by the nearest pixel (see
+  /// ops::upsample_nearest), which need not be stored.
+  virtual Tensor<float> enlarged(const Context& context, const Tensor<float>& x, Index height,
+                                 Index width) const;
+  virtual Tensor<T> enlarged_rounded(const Context& context, const Tensor<float>& x, Index height,
+                                     Index width) const;
 };
 
 /// `width` neighbouring columns of a `[batch, length, stride]` tensor, borrowed: how one wide product's

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "daguerre/ops/activation.hpp"
+#include "daguerre/ops/norm_statistics.hpp"
 #include "daguerre/ops/weight_source.hpp"
 
 namespace daguerre::ops {
@@ -99,6 +101,10 @@ class Operations {
                                          std::span<const float> frequencies) const;
   virtual Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
                                           const Tensor<float>& frequencies, bool flip_sin_to_cos) const;
+
+  virtual std::vector<NormStatistics::Group> group_statistics(const Context& context,
+                                                              std::span<const Tensor<float>> parts,
+                                                              int groups) const;
 };
 
 /// The same for operations whose result, or whose input, is of the type T that products multiply. The host's

@@ -6,10 +6,11 @@
 #include "ops/engines/native/few_rows.hpp"
 #include "ops/engines/native/kernels.hpp"
 #include "ops/engines/native/panels.hpp"
+#include "ops/engines/native/winograd_conv.hpp"
 
 // The engine that is always there. Products run on the library's own kernels over panels of weights, packed
 // at load or made group by group; convolutions are products whose rows are picked from the image tap by tap,
-// so no patch matrix is ever built.
+// so no patch matrix is ever built. Those of 3 x 3 pixels go by Winograd's minimal filtering.
 namespace daguerre::ops {
 namespace {
 
@@ -244,6 +245,8 @@ class NativeEngineFor : public EngineFor<T> {
                                                      const Tensor<float>& bias, const ConvGeometry& geometry,
                                                      Activation activation) const override {
     check_conv_shapes(weight, bias);
+    if (suits_winograd(weight.shape(), geometry, activation))
+      return make_winograd_conv2d<T>(context, weight, bias, geometry, kernels::active_winograd(), activation);
     return std::make_unique<NativeConv2d<T>>(context, weight, bias, geometry, activation);
   }
   Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
