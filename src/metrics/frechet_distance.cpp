@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <limits>
 #include <utility>
 
@@ -9,9 +10,9 @@
 #include <Eigen/SVD>
 
 #include "daguerre/core/eigen.hpp"
+#include "daguerre/metrics/mean_interval.hpp"
 #include "daguerre/metrics/spread.hpp"
 #include "metrics/checks.hpp"
-#include "metrics/distributions.hpp"
 #include "metrics/permutation.hpp"
 
 namespace daguerre::metrics {
@@ -28,7 +29,8 @@ struct Factored {
   double trace = 0.0;
 };
 
-Factored factored(const Gaussian& gaussian) {
+/// Throws unless there are a mean [D] and a covariance [D, D] of numbers.
+void check_gaussian(const Gaussian& gaussian) {
   const Index d = gaussian.mean.size();
   if (d < 1 || gaussian.mean.rank() != 1 || !(gaussian.covariance.shape() == Shape{d, d}))
     throw ArgumentError(frechet_name, "expected a mean [D] and a covariance [D, D], found " +
@@ -36,7 +38,17 @@ Factored factored(const Gaussian& gaussian) {
                                           to_string(gaussian.covariance.shape()));
   require_finite(frechet_name, "mean", gaussian.mean.reshape({1, d}));
   require_finite(frechet_name, "covariance", gaussian.covariance);
+}
 
+void check_dimensions(Index a, Index b) {
+  if (a != b)
+    throw ArgumentError(frechet_name,
+                        "features of " + std::to_string(a) + " and " + std::to_string(b) + " dimensions");
+}
+
+Factored factored(const Gaussian& gaussian) {
+  check_gaussian(gaussian);
+  const Index d = gaussian.mean.size();
   const auto covariance = matrix(gaussian.covariance);
   if ((covariance - covariance.transpose()).cwiseAbs().maxCoeff() >
       tolerance * covariance.cwiseAbs().maxCoeff())
@@ -60,9 +72,7 @@ Factored factored(const Gaussian& gaussian) {
 }
 
 double distance(const Factored& a, const Factored& b) {
-  if (a.mean.size() != b.mean.size())
-    throw ArgumentError(frechet_name, "features of " + std::to_string(a.mean.size()) + " and " +
-                                          std::to_string(b.mean.size()) + " dimensions");
+  check_dimensions(a.mean.size(), b.mean.size());
   double root_trace = 0.0;
   if (a.factor.cols() > 0 && b.factor.cols() > 0) {
     const Eigen::MatrixXd product = a.factor.transpose() * b.factor;
@@ -80,6 +90,26 @@ double frechet_distance(const Gaussian& a, const Gaussian& b) {
 
 double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b) {
   return frechet_distance(a.gaussian(), b.gaussian());
+}
+
+double torch_fidelity_frechet_distance(const Gaussian& a, const Gaussian& b) {
+  check_gaussian(a);
+  check_gaussian(b);
+  check_dimensions(a.mean.size(), b.mean.size());
+  double means = 0.0;
+  for (Index i = 0; i < a.mean.size(); ++i) {
+    const auto difference =
+        static_cast<double>(static_cast<float>(a.mean.data()[i]) - static_cast<float>(b.mean.data()[i]));
+    means += difference * difference;
+  }
+  const Eigen::MatrixXd product = matrix(a.covariance) * matrix(b.covariance);
+  const Eigen::EigenSolver<Eigen::MatrixXd> solver(product, false);
+  if (solver.info() != Eigen::Success)
+    throw NumericError(frechet_name, "eigenvalues of the covariances' product do not converge");
+  double root_trace = 0.0;
+  for (const auto& value : solver.eigenvalues()) root_trace += std::sqrt(value).real();
+  return finite(frechet_name, static_cast<double>(static_cast<float>(means)) + matrix(a.covariance).trace() +
+                                  matrix(b.covariance).trace() - 2.0 * root_trace);
 }
 
 template <class T>

@@ -45,14 +45,14 @@ template <class T>
 class WinogradConv2d final : public PackedConv2d<T> {
  public:
   WinogradConv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
-                 const ConvGeometry& geometry, const kernels::WinogradKernels& kernels, Activation activation)
+                 const ConvGeometry& geometry, Activation activation, const kernels::WinogradKernels& kernels)
       : kernels_(kernels),
         shape_(weight.shape()),
         weights_(context, weight, kernels),
         bias_(bias),
         zeros_(Tensor<T>::zeros({weight.dim(1)})),
         geometry_(geometry),
-        cuts_off_(activation == Activation::relu) {}
+        activation_(activation) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                            Tensor<float> residual) const override {
@@ -222,11 +222,11 @@ class WinogradConv2d final : public PackedConv2d<T> {
       const Index at = ((place.picture * call.shape[1] + place.row) * width + place.column) * out + output;
       const kernels::WinogradTile<Out> to{call.out + at,
                                           call.residual == nullptr ? nullptr : call.residual + at,
+                                          activation_,
                                           width * out,
                                           out,
                                           std::min(kernels::winograd_side, call.shape[1] - place.row),
-                                          std::min(kernels::winograd_side, width - place.column),
-                                          cuts_off_};
+                                          std::min(kernels::winograd_side, width - place.column)};
       if constexpr (std::is_same_v<Out, float>)
         kernels_.finish_f32(sums + i * kernels_.outputs, scratch.sums_stream, count, bias, to);
       else
@@ -240,14 +240,13 @@ class WinogradConv2d final : public PackedConv2d<T> {
   Tensor<float> bias_;
   Tensor<T> zeros_;
   ConvGeometry geometry_;
-  bool cuts_off_;  // what is below 0
+  Activation activation_;
 };
 
 }  // namespace
 
-bool suits_winograd(const Shape& weight, const ConvGeometry& geometry, Activation activation) noexcept {
-  return (activation == Activation::none || activation == Activation::relu) && weight[2] == winograd_kernel &&
-         weight[3] == winograd_kernel && geometry.stride == 1 &&
+bool suits_winograd(const Shape& weight, const ConvGeometry& geometry) noexcept {
+  return weight[2] == winograd_kernel && weight[3] == winograd_kernel && geometry.stride == 1 &&
          std::min(weight[0], weight[1]) >= fewest_channels;
 }
 
@@ -255,20 +254,18 @@ template <class T>
 std::unique_ptr<const PackedConv2d<T>> make_winograd_conv2d(const Context& context, const Weight& weight,
                                                             const Tensor<float>& bias,
                                                             const ConvGeometry& geometry,
-                                                            const kernels::WinogradKernels& kernels,
-                                                            Activation activation) {
-  return std::make_unique<WinogradConv2d<T>>(context, weight, bias, geometry, kernels, activation);
+                                                            Activation activation,
+                                                            const kernels::WinogradKernels& kernels) {
+  return std::make_unique<WinogradConv2d<T>>(context, weight, bias, geometry, activation, kernels);
 }
 
 template std::unique_ptr<const PackedConv2d<float>> make_winograd_conv2d(const Context&, const Weight&,
                                                                          const Tensor<float>&,
-                                                                         const ConvGeometry&,
-                                                                         const kernels::WinogradKernels&,
-                                                                         Activation);
+                                                                         const ConvGeometry&, Activation,
+                                                                         const kernels::WinogradKernels&);
 template std::unique_ptr<const PackedConv2d<bfloat16>> make_winograd_conv2d(const Context&, const Weight&,
                                                                             const Tensor<float>&,
-                                                                            const ConvGeometry&,
-                                                                            const kernels::WinogradKernels&,
-                                                                            Activation);
+                                                                            const ConvGeometry&, Activation,
+                                                                            const kernels::WinogradKernels&);
 
 }  // namespace daguerre::ops

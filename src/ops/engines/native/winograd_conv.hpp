@@ -10,16 +10,15 @@
 namespace daguerre::ops {
 
 /// Whether a convolution `weight[out, in, kh, kw]` is one of those, and has channels enough that the
-/// transforms pay: below 16 on either side most of a vector would be zeros. What follows it may be ReLU.
-bool suits_winograd(const Shape& weight, const ConvGeometry& geometry,
-                    Activation activation = Activation::none) noexcept;
+/// transforms pay: below 16 on either side most of a vector would be zeros.
+bool suits_winograd(const Shape& weight, const ConvGeometry& geometry) noexcept;
 
 /// Arguments as those of EngineFor::pack_conv2d, checked, and such that `suits_winograd`. Results depend on
 /// the layer and each picture alone: neither on threads nor on the batch.
 template <class T>
 std::unique_ptr<const PackedConv2d<T>> make_winograd_conv2d(
     const Context& context, const Weight& weight, const Tensor<float>& bias, const ConvGeometry& geometry,
-    const kernels::WinogradKernels& kernels = kernels::active_winograd(),
-    Activation activation = Activation::none);
+    Activation activation = Activation::none,
+    const kernels::WinogradKernels& kernels = kernels::active_winograd());
 
 }  // namespace daguerre::ops
