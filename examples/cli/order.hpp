@@ -61,6 +61,7 @@ struct Order {
   std::string refiner;         ///< a second model, which goes on with the first one's latents
   double refiner_start = 0.8;  ///< the part of the schedule that the first one does
   std::string tokenizer, configs, family, variant;
+  std::string spacing;  ///< of the timesteps, in the place of the scheduler's
   LoadOptions load;
   Request request;
   std::vector<std::string> loras;  ///< FILE[:WEIGHT[:TEXT_WEIGHT]]

@@ -161,7 +161,9 @@ void PictureMeasures::State::read_reference() {
   if (options.reference.empty()) return;
   reference_name = options.reference.filename().string();
   if (reference_name.empty()) reference_name = options.reference.parent_path().filename().string();
-  const auto reference = open_pictures_or_statistics(options.reference);
+  const auto reference = is_statistics_file(options.reference)
+                             ? PicturesOrStatistics(FeatureStatisticsFile::load(options.reference))
+                             : PicturesOrStatistics(PictureSet::open(options.reference));
   for (const auto& measure : measures) {
     if (measure.kind == MeasureKind::inception_score || scores_pictures(measure.kind)) continue;
     auto& seen = references[measure.network];
@@ -320,8 +322,6 @@ void PictureMeasures::State::add_distribution_figure(const PictureMeasure& measu
       break;
     }
     default:
-      add_other_distribution_figures(measure.kind == MeasureKind::cmmd, features, reference.features,
-                                     network.threads(), definition, report);
       return;
   }
   report.figures.push_back(std::move(figure));
@@ -342,7 +342,7 @@ Report PictureMeasures::figures(const ChunkResults& results, const std::string& 
     const auto values = results.values(tensor_name(prefix, "score", measure.network));
     for (const auto& [category, places] : grouped(categories))
       report.figures.push_back(interval_figure(state_->score_name(measure), category,
-                                               metrics::mean_interval(picked(values, places)),
+                                               metrics::interval_of_mean(picked(values, places)),
                                                state_->score_definition(measure, values.size())));
   }
   return report;
@@ -360,7 +360,7 @@ Report PictureMeasures::pair_figures(const ChunkResults& results,
       // Of equal pictures the PSNR is infinite, and so is any mean with one of them.
       if (endless == 0) {
         report.figures.push_back(
-            interval_figure(pair.name, category, metrics::mean_interval(some), definition));
+            interval_figure(pair.name, category, metrics::interval_of_mean(some), definition));
       } else {
         Figure figure;
         figure.name = pair.name;
@@ -392,8 +392,8 @@ Report PictureMeasures::paired_figures(const ChunkResults& results, const std::s
                            const metrics::Interval& interval, const std::string& how) {
         report.figures.push_back(interval_figure(name + ": " + what, where, interval, how + "; " + about));
       };
-      add(a, category, metrics::mean_interval(first), "mean, Student's t");
-      add(b, category, metrics::mean_interval(second), "mean, Student's t");
+      add(a, category, metrics::interval_of_mean(first), "mean, Student's t");
+      add(b, category, metrics::interval_of_mean(second), "mean, Student's t");
       add(a + " - " + b, category, pairs.difference, "mean difference of pairs, Student's t");
       add(a + " - " + b + " (bootstrap)", category, pairs.bootstrap,
           "mean difference of pairs, bootstrap of 10000 by seed 0");

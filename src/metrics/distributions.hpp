@@ -7,9 +7,6 @@ namespace daguerre::metrics {
 /// The 0.975 quantile of the normal distribution.
 inline constexpr double normal_975 = 1.959963984540054;
 
-/// The 0.975 quantile of Student's t distribution of so many degrees of freedom, at least 1; nine digits.
-double student_t_975(Index degrees);
-
 /// The two-sided probability of at most min(a, b) or at least max(a, b) heads of a + b throws of a fair coin.
 double fair_coin_probability(Index a, Index b);
 

@@ -10,9 +10,9 @@
 #include <Eigen/SVD>
 
 #include "daguerre/core/eigen.hpp"
+#include "daguerre/metrics/mean_interval.hpp"
 #include "daguerre/metrics/spread.hpp"
 #include "metrics/checks.hpp"
-#include "metrics/distributions.hpp"
 #include "metrics/permutation.hpp"
 
 namespace daguerre::metrics {

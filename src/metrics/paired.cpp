@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "daguerre/metrics/spread.hpp"
+#include "daguerre/metrics/mean_interval.hpp"
 #include "metrics/bootstrap.hpp"
 #include "metrics/checks.hpp"
 #include "metrics/distributions.hpp"
@@ -42,16 +42,12 @@ Interval bootstrap_interval(const std::vector<double>& differences, double mean,
 
 }  // namespace
 
-Interval mean_interval(std::span<const double> values) {
+Interval interval_of_mean(std::span<const double> values) {
   if (values.empty()) throw ArgumentError(paired_name, "there are no values");
   require_values(values, "value");
-  const auto spread = spread_of({values.begin(), values.end()});
-  const auto count = static_cast<Index>(values.size());
-  if (count < 2) return {spread.mean, -endless, endless};
-  // The deviation of the population to that of the sample, and that to the mean's.
-  const double error = spread.standard_deviation / std::sqrt(static_cast<double>(count - 1));
-  const double half = student_t_975(count - 1) * error;
-  return {spread.mean, spread.mean - half, spread.mean + half};
+  if (values.size() < 2) return {values.front(), -endless, endless};
+  const auto found = mean_interval(values);
+  return {found.mean, found.low, found.high};
 }
 
 Interval share_interval(double successes, double count) {
@@ -81,7 +77,7 @@ PairedComparison compare_paired(std::span<const double> a, std::span<const doubl
     differences.push_back(a[i] - b[i]);
     ++(a[i] > b[i] ? result.wins : a[i] < b[i] ? result.losses : result.ties);
   }
-  result.difference = mean_interval(differences);
+  result.difference = interval_of_mean(differences);
   result.bootstrap = bootstrap_interval(differences, result.difference.value, options);
   result.win_rate = share_interval(static_cast<double>(result.wins) + 0.5 * static_cast<double>(result.ties),
                                    static_cast<double>(result.count));

@@ -9,6 +9,7 @@
 
 #include <Eigen/Cholesky>
 
+#include "daguerre/metrics/mean_interval.hpp"
 #include "metrics/distributions.hpp"
 
 namespace daguerre::metrics {

@@ -37,8 +37,9 @@ struct PairedComparison {
 PairedComparison compare_paired(std::span<const double> a, std::span<const double> b,
                                 const PairedOptions& options = {});
 
-/// The mean of `values` with its 95 % interval by Student's t. Throws likewise.
-Interval mean_interval(std::span<const double> values);
+/// The mean of `values` with its 95 % interval, as `mean_interval`; that of one value is endless. Throws
+/// likewise.
+Interval interval_of_mean(std::span<const double> values);
 
 /// `successes` of `count` (halves are allowed) as a share, with Wilson's score interval. Throws ArgumentError
 /// unless 0 <= successes <= count and count > 0.

@@ -245,8 +245,8 @@ class NativeEngineFor : public EngineFor<T> {
                                                      const Tensor<float>& bias, const ConvGeometry& geometry,
                                                      Activation activation) const override {
     check_conv_shapes(weight, bias);
-    if (activation == Activation::none && suits_winograd(weight.shape(), geometry))
-      return make_winograd_conv2d<T>(context, weight, bias, geometry);
+    if (suits_winograd(weight.shape(), geometry))
+      return make_winograd_conv2d<T>(context, weight, bias, geometry, activation);
     return std::make_unique<NativeConv2d<T>>(context, weight, bias, geometry, activation);
   }
   Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
