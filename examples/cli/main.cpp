@@ -97,7 +97,7 @@ int run(int argc, char** argv, daguerre::evaluation::ProcessGroup& group) {
       "inspect --help, daguerre "
       "convert "
       "--help, daguerre upscale --help, daguerre process --help, daguerre rewrite --help, daguerre bench "
-      "--help, daguerre sample --help");
+      "--help, daguerre sample --help, daguerre eval --help");
   daguerre::cli::add_txt2img(app);
   daguerre::cli::add_txt2vid(app);
   daguerre::cli::add_img2vid(app);
@@ -110,6 +110,7 @@ int run(int argc, char** argv, daguerre::evaluation::ProcessGroup& group) {
   daguerre::cli::add_rewrite(app);
   daguerre::cli::add_bench(app);
   daguerre::cli::add_sample(app, group);
+  daguerre::cli::add_eval(app, group);
   refuse_in_groups(app, group);
   const int rank = group.rank();
   try {

@@ -211,6 +211,7 @@ ChunkResults run_features(const PictureSet& set, const FeatureNetwork& network, 
                            {"network", network.kind()},
                            {"definition", network.definition()},
                            {"weights", network.fingerprint()},
+                           {"engine", network.engine()},
                            {"pictures", set.fingerprint()}};
   const auto work = [&](Index begin, Index end) {
     ChunkValues chunk;

@@ -2,6 +2,8 @@
 
 #include "core/attempt.hpp"
 #include "core/text.hpp"
+#include "daguerre/ops/engine_registry.hpp"
+#include "evaluation/autoencoder_features.hpp"
 #include "evaluation/clip_features.hpp"
 #include "evaluation/inception_features.hpp"
 
@@ -14,6 +16,7 @@ constexpr const char* network_name = "feature_network";
 
 struct FeatureNetwork::State {
   std::unique_ptr<const FeatureExtractor> extractor;
+  std::string engine;
   Threads threads;
 };
 
@@ -22,17 +25,22 @@ FeatureNetwork FeatureNetwork::load(std::string_view network, const FeatureNetwo
   const auto kind = network.substr(0, colon);
   const bool is_inception = kind == "pytorch-fid" || kind == "torch-fidelity";
   const bool is_clip = kind == "clip" || kind == "hps" || kind == "cmmd";
-  if (colon == std::string_view::npos || colon + 1 == network.size() || !(is_inception || is_clip))
+  const bool is_autoencoder = kind == "vae";
+  if (colon == std::string_view::npos || colon + 1 == network.size() ||
+      !(is_inception || is_clip || is_autoencoder))
     throw ArgumentError(
         network_name,
         in_quotes(network) +
-            " is none of pytorch-fid:PATH, torch-fidelity:PATH, clip:PATH, hps:PATH, cmmd:PATH");
+            " is none of pytorch-fid:PATH, torch-fidelity:PATH, clip:PATH, hps:PATH, cmmd:PATH, vae:PATH");
   if (options.threads < 0) throw ArgumentError(network_name, "threads is " + std::to_string(options.threads));
   const std::filesystem::path path(network.substr(colon + 1));
   return naming(path, [&] {
-    auto extractor = is_clip ? open_clip_features(kind, path, options) : open_inception(kind, path, options);
+    auto extractor = is_clip          ? open_clip_features(kind, path, options)
+                     : is_autoencoder ? open_autoencoder_features(path, options)
+                                      : open_inception(kind, path, options);
     return FeatureNetwork(std::make_shared<const State>(
-        State{std::move(extractor), Threads(options.threads == 0 ? available_threads() : options.threads)}));
+        State{std::move(extractor), std::string(ops::make_engine(options.engine)->name()),
+              Threads(options.threads == 0 ? available_threads() : options.threads)}));
   });
 }
 
@@ -66,6 +74,10 @@ Tensor<float> FeatureNetwork::texts(std::span<const std::string> texts, std::sto
     throw ArgumentError(network_name, kind() + " reads no texts; expected a network clip:PATH or hps:PATH");
   if (texts.empty()) throw ArgumentError(network_name, "there is no text");
   return (*state_->extractor->texts())(texts, std::move(stop));
+}
+
+const std::string& FeatureNetwork::engine() const noexcept {
+  return state_->engine;
 }
 
 const Threads& FeatureNetwork::threads() const noexcept {

@@ -16,16 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view folder_name = "picture_set";
 
-bool has_picture_extension(const fs::path& file) {
-  constexpr std::array<std::string_view, 13> extensions{".png",  ".jpg", ".jpeg", ".bmp", ".gif",
-                                                        ".webp", ".tif", ".tiff", ".ppm", ".pgm",
-                                                        ".pbm",  ".pnm", ".jpe"};
-  auto extension = file.extension().string();
-  for (char& c : extension)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
-}
-
 /// In UTF-8, with `/`.
 std::string generic_name(const fs::path& path) {
   const auto text = path.generic_u8string();
@@ -98,6 +88,16 @@ class PictureFolder final : public PictureSource {
 };
 
 }  // namespace
+
+bool has_picture_extension(const fs::path& file) {
+  constexpr std::array<std::string_view, 13> extensions{".png",  ".jpg", ".jpeg", ".bmp", ".gif",
+                                                        ".webp", ".tif", ".tiff", ".ppm", ".pgm",
+                                                        ".pbm",  ".pnm", ".jpe"};
+  auto extension = file.extension().string();
+  for (char& c : extension)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+}
 
 std::shared_ptr<const PictureSource> open_picture_folder(const fs::path& folder) {
   return std::make_shared<const PictureFolder>(folder);

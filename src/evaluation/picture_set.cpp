@@ -24,10 +24,15 @@ PictureSet PictureSet::open(const std::filesystem::path& path) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (!fs::exists(path, error)) throw FileError("picture_set", path.string() + ": is not there", path);
-  const bool is_folder = fs::is_directory(path, error);
-  if (!is_folder && path.extension() != ".npz")
-    throw ArgumentError("picture_set", path.string() + ": expected a folder of pictures or an .npz file");
-  auto source = is_folder ? open_picture_folder(path) : open_picture_array(path);
+  auto source = open_picture_shards(path);
+  if (source == nullptr && fs::is_directory(path, error))
+    source = open_picture_folder(path);
+  else if (source == nullptr && path.extension() == ".npz")
+    source = open_picture_array(path);
+  if (source == nullptr)
+    throw ArgumentError(
+        "picture_set",
+        path.string() + ": expected a folder of pictures or of shards, a .tar or an .npz file");
   const Index size = source->size();
   if (size == 0) throw ArgumentError("picture_set", path.string() + ": there are no pictures in it");
   return PictureSet(std::make_shared<const State>(State{path, std::move(source), size}));

@@ -928,6 +928,78 @@ section_emoji_study() {
   there sheet.png
 }
 
+section_eval() {
+  local emoji=$models/../../../../examples/models/emoji number=0 name
+  mkdir -p a b
+  for name in "red apple" house fox "big fox"; do
+    echo "$name" >>prompts.txt
+    run 0 daguerre txt2img --model "$emoji" --prompt "$name" --steps 2 --guidance 1 --threads 1 --seed 1 --out a/$number.png
+    run 0 daguerre txt2img --model "$emoji" --prompt "$name" --steps 4 --guidance 1 --threads 1 --seed 2 --out b/$number.png
+    number=$((number + 1))
+  done
+  local clip="--network clip:$emoji-judge --threads 1"
+  # shellcheck disable=SC2086
+  {
+    run 0 daguerre eval clip-score a prompts.txt $clip --json scores.json
+    out_has 'CLIP score'
+    out_has '2.5 max(cos(picture, prompt), 0)'
+    out_has '4 pairs'
+    run 0 json_has scores.json /figures/1/low /warnings /unreadable
+    mv out by_file
+    run 0 daguerre eval clip-score a $clip
+    same by_file out
+    run 0 daguerre eval fid a b $clip --work work --chunk 3
+    out_has '4 pictures against 4 pictures'
+    err_has 'warning: A has 4 pictures for'
+    mv out first
+    run 0 daguerre eval fid a b $clip --work work --chunk 3
+    same first out
+    run 0 daguerre eval stats b --out stats.safetensors $clip
+    out_has stats.safetensors
+    run 0 daguerre eval stats b --out stats.npz $clip
+    run 0 daguerre eval fid a stats.safetensors $clip
+    run 0 daguerre eval fid a stats.npz $clip
+    err_has 'warning: stats.npz does not say which network'
+    run 0 daguerre eval kid a b $clip
+    run 0 daguerre eval pr a b $clip
+    run 0 daguerre eval cmmd a b --network "cmmd:$emoji-judge"
+    out_has CMMD
+    tac prompts.txt >other.txt
+    run 0 daguerre eval directional a b prompts.txt other.txt $clip
+    out_has 'CLIP directional similarity'
+    run 2 daguerre eval kid a b $clip --limit 0
+  }
+  run 0 daguerre eval psnr a b --json psnr.json
+  out_has '4 pairs'
+  run 0 daguerre eval ssim a a --gaussian
+  out_has 'SSIM  1'
+  # shellcheck disable=SC2086
+  {
+    echo "no picture" >a/3.png
+    run 0 daguerre eval fid a b $clip --json fid.json
+    err_has 'warning: cannot be read: a/3.png: '
+    run 0 json_has fid.json /unreadable/0/why
+    run 1 daguerre eval clip-score a stats.npz $clip
+    mkdir empty
+    run 1 daguerre eval fid empty b $clip
+    one_error 'empty: there are no pictures in it'
+    head -3 prompts.txt >few.txt
+    run 1 daguerre eval clip-score b few.txt $clip
+    one_error '3 prompts and 4 pictures in b do not match in number'
+    run 1 daguerre eval fid b b
+    one_error '--network. say which network'
+    run 1 daguerre eval fid b stats.safetensors --network "cmmd:$emoji-judge"
+    one_error 'statistics of another network: clip, expected cmmd'
+    run 1 daguerre eval is b $clip
+    one_error 'is none of torch-fidelity:PATH'
+    rm b/3.png
+    run 1 daguerre eval psnr a b
+    one_error '4 pictures in a and 3 pictures in b do not match in number'
+    run 2 daguerre eval fid a
+    run 2 daguerre eval
+  }
+}
+
 section_custom_sampler() {
   run 0 custom_sampler "$sd1" a.png
   out_has 'timestep 999'

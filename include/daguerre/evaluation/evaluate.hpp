@@ -22,17 +22,10 @@ using PicturesOrStatistics = std::variant<PictureSet, FeatureStatisticsFile>;
 /// What lies at `path`: see PictureSet::open and FeatureStatisticsFile::load.
 PicturesOrStatistics open_pictures_or_statistics(const std::filesystem::path& path);
 
-struct FrechetOptions {
-  /// Of the jackknife that finds the interval, which takes so many times the work of one distance; 0: no
-  /// interval.
-  Index groups = 50;
-  std::uint32_t seed = 0;  ///< of the dealing to groups
-};
 /// "FID" of Inception's features, else "Frechet distance". The interval is there where `a` is pictures: `b`
-/// counts as exact. Warns where there are fewer pictures than dimensions.
+/// counts as exact (metrics::FrechetInfluence). Warns where there are fewer pictures than dimensions.
 Report evaluate_frechet_distance(const PicturesOrStatistics& a, const PicturesOrStatistics& b,
-                                 const FeatureNetwork& network, const FrechetOptions& options = {},
-                                 const JobOptions& job = {});
+                                 const FeatureNetwork& network, const JobOptions& job = {});
 
 /// What `daguerre eval stats` writes, and what could not be read on the way.
 struct GatheredStatistics {
@@ -80,18 +73,19 @@ Report evaluate_hps(const PictureSet& set, Prompts prompts, const FeatureNetwork
 Report evaluate_directional(const PictureSet& a, const PictureSet& b, Prompts prompts_a, Prompts prompts_b,
                             const FeatureNetwork& network, const JobOptions& job = {});
 
-// Between pictures of one size, pair by pair in the order of the sets, which must be of one number.
-Report evaluate_psnr(const PictureSet& a, const PictureSet& b, const Threads& threads = {},
-                     const JobOptions& job = {});
-
-/// A measure of two pictures of any size.
+/// A measure of two pictures.
 struct PairMeasure {
   std::string name;        ///< "LPIPS"
   std::string definition;  ///< one line; what is measured depends on nothing else
   std::function<double(const Image& a, const Image& b)> measure;
   bool is_parallel = false;  ///< uses threads itself, so that pairs are measured one after the other
 };
-/// Any measure of pairs, of one number; a pair of which one cannot be read is listed.
+/// Pixels must be of one size, ArgumentError otherwise.
+PairMeasure psnr_measure();
+/// Likewise; with Wang et al.'s Gaussian window, else with scikit-image's default.
+PairMeasure ssim_measure(bool gaussian = false);
+/// Any measure of pairs, in the order of the sets, which must be of one number; a picture that cannot be read
+/// is listed.
 Report evaluate_pairs(const PictureSet& a, const PictureSet& b, const PairMeasure& measure,
                       const Threads& threads = {}, const JobOptions& job = {});
 

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "daguerre/evaluation/feature_job.hpp"
-#include "daguerre/evaluation/generated_picture.hpp"
 #include "daguerre/evaluation/report.hpp"
 
 namespace daguerre::evaluation {
