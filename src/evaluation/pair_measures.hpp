@@ -14,4 +14,8 @@ namespace daguerre::evaluation {
 std::optional<PairMeasure> open_pair_measure(const std::string& measure,
                                              const FeatureNetworkOptions& options);
 
+/// Adds CMMD, or improved precision and recall, of features against a reference's.
+void add_other_distribution_figures(bool cmmd, const Tensor<float>& features, const Tensor<float>& reference,
+                                    const Threads& threads, const std::string& definition, Report& report);
+
 }  // namespace daguerre::evaluation

@@ -161,9 +161,7 @@ void PictureMeasures::State::read_reference() {
   if (options.reference.empty()) return;
   reference_name = options.reference.filename().string();
   if (reference_name.empty()) reference_name = options.reference.parent_path().filename().string();
-  const auto reference = is_statistics_file(options.reference)
-                             ? PicturesOrStatistics(FeatureStatisticsFile::load(options.reference))
-                             : PicturesOrStatistics(PictureSet::open(options.reference));
+  const auto reference = open_pictures_or_statistics(options.reference);
   for (const auto& measure : measures) {
     if (measure.kind == MeasureKind::inception_score || scores_pictures(measure.kind)) continue;
     auto& seen = references[measure.network];
@@ -322,6 +320,8 @@ void PictureMeasures::State::add_distribution_figure(const PictureMeasure& measu
       break;
     }
     default:
+      add_other_distribution_figures(measure.kind == MeasureKind::cmmd, features, reference.features,
+                                     network.threads(), definition, report);
       return;
   }
   report.figures.push_back(std::move(figure));
