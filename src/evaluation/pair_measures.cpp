@@ -2,14 +2,25 @@
 
 #include <utility>
 
+#include "daguerre/evaluation/perceptual_distance.hpp"
 #include "daguerre/metrics/cmmd.hpp"
 #include "daguerre/metrics/precision_recall.hpp"
 
 namespace daguerre::evaluation {
-std::optional<PairMeasure> open_pair_measure(const std::string& measure, const FeatureNetworkOptions&) {
+std::optional<PairMeasure> open_pair_measure(const std::string& measure,
+                                             const FeatureNetworkOptions& options) {
   if (measure == "psnr") return psnr_measure();
   if (measure == "ssim") return ssim_measure();
-  return std::nullopt;
+  if (!measure.starts_with("lpips-")) return std::nullopt;
+  const auto distance = PerceptualDistance::load(measure, options);
+  PairMeasure result;
+  result.name = "LPIPS";
+  result.definition = distance.definition() + ", weights " + distance.fingerprint().substr(0, 12);
+  result.measure = [distance, stop = options.stop](const Image& a, const Image& b) {
+    return distance(a, b, stop);
+  };
+  result.is_parallel = true;
+  return result;
 }
 
 void add_other_distribution_figures(bool cmmd, const Tensor<float>& features, const Tensor<float>& reference,
