@@ -140,7 +140,16 @@ evaluation::JobOptions job_of(const GenerationOrder& order, evaluation::ProcessG
 evaluation::PictureMeasures load_measures(const GenerationOrder& order, const Order& model,
                                           const evaluation::JobOptions& job, Progress& progress,
                                           const Interrupt& interrupt) {
-  auto measures = order.measures;
+  // A comma may also part the two files of LPIPS.
+  std::vector<std::string> measures;
+  for (const auto& text : order.measures) {
+    const bool continues = !measures.empty() && measures.back().starts_with("lpips-") &&
+                           text.find(':') == text.npos && text.ends_with(".safetensors");
+    if (continues)
+      measures.back() += "," + text;
+    else
+      measures.push_back(text);
+  }
   for (auto& measure : measures) {
     if (measure == "latent-fid") measure = "fid:vae:" + model.model;
     if (measure.starts_with("latent-fid:"))

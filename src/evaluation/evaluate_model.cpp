@@ -176,9 +176,13 @@ Report evaluate_model(const SampleJob& pictures, const PictureMeasures& measures
   run.chunk = pictures.end_of(0);
   const auto work = [&](Index begin, Index end) {
     auto chunk = chunk_of(begin, end);
-    const auto made = pictures_of(pictures, begin);
-    for (std::size_t i = 0; i < made.size() && !options.keep.empty(); ++i)
-      made[i].save_png(options.keep / (numbered_name(begin + static_cast<Index>(i), 6) + ".png"));
+    std::vector<Image> made;
+    for (auto& picture : pictures.make(begin / run.chunk)) {
+      if (!options.keep.empty())
+        picture.image.save_png(options.keep / (numbered_name(picture.index, 6) + ".png"),
+                               {{"parameters", picture.settings}});
+      made.push_back(std::move(picture.image));
+    }
     measures.look(made, prompts_of(pictures, begin, end), "", chunk, run.stop);
     return chunk;
   };
