@@ -237,9 +237,8 @@ TEST_CASE("a network's run asks its context's engine", "[ops][engine]") {
         return network(context, run.tensor("in.sample"), run.tensor("in.timestep").span(),
                        run.tensor("in.encoder_hidden_states"));
       });
-  for (const char* operation :
-       {"group_norm", "group_norm_rounded", "layer_norm", "gated_activation", "concat_channels", "rounded",
-        "upsample_nearest", "activate", "timestep_embedding"}) {
+  for (const char* operation : {"group_norm", "group_norm_rounded", "layer_norm", "gated_activation",
+                                "concat_channels", "rounded", "activate", "timestep_embedding"}) {
     INFO(operation);
     CHECK(unet.count(operation) == 1);
   }
