@@ -15,6 +15,7 @@
 #include "numbers.hpp"
 #include "order.hpp"
 #include "progress.hpp"
+#include "system.hpp"
 
 namespace daguerre::cli {
 
@@ -120,10 +121,16 @@ evaluation::JobOptions Evaluation::job(const std::string& what) const {
   options.batch = state_->order.batch;
   options.group = &state_->group;
   options.stop = state_->interrupt.token();
-  options.on_chunk = [this, what](Index done, Index total) {
+  // On a terminal every chunk shows; in a log every tenth part of a long job does.
+  const bool is_terminal = stderr_is_terminal();
+  options.on_chunk = [this, what, is_terminal, tenths = Index{0}](Index done, Index total) mutable {
     const auto text = what + ": chunk " + std::to_string(done) + " of " + std::to_string(total);
-    if (done < total) state_->progress.stage(text);
-    if (done == total) state_->progress.clear();
+    if (is_terminal) {
+      done < total ? state_->progress.stage(text) : state_->progress.clear();
+    } else if (constexpr Index long_job = 20; total >= long_job && done * 10 / total > tenths) {
+      tenths = done * 10 / total;
+      state_->progress.note(text);
+    }
   };
   return options;
 }
