@@ -36,8 +36,8 @@ void add_sample(CLI::App& app, evaluation::ProcessGroup& group);
 /// Adds the subcommand `eval` with its own subcommands, likewise.
 void add_eval(CLI::App& app, evaluation::ProcessGroup& group);
 /// Adds the subcommands of `eval` that make pictures, and that of votes, likewise.
-void add_eval_model(CLI::App& eval);
-void add_eval_compare(CLI::App& eval);
+void add_eval_model(CLI::App& eval, evaluation::ProcessGroup& group);
+void add_eval_compare(CLI::App& eval, evaluation::ProcessGroup& group);
 void add_eval_votes(CLI::App& eval);
 
 }  // namespace daguerre::cli

@@ -203,8 +203,8 @@ void add_eval(CLI::App& parent, evaluation::ProcessGroup& group) {
   add_eval_sets(*app, group);
   add_eval_texts(*app, group);
   add_eval_pairs(*app, group);
-  add_eval_model(*app);
-  add_eval_compare(*app);
+  add_eval_model(*app, group);
+  add_eval_compare(*app, group);
   add_eval_votes(*app);
 }
 

@@ -6,6 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <daguerre/evaluation/process_group.hpp>
+
 #include "commands.hpp"
 #include "eval_generation.hpp"
 #include "files.hpp"
@@ -45,25 +47,30 @@ std::shared_ptr<Order> side_order(const char* name, const std::vector<std::strin
   return order;
 }
 
-void carry_out(const ModelComparison& ask, const std::vector<std::string>& common) {
+void carry_out(const ModelComparison& ask, const std::vector<std::string>& common,
+               evaluation::ProcessGroup& group) {
   const Interrupt interrupt;
-  Progress progress(ask.quiet);
+  const bool speaks = group.rank() == 0;
+  Progress progress(ask.quiet || !speaks);
   const auto a = side_order("--a", common, ask.a), b = side_order("--b", common, ask.b);
   const auto items = items_of(ask.generation);
-  if (!ask.generation.json.empty()) check_writable("--json", ask.generation.json);
+  if (!ask.generation.json.empty() && speaks) check_writable("--json", ask.generation.json);
 
-  const auto first = load_for_evaluation(*a, progress, interrupt);
-  const auto second = load_for_evaluation(*b, progress, interrupt);
-  const auto measures = load_measures(
-      ask.generation, *a, job_of(ask.generation, progress, interrupt, "reference"), progress, interrupt);
+  const auto first = load_for_evaluation(*a, group, progress, interrupt);
+  const auto second = load_for_evaluation(*b, group, progress, interrupt);
+  const auto measures =
+      load_measures(ask.generation, *a, job_of(ask.generation, group, progress, interrupt, "reference"),
+                    progress, interrupt);
   evaluation::ComparisonOptions options;
-  options.job = job_of(ask.generation, progress, interrupt, "pairs of pictures");
+  options.job = job_of(ask.generation, group, progress, interrupt, "pairs of pictures");
   options.votes = ask.votes;
   options.votes_seed = ask.votes_seed;
   options.questions = ask.questions;
-  const auto report = evaluation::compare_models(
-      {ask.names[0], maker_of(*a, first)}, {ask.names[1], maker_of(*b, second)}, items, measures, options);
+  const auto report = evaluation::compare_models({ask.names[0], sample_of(ask.generation, *a, first, items)},
+                                                 {ask.names[1], sample_of(ask.generation, *b, second, items)},
+                                                 measures, options);
   progress.clear();
+  if (!speaks) return;
   if (!ask.votes.empty())
     progress.note(ask.votes + ": pictures to vote on; " + evaluation::blind_key_path(ask.votes).string() +
                   ": which is whose");
@@ -73,7 +80,7 @@ void carry_out(const ModelComparison& ask, const std::vector<std::string>& commo
 
 }  // namespace
 
-void add_eval_compare(CLI::App& parent) {
+void add_eval_compare(CLI::App& parent, evaluation::ProcessGroup& group) {
   auto* app =
       parent.add_subcommand("compare", "Make the same pictures in two ways, and measure them pair by pair");
   app->footer(
@@ -135,7 +142,7 @@ void add_eval_compare(CLI::App& parent) {
       ->capture_default_str()
       ->group(group);
   app->add_flag("--quiet", ask->quiet, "Only warnings and errors on stderr")->group(groups::besides);
-  app->callback([app, ask] { carry_out(*ask, app->remaining()); });
+  app->callback([app, ask, &group] { carry_out(*ask, app->remaining(), group); });
 }
 
 }  // namespace daguerre::cli

@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include <daguerre/core/error.hpp>
+#include <daguerre/evaluation/process_group.hpp>
 
 #include "files.hpp"
 #include "interrupt.hpp"
@@ -70,7 +71,7 @@ void add_generation_options(CLI::App& app, GenerationOrder& order) {
       ->check(file_name())
       ->type_name("FOLDER")
       ->group(evaluation_group);
-  add_number(app, "--chunk", order.chunk, {1, 100'000},
+  add_number(app, "--chunk", order.chunk, {1, 4096},
              "Pictures that are made and measured together: what is lost at most when the job is killed")
       ->type_name("N")
       ->capture_default_str()
@@ -107,7 +108,7 @@ void add_model_options(CLI::App& app, Order& order) {
   add_machine_options(app, order);
 }
 
-std::vector<evaluation::GeneratedItem> items_of(const GenerationOrder& order) {
+std::vector<evaluation::SampleItem> items_of(const GenerationOrder& order) {
   evaluation::PromptSuite suite;
   if (order.unconditional) {
     if (order.count == 0) throw CLI::RequiredError("--count");
@@ -120,16 +121,15 @@ std::vector<evaluation::GeneratedItem> items_of(const GenerationOrder& order) {
     suite = evaluation::PromptSuite::load(order.prompts, options);
   }
   const auto count = order.count > 0 ? order.count : static_cast<std::int64_t>(suite.prompts.size());
-  return evaluation::generated_items(
-      suite, count, order.seed,
-      order.drawn ? evaluation::PromptOrder::drawn : evaluation::PromptOrder::in_turn);
+  return order.drawn ? evaluation::drawn_sample_items(suite.prompts, count, order.seed)
+                     : evaluation::sample_items(suite.prompts, count, order.seed);
 }
 
-evaluation::JobOptions job_of(const GenerationOrder& order, Progress& progress, const Interrupt& interrupt,
-                              std::string what) {
+evaluation::JobOptions job_of(const GenerationOrder& order, evaluation::ProcessGroup& group,
+                              Progress& progress, const Interrupt& interrupt, std::string what) {
   evaluation::JobOptions job;
   job.work = order.work;
-  job.chunk = order.chunk;
+  job.group = &group;
   job.stop = interrupt.token();
   job.on_chunk = [&progress, what = std::move(what)](Index done, Index total) {
     progress.stage(what + ": " + std::to_string(done) + " of " + std::to_string(total) + " chunks");
@@ -140,7 +140,16 @@ evaluation::JobOptions job_of(const GenerationOrder& order, Progress& progress, 
 evaluation::PictureMeasures load_measures(const GenerationOrder& order, const Order& model,
                                           const evaluation::JobOptions& job, Progress& progress,
                                           const Interrupt& interrupt) {
-  auto measures = order.measures;
+  // A comma may also part the two files of LPIPS.
+  std::vector<std::string> measures;
+  for (const auto& text : order.measures) {
+    const bool continues = !measures.empty() && measures.back().starts_with("lpips-") &&
+                           text.find(':') == text.npos && text.ends_with(".safetensors");
+    if (continues)
+      measures.back() += "," + text;
+    else
+      measures.push_back(text);
+  }
   for (auto& measure : measures) {
     if (measure == "latent-fid") measure = "fid:vae:" + model.model;
     if (measure.starts_with("latent-fid:"))
@@ -156,8 +165,10 @@ evaluation::PictureMeasures load_measures(const GenerationOrder& order, const Or
   return evaluation::PictureMeasures::load(measures, options);
 }
 
-Pipeline load_for_evaluation(Order& order, Progress& progress, const Interrupt& interrupt) {
+Pipeline load_for_evaluation(Order& order, evaluation::ProcessGroup& group, Progress& progress,
+                             const Interrupt& interrupt) {
   require_model(order);
+  if (order.load.threads == 0) order.load.threads = group.threads();
   settle_machine(order);
   order.load.log = progress.warnings();
   settle_loras(order);
@@ -165,15 +176,23 @@ Pipeline load_for_evaluation(Order& order, Progress& progress, const Interrupt& 
   auto pipeline = load(order, interrupt);
   if (!order.request.sampling.steps)
     order.request.sampling.steps = std::min(order.usual_steps, pipeline.info().steps);
+  order.request.stop = interrupt.token();
   return pipeline;
 }
 
-evaluation::PictureMaker maker_of(const Order& order, const Pipeline& pipeline) {
+evaluation::SampleJob sample_of(const GenerationOrder& generation, const Order& order,
+                                const Pipeline& pipeline, const std::vector<evaluation::SampleItem>& items) {
   std::vector<std::filesystem::path> files;
   for (const auto* name : {&order.model, &order.denoiser, &order.autoencoder, &order.comfort.vae})
     if (!name->empty()) files.emplace_back(*name);
   for (const auto& name : order.text_encoders) files.emplace_back(name);
-  return evaluation::PictureMaker::of(pipeline, order.request, std::move(files));
+  for (const auto& use : order.load.loras) files.emplace_back(use.lora->file().source());
+  return {pipeline,
+          order.request,
+          items,
+          {.chunk = generation.chunk,
+           .files = std::move(files),
+           .more = order.spacing.empty() ? "" : "spacing " + order.spacing}};
 }
 
 void write_json(const std::string& path, const std::string& text) {

@@ -35,18 +35,21 @@ void add_generation_options(CLI::App& app, GenerationOrder& order);
 /// Adds the options of a model and of how it makes pictures, as txt2img has them.
 void add_model_options(CLI::App& app, Order& order);
 /// The items that the order asks for. Throws what PromptSuite::load throws; ArgumentError.
-std::vector<evaluation::GeneratedItem> items_of(const GenerationOrder& order);
+std::vector<evaluation::SampleItem> items_of(const GenerationOrder& order);
 /// Loads the measures; a bare "latent-fid" is of the autoencoder of `model`.
 evaluation::PictureMeasures load_measures(const GenerationOrder& order, const Order& model,
                                           const evaluation::JobOptions& job, Progress& progress,
                                           const Interrupt& interrupt);
-/// How the job is run. What it tells goes to `progress`, `what` in front, while that lives.
-evaluation::JobOptions job_of(const GenerationOrder& order, Progress& progress, const Interrupt& interrupt,
-                              std::string what);
+/// How the job is run by the processes of `group`. What it tells goes to `progress`, `what` in front, while
+/// that lives.
+evaluation::JobOptions job_of(const GenerationOrder& order, evaluation::ProcessGroup& group,
+                              Progress& progress, const Interrupt& interrupt, std::string what);
 /// Loads the order's model and settles its request. The order must be of a model of prompts.
-Pipeline load_for_evaluation(Order& order, Progress& progress, const Interrupt& interrupt);
-/// Makes pictures as the order says.
-evaluation::PictureMaker maker_of(const Order& order, const Pipeline& pipeline);
+Pipeline load_for_evaluation(Order& order, evaluation::ProcessGroup& group, Progress& progress,
+                             const Interrupt& interrupt);
+/// The pictures that the orders ask for.
+evaluation::SampleJob sample_of(const GenerationOrder& generation, const Order& order,
+                                const Pipeline& pipeline, const std::vector<evaluation::SampleItem>& items);
 /// Writes --json, where it is given. Throws FileError.
 void write_json(const std::string& path, const std::string& text);
 

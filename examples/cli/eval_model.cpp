@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <daguerre/evaluation/process_group.hpp>
 #include <daguerre/samplers/registry.hpp>
 
 #include "commands.hpp"
@@ -77,29 +78,32 @@ std::string grid_json(const std::vector<GridCell>& cells) {
   return text + "\n]";
 }
 
-void carry_out(ModelEvaluation ask) {
+void carry_out(ModelEvaluation ask, evaluation::ProcessGroup& group) {
   const Interrupt interrupt;
-  Progress progress(ask.order.quiet);
+  const bool speaks = group.rank() == 0;
+  Progress progress(ask.order.quiet || !speaks);
   const auto items = items_of(ask.generation);
-  if (!ask.generation.json.empty()) check_writable("--json", ask.generation.json);
+  if (!ask.generation.json.empty() && speaks) check_writable("--json", ask.generation.json);
   const bool grid = !ask.samplers.empty() || ask.steps.size() > 1;
   if (grid && !ask.keep.empty())
     throw CLI::ValidationError("--keep", "pictures of several samplers or steps are not kept");
   if (ask.steps.size() == 1) ask.order.request.sampling.steps = ask.steps.front();
 
-  const auto pipeline = load_for_evaluation(ask.order, progress, interrupt);
+  const auto pipeline = load_for_evaluation(ask.order, group, progress, interrupt);
   const auto measures =
-      load_measures(ask.generation, ask.order, job_of(ask.generation, progress, interrupt, "reference"),
-                    progress, interrupt);
+      load_measures(ask.generation, ask.order,
+                    job_of(ask.generation, group, progress, interrupt, "reference"), progress, interrupt);
   evaluation::ModelEvaluationOptions options;
   options.keep = ask.keep;
   const auto evaluate = [&](const std::string& what) {
-    options.job = job_of(ask.generation, progress, interrupt, what);
-    return evaluation::evaluate_model(maker_of(ask.order, pipeline), items, measures, options);
+    options.job = job_of(ask.generation, group, progress, interrupt, what);
+    return evaluation::evaluate_model(sample_of(ask.generation, ask.order, pipeline, items), measures,
+                                      options);
   };
   if (!grid) {
     const auto report = evaluate("pictures");
     progress.clear();
+    if (!speaks) return;
     std::fputs(report.table().c_str(), stdout);
     write_json(ask.generation.json, report.json());
     return;
@@ -116,6 +120,7 @@ void carry_out(ModelEvaluation ask) {
                     " steps: " + shown(cells.back().report.figures.front()));
     }
   progress.clear();
+  if (!speaks) return;
   for (const auto& warning : cells.front().report.warnings)
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   std::fputs(grid_text(cells, ask).c_str(), stdout);
@@ -124,7 +129,7 @@ void carry_out(ModelEvaluation ask) {
 
 }  // namespace
 
-void add_eval_model(CLI::App& parent) {
+void add_eval_model(CLI::App& parent, evaluation::ProcessGroup& group) {
   auto* app =
       parent.add_subcommand("model", "Make a model's pictures of a suite of prompts, and measure them");
   app->footer(
@@ -173,7 +178,7 @@ void add_eval_model(CLI::App& parent) {
       ->type_name("FOLDER")
       ->group("What to evaluate");
   app->add_flag("--quiet", ask->order.quiet, "Only warnings and errors on stderr")->group(groups::besides);
-  app->callback([ask] { carry_out(*ask); });
+  app->callback([ask, &group] { carry_out(*ask, group); });
 }
 
 }  // namespace daguerre::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -10,7 +11,6 @@
 
 #include "config/json.hpp"
 #include "core/files.hpp"
-#include "core/sha256.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 
@@ -26,20 +26,40 @@ std::string numbered_name(Index number, int digits) {
   return text;
 }
 
-/// What stands for the items in a job's settings, where a list of them would be long.
-std::string items_fingerprint(std::span<const GeneratedItem> items) {
-  Sha256 hash;
-  for (const auto& item : items) {
-    const auto text = nlohmann::json{item.prompt, item.seed}.dump();
-    hash.add(std::as_bytes(std::span<const char>(text)));
-  }
-  return hash.hex();
-}
-
-std::vector<std::string> categories_of(std::span<const GeneratedItem> items) {
+std::vector<std::string> categories_of(std::span<const SampleItem> items) {
   std::vector<std::string> result;
   for (const auto& item : items) result.push_back(item.category);
   return result;
+}
+
+std::vector<std::string> prompts_of(const SampleJob& job, Index begin, Index end) {
+  std::vector<std::string> result;
+  for (Index i = begin; i < end; ++i) result.push_back(job.items()[static_cast<std::size_t>(i)].prompt);
+  return result;
+}
+
+/// Pictures of the chunk that begins with item `begin`.
+std::vector<Image> pictures_of(const SampleJob& job, Index begin) {
+  std::vector<Image> result;
+  for (auto& picture : job.make(begin / job.end_of(0))) result.push_back(std::move(picture.image));
+  return result;
+}
+
+ChunkValues chunk_of(Index begin, Index end) {
+  ChunkValues chunk;
+  for (Index i = begin; i < end; ++i) chunk.items.push_back(i);
+  return chunk;
+}
+
+nlohmann::json settings_of(const SampleJob& job) {
+  return parse_json(job.description(), "the pictures' settings");
+}
+
+bool same_items(const SampleJob& a, const SampleJob& b) {
+  return a.end_of(0) == b.end_of(0) &&
+         std::ranges::equal(a.items(), b.items(), [](const SampleItem& x, const SampleItem& y) {
+           return x.prompt == y.prompt && x.seed == y.seed && x.category == y.category;
+         });
 }
 
 /// Whoever comes first makes it.
@@ -53,9 +73,9 @@ void make_folder(const std::filesystem::path& folder, const char* who) {
 /// The pictures of a blind set: which side is whose, and where they lie.
 class BlindSet {
  public:
-  BlindSet(const ComparisonOptions& options, const ComparedModel& a, const ComparedModel& b,
-           std::span<const GeneratedItem> items)
+  BlindSet(const ComparisonOptions& options, const ComparedModel& a, const ComparedModel& b)
       : folder_(options.votes) {
+    const auto& items = a.pictures.items();
     key_.a = a.name;
     key_.b = b.name;
     std::mt19937 generator(static_cast<std::uint32_t>(options.votes_seed));
@@ -77,7 +97,7 @@ class BlindSet {
     refuse_another();
   }
 
-  /// Pictures of the chunk that begins with item `begin`.
+  /// The pictures of an item.
   void save(Index item, const Image& a, const Image& b) const {
     const auto name = name_of(item);
     const bool a_left = key_.a_is_left.at(name);
@@ -130,73 +150,80 @@ std::filesystem::path blind_key_path(const std::filesystem::path& folder) {
   return path;
 }
 
-Report evaluate_model(const PictureMaker& maker, std::span<const GeneratedItem> items,
-                      const PictureMeasures& measures, const ModelEvaluationOptions& options) {
+std::vector<SampleItem> drawn_sample_items(std::span<const SuitePrompt> prompts, Index count,
+                                           std::uint64_t seed) {
+  auto items = sample_items(prompts, count, seed);
+  // The distributions of <random> differ from library to library; the generator itself does not.
+  std::mt19937 generator(static_cast<std::uint32_t>(seed));
+  for (auto& item : items) {
+    const auto& prompt = prompts[generator() % prompts.size()];
+    item.prompt = prompt.text;
+    item.category = prompt.category;
+  }
+  return items;
+}
+
+Report evaluate_model(const SampleJob& pictures, const PictureMeasures& measures,
+                      const ModelEvaluationOptions& options) {
   if (!measures.has_picture_measures())
     throw ArgumentError(model_job_name, "there is no measure of pictures, only of pairs of them");
   if (!options.keep.empty()) make_folder(options.keep, model_job_name);
   const nlohmann::json job{{"job", "generated pictures"},
-                           {"pictures", parse_json(maker.settings, "the pictures' settings")},
+                           {"pictures", settings_of(pictures)},
                            {"measures", parse_json(measures.settings(), "the measures' settings")},
-                           {"items", items_fingerprint(items)},
                            {"keep", options.keep.string()}};
+  auto run = options.job;
+  run.chunk = pictures.end_of(0);
   const auto work = [&](Index begin, Index end) {
-    ChunkValues chunk;
-    std::vector<Image> pictures;
-    std::vector<std::string> prompts;
-    for (Index i = begin; i < end; ++i) {
-      const auto& item = items[static_cast<std::size_t>(i)];
-      if (options.job.stop.stop_requested()) throw Cancelled(model_job_name, "a stop was requested");
-      pictures.push_back(maker.make(item, options.job.stop));
-      prompts.push_back(item.prompt);
-      chunk.items.push_back(i);
-      if (!options.keep.empty()) pictures.back().save_png(options.keep / (numbered_name(i, 6) + ".png"));
+    auto chunk = chunk_of(begin, end);
+    std::vector<Image> made;
+    for (auto& picture : pictures.make(begin / run.chunk)) {
+      if (!options.keep.empty())
+        picture.image.save_png(options.keep / (numbered_name(picture.index, 6) + ".png"),
+                               {{"parameters", picture.settings}});
+      made.push_back(std::move(picture.image));
     }
-    measures.look(pictures, prompts, "", chunk, options.job.stop);
+    measures.look(made, prompts_of(pictures, begin, end), "", chunk, run.stop);
     return chunk;
   };
-  const auto results = run_chunks(to_text(job), static_cast<Index>(items.size()), work, options.job);
-  return measures.figures(results, "", categories_of(items));
+  const auto results = run_chunks(to_text(job), pictures.size(), work, run);
+  return measures.figures(results, "", categories_of(pictures.items()));
 }
 
-Report compare_models(const ComparedModel& a, const ComparedModel& b, std::span<const GeneratedItem> items,
-                      const PictureMeasures& measures, const ComparisonOptions& options) {
+Report compare_models(const ComparedModel& a, const ComparedModel& b, const PictureMeasures& measures,
+                      const ComparisonOptions& options) {
   if (a.name == b.name)
     throw ArgumentError(comparison_name, "both sides are called " + in_quotes(a.name) + ": name them apart");
+  if (!same_items(a.pictures, b.pictures))
+    throw ArgumentError(comparison_name, "the two sides are asked for different pictures");
   std::optional<BlindSet> votes;
   if (!options.votes.empty()) {
-    votes.emplace(options, a, b, items);
+    votes.emplace(options, a, b);
     make_folder(options.votes, comparison_name);
   }
   const nlohmann::json job{{"job", "compared pictures"},
-                           {"a", parse_json(a.maker.settings, "the settings of a")},
-                           {"b", parse_json(b.maker.settings, "the settings of b")},
+                           {"a", settings_of(a.pictures)},
+                           {"b", settings_of(b.pictures)},
                            {"measures", parse_json(measures.settings(), "the measures' settings")},
-                           {"items", items_fingerprint(items)},
                            {"votes", options.votes.string()},
                            {"votes_seed", options.votes_seed}};
+  auto run = options.job;
+  run.chunk = a.pictures.end_of(0);
   const auto work = [&](Index begin, Index end) {
-    ChunkValues chunk;
-    std::vector<Image> first, second;
-    std::vector<std::string> prompts;
-    for (Index i = begin; i < end; ++i) {
-      const auto& item = items[static_cast<std::size_t>(i)];
-      if (options.job.stop.stop_requested()) throw Cancelled(comparison_name, "a stop was requested");
-      first.push_back(a.maker.make(item, options.job.stop));
-      second.push_back(b.maker.make(item, options.job.stop));
-      prompts.push_back(item.prompt);
-      chunk.items.push_back(i);
-      if (votes) votes->save(i, first.back(), second.back());
-    }
-    measures.look(first, prompts, "a.", chunk, options.job.stop);
-    measures.look(second, prompts, "b.", chunk, options.job.stop);
+    auto chunk = chunk_of(begin, end);
+    const auto first = pictures_of(a.pictures, begin), second = pictures_of(b.pictures, begin);
+    const auto prompts = prompts_of(a.pictures, begin, end);
+    for (std::size_t i = 0; i < first.size() && votes; ++i)
+      votes->save(begin + static_cast<Index>(i), first[i], second[i]);
+    measures.look(first, prompts, "a.", chunk, run.stop);
+    measures.look(second, prompts, "b.", chunk, run.stop);
     measures.look_at_pairs(first, second, chunk);
     return chunk;
   };
-  const auto results = run_chunks(to_text(job), static_cast<Index>(items.size()), work, options.job);
-  if (votes && (options.job.group == nullptr || options.job.group->rank() == 0)) votes->finish();
+  const auto results = run_chunks(to_text(job), a.pictures.size(), work, run);
+  if (votes && (run.group == nullptr || run.group->rank() == 0)) votes->finish();
 
-  const auto categories = categories_of(items);
+  const auto categories = categories_of(a.pictures.items());
   auto report = measures.paired_figures(results, a.name, b.name, categories);
   const auto add = [&](const Report& more, const std::string& side) {
     for (auto figure : more.figures) {

@@ -3,6 +3,7 @@
 #include "core/attempt.hpp"
 #include "core/text.hpp"
 #include "daguerre/ops/engine_registry.hpp"
+#include "evaluation/autoencoder_features.hpp"
 #include "evaluation/clip_features.hpp"
 #include "evaluation/inception_features.hpp"
 
@@ -24,15 +25,19 @@ FeatureNetwork FeatureNetwork::load(std::string_view network, const FeatureNetwo
   const auto kind = network.substr(0, colon);
   const bool is_inception = kind == "pytorch-fid" || kind == "torch-fidelity";
   const bool is_clip = kind == "clip" || kind == "hps" || kind == "cmmd";
-  if (colon == std::string_view::npos || colon + 1 == network.size() || !(is_inception || is_clip))
+  const bool is_autoencoder = kind == "vae";
+  if (colon == std::string_view::npos || colon + 1 == network.size() ||
+      !(is_inception || is_clip || is_autoencoder))
     throw ArgumentError(
         network_name,
         in_quotes(network) +
-            " is none of pytorch-fid:PATH, torch-fidelity:PATH, clip:PATH, hps:PATH, cmmd:PATH");
+            " is none of pytorch-fid:PATH, torch-fidelity:PATH, clip:PATH, hps:PATH, cmmd:PATH, vae:PATH");
   if (options.threads < 0) throw ArgumentError(network_name, "threads is " + std::to_string(options.threads));
   const std::filesystem::path path(network.substr(colon + 1));
   return naming(path, [&] {
-    auto extractor = is_clip ? open_clip_features(kind, path, options) : open_inception(kind, path, options);
+    auto extractor = is_clip          ? open_clip_features(kind, path, options)
+                     : is_autoencoder ? open_autoencoder_features(path, options)
+                                      : open_inception(kind, path, options);
     return FeatureNetwork(std::make_shared<const State>(
         State{std::move(extractor), std::string(ops::make_engine(options.engine)->name()),
               Threads(options.threads == 0 ? available_threads() : options.threads)}));

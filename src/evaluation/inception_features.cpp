@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* inception_name = "inception";
 /// Pictures that pass through the network together: weights are read from memory once for all of them.
-constexpr Index inception_batch = 8;
+constexpr std::size_t inception_batch = 8;
 
 /// How the network is asked, and what the published files that it is asked with are called.
 struct InceptionKind {
@@ -113,15 +113,11 @@ class LoadedInception final : public FeatureExtractor {
                                .profile = compute_.profile};
     const bool biased = kind_.name == "pytorch-fid";
     std::vector<Tensor<float>> features, logits;
-    for (std::size_t first = 0; first < pictures.size(); first += inception_batch) {
-      const auto count = std::min<std::size_t>(inception_batch, pictures.size() - first);
-      std::vector<Tensor<float>> inputs;
-      for (const auto& picture : pictures.subspan(first, count))
-        inputs.push_back(inception_picture(context, kind_.name, picture));
-      const auto made = run_(context, ops::concat<float>(context, inputs, 0));
+    in_batches(context, kind_.name, pictures, [&](const Tensor<float>& batch) {
+      const auto made = run_(context, batch);
       features.push_back(made.pool);
       logits.push_back(biased ? made.logits : made.logits_unbiased);
-    }
+    });
     return {concat_leading<float>(features), concat_leading<float>(logits)};
   }
 
@@ -139,6 +135,17 @@ Tensor<float> inception_picture(const ops::Context& context, std::string_view ki
   const auto& own = inception_kind(kind);
   if (picture.empty()) throw ArgumentError(inception_name, "a picture is empty");
   return own.prepare(context, picture.to_channels(3));
+}
+
+void in_batches(const ops::Context& context, std::string_view kind, std::span<const Image> pictures,
+                const std::function<void(const Tensor<float>& batch)>& run) {
+  for (std::size_t first = 0; first < pictures.size(); first += inception_batch) {
+    const auto count = std::min(inception_batch, pictures.size() - first);
+    std::vector<Tensor<float>> inputs;
+    for (const auto& picture : pictures.subspan(first, count))
+      inputs.push_back(inception_picture(context, kind, picture));
+    run(ops::concat<float>(context, inputs, 0));
+  }
 }
 
 std::unique_ptr<FeatureExtractor> open_inception(std::string_view kind, const std::filesystem::path& path,

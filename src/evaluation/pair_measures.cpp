@@ -2,39 +2,25 @@
 
 #include <utility>
 
+#include "daguerre/evaluation/perceptual_distance.hpp"
 #include "daguerre/metrics/cmmd.hpp"
 #include "daguerre/metrics/precision_recall.hpp"
-#include "daguerre/metrics/psnr.hpp"
-#include "daguerre/metrics/ssim.hpp"
 
 namespace daguerre::evaluation {
-namespace {
-
-/// A picture's 8-bit values, [1, H, W, 3].
-Tensor<double> bytes_of(const Image& picture) {
-  const auto colours = picture.channels() == 3 ? picture : picture.to_channels(3);
-  Tensor<double> result({1, colours.height(), colours.width(), 3});
-  double* out = result.data();
-  for (const auto byte : colours.pixels()) *out++ = static_cast<double>(byte);
+std::optional<PairMeasure> open_pair_measure(const std::string& measure,
+                                             const FeatureNetworkOptions& options) {
+  if (measure == "psnr") return psnr_measure();
+  if (measure == "ssim") return ssim_measure();
+  if (!measure.starts_with("lpips-")) return std::nullopt;
+  const auto distance = PerceptualDistance::load(measure, options);
+  PairMeasure result;
+  result.name = "LPIPS";
+  result.definition = distance.definition() + ", weights " + distance.fingerprint().substr(0, 12);
+  result.measure = [distance, stop = options.stop](const Image& a, const Image& b) {
+    return distance(a, b, stop);
+  };
+  result.is_parallel = true;
   return result;
-}
-
-double psnr_of(const Image& a, const Image& b) {
-  return metrics::psnr(bytes_of(a), bytes_of(b), 255.0).front();
-}
-
-double ssim_of(const Image& a, const Image& b) {
-  return metrics::ssim(bytes_of(a), bytes_of(b), metrics::SsimOptions::wang(255.0)).front();
-}
-
-}  // namespace
-
-std::optional<PairMeasure> open_pair_measure(const std::string& measure, const FeatureNetworkOptions&) {
-  if (measure == "psnr") return PairMeasure{"PSNR", "dB, 8-bit RGB, range 255", psnr_of};
-  if (measure == "ssim")
-    return PairMeasure{
-        "SSIM", "Wang et al. 2004: Gaussian window of 11 x 11, sigma 1.5, 8-bit RGB, range 255", ssim_of};
-  return std::nullopt;
 }
 
 void add_other_distribution_figures(bool cmmd, const Tensor<float>& features, const Tensor<float>& reference,

@@ -9,7 +9,8 @@
 
 namespace daguerre::evaluation {
 
-/// The measure of two pictures that `measure` names: "psnr", "ssim", "lpips-alex:PATH" or "lpips-vgg:PATH";
+/// The measure of two pictures that `measure` names: "psnr", "ssim", "lpips-alex:PATH" and what else
+/// PerceptualDistance::load takes;
 /// nothing for another name. Throws what loading throws.
 std::optional<PairMeasure> open_pair_measure(const std::string& measure,
                                              const FeatureNetworkOptions& options);

@@ -61,6 +61,11 @@ std::string tensor_name(const std::string& prefix, const char* what, std::size_t
   return prefix + what + "." + std::to_string(network);
 }
 
+/// A name of its own for LPIPS of each network.
+std::string pair_key(const PairMeasure& pair) {
+  return "pair." + pair.name + "." + pair.definition;
+}
+
 Figure interval_figure(std::string name, std::string category, const metrics::Interval& interval,
                        std::string definition) {
   Figure figure;
@@ -131,7 +136,8 @@ void PictureMeasures::State::add(const std::string& text) {
   const auto name = text.substr(0, colon);
   if (auto pair = open_pair_measure(text, options.network)) {
     for (const auto& other : pairs)
-      if (other.name == pair->name) throw ArgumentError(measures_name, in_quotes(text) + " is named twice");
+      if (other.name == pair->name && other.definition == pair->definition)
+        throw ArgumentError(measures_name, in_quotes(text) + " is named twice");
     pairs.push_back(std::move(*pair));
     return;
   }
@@ -154,7 +160,7 @@ void PictureMeasures::State::add(const std::string& text) {
   throw ArgumentError(measures_name,
                       in_quotes(text) +
                           " is none of fid:NETWORK:PATH, kid:…, pr:…, is:NETWORK:PATH, cmmd:PATH, clip:PATH, "
-                          "hps:PATH, lpips-alex:PATH, lpips-vgg:PATH, psnr, ssim");
+                          "hps:PATH, lpips-alex:PATH, lpips-vgg:PATH, lpips-squeeze:PATH, psnr, ssim");
 }
 
 void PictureMeasures::State::read_reference() {
@@ -249,7 +255,7 @@ void PictureMeasures::look_at_pairs(std::span<const Image> a, std::span<const Im
     throw ArgumentError(measures_name, std::to_string(a.size()) + " pictures and " +
                                            std::to_string(b.size()) + ", expected pairs");
   for (const auto& pair : state_->pairs) {
-    auto& values = chunk.values["pair." + pair.name];
+    auto& values = chunk.values[pair_key(pair)];
     for (std::size_t i = 0; i < a.size(); ++i) {
       if (a[i].width() != b[i].width() || a[i].height() != b[i].height())
         throw ArgumentError(measures_name, pair.name + ": a pair is " + std::to_string(a[i].width()) + " x " +
@@ -352,7 +358,7 @@ Report PictureMeasures::pair_figures(const ChunkResults& results,
                                      std::span<const std::string> categories) const {
   Report report;
   for (const auto& pair : state_->pairs) {
-    const auto values = results.values("pair." + pair.name);
+    const auto values = results.values(pair_key(pair));
     for (const auto& [category, places] : grouped(categories)) {
       const auto some = picked(values, places);
       const auto endless = std::ranges::count_if(some, [](double value) { return std::isinf(value); });

@@ -113,6 +113,7 @@ std::string SampleJob::description() const {
                         {"chunk", options_.chunk},
                         {"items", std::move(items)}};
   if (!at_load.empty()) job["model"]["loras"] = std::move(at_load);
+  if (!options_.more.empty()) job["model"]["more"] = options_.more;
   return to_text(job) + "\n";
 }
 

@@ -15,7 +15,7 @@ char lower_letter(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-std::size_t line_of(std::string_view text, std::size_t position) {
+std::size_t text_line_of(std::string_view text, std::size_t position) {
   std::size_t line = 0, rest_at = 0;
   for (auto rest = text; const auto next = take_line(rest, line);) {
     rest_at = text.size() - rest.size();
@@ -36,9 +36,10 @@ std::string at_line(const std::string& source, std::size_t line) {
 
 std::string_view checked_text(std::string_view who, std::string_view text, const std::string& source) {
   if (const auto bad = find_invalid_utf8(text); bad != text.npos)
-    throw FormatError(who, at_line(source, line_of(text, bad)) + ": is not UTF-8");
+    throw FormatError(who, at_line(source, text_line_of(text, bad)) + ": is not UTF-8");
   if (const auto zero = text.find('\0'); zero != text.npos)
-    throw FormatError(who, at_line(source, line_of(text, zero)) + ": holds a zero byte, so it is no text");
+    throw FormatError(who,
+                      at_line(source, text_line_of(text, zero)) + ": holds a zero byte, so it is no text");
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   return text;
 }

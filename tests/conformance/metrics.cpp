@@ -200,39 +200,45 @@ void run_cmmd(Comparison& run, const Recorded& recorded) {
   run.compare_difference("cmmd_float32", metrics::cmmd_in_float32(x, y), 1.0, 4.0 * 1000.0 * 0x1p-24 * 1.5);
 }
 
-void run_ssim(Comparison& run) {
-  using metrics::SsimOptions;
-  const auto colours = [&](const char* name, double divisor) {
-    const auto pixels = run.in(name);
-    Tensor<double> result({1, pixels.dim(0), pixels.dim(1), 3});
+/// "rgb_uniform7", "grey_gaussian", "float01_uniform11", "grey_map".
+void compare_ssim(Comparison& run, const std::string& name, const Tensor<double>& a,
+                  const Tensor<double>& b) {
+  const std::string uniform = "_uniform", gaussian = "_gaussian", map = "_map";
+  const bool is_unit = name.starts_with("float01"), is_grey = name.starts_with("grey");
+  const auto prepared = [&](const Tensor<double>& pixels) {
+    const Index channels = is_grey ? 1 : pixels.dim(2);
+    Tensor<double> result({1, pixels.dim(0), pixels.dim(1), channels});
+    for (Index i = 0; i < result.size(); ++i)
+      result.data()[i] = pixels.data()[i / channels * pixels.dim(2) + i % channels] / (is_unit ? 255.0 : 1.0);
+    return result;
+  };
+  metrics::SsimOptions options;
+  if (name.ends_with(gaussian)) options = metrics::SsimOptions::wang();
+  options.range = is_unit ? 1.0 : 255.0;
+  if (const auto at = name.find(uniform); at != std::string::npos)
+    options.size = std::stoi(name.substr(at + uniform.size()));
+  const auto from = prepared(a), to = prepared(b);
+  if (name.ends_with(map))
+    run.compare("ssim_" + name, metrics::ssim_map(from, to, options).reshape({a.dim(0), a.dim(1)}),
+                bounds::metric);
+  else
+    run.compare("ssim_" + name, metrics::ssim(from, to, options).front(), bounds::metric);
+}
+
+void run_ssim(Comparison& run, const Recorded& recorded) {
+  const auto a = run.in("a"), b = run.in("b");
+  const auto whole = [](const Tensor<double>& pixels, double divisor) {
+    Tensor<double> result({1, pixels.size()});
     for (Index i = 0; i < pixels.size(); ++i) result.data()[i] = pixels.data()[i] / divisor;
     return result;
   };
-  const auto grey = [](const Tensor<double>& picture) {
-    Tensor<double> result({1, picture.dim(1), picture.dim(2), 1});
-    for (Index i = 0; i < result.size(); ++i) result.data()[i] = picture.data()[3 * i];
-    return result;
-  };
-  constexpr double bytes = 255.0;
-  const auto a = colours("a", 1.0), b = colours("b", 1.0);
-  const auto unit_a = colours("a", bytes), unit_b = colours("b", bytes);
-  const SsimOptions uniform{.range = bytes}, eleven{.size = 11, .range = bytes};
-  const auto compare = [&](const std::string& name, const std::vector<double>& found) {
-    run.compare(name, found.front(), bounds::metric);
-  };
-  compare("mse", metrics::mean_squared_error(a, b));
-  compare("psnr_uint8", metrics::psnr(a, b, bytes));
-  compare("psnr_float01", metrics::psnr(unit_a, unit_b));
-  const bool is_infinite = metrics::psnr(a, a, bytes).front() == std::numeric_limits<double>::infinity();
+  run.compare("mse", metrics::mean_squared_error(whole(a, 1.0), whole(b, 1.0)).front(), bounds::metric);
+  run.compare("psnr_uint8", metrics::psnr(whole(a, 1.0), whole(b, 1.0), 255.0).front(), bounds::metric);
+  run.compare("psnr_float01", metrics::psnr(whole(a, 255.0), whole(b, 255.0)).front(), bounds::metric);
+  const bool is_infinite =
+      metrics::psnr(whole(a, 1.0), whole(a, 1.0)).front() == std::numeric_limits<double>::infinity();
   run.compare("psnr_identical_is_inf", is_infinite ? 1.0 : 0.0, 0.0);
-  compare("ssim_rgb_uniform7", metrics::ssim(a, b, uniform));
-  compare("ssim_rgb_uniform11", metrics::ssim(a, b, eleven));
-  compare("ssim_rgb_gaussian", metrics::ssim(a, b, SsimOptions::wang(bytes)));
-  compare("ssim_float01_gaussian", metrics::ssim(unit_a, unit_b, SsimOptions::wang()));
-  compare("ssim_grey_uniform7", metrics::ssim(grey(a), grey(b), uniform));
-  compare("ssim_grey_gaussian", metrics::ssim(grey(a), grey(b), SsimOptions::wang(bytes)));
-  run.compare("ssim_grey_map", metrics::ssim_map(grey(a), grey(b), uniform).reshape({a.dim(1), a.dim(2)}),
-              bounds::metric);
+  for (const auto& name : recorded.names_below("out.ssim_")) compare_ssim(run, name, a, b);
 }
 
 void run_inception_score(Comparison& run, const Recorded& recorded, const Config& config) {
@@ -298,8 +304,8 @@ bool run_known(Comparison& run, const Recorded& recorded, const Config& config, 
     run_kernel_distance(run, config);
   else if (recorded.has("out.cmmd"))
     run_cmmd(run, recorded);
-  else if (recorded.has("out.ssim_grey_map"))
-    run_ssim(run);
+  else if (!recorded.names_below("out.ssim_").empty())
+    run_ssim(run, recorded);
   else if (recorded.has("out.psnr"))
     run_psnr(run);
   else if (recorded.has("out.resized"))

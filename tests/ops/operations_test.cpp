@@ -9,6 +9,7 @@
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/ops/blend.hpp"
+#include "daguerre/ops/channel_distance.hpp"
 #include "daguerre/ops/fir.hpp"
 #include "daguerre/ops/joint_modulation.hpp"
 #include "daguerre/ops/norm.hpp"
@@ -66,6 +67,10 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
                [&](const Context& c) { return resize_bilinear_tf1(c, picture, 3, 9); });
   expect_asked("average_pool_2x2", [&](const Context& c) { return average_pool_2x2(c, picture); });
   expect_asked("global_average_pool", [&](const Context& c) { return global_average_pool(c, picture); });
+  const auto means = random_tensor({8}, 21), deviations = random_tensor({8}, 22);
+  expect_asked("standardise", [&](const Context& c) { return standardise(c, picture, means, deviations); });
+  expect_asked("direction_distance",
+               [&](const Context& c) { return direction_distance(c, picture, other, means); });
   expect_asked("fir_downsample",
                [&](const Context& c) { return fir_downsample(c, picture, ops::Border::zeros); });
   expect_asked("fir_upsample",
@@ -232,9 +237,8 @@ TEST_CASE("a network's run asks its context's engine", "[ops][engine]") {
         return network(context, run.tensor("in.sample"), run.tensor("in.timestep").span(),
                        run.tensor("in.encoder_hidden_states"));
       });
-  for (const char* operation :
-       {"group_norm", "group_norm_rounded", "layer_norm", "gated_activation", "concat_channels", "rounded",
-        "upsample_nearest", "activate", "timestep_embedding"}) {
+  for (const char* operation : {"group_norm", "group_norm_rounded", "layer_norm", "gated_activation",
+                                "concat_channels", "rounded", "activate", "timestep_embedding"}) {
     INFO(operation);
     CHECK(unet.count(operation) == 1);
   }

@@ -162,6 +162,14 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
                       (context, x))
   DAGUERRE_TEST_TALLY(Tensor<float>, global_average_pool,
                       (const ops::Context& context, const Tensor<float>& x), (context, x))
+  DAGUERRE_TEST_TALLY(Tensor<float>, standardise,
+                      (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& mean,
+                       const Tensor<float>& deviation),
+                      (context, x, mean, deviation))
+  DAGUERRE_TEST_TALLY(Tensor<float>, direction_distance,
+                      (const ops::Context& context, const Tensor<float>& a, const Tensor<float>& b,
+                       const Tensor<float>& weights),
+                      (context, a, b, weights))
   DAGUERRE_TEST_TALLY(Tensor<float>, fir_downsample,
                       (const ops::Context& context, const Tensor<float>& x, ops::Border border),
                       (context, x, border))

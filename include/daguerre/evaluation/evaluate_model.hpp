@@ -2,32 +2,36 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "daguerre/evaluation/generated_picture.hpp"
 #include "daguerre/evaluation/picture_measures.hpp"
+#include "daguerre/evaluation/sample_job.hpp"
 #include "daguerre/evaluation/votes.hpp"
 
 namespace daguerre::evaluation {
 
+/// As `sample_items`, but each picture's prompt is drawn from all of them: picture i has that of number i + 1
+/// of std::mt19937 of the seed, modulo their number. Throws likewise.
+std::vector<SampleItem> drawn_sample_items(std::span<const SuitePrompt> prompts, Index count,
+                                           std::uint64_t seed);
+
 struct ModelEvaluationOptions {
-  JobOptions job{};
+  JobOptions job{};              ///< its chunks are the sample job's
   std::filesystem::path keep{};  ///< a folder for the pictures, 000000.png …; empty: they are forgotten
 };
 
-/// Makes the pictures of items and measures them, a chunk at a time, so that memory does not grow with their
-/// number; pictures are forgotten as soon as they are measured. A job that was killed goes on where it was.
-/// Throws what making and measuring throw, and ArgumentError for no items.
-Report evaluate_model(const PictureMaker& maker, std::span<const GeneratedItem> items,
-                      const PictureMeasures& measures, const ModelEvaluationOptions& options = {});
+/// Makes pictures and measures them, a chunk at a time, so that memory does not grow with their number;
+/// pictures are forgotten as soon as they are measured. A job that was killed goes on where it was, and the
+/// processes of a group share it. Throws what making and measuring throw.
+Report evaluate_model(const SampleJob& pictures, const PictureMeasures& measures,
+                      const ModelEvaluationOptions& options = {});
 
 /// A model, or one way to run it, with a name for people.
 struct ComparedModel {
   std::string name;
-  PictureMaker maker;
+  SampleJob pictures;
 };
 
 struct ComparisonOptions {
@@ -42,9 +46,9 @@ struct ComparisonOptions {
 };
 
 /// Makes the same items by two models and measures them pair by pair. Throws likewise; ArgumentError for two
-/// models of one name, and for a folder of votes that is there and holds other things.
-Report compare_models(const ComparedModel& a, const ComparedModel& b, std::span<const GeneratedItem> items,
-                      const PictureMeasures& measures, const ComparisonOptions& options = {});
+/// models of one name, of different items or chunks, and for a folder of votes that holds other things.
+Report compare_models(const ComparedModel& a, const ComparedModel& b, const PictureMeasures& measures,
+                      const ComparisonOptions& options = {});
 
 /// FOLDER.key.json, beside the folder of a blind set.
 std::filesystem::path blind_key_path(const std::filesystem::path& folder);

@@ -40,11 +40,12 @@ class FeatureNetwork {
  public:
   /// Loads what `network` names: "pytorch-fid:PATH", "torch-fidelity:PATH" (Inception v3 with the one's and
   /// the other's preprocessing), "clip:PATH" and "hps:PATH" (as PictureJudge), "cmmd:PATH" (CLIP, pictures
-  /// prepared as CMMD's reference does: bicubic interpolation to the network's size, no crop). Throws
+  /// prepared as CMMD's reference does: bicubic interpolation to the network's size, no crop), "vae:PATH" (an
+  /// autoencoder's posterior means, averaged to 4 x 4 positions; PATH as with_autoencoder takes it). Throws
   /// ArgumentError for another form, and what loading throws.
   static FeatureNetwork load(std::string_view network, const FeatureNetworkOptions& options = {});
 
-  /// "pytorch-fid", "torch-fidelity", "clip", "hps", "cmmd".
+  /// "pytorch-fid", "torch-fidelity", "clip", "hps", "cmmd", "vae".
   const std::string& kind() const noexcept;
   /// One line for reports: network, layer, resizing, normalisation, precision.
   const std::string& definition() const noexcept;

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "daguerre/evaluation/feature_job.hpp"
-#include "daguerre/evaluation/generated_picture.hpp"
 #include "daguerre/evaluation/report.hpp"
 
 namespace daguerre::evaluation {
@@ -26,7 +25,9 @@ struct MeasureOptions {
 /// - "fid:NETWORK", "kid:NETWORK", "pr:NETWORK" and "cmmd:PATH" against a reference, NETWORK being what
 ///   FeatureNetwork::load takes ("pytorch-fid:PATH", "vae:PATH" …); "is:NETWORK" without one;
 /// - "clip:PATH" and "hps:PATH", picture by picture, with a mean for each category;
-/// - "psnr", "ssim", "lpips-alex:PATH" and "lpips-vgg:PATH" between two pictures of one item.
+/// - "psnr", "ssim" and what PerceptualDistance::load takes ("lpips-alex:PATH" …), between two pictures of
+/// one
+///   item.
 ///
 /// A network that several measures name is loaded once. Immutable and cheap to copy.
 class PictureMeasures {

@@ -46,6 +46,8 @@ struct SampleJobOptions {
   /// What pictures depend on beside the files of the model's parts, of the request's LoRAs and of its textual
   /// inversions, which are known: the model's folder with its configurations, LoRAs applied at load …
   std::vector<std::filesystem::path> files{};
+  /// What else they depend on, as text: settings that were changed at load …
+  std::string more{};
 };
 
 /// Many pictures of one model, chunk by chunk. A picture depends on its item and the request alone, not on

@@ -89,6 +89,10 @@ class Operations {
                                     const InterpolateOptions& options) const;
   virtual Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> global_average_pool(const Context& context, const Tensor<float>& x) const;
+  virtual Tensor<float> standardise(const Context& context, const Tensor<float>& x, const Tensor<float>& mean,
+                                    const Tensor<float>& deviation) const;
+  virtual Tensor<float> direction_distance(const Context& context, const Tensor<float>& a,
+                                           const Tensor<float>& b, const Tensor<float>& weights) const;
   virtual Tensor<float> fir_downsample(const Context& context, const Tensor<float>& x, Border border) const;
   virtual Tensor<float> fir_upsample(const Context& context, const Tensor<float>& x, Border border) const;
 
