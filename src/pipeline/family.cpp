@@ -78,6 +78,7 @@ FamilyRegistry FamilyRegistry::standard() {
   registry.add(families::text_to_video_sd());
   registry.add(families::i2vgen_xl());
   registry.add(families::latte());
+  registry.add(families::mochi());
   registry.add(families::hunyuan_video());
   registry.add(families::animatediff());
   registry.add(families::animatediff_xl());

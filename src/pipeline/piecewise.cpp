@@ -45,6 +45,27 @@ void tile_denoiser(const Tiles& tiles, const Model& model, Components& component
   plan.parameters.emplace_back("Tile overlap", std::to_string(overlap));
 }
 
+/// Of how many frames a chunk is that is decoded at once: those that were asked for, or all, or, where
+/// `memory` is less than these take, as many as fit, and two at least, which is then said and written into
+/// the plan.
+Index chunk_of_frames(const Model& model, Plan& plan, std::optional<std::uint64_t> memory) {
+  constexpr Index least = 2;  // with none beside it a frame has nothing to be even with
+  auto& chunk = plan.task.film.decode_chunk;
+  if (chunk > 0) return chunk;
+  const Index frames = std::max<Index>(1, model.frames_of(plan.task));
+  const auto of_one = static_cast<std::uint64_t>(
+      std::max<Index>(1, model.format().bytes_per_pixel * plan.task.height * plan.task.width));
+  const std::uint64_t fit = memory ? *memory / of_one : static_cast<std::uint64_t>(frames);
+  if (fit >= static_cast<std::uint64_t>(frames) || frames <= least) return frames;
+  chunk = std::max(least, static_cast<Index>(fit));
+  plan.warnings.push_back("[pipeline] the autoencoder decodes " + std::to_string(chunk) +
+                          " frames at a time: all would take about " +
+                          std::to_string(of_one * static_cast<std::uint64_t>(frames) / 1'000'000) +
+                          " MB, there are " + std::to_string(*memory / 1'000'000));
+  plan.parameters.emplace_back("Decode chunk", std::to_string(chunk));
+  return chunk;
+}
+
 void tile_autoencoder(const VaeTiling& tiling, const Model& model, Components& components, Plan& plan,
                       std::optional<std::uint64_t> memory) {
   constexpr Index usual = 512;  // large enough for what tiles see of each other, small enough for any machine
@@ -68,8 +89,9 @@ void tile_autoencoder(const VaeTiling& tiling, const Model& model, Components& c
     check_side("the size of the autoencoder's tiles", tiling.size, 4 * format.space_ratio);
     side = tiling.size;
   }
+  const Index frames = format.chunks ? chunk_of_frames(model, plan, memory) : 1;
   const auto needed = [&](Index rows, Index columns) {
-    return static_cast<std::uint64_t>(std::max<Index>(0, format.bytes_per_pixel * rows * columns));
+    return static_cast<std::uint64_t>(std::max<Index>(0, format.bytes_per_pixel * frames * rows * columns));
   };
   if (tiling.use == VaeTiling::Use::automatic) {
     if (!memory || needed(height, width) <= *memory) return;

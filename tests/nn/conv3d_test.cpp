@@ -77,17 +77,23 @@ Tensor<float> expected_film(const Tensor<float>& x, const Tensor<float>& weight,
   return y;
 }
 
-/// The film `x[1, F, …]` in chunks of these sizes through the layer.
+/// The film `x[1, F, …]` in chunks of these sizes through the layer; `residual` is of the result's shape or
+/// empty.
 template <class T>
 Tensor<float> streamed(const ops::Context& context, const nn::Conv3d<T>& conv, const Tensor<T>& x,
-                       const std::vector<Index>& chunks) {
+                       const std::vector<Index>& chunks, const Tensor<float>& residual = {}) {
   nn::FrameStream<T> stream;
   std::vector<Tensor<float>> parts;
   Index begin = 0;
   for (const Index size : chunks) {
-    stream.begin_chunk();
+    stream.begin_chunk(begin + size == x.dim(1));
+    Tensor<float> added;
+    if (!residual.empty()) {
+      const auto part = residual[0].slice(begin, begin + size);
+      added = part.reshape({1, size, part.dim(1), part.dim(2), part.dim(3)});
+    }
     const auto y = conv(context, x[0].slice(begin, begin + size).reshape({1, size, x.dim(2), x.dim(3), in}),
-                        {}, &stream);
+                        std::move(added), &stream);
     parts.push_back(y[0]);
     begin += size;
   }
@@ -116,6 +122,9 @@ void test_films(const ops::Context& context, double bound) {
       for (const auto& chunks : std::vector<std::vector<Index>>{{1, 2, 2}, {3, 2}, {1, 4}, {5}})
         if (g.stride == 1 || chunks != std::vector<Index>{1, 2, 2} || g.before > 1)
           CHECK(difference(streamed(context, conv, x, chunks), expected).rel_l2 <= bound);
+      if (g.stride == 1)
+        CHECK(difference(streamed(context, conv, x, {3, 2}, residual), ops::add(context, expected, residual))
+                  .rel_l2 <= bound);
     }
   }
 }
@@ -152,4 +161,35 @@ TEST_CASE("a film too short for a kernel, and two films in one stream are refuse
         (void)ahead(context, random_tensor({1, 4, 3, 3, in}, 3), {}, &stream);
       },
       {"[conv3d]", "looks ahead"});
+}
+
+TEST_CASE("a film goes through a kernel frame by frame, of which no more are held than it has",
+          "[nn][film]") {
+  const auto context = context_for("native");
+  const auto weight = random_tensor({out, in, 3, 3, 3}, 1), bias = random_tensor({out}, 2);
+  const auto state = film_weights(weight, bias);
+  const nn::Conv3d<float> conv({weights::Scope(state), context}, in, out,
+                               FilmGeometry::causal(3, 3, 1, FrameBorder::repeated));
+  const auto film = random_tensor({1, 6, 4, 4, in}, 3);
+  // A frame is there as long as somebody has its owner.
+  std::vector<std::weak_ptr<Tensor<float>>> given;
+  std::size_t most = 0;
+  const auto frame = [&](Index i) {
+    const auto owner = std::make_shared<Tensor<float>>(film[0].slice(i, i + 1).clone());
+    given.push_back(owner);
+    most = std::max(most, static_cast<std::size_t>(std::count_if(
+                              given.begin(), given.end(), [](const auto& one) { return !one.expired(); })));
+    return Tensor<float>(owner->shape(), std::shared_ptr<float>(owner, owner->data()));
+  };
+  nn::FrameStream<float> stream;
+  stream.begin_chunk(true);
+  const auto results = conv.frame_by_frame(context, 6, frame, {}, stream);
+  CHECK(most == 3);
+  CHECK(std::all_of(given.begin(), given.end(), [](const auto& one) { return one.expired(); }));
+  REQUIRE(results.size() == 6);
+  const auto whole = conv(context, film);
+  for (std::size_t i = 0; i < 6; ++i) {
+    const auto index = static_cast<Index>(i);
+    CHECK(difference(results[i], whole[0].slice(index, index + 1)).rel_l2 == 0.0);
+  }
 }

@@ -185,3 +185,31 @@ TEST_CASE("modulation of another shape is refused", "[ops][modulation]") {
       },
       {"[2, 3, 5]"});
 }
+
+TEST_CASE("what has come apart is normed as the whole is, bit for bit", "[ops][norm]") {
+  const auto context = test::context_for("native");
+  const Index channels = 6, frame = 13 * 11;  // rows that are summed together lie in two frames
+  const auto film = test::random_tensor({1, 5, 13, 11, channels}, 1, 2.0f);
+  const auto gamma = test::random_tensor({channels}, 2), beta = test::random_tensor({channels}, 3);
+  const auto whole = ops::group_norm<float>(context, film, gamma, beta, 3, 1e-5f);
+  std::vector<Tensor<float>> frames;
+  for (Index i = 0; i < 5; ++i) frames.push_back(film[0].slice(i, i + 1));
+  const auto statistics = ops::group_statistics(context, frames, 3);
+  REQUIRE(statistics.size() == 3);
+  for (Index i = 0; i < 5; ++i) {
+    const auto part = ops::group_norm<float>(context, frames[static_cast<std::size_t>(i)], gamma, beta, 3,
+                                             1e-5f, ops::Activation::none, {.statistics = statistics});
+    CHECK(std::equal(part.span().begin(), part.span().end(), whole.span().begin() + i * frame * channels));
+  }
+  test::expect_error<ArgumentError>([&] { (void)ops::group_statistics(context, {}, 3); }, {"no parts"});
+  test::expect_error<ArgumentError>([&] { (void)ops::group_statistics(context, frames, 4); }, {"6 channels"});
+  frames.push_back(test::random_tensor({1, 2, 2, 3}, 4));
+  test::expect_error<ArgumentError>([&] { (void)ops::group_statistics(context, frames, 3); },
+                                    {"[1, 2, 2, 3]"});
+  test::expect_error<ArgumentError>(
+      [&] {
+        (void)ops::group_norm<float>(context, film, gamma, beta, 2, 1e-5f, ops::Activation::none,
+                                     {.statistics = statistics});
+      },
+      {"3 statistics", "2 groups"});
+}

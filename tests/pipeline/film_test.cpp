@@ -3,13 +3,20 @@
 #include <cmath>
 
 #include "daguerre/media/infotext.hpp"
+#include "daguerre/models/denoisers/mochi_transformer.hpp"
+#include "daguerre/ops/elementwise.hpp"
+#include "daguerre/ops/rearrange.hpp"
 #include "daguerre/pipeline/infotext_request.hpp"
+#include "daguerre/pipeline/model.hpp"
 #include "daguerre/pipeline/pipeline.hpp"
+#include "daguerre/samplers/registry.hpp"
 #include "pipeline/components/components.hpp"
+#include "pipeline/families/families.hpp"
 #include "pipeline/tiled_parts.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/golden.hpp"
+#include "support/random_tensor.hpp"
 
 using namespace daguerre;
 using namespace daguerre::test;
@@ -312,4 +319,115 @@ TEST_CASE("I2VGen-XL refuses pictures of which its film would show next to nothi
   }
   request.film.conditions = {{{Image(20, 400, 3)}, 0, 1.0}};
   CHECK(pipe.generate(request).frames == 2);
+}
+
+namespace {
+
+/// States that depend on how long a prompt is, of which half are its own.
+class LengthEncoder final : public TextEncoder {
+ public:
+  const TextEncoderInfo& info() const noexcept override { return info_; }
+  std::string lost(std::string_view, Index) const override { return {}; }
+  void check(std::string_view, const char*) const override {}
+  Output encode(const ops::Context&, std::string_view prompt, const Options& options) const override {
+    CHECK(options.masks_padding);
+    CHECK(options.max_sequence_length == 6);
+    auto mask = Tensor<float>::zeros({1, 6});
+    std::fill_n(mask.data(), 3, 1.0f);
+    return {random_tensor({1, 6, 16}, static_cast<unsigned>(prompt.size())), {}, mask};
+  }
+
+ private:
+  TextEncoderInfo info_{.width = 16, .width_key = {}};
+};
+
+/// A transformer of Mochi, recorded.
+class SmallMochi final : public Denoiser {
+ public:
+  SmallMochi()
+      : weights_({weights::SafetensorsFile::open(golden("video/mochi_transformer") / "weights.safetensors")}),
+        network_(models::MochiTransformerConfig::from(
+                     Config::load(golden("video/mochi_transformer") / "config.json")),
+                 {weights::Scope(weights_), context_for("native")}) {
+    info_.side_multiple = 2;
+    info_.context_width = 16;
+    info_.films = true;
+  }
+  const DenoiserInfo& info() const noexcept override { return info_; }
+  Tensor<float> operator()(const ops::Context& context, const Tensor<float>& x, float timestep,
+                           const Conditioning& conditioning) const override {
+    return network_(context, {.sample = x,
+                              .timesteps = std::span(&timestep, 1),
+                              .encoder_hidden_states = conditioning.context,
+                              .encoder_attention_mask = conditioning.mask});
+  }
+
+ private:
+  weights::StateDict weights_;
+  models::MochiTransformer<float> network_;
+  DenoiserInfo info_;
+};
+
+/// Latents of six frames behind the first one, and eight pixels.
+class BlankFilms final : public Autoencoder {
+ public:
+  const LatentFormat& info() const noexcept override { return format_; }
+  Distribution encode(const ops::Context&, const Tensor<float>& x) const override { return {x, {}}; }
+  Tensor<float> decode(const ops::Context&, const Tensor<float>& x) const override { return x; }
+  void decode_film(const ops::Context&, const Tensor<float>& x, const FilmDecoding&,
+                   const FrameSink& sink) const override {
+    sink(Tensor<float>::zeros({1, 6 * (x.dim(1) - 1) + 1, 8 * x.dim(2), 8 * x.dim(3), 3}));
+  }
+
+ private:
+  LatentFormat format_{.channels = 4, .films = true, .time_ratio = 6, .mean = {}, .std = {}, .config = {}};
+};
+
+}  // namespace
+
+TEST_CASE("Mochi goes from noise at 0 to a film at 1, first slowly, beside a prompt of no tokens",
+          "[pipeline][film]") {
+  const auto denoiser = std::make_shared<const SmallMochi>();
+  Components components{
+      .text_encoders = {{"text_encoder", std::make_shared<const LengthEncoder>()}},
+      .denoiser = denoiser,
+      .autoencoder = std::make_shared<const BlankFilms>(),
+      .index =
+          Config::parse(R"({"_class_name": "MochiPipeline", "force_zeros_for_empty_prompt": true})", "m")};
+  const Model model(families::mochi(), components);
+  const auto context = context_for("native");
+  Task task;
+  task.prompts = {{.text = "a chameleon"}};
+  task.height = 32;
+  task.width = 48;
+  task.steps = 4;
+  task.sequence_length = 6;
+  task.guidance.scale = 4.5f;
+  task.film.frames = 7;
+  task.sampler = samplers::SamplerRegistry::standard().make(Config::parse(
+      R"({"_class_name": "FlowMatchEulerDiscreteScheduler", "invert_sigmas": true, "shift": 1.0})", "s"));
+  SeededNoise noise("torch-cpu", {1}), again("torch-cpu", {1});
+  const auto made = model.run(context, task, noise);
+  CHECK(made.decoded.shape() == Shape{1, 7, 32, 48, 3});
+
+  Conditioning told, untold;
+  told.context = random_tensor({1, 6, 16}, 11);
+  told.mask = Tensor<float>::copy_of({1, 6}, std::vector<float>{1, 1, 1, 0, 0, 0});
+  untold.context = random_tensor({1, 2, 16}, 99);  // whatever they are
+  untold.mask = Tensor<float>::zeros({1, 2});
+  auto x = again.draw(NoiseStreams::Use::initial, {1, 2, 4, 6, 4}, FilmOrder::channels_first);
+  // Half of the steps fall by 0.025 in a line, the others by a square: i^2 0.2375 - i 0.9375 + 0.95.
+  const std::vector<float> times{0.0f, 0.0125f, 0.025f, 0.275f, 1.0f};
+  for (std::size_t i = 0; i + 1 < times.size(); ++i) {
+    const auto with = (*denoiser)(context, x, 1000.0f * times[i], told),
+               without = (*denoiser)(context, x, 1000.0f * times[i], untold);
+    const auto guided = ops::weighted_sum(context, with, 4.5f, without, -3.5f);
+    x = ops::weighted_sum(context, x, 1.0f, guided, times[i + 1] - times[i]);
+  }
+  CHECK(difference(made.latents, x).rel_l2 < 1e-5);
+
+  // A model that was not trained so reads the states of the empty prompt.
+  components.index = Config::parse(R"({"_class_name": "MochiPipeline"})", "m");
+  SeededNoise third("torch-cpu", {1});
+  CHECK(difference(Model(families::mochi(), components).run(context, task, third).latents, x).rel_l2 > 1e-3);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include "daguerre/nn/adaptation-inl.hpp"
 #include "daguerre/nn/conv3d.hpp"
@@ -114,68 +115,102 @@ Tensor<float> Conv3d<T>::in_time(const ops::Context& context, const Tensor<T>& x
 }
 
 template <class T>
+Tensor<float> Conv3d<T>::under_kernel(const ops::Context& context, const FrameList<T>& window,
+                                      Tensor<float> residual) const {
+  ops::Profile::Scope scope(context, ops::OpKind::conv2d);
+  for (std::size_t tap = 0; tap < window.size(); ++tap)
+    if (!window[tap].empty()) residual = (*taps_->frames[tap])(context, window[tap], std::move(residual));
+  scope.add_flops(2 * residual.size() * window_ * geometry_.frames);
+  return residual;
+}
+
+template <class T>
+FrameList<float> Conv3d<T>::frame_by_frame(const ops::Context& context, Index count,
+                                           const FrameSource<T>& frame, const FrameSource<float>& residual,
+                                           FrameStream<T>& stream) const {
+  if (taps_->in_time != nullptr)
+    throw ArgumentError("conv3d", "a kernel in time alone that looks ahead takes no stream");
+  if (geometry_.before >= geometry_.frames || geometry_.stride > geometry_.frames)
+    throw ArgumentError("conv3d", "a kernel of " + std::to_string(geometry_.frames) + " frames behind " +
+                                      std::to_string(geometry_.before) + " others, with steps of " +
+                                      std::to_string(geometry_.stride) + ", takes no stream");
+  const auto whole = static_cast<std::size_t>(geometry_.frames);
+  auto& kept = stream.next_window();
+  FrameList<T> window;
+  bool has_begun = kept.has_value();
+  if (has_begun) window = std::move(*kept);
+  kept.emplace();
+  FrameList<float> results;
+  for (Index i = 0; i < count; ++i) {
+    context.check_stop();
+    auto next = frame(i);
+    if (!std::exchange(has_begun, true))
+      window.assign(static_cast<std::size_t>(geometry_.before),
+                    geometry_.border == FrameBorder::repeated ? next : Tensor<T>());
+    window.push_back(std::move(next));
+    if (window.size() < whole) continue;
+    results.push_back(under_kernel(
+        context, window, residual ? residual(static_cast<Index>(results.size())) : Tensor<float>()));
+    window.erase(window.begin(), window.begin() + geometry_.stride);
+  }
+  if (results.empty())
+    throw ArgumentError("conv3d", std::to_string(count) + " frames are too few for a kernel of " +
+                                      std::to_string(geometry_.frames));
+  if (!stream.is_last()) kept = std::move(window);
+  return results;
+}
+
+template <class T>
+Tensor<float> Conv3d<T>::of_chunk(const ops::Context& context, Tensor<T> x, Tensor<float> residual,
+                                  FrameStream<T>& stream) const {
+  if (x.dim(0) != 1)
+    throw ArgumentError("conv3d", std::to_string(x.dim(0)) + " films in one stream, expected 1");
+  const Index count = x.dim(1);
+  auto frames = x.reshape({count, x.dim(2), x.dim(3), x.dim(4)});
+  x = {};
+  const auto frame = [&](Index i) {
+    auto own = count == 1 ? std::move(frames) : frames.slice(i, i + 1);
+    // A copy, of two parts and one of them empty: what is kept must not keep the chunk.
+    if (count > 1 && i + geometry_.frames > count && !stream.is_last())
+      own = ops::concat<T>(context, std::array{own, own.slice(0, 0)}, 0);
+    if (i + 1 == count) frames = {};
+    return own;
+  };
+  const auto added = [&](Index i) {
+    auto part = residual[0].slice(i, i + 1);
+    if (i + 1 == residual.dim(1)) residual = {};  // so that one that is all of it may become the result
+    return part;
+  };
+  const FrameSource<float> residuals = residual.empty() ? FrameSource<float>() : FrameSource<float>(added);
+  auto results = frame_by_frame(context, count, frame, residuals, stream);
+  auto y = results.size() == 1 ? std::move(results.front()) : ops::concat<float>(context, results, 0);
+  return y.reshape({1, y.dim(0), y.dim(1), y.dim(2), y.dim(3)});
+}
+
+template <class T>
 Tensor<float> Conv3d<T>::operator()(const ops::Context& context, Tensor<T> x, Tensor<float> residual,
                                     FrameStream<T>* stream) const {
   if (x.rank() != 5) throw ArgumentError("conv3d", to_string(x.shape()) + ", expected [N, F, H, W, C]");
+  if (stream != nullptr) return of_chunk(context, std::move(x), std::move(residual), *stream);
   ops::Profile::Scope scope(context, ops::OpKind::conv2d);
   if (taps_->in_time != nullptr) {
-    if (stream != nullptr)
-      throw ArgumentError("conv3d", "a kernel in time alone that looks ahead takes no stream");
     const auto y = in_time(context, x, std::move(residual));
     scope.add_flops(2 * y.size() * window_ * geometry_.frames);
     return y;
   }
   const Shape frames{x.dim(1), x.dim(2), x.dim(3), x.dim(4)};
   std::vector<Tensor<float>> films;
-  const auto film_shape = [](const Tensor<float>& y) {
-    return Shape{1, y.dim(0), y.dim(1), y.dim(2), y.dim(3)};
-  };
-  const auto residual_of = [&](Index n) {
-    if (residual.empty()) return Tensor<float>();
-    auto part = x.dim(0) == 1 ? std::move(residual) : residual.slice(n, n + 1);
-    const auto& shape = part.shape();
-    const Shape flat{shape[1], shape[2], shape[3], shape[4]};
-    // Moved on, so that it may become the result.
-    auto moved = part.reshape(flat);
-    part = {};
-    return moved;
-  };
-  if (stream == nullptr) {
-    for (Index n = 0; n < x.dim(0); ++n) {
-      auto y = of_film(context, x.slice(n, n + 1).reshape(frames), geometry_.before, geometry_.behind,
-                       residual_of(n));
-      films.push_back(y.reshape(film_shape(y)));
+  for (Index n = 0; n < x.dim(0); ++n) {
+    Tensor<float> added;
+    if (!residual.empty()) {
+      auto part = x.dim(0) == 1 ? std::move(residual) : residual.slice(n, n + 1);
+      const auto& shape = part.shape();
+      added = part.reshape({shape[1], shape[2], shape[3], shape[4]});
+      if (x.dim(0) == 1) residual = {};  // so that it may become the result
     }
-  } else {
-    if (x.dim(0) != 1)
-      throw ArgumentError("conv3d", std::to_string(x.dim(0)) + " films in one stream, expected 1");
-    auto& kept = stream->next();
-    auto film = x.reshape(frames);
-    x = {};
-    Index before = geometry_.before;
-    if (kept) {
-      if (kept->dim(0) > 0) film = ops::concat<T>(context, std::array{*kept, film}, 0);
-      before = 0;
-    }
-    const Index whole = before + film.dim(0), stride = geometry_.stride;
-    const Index count = whole < geometry_.frames ? 0 : (whole - geometry_.frames) / stride + 1;
-    const Index rest = count * stride;  // of the frames, those before it are not needed again
-    auto y = of_film(context, film, before, 0, residual_of(0));
-    if (rest >= before) {
-      // A copy, of two parts and one of them empty: what is kept must not keep the chunk.
-      kept = ops::concat<T>(
-          context,
-          std::array{film.slice(std::min(rest - before, film.dim(0)), film.dim(0)), film.slice(0, 0)}, 0);
-    } else {
-      const Index missing = before - rest;
-      const auto border = geometry_.border == FrameBorder::repeated
-                              ? film.slice(0, 1)
-                              : ops::cast<T>(context, ops::full(context, film.shape().with(0, 1), 0.0f));
-      std::vector<Tensor<T>> parts(static_cast<std::size_t>(missing), border);
-      parts.push_back(film);
-      kept = ops::concat<T>(context, parts, 0);
-    }
-    films.push_back(y.reshape(film_shape(y)));
+    auto y = of_film(context, x.slice(n, n + 1).reshape(frames), geometry_.before, geometry_.behind,
+                     std::move(added));
+    films.push_back(y.reshape({1, y.dim(0), y.dim(1), y.dim(2), y.dim(3)}));
   }
   auto y = films.size() == 1 ? std::move(films.front()) : ops::concat<float>(context, films, 0);
   scope.add_flops(2 * y.size() * window_ * geometry_.frames);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -10,29 +11,46 @@
 
 namespace daguerre::nn {
 
+/// A film's frames, `[1, H, W, C]` each: those that are no longer needed can be let go one by one.
+template <class T>
+using FrameList = std::vector<Tensor<T>>;
+/// The frame of that number, when it is needed; each is asked for once, in order.
+template <class T>
+using FrameSource = std::function<Tensor<T>(Index)>;
+
 /// What a network's layers keep of the frames they have seen, so that a film can go through it chunk by
 /// chunk and come out as if it had gone at once. One for each run. The layers of a network come to their
 /// frames in the order in which they are called, which must be the same for every chunk.
 template <class T>
 class FrameStream {
  public:
-  /// Before each chunk.
-  void begin_chunk() noexcept {
-    next_ = 0;
+  /// Before each chunk. Behind the last one, where that is known to be it, nothing is kept.
+  void begin_chunk(bool is_last = false) noexcept {
+    next_ = next_window_ = 0;
+    is_last_ = is_last;
     ++chunks_;
   }
   /// Whether this is the first chunk.
   bool is_first() const noexcept { return chunks_ <= 1; }
+  bool is_last() const noexcept { return is_last_; }
   /// What the next layer kept, `[f, H, W, C]`, for it to replace; nullopt: nothing yet.
-  std::optional<Tensor<T>>& next() {
-    if (next_ == kept_.size()) kept_.emplace_back();
-    return kept_[next_++];
-  }
+  std::optional<Tensor<T>>& next() { return next_of(kept_, next_); }
+  /// The frames that lie under the next convolution's kernel and are needed again; nullopt: none yet. An
+  /// empty one stands for zeros before the film.
+  std::optional<FrameList<T>>& next_window() { return next_of(windows_, next_window_); }
 
  private:
+  template <class Kept>
+  static Kept& next_of(std::deque<Kept>& kept, std::size_t& next) {
+    if (next == kept.size()) kept.emplace_back();
+    return kept[next++];
+  }
+
   std::deque<std::optional<Tensor<T>>> kept_;
-  std::size_t next_ = 0;
+  std::deque<std::optional<FrameList<T>>> windows_;
+  std::size_t next_ = 0, next_window_ = 0;
   int chunks_ = 0;
+  bool is_last_ = false;
 };
 
 /// What stands before a film's first frame and behind its last one.
@@ -81,12 +99,18 @@ class Conv3d {
   Conv3d(const Loader& loader, Index in, Index out, const FilmGeometry& geometry, bool has_bias = true);
 
   /// `residual`, of the result's shape or empty, is added last; one that is given away becomes the result.
-  /// A film `x` that is given away is let go once it has been joined with what came before it.
-  /// With a `stream` the film, one, comes in chunks: what stands before a later chunk is what came before it.
-  /// Throws ArgumentError where the kernel does not fit, for several films in a stream, and for a stream
-  /// where the geometry `is_in_time`.
+  /// With a `stream` the film, one, comes in chunks and goes `frame_by_frame`.
+  /// Throws ArgumentError where the kernel does not fit, and for several films in a stream.
   Tensor<float> operator()(const ops::Context& context, Tensor<T> x, Tensor<float> residual = {},
                            FrameStream<T>* stream = nullptr) const;
+  /// Of a chunk of one film, `count` frames `[1, H, W, in]`: no more of them than the kernel has are held at
+  /// once. Before a film's first frame stands the border, before a later chunk what came before it; nothing
+  /// is put behind. `residual`, where there is one, gives what is added to each frame of the result. Frames
+  /// are kept as they are given: they should share their elements with nothing larger. Throws ArgumentError
+  /// where the kernel does not fit, and for a geometry that `is_in_time`, or whose border or step is larger
+  /// than the kernel.
+  FrameList<float> frame_by_frame(const ops::Context& context, Index count, const FrameSource<T>& frame,
+                                  const FrameSource<float>& residual, FrameStream<T>& stream) const;
 
  private:
   /// Of a kernel that is.
@@ -94,6 +118,12 @@ class Conv3d {
   /// Of the frames `[F, H, W, in]` of one film; `before` stand before them.
   Tensor<float> of_film(const ops::Context& context, const Tensor<T>& x, Index before, Index behind,
                         Tensor<float> residual) const;
+  /// Of the frames under the kernel; empty ones stand for zeros.
+  Tensor<float> under_kernel(const ops::Context& context, const FrameList<T>& window,
+                             Tensor<float> residual) const;
+  /// A film in one piece, which the stream is given frame by frame.
+  Tensor<float> of_chunk(const ops::Context& context, Tensor<T> x, Tensor<float> residual,
+                         FrameStream<T>& stream) const;
   /// The frames [begin, begin + count * stride) by steps of the stride, each moved into the film.
   Tensor<T> gathered(const ops::Context& context, const Tensor<T>& x, Index begin, Index count) const;
 

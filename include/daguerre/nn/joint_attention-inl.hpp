@@ -83,6 +83,12 @@ typename JointAttention<T>::Output JointAttention<T>::operator()(const ops::Cont
                                                                  const Tensor<T>& prompt,
                                                                  const ops::RotaryTable* rotation) const {
   Tensor<T> attended;
+  if (prompt.empty()) {
+    const auto own = qkv_(context, picture);
+    attended = attend_jointly<T>(context, *engine_, std::array{QkvStream<T>{qkv_, own}}, heads_, head_dim_,
+                                 rotation);
+    return {to_out_.accumulate(context, attended), Tensor<float>(prompt.shape())};
+  }
   {
     const auto added = added_qkv_(context, prompt), own = qkv_(context, picture);
     attended = attend_jointly<T>(context, *engine_,

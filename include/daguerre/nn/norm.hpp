@@ -19,6 +19,11 @@ class GroupNorm {
                   const ops::GroupNormExtras& extras = {}) const {
     return ops::group_norm<T>(context, x, gamma_, beta_, groups_, epsilon_, activation_, extras);
   }
+  /// Those of a picture or film that has come apart, for `extras.statistics`; see ops::group_statistics.
+  std::vector<ops::NormStatistics::Group> statistics(const ops::Context& context,
+                                                     std::span<const Tensor<float>> parts) const {
+    return ops::group_statistics(context, parts, groups_);
+  }
 
  private:
   Tensor<float> gamma_, beta_;

@@ -27,9 +27,9 @@ TemporalConvLayer<T>::TemporalConvLayer(const Loader& loader, Index channels, in
   for (const char* const name : {"conv1", "conv2", "conv3", "conv4"}) {
     const auto step = loader.sub(name);
     // A dropout, which has no weights, is counted in all but the first.
-    steps_.push_back({GroupNorm(step.sub("0"), channels, groups, 1e-5f, ops::Activation::silu),
-                      Conv3d<T>(step.sub(steps_.empty() ? "2" : "3"), channels, channels,
-                                FilmGeometry::centred(3, 1))});
+    steps_.push_back(
+        {GroupNorm(step.sub("0"), channels, groups, 1e-5f, ops::Activation::silu),
+         Conv3d<T>(step.sub(steps_.empty() ? "2" : "3"), channels, channels, FilmGeometry::centred(3, 1))});
   }
 }
 
@@ -78,7 +78,11 @@ Tensor<float> TemporalResnet<T>::operator()(const ops::Context& context, const T
   }
   auto normed = norm2_.template apply<T>(context, hidden, extras);
   hidden = {};
-  return mixer_.changed(context, x, conv2_(context, normed).reshape(x.shape()));
+  hidden = conv2_(context, std::move(normed));
+  normed = {};
+  auto change = hidden.reshape(x.shape());
+  hidden = {};  // so that it may become the result
+  return mixer_.changed(context, x, std::move(change));
 }
 
 extern template class TemporalConvLayer<float>;

@@ -41,7 +41,7 @@ struct ConvGeometry {
   Index output_size(Index size, Index kernel, bool vertical) const;
 };
 
-/// A 2-D convolution's weights, packed by an engine.
+/// A 2-D convolution's weights, packed by an engine: y = activation(x * W + b) [+ residual].
 template <class T>
 class PackedConv2d {
  public:
@@ -137,9 +137,9 @@ class EngineFor : public OperationsFor<T> {
       const Context& context, const Weight& weight, const Tensor<float>& bias,
       Activation activation = Activation::none) const = 0;
   /// `weight[out, in, kh, kw]`, `bias[out]` or empty.
-  virtual std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
-                                                             const Tensor<float>& bias,
-                                                             const ConvGeometry& geometry) const = 0;
+  virtual std::unique_ptr<const PackedConv2d<T>> pack_conv2d(
+      const Context& context, const Weight& weight, const Tensor<float>& bias, const ConvGeometry& geometry,
+      Activation activation = Activation::none) const = 0;
   /// Attention without ever storing the L x S matrix (Rabe & Staats 2021; Dao et al. 2022): `[N, L, heads *
   /// d]`.
   virtual Tensor<T> attention(const Context& context, const AttentionArguments<T>& arguments) const = 0;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "daguerre/ops/detail/rows-inl.hpp"
@@ -33,16 +35,36 @@ struct ChannelMoments {
   std::vector<double> sum, square;
 };
 
+/// Rows `[rows, C]` of an image, of which others may lie elsewhere.
 template <class From>
-ChannelMoments channel_moments(const Context& context, const From* x, Index rows, Index channels) {
+struct RowRun {
+  const From* data = nullptr;
+  Index rows = 0;
+};
+
+/// Of an image whose rows are the runs', one behind the other.
+template <class From>
+ChannelMoments channel_moments(const Context& context, std::span<const RowRun<From>> runs, Index channels) {
   const auto size = static_cast<std::size_t>(channels);
+  Index rows = 0;
+  for (const auto& run : runs) rows += run.rows;
+  // Calls `take` with the parts of runs that rows [begin, end) of all are.
+  const auto for_rows = [&](Index begin, Index end, const auto& take) {
+    for (const auto& run : runs) {
+      if (begin < std::min(end, run.rows)) take(run.data + begin * channels, std::min(end, run.rows) - begin);
+      begin = std::max<Index>(0, begin - run.rows);
+      end -= run.rows;
+      if (end <= 0) return;
+    }
+  };
   ChannelMoments moments{std::vector<float>(size), std::vector<double>(size), std::vector<double>(size)};
-  // Squares of values far from zero would cancel in the variance. The mean of some rows is near enough to that
-  // of all; the first one alone may stand far apart, as a prompt's first token does from its padding.
+  // Squares of values far from zero would cancel in the variance. The mean of some rows is near enough to
+  // that of all; the first one alone may stand far apart, as a prompt's first token does from its padding.
   std::vector<float> row(size);
   const Index taken = std::min(rows, rows_for_shift);
   for (Index i = 0; i < taken; ++i) {
-    row_functions<From>().to_float(x + i * rows / taken * channels, row.data(), channels);
+    for_rows(i * rows / taken, i * rows / taken + 1,
+             [&](const From* found, Index) { row_functions<From>().to_float(found, row.data(), channels); });
     for (std::size_t c = 0; c < size; ++c) moments.shift[c] += row[c] / static_cast<float>(taken);
   }
 
@@ -53,8 +75,10 @@ ChannelMoments channel_moments(const Context& context, const From* x, Index rows
       float* sum = partial.data() + block * 2 * channels;
       std::fill_n(sum, 2 * channels, 0.0f);
       const Index first = block * rows_per_sum;
-      row_functions<From>().channel_sums(x + first * channels, std::min(rows_per_sum, rows - first), channels,
-                                         moments.shift.data(), sum, sum + channels);
+      // Row by row, so that it makes no difference where a run ends.
+      for_rows(first, std::min(rows, first + rows_per_sum), [&](const From* found, Index count) {
+        row_functions<From>().channel_sums(found, count, channels, moments.shift.data(), sum, sum + channels);
+      });
     }
   });
   for (Index block = 0; block < blocks; ++block) {
@@ -65,6 +89,28 @@ ChannelMoments channel_moments(const Context& context, const From* x, Index rows
     }
   }
   return moments;
+}
+
+/// Mean and variance of the channels [first, first + count) of so many rows; `bias[C]` is added to what was
+/// measured, nullptr: nothing.
+inline NormStatistics::Group group_of(const ChannelMoments& moments, Index rows, Index first, Index count,
+                                      const float* bias) {
+  const auto channel_mean = [&](Index c) {
+    const auto i = static_cast<std::size_t>(c);
+    return moments.shift[i] + moments.sum[i] / static_cast<double>(rows) +
+           (bias == nullptr ? 0.0 : static_cast<double>(bias[c]));
+  };
+  NormStatistics::Group found;
+  double squares = 0.0;
+  for (Index c = first; c < first + count; ++c) found.mean += channel_mean(c) / static_cast<double>(count);
+  for (Index c = first; c < first + count; ++c) {
+    const auto i = static_cast<std::size_t>(c);
+    const double offset = channel_mean(c) - found.mean;
+    squares += moments.square[i] - moments.sum[i] * moments.sum[i] / static_cast<double>(rows) +
+               static_cast<double>(rows) * offset * offset;
+  }
+  found.variance = std::max(0.0, squares / static_cast<double>(rows * count));
+  return found;
 }
 
 inline void check_norm_maps(const Tensor<float>& maps, const Shape& shape) {
@@ -105,40 +151,28 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
   auto y = context.empty<T>(x.shape());
   T* const out = y.data();
   std::vector<float> scale(static_cast<std::size_t>(channels)), shift(scale.size());
-  auto* const kept = context.norm_statistics.get();
-  const bool given = kept != nullptr && kept->uses();
-  std::span<NormStatistics::Group> statistics;
-  if (kept != nullptr && rows > 0) statistics = kept->next(static_cast<std::size_t>(batch * groups));
+  auto* const kept = extras.statistics.empty() ? context.norm_statistics.get() : nullptr;
+  const bool given = !extras.statistics.empty() || (kept != nullptr && kept->uses());
+  std::span<NormStatistics::Group> places;
+  if (kept != nullptr && rows > 0) places = kept->next(static_cast<std::size_t>(batch * groups));
+  const std::span<const NormStatistics::Group> statistics =
+      extras.statistics.empty() ? std::span<const NormStatistics::Group>(places) : extras.statistics;
   for (Index n = 0; n < batch && rows > 0; ++n) {
     const From* image = x.data() + n * rows * channels;
+    const detail::RowRun<From> run{image, rows};
     const auto moments =
-        given ? detail::ChannelMoments() : detail::channel_moments(context, image, rows, channels);
+        given ? detail::ChannelMoments() : detail::channel_moments<From>(context, {&run, 1}, channels);
     const auto extra = [&](const Tensor<float>* tensor, Index c) {
       return tensor == nullptr ? 0.0 : static_cast<double>(tensor->data()[n * channels + c]);
     };
-    const auto channel_mean = [&](Index c) {
-      const auto i = static_cast<std::size_t>(c);
-      return moments.shift[i] + moments.sum[i] / static_cast<double>(rows) + extra(extras.channel_bias, c);
-    };
-    const auto measured = [&](Index first) {
-      NormStatistics::Group found;
-      double squares = 0.0;
-      for (Index c = first; c < first + per_group; ++c)
-        found.mean += channel_mean(c) / static_cast<double>(per_group);
-      for (Index c = first; c < first + per_group; ++c) {
-        const auto i = static_cast<std::size_t>(c);
-        const double offset = channel_mean(c) - found.mean;
-        squares += moments.square[i] - moments.sum[i] * moments.sum[i] / static_cast<double>(rows) +
-                   static_cast<double>(rows) * offset * offset;
-      }
-      found.variance = std::max(0.0, squares / static_cast<double>(rows * per_group));
-      return found;
-    };
+    const float* const bias =
+        extras.channel_bias == nullptr ? nullptr : std::as_const(*extras.channel_bias).data() + n * channels;
     for (Index group = 0; group < groups; ++group) {
       const Index first = group * per_group;
       const auto place = static_cast<std::size_t>(n * groups + group);
-      const auto [mean, variance] = given ? statistics[place] : measured(first);
-      if (kept != nullptr && !given) statistics[place] = {mean, variance};
+      const auto [mean, variance] =
+          given ? statistics[place] : detail::group_of(moments, rows, first, per_group, bias);
+      if (kept != nullptr && !given) places[place] = {mean, variance};
       const double inverse = 1.0 / std::sqrt(variance + static_cast<double>(epsilon));
       for (Index c = first; c < first + per_group; ++c) {
         const auto i = static_cast<std::size_t>(c);
@@ -224,6 +258,10 @@ Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor
     if (extra != nullptr)
       detail::check_channel_vector(*extra, batch * channels, "group_norm", "a per-channel extra");
   if (extras.maps != nullptr) detail::check_norm_maps(*extras.maps, x.shape());
+  if (!extras.statistics.empty() &&
+      static_cast<Index>(extras.statistics.size()) != checked_multiply(batch, groups))
+    throw ArgumentError("group_norm", std::to_string(extras.statistics.size()) + " statistics for " +
+                                          std::to_string(groups) + " groups of " + to_string(x.shape()));
 
   if (const auto* engine = engine_for<T>(context)) {
     if constexpr (std::is_same_v<From, float>)

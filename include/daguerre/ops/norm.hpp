@@ -1,6 +1,10 @@
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "daguerre/ops/activation.hpp"
+#include "daguerre/ops/norm_statistics.hpp"
 
 namespace daguerre::ops {
 
@@ -21,11 +25,19 @@ struct GroupNormExtras {
   const Tensor<float>* channel_scale = nullptr;
   const Tensor<float>* channel_shift = nullptr;
   const Tensor<float>* maps = nullptr;
+  /// Those of every image and group, which x is normalised by instead of its own; empty: its own.
+  std::span<const NormStatistics::Group> statistics{};
 };
 template <class T, class From>
 Tensor<T> group_norm(const Context& context, const Tensor<From>& x, const Tensor<float>& gamma,
                      const Tensor<float>& beta, int groups, float epsilon,
                      Activation activation = Activation::none, const GroupNormExtras& extras = {});
+
+/// The statistics by which `group_norm` normalises a picture or film that has come apart: the parts `[...,
+/// C]` are its rows, one behind the other. As many as there are groups; the same as of the whole, bit for
+/// bit. Throws ArgumentError where parts have other channels or none are there.
+std::vector<NormStatistics::Group> group_statistics(const Context& context,
+                                                    std::span<const Tensor<float>> parts, int groups);
 
 /// Layer normalisation of every row of `[..., C]` (Ba et al. 2016; torch.nn.LayerNorm with the biased
 /// variance), the result rounded to T.

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "daguerre/ops/activation.hpp"
+#include "daguerre/ops/norm_statistics.hpp"
 #include "daguerre/ops/weight_source.hpp"
 
 namespace daguerre::ops {
@@ -15,6 +17,7 @@ struct ChannelChunk;
 struct GroupNormExtras;
 struct InterpolateOptions;
 struct JointChunk;
+struct PoolWindow;
 struct RotaryTable;
 struct SpaceTimeBlock;
 struct TimestepEmbeddingOptions;
@@ -80,10 +83,16 @@ class Operations {
 
   virtual Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height,
                                         Index width) const;
+  virtual Tensor<float> resize_bilinear_tf1(const Context& context, const Tensor<float>& x, Index height,
+                                            Index width) const;
   virtual Tensor<float> interpolate(const Context& context, const Tensor<float>& x, Index height, Index width,
                                     const InterpolateOptions& options) const;
   virtual Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> global_average_pool(const Context& context, const Tensor<float>& x) const;
+  virtual Tensor<float> standardise(const Context& context, const Tensor<float>& x, const Tensor<float>& mean,
+                                    const Tensor<float>& deviation) const;
+  virtual Tensor<float> direction_distance(const Context& context, const Tensor<float>& a,
+                                           const Tensor<float>& b, const Tensor<float>& weights) const;
   virtual Tensor<float> fir_downsample(const Context& context, const Tensor<float>& x, Border border) const;
   virtual Tensor<float> fir_upsample(const Context& context, const Tensor<float>& x, Border border) const;
 
@@ -96,6 +105,10 @@ class Operations {
                                          std::span<const float> frequencies) const;
   virtual Tensor<float> fourier_embedding(const Context& context, std::span<const float> times,
                                           const Tensor<float>& frequencies, bool flip_sin_to_cos) const;
+
+  virtual std::vector<NormStatistics::Group> group_statistics(const Context& context,
+                                                              std::span<const Tensor<float>> parts,
+                                                              int groups) const;
 };
 
 /// The same for operations whose result, or whose input, is of the type T that products multiply. The host's
@@ -148,6 +161,9 @@ class OperationsFor {
 
   virtual Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height,
                                      Index width) const;
+
+  virtual Tensor<T> max_pool(const Context& context, const Tensor<T>& x, const PoolWindow& window) const;
+  virtual Tensor<T> average_pool(const Context& context, const Tensor<T>& x, const PoolWindow& window) const;
 
   virtual Tensor<T> embedding_lookup(const Context& context, const Tensor<T>& table,
                                      std::span<const std::int32_t> ids) const;

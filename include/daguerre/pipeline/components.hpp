@@ -48,6 +48,8 @@ struct LatentFormat {
   std::string config;  ///< the file that says so, for messages
   /// About what encoding and decoding take at their widest, for each pixel; 0: not known.
   Index bytes_per_pixel = 0;
+  /// Films are decoded in chunks of as many frames as one likes (FilmDecoding::chunk): so much for each.
+  bool chunks = false;
 
   /// What a denoiser sees of the autoencoder's `latents[..., channels]`.
   Tensor<float> to_model(const Tensor<float>& latents) const;

@@ -53,8 +53,9 @@ MochiAttentionPool::MochiAttentionPool(const nn::Loader& loader, Index dim, Inde
 
 Tensor<float> MochiAttentionPool::operator()(const ops::Context& context, const Tensor<float>& tokens) const {
   const Index batch = tokens.dim(0);
-  const auto mean = ops::mean(context, tokens, 1).reshape({batch, 1, dim_});
-  const auto all = ops::concat<float>(context, std::array{mean, tokens}, 1);
+  const auto mean = tokens.empty() ? ops::full(context, {batch, 1, dim_}, 0.0f)
+                                   : ops::mean(context, tokens, 1).reshape({batch, 1, dim_});
+  const auto all = tokens.empty() ? mean : ops::concat<float>(context, std::array{mean, tokens}, 1);
   const auto query = to_q_(context, mean), answers = to_kv_(context, all);
   using View = ops::TokenView<float>;
   ops::AttentionArguments<float> arguments{View::all(query), View::columns(answers, 0, dim_),

@@ -24,7 +24,8 @@ std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context& co
                                                                Activation activation);
 std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context& context, const Weight& weight,
                                                                const Tensor<float>& bias,
-                                                               const ConvGeometry& geometry);
+                                                               const ConvGeometry& geometry,
+                                                               Activation activation);
 
 /// All of these throw ArgumentError.
 void check_linear_shapes(const Weight& weight, const Tensor<float>& bias);

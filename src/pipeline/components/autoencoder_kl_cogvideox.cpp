@@ -6,13 +6,19 @@
 namespace daguerre {
 namespace {
 
-/// The widest moment is in the decoder's outermost level, which is given the channels of the level below, of
-/// all frames that the first latents stand for: as they came, normed, and convolved.
+/// What the decoder's convolutions keep of two frames each, and the widest moment of a chunk: behind the
+/// first convolution of the outermost level, which is given the channels of the level below, all frames that
+/// the first latents stand for are there as they came and as they were convolved, and those under the kernel.
 Index widest_cogvideox_pixel(const models::CogVideoXAutoencoderConfig& config) {
   const auto& channels = config.block_out_channels;
   const Index outer = channels.front(), inner = channels.size() > 1 ? channels[1] : outer;
   const Index frames = 2 * config.temporal_compression_ratio + 1;
-  return static_cast<Index>(sizeof(float)) * frames * (2 * inner + outer);
+  Index kept = 2 * outer, pixels = 1;  // the last convolution's
+  for (std::size_t i = 0; i < channels.size(); ++i, pixels *= 4) {
+    const Index given = i + 1 < channels.size() ? channels[i + 1] : channels[i];
+    kept += 2 * (given + (2 * config.layers_per_block + 1) * channels[i]) / pixels;
+  }
+  return static_cast<Index>(sizeof(float)) * (kept + frames * (inner + outer) + 3 * inner);
 }
 
 }  // namespace

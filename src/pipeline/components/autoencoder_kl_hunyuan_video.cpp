@@ -6,11 +6,14 @@
 namespace daguerre {
 namespace {
 
-/// The widest moment is in the outermost level of the decoder, where a group of frames is there at once: as
-/// they came, normed, and with their edges repeated.
+/// The widest moment is behind the first convolution of the decoder's outermost level, which is given the
+/// channels of the level below: a group of frames is there as they came and as they were convolved, and those
+/// under the kernel.
 Index widest_group_pixel(const models::AutoencoderKlHunyuanVideoConfig& config) {
+  const auto& channels = config.block_out_channels;
+  const Index outer = channels.front(), inner = channels.size() > 1 ? channels[1] : outer;
   const Index frames = models::FilmTiling().frames + 1;
-  return static_cast<Index>(sizeof(float)) * frames * 5 * config.block_out_channels.front();
+  return static_cast<Index>(sizeof(float)) * (frames * (inner + outer) + 3 * inner);
 }
 
 }  // namespace

@@ -40,6 +40,12 @@ class TemporalKlAutoencoder final : public Autoencoder {
   models::AutoencoderKlTemporal<T> network_;
 };
 
+/// The widest moment is in the decoder's outermost level, in a layer along the frames, for each of which
+/// there is what came, what is normed and what is convolved.
+Index widest_temporal_pixel(const models::AutoencoderKlTemporalConfig& config) {
+  return static_cast<Index>(sizeof(float)) * 3 * config.block_out_channels.front();
+}
+
 }  // namespace
 
 Opened<Autoencoder> open_autoencoder_kl_temporal(const ComponentSource& source, const LoadContext&) {
@@ -49,7 +55,9 @@ Opened<Autoencoder> open_autoencoder_kl_temporal(const ComponentSource& source, 
                             .scale = config.scaling_factor,
                             .mean = {},
                             .std = {},
-                            .config = source.config_path()};
+                            .config = source.config_path(),
+                            .bytes_per_pixel = widest_temporal_pixel(config),
+                            .chunks = true};
   return {format, [=](const LoadContext& context) {
             return with_precision(
                 context, Role::other,

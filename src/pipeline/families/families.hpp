@@ -51,6 +51,8 @@ Family dit();
 /// Films by a transformer that looks within frames and across them in turn (Ma et al. 2024). Prompts are
 /// lowered and stripped; their padding is cut off.
 Family latte();
+/// Mochi 1 (Genmo 2024): films of a prompt.
+Family mochi();
 /// HunyuanVideo (Kong et al. 2024), whose conditions are given.
 Family hunyuan_video();
 /// Pixels without an autoencoder (Ho et al. 2020), also with the samplers of DDIM and PNDM.

@@ -4,6 +4,7 @@
 //
 //     OMP_NUM_THREADS=2 floor MODEL [--width W] [--height H] [--frames N] [--precision f32|bf16|int8]
 //         [--guidance SCALE] [--layers yes]
+//     OMP_NUM_THREADS=2 floor inception-v3 [--pictures N] [--precision f32|bf16]
 //
 // MODEL is a folder in diffusers' layout; weights are not read, and need not be there, tokenizers must. What
 // is multiplied is asked of the networks: an engine that writes it down runs a step. Attention's products are
@@ -13,6 +14,10 @@
 //
 // With --layers yes, each kind of convolution that the library's engines compute by minimal filtering is
 // printed too, its time beside oneDNN's, both measured in turns.
+//
+// "inception-v3" is the network of FID, with weights that nobody trained; it is compared here: in three
+// turns the floor of one picture, and what Daguerre takes for each of N (64) of 256 x 256 pixels, which it
+// resizes and passes through the network in batches.
 
 #include <algorithm>
 #include <chrono>
@@ -29,12 +34,14 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <daguerre/core/error.hpp>
+#include <daguerre/models/feature_extractors/inception_v3.hpp>
 #include <daguerre/pipeline/family.hpp>
 #include <daguerre/pipeline/model.hpp>
 #include <daguerre/samplers/registry.hpp>
 #include <daguerre/weights/random_tensors.hpp>
 
 #include "bench/floor/recorder.hpp"
+#include "evaluation/inception_features.hpp"
 #include "ops/engines/native/winograd_conv.hpp"
 #include "ops/engines/onednn/onednn_compat.hpp"
 
@@ -49,6 +56,7 @@ struct Arguments {
   std::string model, precision = "bf16";
   std::optional<Index> width, height, frames;
   std::optional<float> guidance;
+  Index pictures = 64;
   bool layers = false;
 };
 
@@ -69,6 +77,8 @@ Arguments parsed(int argc, char** argv) {
       result.frames = std::stol(argv[i]);
     else if (text == "--guidance")
       result.guidance = std::stof(argv[i]);
+    else if (text == "--pictures")
+      result.pictures = std::stol(argv[i]);
     else if (text == "--layers")
       result.layers = std::string_view(argv[i]) == "yes";
     else if (text == "--precision")
@@ -154,7 +164,8 @@ class Floor {
         weights_(precision == "int8" ? Type::s8 : source_),
         destination_(precision == "f32" ? Type::f32 : Type::bf16) {}
 
-  void tell(const char* what, const bench::Record& record) {
+  /// The seconds.
+  double tell(const char* what, const bench::Record& record) {
     double seconds = 0.0, flops = 0.0;
     for (const auto& [product, count] : record.products) {
       seconds += count * time_of(product);
@@ -167,11 +178,12 @@ class Floor {
     }
     if (flops == 0.0) {
       std::printf("%s: multiplies nothing\n", what);
-      return;
+      return 0.0;
     }
     std::printf("%s: %.4f s, %.0f GFLOP, %.0f GFLOP/s; attention's %.0f GFLOP are not in it\n", what, seconds,
                 flops * 1e-9, flops * 1e-9 / seconds, record.attention_flops * 1e-9);
     std::fflush(stdout);
+    return seconds;
   }
 
   /// Each convolution that the library's engines do not compute directly, beside oneDNN's.
@@ -236,11 +248,66 @@ class Floor {
   Type source_, weights_, destination_;
 };
 
+ops::Context context_of(std::shared_ptr<const ops::Engine> engine) {
+  return {.engine = std::move(engine),
+          .threads = Threads(available_threads()),
+          .pool = {},
+          .stop = {},
+          .profile = {}};
+}
+
+template <class T>
+void compare_inception(const Arguments& arguments) {
+  const weights::Scope untrained(
+      weights::StateDict({std::make_shared<const weights::RandomTensors>()}, "inception-v3"));
+  const auto recorder = std::make_shared<bench::Recorder>();
+  const auto recording = context_of(std::make_shared<const bench::RecordingEngine>(recorder));
+  const auto input = Tensor<float>::zeros({1, 299, 299, 3});
+  models::InceptionV3<T>({untrained, recording})(recording, input);
+  const auto record = recorder->take();
+
+  auto context = context_of(ops::make_engine("onednn"));
+  const models::InceptionV3<T> network({untrained, context});
+  Image picture(256, 256, 3);
+  for (std::size_t i = 0; i < picture.pixels().size(); ++i)
+    picture.pixels()[i] = static_cast<std::uint8_t>(i * 7 % 251);
+  const std::vector<Image> pictures(static_cast<std::size_t>(arguments.pictures), picture);
+  const auto run = [&](const ops::Context& running) {
+    evaluation::in_batches(running, "pytorch-fid", pictures,
+                           [&](const Tensor<float>& batch) { network(running, batch); });
+  };
+  run(context);
+  Floor floor(arguments.precision);
+  for (int turn = 0; turn < 3; ++turn) {
+    const double least = floor.tell("floor of a picture", record);
+    const auto start = std::chrono::steady_clock::now();
+    run(context);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+                           static_cast<double>(arguments.pictures);
+    std::printf("Daguerre: %.4f s a picture, %.2f of the floor\n", seconds, seconds / least);
+  }
+  context.profile = std::make_shared<ops::Profile>();
+  run(context);
+  for (const auto kind : ops::op_kinds) {
+    const auto totals = context.profile->operations(ops::Stage::outside, kind);
+    if (totals.calls > 0)
+      std::printf("  %-12s %.4f s a picture\n", std::string(ops::name(kind)).c_str(),
+                  totals.seconds / static_cast<double>(arguments.pictures));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     const auto arguments = parsed(argc, argv);
+    if (arguments.model == "inception-v3") {
+      if (arguments.precision == "f32")
+        compare_inception<float>(arguments);
+      else
+        compare_inception<bfloat16>(arguments);
+      return 0;
+    }
     const auto records = recorded(arguments);
     Floor floor(arguments.precision);
     for (const auto& [what, record] :
@@ -250,6 +317,10 @@ int main(int argc, char** argv) {
       if (arguments.layers && arguments.precision == "bf16") floor.tell_layers<bfloat16>(*record);
     }
   } catch (const std::exception& error) {
+    std::fprintf(stderr,
+                 "%s\nusage: floor MODEL|inception-v3 [--width W] [--height H] [--precision f32|bf16|int8] "
+                 "[--guidance SCALE]\n",
+                 error.what());
     std::fprintf(
         stderr,
         "%s\nusage: floor MODEL [--width W] [--height H] [--precision f32|bf16|int8] [--guidance SCALE] "

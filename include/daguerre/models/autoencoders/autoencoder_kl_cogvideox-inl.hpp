@@ -53,26 +53,27 @@ inline std::optional<CogVideoXGrids> cogvideox_grids(const CogVideoXTiling* tili
       {out_height, out_width, out_height - part(out_height, down), out_width - part(out_width, across)}};
 }
 
-/// Calls `take` with chunks of the film `[1, F, H, W, C]`, `most` frames each, the first with what remains.
+/// Calls `take` with chunks of the film `[1, F, H, W, C]`, `most` frames each, the first with what remains,
+/// and whether it is the last.
 template <class Take>
 void for_cogvideox_chunks(const ops::Context& context, const Tensor<float>& film, Index most,
                           const Take& take) {
   const Index count = film.dim(1), first = count < most ? count : most + count % most;
   for (Index begin = 0, end = first; begin < count; begin = end, end += most) {
     context.check_stop();
-    take(film_frames(film, begin, end));
+    take(film_frames(film, begin, end), end == count);
   }
 }
 
 /// What `code` makes of a chunk, in tiles where there are grids; each tile has a stream of its own.
 template <class T, class Coder>
 Tensor<float> cogvideox_chunk(const ops::Context& context, const Coder& code, const Tensor<float>& chunk,
-                              std::deque<nn::FrameStream<T>>& streams,
+                              bool is_last, std::deque<nn::FrameStream<T>>& streams,
                               const std::optional<CogVideoXGrids>& grids) {
   std::size_t next = 0;
   const auto apply = [&](const Tensor<float>& tile) {
     if (next == streams.size()) streams.emplace_back();
-    return code(context, tile, streams[next++]);
+    return code(context, tile, streams[next++], is_last);
   };
   if (!grids || grids->in.holds(chunk.shape())) return apply(chunk);
   constexpr Index all = std::numeric_limits<Index>::max();
@@ -94,10 +95,10 @@ LatentDistribution AutoencoderKlCogVideoX<T>::encode(const ops::Context& context
   const auto encoded = [&](const Tensor<float>& film) {
     return detail::joined_frames(context, [&](const FilmSink& sink) {
       std::deque<nn::FrameStream<T>> streams;
-      detail::for_cogvideox_chunks(context, film, detail::cogvideox_frames_at_a_time,
-                                   [&](const Tensor<float>& chunk) {
-                                     sink(detail::cogvideox_chunk(context, encoder_, chunk, streams, grids));
-                                   });
+      detail::for_cogvideox_chunks(
+          context, film, detail::cogvideox_frames_at_a_time, [&](const Tensor<float>& chunk, bool is_last) {
+            sink(detail::cogvideox_chunk(context, encoder_, chunk, is_last, streams, grids));
+          });
     });
   };
   return detail::film_distribution(context, detail::film_by_film(context, films, encoded));
@@ -110,10 +111,10 @@ void AutoencoderKlCogVideoX<T>::decode(const ops::Context& context, const Tensor
   detail::check_one_film(detail::cogvideox_vae, latents.shape());
   const auto grids = detail::cogvideox_grids(tiling, config_.downscale(), true);
   std::deque<nn::FrameStream<T>> streams;
-  detail::for_cogvideox_chunks(context, latents, detail::cogvideox_latents_at_a_time,
-                               [&](const Tensor<float>& chunk) {
-                                 sink(detail::cogvideox_chunk(context, decoder_, chunk, streams, grids));
-                               });
+  detail::for_cogvideox_chunks(
+      context, latents, detail::cogvideox_latents_at_a_time, [&](const Tensor<float>& chunk, bool is_last) {
+        sink(detail::cogvideox_chunk(context, decoder_, chunk, is_last, streams, grids));
+      });
 }
 
 template <class T>

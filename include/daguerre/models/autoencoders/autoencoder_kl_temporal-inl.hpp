@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "daguerre/models/autoencoders/autoencoder_kl-inl.hpp"
 #include "daguerre/models/autoencoders/autoencoder_kl_temporal.hpp"
@@ -56,33 +57,39 @@ Tensor<float> TemporalDecoder<T>::operator()(const ops::Context& context,
   const Index films = latents.dim(0), frames = latents.dim(1);
   const auto pictures = latents.reshape({films * frames, latents.dim(2), latents.dim(3), latents.dim(4)});
   auto y = conv_in_(context, ops::cast<T>(context, pictures));
+  // What sees a frame by itself sees one after the other: only what is between layers is there of all.
+  const auto frame_by_frame = [&](Tensor<float> x, const auto& change) {
+    std::vector<Tensor<float>> changed;
+    for (Index i = 0; i < x.dim(0); ++i) {
+      context.check_stop();
+      changed.push_back(change(x.slice(i, i + 1)));
+    }
+    x = {};
+    return changed.size() == 1 ? std::move(changed.front()) : ops::concat<float>(context, changed, 0);
+  };
+  const nn::Upsample2D<T>* before = nullptr;  // of the next layer
   const auto run = [&](const Layer& layer, Tensor<float> x) {
-    x = layer.spatial(context, std::move(x));
+    const auto* const upsampler = std::exchange(before, nullptr);
+    x = frame_by_frame(std::move(x), [&](Tensor<float> frame) {
+      if (upsampler == nullptr) return layer.spatial(context, std::move(frame));
+      if (layer.spatial.takes_rounded())
+        return layer.spatial.of_rounded(context, upsampler->rounded(context, frame));
+      return layer.spatial(context, (*upsampler)(context, frame));
+    });
     return layer.temporal(context, x, frames);
   };
   for (const auto& layer : mid_) {
     if (&layer != &mid_.front()) y = (*mid_attention_)(context, y);
     y = run(layer, std::move(y));
   }
-  Tensor<T> rounded;  // instead of y, where the next block takes it
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    for (const auto& layer : blocks_[i].layers) {
-      if (rounded.empty()) {
-        y = run(layer, std::move(y));
-      } else {
-        y = layer.spatial.of_rounded(context, std::exchange(rounded, {}));
-        y = layer.temporal(context, y, frames);
-      }
-    }
-    if (!blocks_[i].upsampler) continue;
-    if (i + 1 < blocks_.size() && blocks_[i + 1].layers.front().spatial.takes_rounded())
-      rounded = blocks_[i].upsampler->rounded(context, std::exchange(y, {}));
-    else
-      y = (*blocks_[i].upsampler)(context, y);
+  for (const auto& block : blocks_) {
+    for (const auto& layer : block.layers) y = run(layer, std::move(y));
+    if (block.upsampler) before = &*block.upsampler;
   }
-  const auto normed = norm_out_.template apply<T>(context, y);
-  y = {};
-  const auto seen = ops::cast<T>(context, conv_out_(context, normed));
+  y = frame_by_frame(std::move(y), [&](const Tensor<float>& frame) {
+    return conv_out_(context, norm_out_.template apply<T>(context, frame));
+  });
+  const auto seen = ops::cast<T>(context, y);
   return time_conv_out_(context, seen.reshape({films, frames, seen.dim(1), seen.dim(2), seen.dim(3)}));
 }
 

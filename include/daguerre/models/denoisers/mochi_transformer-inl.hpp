@@ -106,9 +106,15 @@ nn::JointTokens MochiTransformerBlock<T>::operator()(const ops::Context& context
                                                      const Tensor<float>& embedding,
                                                      const ops::RotaryTable& rotation) const {
   context.check_stop();
-  const auto modulation = norm1_(context, embedding), prompt_modulation = norm1_context_(context, embedding);
+  const auto modulation = norm1_(context, embedding);
+  const auto picture = detail::mochi_normed<T>(context, x.picture, modulation, detail::mochi_scale_msa);
+  if (x.prompt.empty()) {  // all of it was masked
+    const auto attended = attn1_(context, picture, context.empty<T>(x.prompt.shape()), &rotation);
+    return {detail::mochi_finished(context, x.picture, attended.picture, modulation, ff_), x.prompt};
+  }
+  const auto prompt_modulation = norm1_context_(context, embedding);
   const auto attended = attn1_(
-      context, detail::mochi_normed<T>(context, x.picture, modulation, detail::mochi_scale_msa),
+      context, picture,
       detail::mochi_normed<T>(context, x.prompt, prompt_modulation, detail::mochi_scale_msa), &rotation);
   nn::JointTokens result;
   result.picture = detail::mochi_finished(context, x.picture, attended.picture, modulation, ff_);
@@ -171,7 +177,7 @@ Tensor<float> MochiTransformer<T>::operator()(const ops::Context& context, const
     const auto states = inputs.encoder_hidden_states.slice(n, n + 1);
     const auto mask =
         inputs.encoder_attention_mask.empty() ? Tensor<float>() : inputs.encoder_attention_mask[n];
-    const Index length = detail::prompt_length(mask, states.dim(1), detail::mochi_name);
+    const Index length = detail::prompt_length(mask, states.dim(1), detail::mochi_name, 0);
     const auto place = inputs.timesteps.size() == 1 ? 0 : static_cast<std::size_t>(n);
     films.push_back(run(context, inputs.sample.slice(n, n + 1), inputs.timesteps.subspan(place, 1),
                         ops::narrow(context, states, 1, 0, length)));
@@ -188,7 +194,8 @@ Tensor<float> MochiTransformer<T>::run(const ops::Context& context, const Tensor
       timestep_embedder_(context, ops::timestep_embedding(context, timestep, config_.time_embed_dim));
   const auto embedding = ops::add(context, time, pooler_(context, states));
   nn::JointTokens x{patch_embed_(context, detail::film_to_tokens(context, sample, {1, patch})),
-                    caption_proj_.accumulate(context, ops::cast<T>(context, states))};
+                    states.empty() ? context.empty<float>({1, 0, config_.pooled_projection_dim})
+                                   : caption_proj_.accumulate(context, ops::cast<T>(context, states))};
   const double scale = detail::mochi_base_side / std::sqrt(static_cast<double>(rows * columns));
   const auto positions = ops::grid_positions(std::array{
       detail::counted(frames), detail::mochi_centers(rows, scale), detail::mochi_centers(columns, scale)});

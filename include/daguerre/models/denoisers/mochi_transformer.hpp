@@ -36,8 +36,9 @@ struct MochiTransformerConfig {
 struct MochiInputs {
   Tensor<float> sample;              ///< `[N, F, H, W, in_channels]`, with sides that the patch size divides
   std::span<const float> timesteps;  ///< in 0..1000; one, or one for each of the N
-  Tensor<float> encoder_hidden_states;   ///< `[N, S, text_embed_dim]`
-  Tensor<float> encoder_attention_mask;  ///< `[N, S]`: 1 for the prompt's tokens, 0 behind them; empty: all
+  Tensor<float> encoder_hidden_states;  ///< `[N, S, text_embed_dim]`
+  /// `[N, S]`: 1 for the prompt's tokens, 0 behind them, or 0 for all: nothing is said. Empty: 1 for all.
+  Tensor<float> encoder_attention_mask;
 };
 
 /// A prompt in one vector: the mean of its tokens asks, the mean and the tokens answer (diffusers'
@@ -46,7 +47,7 @@ class MochiAttentionPool {
  public:
   /// Reads `to_q`, `to_kv` and `to_out`. Throws ConfigError where the heads do not divide `dim`.
   MochiAttentionPool(const nn::Loader& loader, Index dim, Index output_dim);
-  /// `tokens[N, S, dim]` to `[N, output_dim]`.
+  /// `tokens[N, S, dim]` to `[N, output_dim]`. The mean of none is 0.
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& tokens) const;
 
  private:

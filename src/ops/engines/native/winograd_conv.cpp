@@ -45,13 +45,14 @@ template <class T>
 class WinogradConv2d final : public PackedConv2d<T> {
  public:
   WinogradConv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
-                 const ConvGeometry& geometry, const kernels::WinogradKernels& kernels)
+                 const ConvGeometry& geometry, Activation activation, const kernels::WinogradKernels& kernels)
       : kernels_(kernels),
         shape_(weight.shape()),
         weights_(context, weight, kernels),
         bias_(bias),
         zeros_(Tensor<T>::zeros({weight.dim(1)})),
-        geometry_(geometry) {}
+        geometry_(geometry),
+        activation_(activation) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                            Tensor<float> residual) const override {
@@ -221,6 +222,7 @@ class WinogradConv2d final : public PackedConv2d<T> {
       const Index at = ((place.picture * call.shape[1] + place.row) * width + place.column) * out + output;
       const kernels::WinogradTile<Out> to{call.out + at,
                                           call.residual == nullptr ? nullptr : call.residual + at,
+                                          activation_,
                                           width * out,
                                           out,
                                           std::min(kernels::winograd_side, call.shape[1] - place.row),
@@ -238,6 +240,7 @@ class WinogradConv2d final : public PackedConv2d<T> {
   Tensor<float> bias_;
   Tensor<T> zeros_;
   ConvGeometry geometry_;
+  Activation activation_;
 };
 
 }  // namespace
@@ -251,17 +254,18 @@ template <class T>
 std::unique_ptr<const PackedConv2d<T>> make_winograd_conv2d(const Context& context, const Weight& weight,
                                                             const Tensor<float>& bias,
                                                             const ConvGeometry& geometry,
+                                                            Activation activation,
                                                             const kernels::WinogradKernels& kernels) {
-  return std::make_unique<WinogradConv2d<T>>(context, weight, bias, geometry, kernels);
+  return std::make_unique<WinogradConv2d<T>>(context, weight, bias, geometry, activation, kernels);
 }
 
 template std::unique_ptr<const PackedConv2d<float>> make_winograd_conv2d(const Context&, const Weight&,
                                                                          const Tensor<float>&,
-                                                                         const ConvGeometry&,
+                                                                         const ConvGeometry&, Activation,
                                                                          const kernels::WinogradKernels&);
 template std::unique_ptr<const PackedConv2d<bfloat16>> make_winograd_conv2d(const Context&, const Weight&,
                                                                             const Tensor<float>&,
-                                                                            const ConvGeometry&,
+                                                                            const ConvGeometry&, Activation,
                                                                             const kernels::WinogradKernels&);
 
 }  // namespace daguerre::ops

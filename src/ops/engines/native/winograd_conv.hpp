@@ -18,6 +18,7 @@ bool suits_winograd(const Shape& weight, const ConvGeometry& geometry) noexcept;
 template <class T>
 std::unique_ptr<const PackedConv2d<T>> make_winograd_conv2d(
     const Context& context, const Weight& weight, const Tensor<float>& bias, const ConvGeometry& geometry,
+    Activation activation = Activation::none,
     const kernels::WinogradKernels& kernels = kernels::active_winograd());
 
 }  // namespace daguerre::ops

@@ -5,6 +5,7 @@
 
 #include "daguerre/core/dtype.hpp"
 #include "daguerre/core/shape.hpp"
+#include "daguerre/ops/activation.hpp"
 
 /// The inner loops of 3 x 3 convolutions by Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin & Gray 2015):
 /// 36 multiplications for what takes 144 directly. Compiled once for each instruction set and chosen at run
@@ -23,11 +24,12 @@ constexpr Index winograd_in_side = 6;   ///< of the pixels that they are made of
 constexpr Index winograd_depth = 64;    ///< channels that are added up before they join the sum
 constexpr Index winograd_outputs = 64;  ///< the most output channels of a block in any set
 
-/// Where a tile's results go; `residual`, where there is one, is laid out as they are.
+/// A tile's results: activation(sums + bias) + residual, and where they go.
 template <class T>
 struct WinogradTile {
   T* out = nullptr;
-  const float* residual = nullptr;
+  const float* residual = nullptr;  ///< or none; laid out as `out`
+  Activation activation = Activation::none;
   Index row_stride = 0, column_stride = 0;  ///< elements
   Index rows = 0, columns = 0;              ///< no more than `winograd_side`
 };
@@ -53,7 +55,7 @@ struct WinogradKernels {
   /// or, where `accumulates`, added to what is there.
   void (*multiply)(const float* v, Index v_stream, const float* u, Index u_stream, Index depth, Index tiles,
                    float* m, Index m_stream, bool accumulates);
-  /// One tile's `outputs` results, of which a bias (or nullptr) and the residual are added last.
+  /// One tile's results of `outputs` channels, whose bias may be nullptr.
   void (*finish_f32)(const float* m, Index stream, Index outputs, const float* bias,
                      const WinogradTile<float>& tile);
   void (*finish_bf16)(const float* m, Index stream, Index outputs, const float* bias,

@@ -14,6 +14,7 @@
 #include <immintrin.h>
 #endif
 
+#include "ops/engines/native/kernels.hpp"
 #include "ops/engines/native/winograd_kernels.hpp"
 
 namespace daguerre::ops::kernels {
@@ -301,10 +302,19 @@ void finish(const float* m, Index stream, Index count, const float* bias, const 
     };
     const bool is_whole = width == lanes;
     const Vector added = bias == nullptr ? Vector{} : is_whole ? load(bias + o) : some(bias + o);
+#pragma GCC unroll 16
+    for (int i = 0; i < out_side * out_side; ++i) y[i] += added;
+    if (tile.activation != Activation::none) {
+      constexpr Index numbers = out_side * out_side * lanes;
+      float values[numbers];
+      __builtin_memcpy(values, y, sizeof(values));
+      active().activate(values, values, numbers, tile.activation);
+      __builtin_memcpy(y, values, sizeof(values));
+    }
     for (Index i = 0; i < tile.rows; ++i)
       for (Index j = 0; j < tile.columns; ++j) {
         const Index at = i * tile.row_stride + j * tile.column_stride + o;
-        Vector result = y[i * out_side + j] + added;
+        Vector result = y[i * out_side + j];
         if (tile.residual != nullptr)
           result += is_whole ? load(tile.residual + at) : some(tile.residual + at);
         if (is_whole) {

@@ -30,38 +30,34 @@ inline bool first_stands_alone(Index frames) noexcept {
   return frames % 2 == 1;
 }
 
-/// Every frame of `[F, H, W, C]` twice, the first once where it stands alone.
-inline Tensor<float> doubled_frames(const ops::Context& context, const Tensor<float>& x) {
-  const Index alone = first_stands_alone(x.dim(0)) ? 1 : 0, pairs = x.dim(0) - alone;
-  if (pairs == 0) return x;
-  const auto rest = x.slice(alone, x.dim(0)).reshape({pairs, 1, x.dim(1) * x.dim(2), x.dim(3)});
-  const auto twice = ops::concat<float>(context, std::array{rest, rest}, 1)
-                         .reshape({2 * pairs, x.dim(1), x.dim(2), x.dim(3)});
-  return alone == 0 ? twice : ops::concat<float>(context, std::array{x.slice(0, 1), twice}, 0);
+/// Every frame twice, the first once where it stands alone.
+inline nn::FrameList<float> doubled_frames(const nn::FrameList<float>& frames) {
+  const std::size_t alone = first_stands_alone(static_cast<Index>(frames.size())) ? 1 : 0;
+  nn::FrameList<float> all;
+  for (std::size_t i = 0; i < frames.size(); ++i) all.insert(all.end(), i < alone ? 1 : 2, frames[i]);
+  return all;
 }
 
 /// The mean of every two frames, the first as it is where it stands alone.
-inline Tensor<float> halved_frames(const ops::Context& context, const Tensor<float>& x) {
-  const Index alone = first_stands_alone(x.dim(0)) ? 1 : 0, pairs = (x.dim(0) - alone) / 2;
-  if (pairs == 0) return x;
-  const auto means =
-      ops::mean(context, x.slice(alone, x.dim(0)).reshape({pairs, 2, x.dim(1) * x.dim(2), x.dim(3)}), 1)
-          .reshape({pairs, x.dim(1), x.dim(2), x.dim(3)});
-  return alone == 0 ? means : ops::concat<float>(context, std::array{x.slice(0, 1), means}, 0);
+inline nn::FrameList<float> halved_frames(const ops::Context& context, nn::FrameList<float> frames) {
+  const Index count = static_cast<Index>(frames.size()), alone = first_stands_alone(count) ? 1 : 0;
+  nn::FrameList<float> means;
+  if (alone > 0) means.push_back(taken(frames, 0));
+  for (Index i = alone; i < count; i += 2) {
+    const auto shape = frames[static_cast<std::size_t>(i)].shape();
+    const std::array pair{taken(frames, i), taken(frames, i + 1)};
+    const auto both = ops::concat<float>(context, pair, 0).reshape({1, 2, shape[1] * shape[2], shape[3]});
+    means.push_back(ops::mean(context, both, 1).reshape(shape));
+  }
+  return means;
 }
 
-/// `maps[f, h, w, C]` for F frames: each serves as many neighbours, the first its own frame where that stands
-/// alone.
-inline Tensor<float> maps_for_frames(const ops::Context& context, const Tensor<float>& maps, Index frames) {
-  const Index given = maps.dim(0);
-  if (given == frames) return maps;
+/// Of `given` maps the one for frame `i` of `frames`: each serves as many neighbours, the first its own frame
+/// where that stands alone.
+inline Index map_of_frame(Index given, Index frames, Index i) noexcept {
+  if (given == frames) return i;
   const Index alone = frames > 1 && first_stands_alone(frames) ? 1 : 0;
-  std::vector<Tensor<float>> parts;
-  for (Index i = 0; i < frames; ++i) {
-    const Index from = i < alone ? 0 : alone + (i - alone) * (given - alone) / (frames - alone);
-    parts.push_back(maps.slice(from, from + 1));
-  }
-  return ops::concat<float>(context, parts, 0);
+  return i < alone ? 0 : alone + (i - alone) * (given - alone) / (frames - alone);
 }
 
 template <class T>
@@ -75,12 +71,23 @@ CogVideoXNorm<T>::CogVideoXNorm(const nn::Loader& loader, const Options& options
 }
 
 template <class T>
-Tensor<T> CogVideoXNorm<T>::operator()(const ops::Context& context, const Tensor<float>& x,
-                                       const Tensor<float>& latents) const {
-  if (!maps_) return norm_.template apply<T>(context, x);
-  const auto maps =
-      as_film(maps_for_frames(context, as_pictures(maps_->accumulate(context, latents)), x.dim(1)), 1);
-  return norm_.template apply<T>(context, x, {.maps = &maps});
+typename CogVideoXNorm<T>::Chunk CogVideoXNorm<T>::look_at(const ops::Context& context,
+                                                           const nn::FrameList<float>& frames,
+                                                           const Tensor<float>& latents) const {
+  return {norm_.statistics(context, frames),
+          maps_ ? as_pictures(maps_->accumulate(context, latents)) : Tensor<float>(),
+          static_cast<Index>(frames.size())};
+}
+
+template <class T>
+Tensor<T> CogVideoXNorm<T>::operator()(const ops::Context& context, const Chunk& chunk,
+                                       const Tensor<float>& frame, Index i) const {
+  ops::GroupNormExtras extras{.statistics = chunk.statistics};
+  if (!maps_) return norm_.template apply<T>(context, frame, extras);
+  const Index map = map_of_frame(chunk.maps.dim(0), chunk.frames, i);
+  const auto maps = chunk.maps.slice(map, map + 1);
+  extras.maps = &maps;
+  return norm_.template apply<T>(context, frame, extras);
 }
 
 template <class T>
@@ -96,15 +103,39 @@ CogVideoXResnet<T>::CogVideoXResnet(const nn::Loader& loader, Index in, Index ou
 }
 
 template <class T>
-Tensor<float> CogVideoXResnet<T>::operator()(const ops::Context& context, Tensor<float> x,
-                                             const Tensor<float>& latents, nn::FrameStream<T>& stream) const {
-  context.check_stop();
-  auto normed = norm1_(context, x, latents);
-  if (conv_shortcut_) x = conv_shortcut_->accumulate(context, ops::cast<T>(context, x));
-  auto hidden = conv1_(context, std::move(normed), {}, &stream);
-  normed = norm2_(context, hidden, latents);
-  hidden = {};
-  return conv2_(context, std::move(normed), std::move(x), &stream);
+nn::FrameList<float> CogVideoXResnet<T>::operator()(const ops::Context& context, nn::FrameList<float> x,
+                                                    const Tensor<float>& latents,
+                                                    nn::FrameStream<T>& stream) const {
+  const auto count = static_cast<Index>(x.size());
+  const auto outer = norm1_.look_at(context, x, latents);
+  auto hidden = conv1_.frame_by_frame(
+      context, count, [&](Index i) { return norm1_(context, outer, x[static_cast<std::size_t>(i)], i); }, {},
+      stream);
+  const auto inner = norm2_.look_at(context, hidden, latents);
+  // Frames go as their results come.
+  const auto normed = [&](Index i) { return norm2_(context, inner, taken(hidden, i), i); };
+  const auto shortcut = [&](Index i) {
+    auto own = taken(x, i);
+    return conv_shortcut_ ? conv_shortcut_->accumulate(context, ops::cast<T>(context, own)) : own;
+  };
+  return conv2_.frame_by_frame(context, count, normed, shortcut, stream);
+}
+
+/// What a convolution makes of the frames that its norm gives it; they go as their results come.
+template <class T>
+Tensor<float> cogvideox_out(const ops::Context& context, const CogVideoXNorm<T>& norm,
+                            const nn::Conv3d<T>& conv, nn::FrameList<float> x, const Tensor<float>& latents,
+                            nn::FrameStream<T>& stream) {
+  const auto chunk = norm.look_at(context, x, latents);
+  const auto normed = [&](Index i) { return norm(context, chunk, taken(x, i), i); };
+  return joined_film(context, conv.frame_by_frame(context, static_cast<Index>(x.size()), normed, {}, stream));
+}
+
+/// What a convolution makes of a film's frames.
+template <class T>
+nn::FrameList<float> cogvideox_in(const ops::Context& context, const nn::Conv3d<T>& conv,
+                                  const Tensor<float>& film, nn::FrameStream<T>& stream) {
+  return frame_list(conv(context, ops::cast<T>(context, film), {}, &stream));
 }
 
 template <class T>
@@ -134,20 +165,18 @@ CogVideoXEncoder<T>::CogVideoXEncoder(const nn::Loader& loader, const CogVideoXA
 
 template <class T>
 Tensor<float> CogVideoXEncoder<T>::operator()(const ops::Context& context, const Tensor<float>& films,
-                                              nn::FrameStream<T>& stream) const {
-  stream.begin_chunk();
+                                              nn::FrameStream<T>& stream, bool is_last) const {
+  stream.begin_chunk(is_last);
   const Tensor<float> none;
-  auto x = conv_in_(context, ops::cast<T>(context, films), {}, &stream);
+  auto x = cogvideox_in(context, conv_in_, films, stream);
   for (const auto& block : blocks_) {
     for (const auto& resnet : block.resnets) x = resnet(context, std::move(x), none, stream);
     if (!block.downsampler) continue;
-    auto frames = as_pictures(x);
-    x = {};
-    if (block.compresses_time) frames = halved_frames(context, frames);
-    x = as_film((*block.downsampler)(context, frames), 1);
+    if (block.compresses_time) x = halved_frames(context, std::move(x));
+    for (auto& frame : x) frame = (*block.downsampler)(context, frame);
   }
   for (const auto& resnet : mid_) x = resnet(context, std::move(x), none, stream);
-  return conv_out_(context, norm_out_(context, x, none), {}, &stream);
+  return cogvideox_out(context, norm_out_, conv_out_, std::move(x), none, stream);
 }
 
 template <class T>
@@ -179,22 +208,18 @@ CogVideoXDecoder<T>::CogVideoXDecoder(const nn::Loader& loader, const CogVideoXA
 
 template <class T>
 Tensor<float> CogVideoXDecoder<T>::operator()(const ops::Context& context, const Tensor<float>& latents,
-                                              nn::FrameStream<T>& stream) const {
-  stream.begin_chunk();
-  auto x = conv_in_(context, ops::cast<T>(context, latents), {}, &stream);
+                                              nn::FrameStream<T>& stream, bool is_last) const {
+  stream.begin_chunk(is_last);
+  auto x = cogvideox_in(context, conv_in_, latents, stream);
   for (const auto& resnet : mid_) x = resnet(context, std::move(x), latents, stream);
   for (const auto& block : blocks_) {
     for (const auto& resnet : block.resnets) x = resnet(context, std::move(x), latents, stream);
     if (!block.upsampler) continue;
-    auto frames = as_pictures(x);
-    x = {};
-    frames = (*block.upsampler)(context, frames);
+    for (auto& frame : x) frame = (*block.upsampler)(context, frame);
     // Frames that are the same stay so in the convolution, which is of one frame: they are doubled behind it.
-    x = as_film(block.compresses_time ? doubled_frames(context, frames) : frames, 1);
+    if (block.compresses_time) x = doubled_frames(x);
   }
-  auto normed = norm_out_(context, x, latents);
-  x = {};
-  return conv_out_(context, std::move(normed), {}, &stream);
+  return cogvideox_out(context, norm_out_, conv_out_, std::move(x), latents, stream);
 }
 
 extern template class CogVideoXNorm<float>;

@@ -8,8 +8,9 @@
 #include "daguerre/nn/linear.hpp"
 #include "daguerre/nn/norm.hpp"
 
-/// What CogVideoX's autoencoder is made of. Films `[1, F, H, W, C]` come in chunks; in a stream each layer
-/// keeps the frames that the next chunk needs.
+/// What CogVideoX's autoencoder is made of. Films come in chunks, as lists of their frames; in a stream each
+/// layer keeps the frames that the next chunk needs. A chunk's frames are many and large: norms look at all
+/// of them first, and are then applied to one after the other, as the convolution behind them comes to it.
 namespace daguerre::models {
 
 struct CogVideoXAutoencoderConfig;
@@ -28,12 +29,21 @@ class CogVideoXNorm {
     ops::Activation activation = ops::Activation::silu;
     Index latent_channels = 0;  ///< 0: no latents steer it
   };
+  /// What it does to the frames of a chunk.
+  struct Chunk {
+    std::vector<ops::NormStatistics::Group> statistics;
+    Tensor<float> maps;  ///< [f, h, w, 2 C], empty where no latents steer it
+    Index frames = 0;
+  };
   CogVideoXNorm(const nn::Loader& loader, const Options& options);
 
   /// `latents[1, f, h, w, latent_channels]` of the same chunk, empty where none steer it. Statistics are
   /// those of the chunk.
-  Tensor<T> operator()(const ops::Context& context, const Tensor<float>& x,
-                       const Tensor<float>& latents) const;
+  Chunk look_at(const ops::Context& context, const nn::FrameList<float>& frames,
+                const Tensor<float>& latents) const;
+  /// Frame `i` of that chunk.
+  Tensor<T> operator()(const ops::Context& context, const Chunk& chunk, const Tensor<float>& frame,
+                       Index i) const;
 
  private:
   nn::GroupNorm norm_;
@@ -47,8 +57,8 @@ class CogVideoXResnet {
   CogVideoXResnet(const nn::Loader& loader, Index in, Index out,
                   const typename CogVideoXNorm<T>::Options& norm);
 
-  Tensor<float> operator()(const ops::Context& context, Tensor<float> x, const Tensor<float>& latents,
-                           nn::FrameStream<T>& stream) const;
+  nn::FrameList<float> operator()(const ops::Context& context, nn::FrameList<float> x,
+                                  const Tensor<float>& latents, nn::FrameStream<T>& stream) const;
 
  private:
   CogVideoXNorm<T> norm1_;
@@ -64,7 +74,7 @@ class CogVideoXEncoder {
  public:
   CogVideoXEncoder(const nn::Loader& loader, const CogVideoXAutoencoderConfig& config);
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& films,
-                           nn::FrameStream<T>& stream) const;
+                           nn::FrameStream<T>& stream, bool is_last) const;
 
  private:
   struct Block {
@@ -85,7 +95,7 @@ class CogVideoXDecoder {
  public:
   CogVideoXDecoder(const nn::Loader& loader, const CogVideoXAutoencoderConfig& config);
   Tensor<float> operator()(const ops::Context& context, const Tensor<float>& latents,
-                           nn::FrameStream<T>& stream) const;
+                           nn::FrameStream<T>& stream, bool is_last) const;
 
  private:
   struct Block {

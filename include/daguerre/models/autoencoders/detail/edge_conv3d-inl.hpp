@@ -37,6 +37,16 @@ Tensor<float> EdgeConv3d<T>::operator()(const ops::Context& context, const Tenso
   return conv_(context, ops::repeat_edges(context, x, pad_, pad_), std::move(residual), stream);
 }
 
+template <class T>
+nn::FrameList<float> EdgeConv3d<T>::frame_by_frame(const ops::Context& context, Index count,
+                                                   const nn::FrameSource<T>& frame,
+                                                   const nn::FrameSource<float>& residual) const {
+  nn::FrameStream<T> stream;
+  stream.begin_chunk(true);
+  const auto padded = [&](Index i) { return ops::repeat_edges(context, frame(i), pad_, pad_); };
+  return conv_.frame_by_frame(context, count, padded, residual, stream);
+}
+
 extern template class EdgeConv3d<float>;
 extern template class EdgeConv3d<bfloat16>;
 

@@ -18,6 +18,10 @@ class EdgeConv3d {
   /// See nn::Conv3d.
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x, Tensor<float> residual = {},
                            nn::FrameStream<T>* stream = nullptr) const;
+  /// Of a whole film, frame by frame; see nn::Conv3d.
+  nn::FrameList<float> frame_by_frame(const ops::Context& context, Index count,
+                                      const nn::FrameSource<T>& frame,
+                                      const nn::FrameSource<float>& residual = {}) const;
 
  private:
   EdgeConv3d(const nn::Loader& loader, Index in, Index out, const nn::FilmGeometry& geometry, Index pad)

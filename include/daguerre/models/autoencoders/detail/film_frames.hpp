@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "daguerre/nn/conv3d.hpp"
 #include "daguerre/ops/rearrange.hpp"
 
 /// Films `[N, F, H, W, C]` as pictures, and in pieces.
@@ -25,6 +26,26 @@ Tensor<T> as_film(const Tensor<T>& pictures, Index films) {
 template <class T>
 Tensor<T> film_frames(const Tensor<T>& film, Index begin, Index end) {
   return as_film(film[0].slice(begin, end), 1);
+}
+
+/// The frames of one film, `[1, F, H, W, C]`; they share its elements.
+template <class T>
+nn::FrameList<T> frame_list(const Tensor<T>& film) {
+  nn::FrameList<T> frames;
+  for (Index i = 0; i < film.dim(1); ++i) frames.push_back(film[0].slice(i, i + 1));
+  return frames;
+}
+
+/// One film of them.
+template <class T>
+Tensor<T> joined_film(const ops::Context& context, const nn::FrameList<T>& frames) {
+  return as_film(frames.size() == 1 ? frames.front() : ops::concat<T>(context, frames, 0), 1);
+}
+
+/// Frame `i`, which the list no longer holds then.
+template <class T>
+Tensor<T> taken(nn::FrameList<T>& frames, Index i) {
+  return std::exchange(frames[static_cast<std::size_t>(i)], {});
 }
 
 /// Calls `take` with a few frames of the film `[1, F, H, W, C]` after the other: as many as keep what layers

@@ -39,16 +39,23 @@ HunyuanResidualBlock<T>::HunyuanResidualBlock(const nn::Loader& loader, const Hu
 }
 
 template <class T>
-Tensor<float> HunyuanResidualBlock<T>::operator()(const ops::Context& context, Tensor<float> x) const {
-  context.check_stop();
-  auto normed = norm1_.template apply<T>(context, x);
-  auto shortcut = conv_shortcut_ ? (*conv_shortcut_)(context, ops::cast<T>(context, x)) : std::move(x);
-  x = {};
-  auto hidden = conv1_(context, normed);
-  normed = {};
-  normed = norm2_.template apply<T>(context, hidden);
-  hidden = {};
-  return conv2_(context, normed, std::move(shortcut));
+nn::FrameList<float> HunyuanResidualBlock<T>::operator()(const ops::Context& context,
+                                                         nn::FrameList<float> x) const {
+  const auto count = static_cast<Index>(x.size());
+  const auto outer = norm1_.statistics(context, x);
+  auto hidden = conv1_.frame_by_frame(context, count, [&](Index i) {
+    return norm1_.template apply<T>(context, x[static_cast<std::size_t>(i)], {.statistics = outer});
+  });
+  const auto inner = norm2_.statistics(context, hidden);
+  const auto normed = [&](Index i) {
+    return norm2_.template apply<T>(context, taken(hidden, i), {.statistics = inner});
+  };
+  const auto shortcut = [&](Index i) {
+    auto own = taken(x, i);
+    return conv_shortcut_ ? as_pictures((*conv_shortcut_)(context, as_film(ops::cast<T>(context, own), 1)))
+                          : own;
+  };
+  return conv2_.frame_by_frame(context, count, normed, shortcut);
 }
 
 template <class T>
@@ -94,26 +101,35 @@ HunyuanMidBlock<T>::HunyuanMidBlock(const nn::Loader& loader, const HunyuanShape
 }
 
 template <class T>
-Tensor<float> HunyuanMidBlock<T>::operator()(const ops::Context& context, Tensor<float> x) const {
+nn::FrameList<float> HunyuanMidBlock<T>::operator()(const ops::Context& context,
+                                                    nn::FrameList<float> x) const {
   x = first_(context, std::move(x));
-  if (attention_) x = (*attention_)(context, x);
+  if (attention_) x = frame_list((*attention_)(context, joined_film(context, std::exchange(x, {}))));
   return second_(context, std::move(x));
 }
 
 template <class T>
-Tensor<float> HunyuanUpsample<T>::operator()(const ops::Context& context, Tensor<float> x) const {
-  const Index films = x.dim(0), factor = in_space_ ? 2 : 1;
-  auto pixels =
-      as_film(ops::upsample_nearest<T>(context, as_pictures(x), factor * x.dim(2), factor * x.dim(3)), films);
-  x = {};
-  if (in_time_ && pixels.dim(1) > 1) {
-    std::vector<Tensor<T>> frames;
-    for (Index n = 0; n < films; ++n)
-      for (Index frame = 0; frame < pixels.dim(1); ++frame)
-        for (int i = frame == 0 ? 1 : 0; i < 2; ++i) frames.push_back(pixels[n].slice(frame, frame + 1));
-    pixels = as_film(ops::concat<T>(context, frames, 0), films);
-  }
-  return conv_(context, pixels);
+nn::FrameList<float> HunyuanUpsample<T>::operator()(const ops::Context& context,
+                                                    nn::FrameList<float> x) const {
+  const Index factor = in_space_ ? 2 : 1, count = static_cast<Index>(x.size());
+  Tensor<T> pixels;  // of the frame that comes last, which may come again
+  const auto frame = [&](Index i) {
+    const Index from = in_time_ ? (i + 1) / 2 : i;
+    if (auto own = taken(x, from); !own.empty())
+      pixels = ops::upsample_nearest<T>(context, own, factor * own.dim(1), factor * own.dim(2));
+    return pixels;
+  };
+  return conv_.frame_by_frame(context, in_time_ ? 2 * count - 1 : count, frame);
+}
+
+/// What a convolution makes of the frames that its norm gives it; they go as their results come.
+inline Tensor<float> hunyuan_out(const ops::Context& context, const nn::GroupNorm& norm,
+                                 const EdgeConv3d<float>& conv, nn::FrameList<float> x) {
+  const auto statistics = norm.statistics(context, x);
+  const auto normed = [&](Index i) {
+    return norm.apply<float>(context, taken(x, i), {.statistics = statistics});
+  };
+  return joined_film(context, conv.frame_by_frame(context, static_cast<Index>(x.size()), normed));
 }
 
 }  // namespace detail
@@ -141,13 +157,15 @@ HunyuanEncoder<T>::HunyuanEncoder(const nn::Loader& loader, const HunyuanShape& 
 
 template <class T>
 Tensor<float> HunyuanEncoder<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
-  auto y = conv_in_(context, x);
+  auto y = detail::frame_list(conv_in_(context, x));
   for (const auto& level : levels_) {
     for (const auto& resnet : level.resnets) y = resnet(context, std::move(y));
-    if (level.downsampler) y = (*level.downsampler)(context, ops::cast<T>(context, std::exchange(y, {})));
+    if (level.downsampler)
+      y = level.downsampler->frame_by_frame(context, static_cast<Index>(y.size()), [&](Index i) {
+        return ops::cast<T>(context, detail::taken(y, i));
+      });
   }
-  auto normed = norm_out_.template apply<float>(context, mid_(context, std::move(y)));
-  return conv_out_(context, normed);
+  return detail::hunyuan_out(context, norm_out_, conv_out_, mid_(context, std::move(y)));
 }
 
 template <class T>
@@ -173,13 +191,12 @@ HunyuanDecoder<T>::HunyuanDecoder(const nn::Loader& loader, const HunyuanShape& 
 
 template <class T>
 Tensor<float> HunyuanDecoder<T>::operator()(const ops::Context& context, const Tensor<float>& x) const {
-  auto y = mid_(context, conv_in_(context, x));
+  auto y = mid_(context, detail::frame_list(conv_in_(context, x)));
   for (const auto& level : levels_) {
     for (const auto& resnet : level.resnets) y = resnet(context, std::move(y));
     if (level.upsampler) y = (*level.upsampler)(context, std::move(y));
   }
-  auto normed = norm_out_.template apply<float>(context, std::exchange(y, {}));
-  return conv_out_(context, normed);
+  return detail::hunyuan_out(context, norm_out_, conv_out_, std::move(y));
 }
 
 extern template class HunyuanEncoder<float>;

@@ -38,8 +38,9 @@ template <class T>
 class HunyuanResidualBlock {
  public:
   HunyuanResidualBlock(const nn::Loader& loader, const HunyuanShape& shape, Index in, Index out);
-  /// `x[N, F, H, W, in]`; one that is given away is freed as soon as it has been read.
-  Tensor<float> operator()(const ops::Context& context, Tensor<float> x) const;
+  /// Norms look at all frames first, and are then applied to one after the other, as the convolution behind
+  /// them comes to it: frames that are given away go as their results come.
+  nn::FrameList<float> operator()(const ops::Context& context, nn::FrameList<float> x) const;
 
  private:
   nn::GroupNorm norm1_, norm2_;
@@ -66,7 +67,7 @@ template <class T>
 class HunyuanMidBlock {
  public:
   HunyuanMidBlock(const nn::Loader& loader, const HunyuanShape& shape);
-  Tensor<float> operator()(const ops::Context& context, Tensor<float> x) const;
+  nn::FrameList<float> operator()(const ops::Context& context, nn::FrameList<float> x) const;
 
  private:
   HunyuanResidualBlock<T> first_;
@@ -80,7 +81,7 @@ class HunyuanUpsample {
  public:
   HunyuanUpsample(const nn::Loader& loader, Index channels, bool in_space, bool in_time)
       : conv_(loader.sub("conv"), channels, channels, 3), in_space_(in_space), in_time_(in_time) {}
-  Tensor<float> operator()(const ops::Context& context, Tensor<float> x) const;
+  nn::FrameList<float> operator()(const ops::Context& context, nn::FrameList<float> x) const;
 
  private:
   EdgeConv3d<T> conv_;
@@ -89,7 +90,7 @@ class HunyuanUpsample {
 
 }  // namespace detail
 
-/// Films `[N, F, H, W, in_channels]` to `[N, F', h, w, 2 latent_channels]` (diffusers'
+/// A film `[1, F, H, W, in_channels]` to `[1, F', h, w, 2 latent_channels]` (diffusers'
 /// HunyuanVideoEncoder3D).
 template <class T>
 class HunyuanEncoder {
@@ -109,7 +110,7 @@ class HunyuanEncoder {
   detail::EdgeConv3d<float> conv_out_;
 };
 
-/// Latents `[N, F', h, w, latent_channels]` to films `[N, F, H, W, out_channels]` (HunyuanVideoDecoder3D).
+/// Latents `[1, F', h, w, latent_channels]` to a film `[1, F, H, W, out_channels]` (HunyuanVideoDecoder3D).
 template <class T>
 class HunyuanDecoder {
  public:

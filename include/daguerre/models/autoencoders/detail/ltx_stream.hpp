@@ -104,7 +104,7 @@ class LTXConv {
     if (parts.size() > 1) film = ops::concat<Element>(context, parts, 0);
     if (film.dim(0) < (has_begun ? 1 : geometry_.frames - geometry_.before)) {
       if (!has_begun && film.dim(0) > 0) waiting = film;
-      (void)frames.next();  // the convolution's own
+      (void)frames.next_window();  // the convolution's own
       return no_frames(context, shape[2], shape[3], out_);
     }
     waiting = context.empty<Element>(film.shape().with(0, 0));
