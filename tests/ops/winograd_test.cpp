@@ -76,8 +76,8 @@ void test_against_definition(const kernels::WinogradKernels& kernels) {
     const auto x = random_tensor({c.batch, c.height, c.width, c.in}, seed++).template to<T>();
     const auto w = random_weight(c.out, c.in, seed++).template to<T>();
     const auto bias = c.bias ? random_tensor({c.out}, seed++) : Tensor<float>();
-    const auto layer =
-        make_winograd_conv2d<T>(context, Weight(WeightSource::of(w)), bias, c.geometry, kernels);
+    const auto layer = make_winograd_conv2d<T>(context, Weight(WeightSource::of(w)), bias, c.geometry,
+                                               Activation::none, kernels);
     const auto wide = x.template to<float>(), weight = w.template to<float>();
     const auto plain = defined_conv(wide, weight, bias, c.geometry, {});
     const auto residual = c.residual ? random_tensor(plain.shape(), seed++) : Tensor<float>();
@@ -87,6 +87,13 @@ void test_against_definition(const kernels::WinogradKernels& kernels) {
       auto given = residual.clone();
       CHECK(same_bits((*layer)(context, x, std::move(given)), y));
     }
+    // Activated between bias and residual.
+    const auto activated = make_winograd_conv2d<T>(context, Weight(WeightSource::of(w)), bias, c.geometry,
+                                                   Activation::relu, kernels);
+    auto expected = plain.clone();
+    for (Index i = 0; i < plain.size(); ++i)
+      expected.data()[i] = std::max(0.0f, plain.data()[i]) + (c.residual ? residual.data()[i] : 0.0f);
+    CHECK(difference((*activated)(context, x, residual), expected).rel_l2 < bound);
     // Rounded as the sums are.
     const auto sums = (*layer)(context, x, {});
     CHECK(same_bits(layer->rounded(context, x).template to<float>(),
@@ -121,8 +128,8 @@ TEST_CASE("minimal filtering does not depend on threads, batch or where weights 
       Context context;
       context.threads = threads;
       context.placement = placement;
-      return (*make_winograd_conv2d<float>(context, weight, {}, ConvGeometry::same(1), *kernels))(context,
-                                                                                                  input, {});
+      return (*make_winograd_conv2d<float>(context, weight, {}, ConvGeometry::same(1), Activation::none,
+                                           *kernels))(context, input, {});
     };
     const auto one = run(x, w, 1, WeightPlacement::packed);
     CHECK(same_bits(run(x, w, 16, WeightPlacement::packed), one));
