@@ -1031,8 +1031,8 @@ section_eval() {
     out_has 'CLIP score'
     out_has '2.5 max(cos(picture, prompt), 0)'
     out_has '4 pairs'
-    run 0 json_has scores.json /figures/1/low /warnings /unreadable
     mv out by_file
+    run 0 json_has scores.json /figures/1/low /warnings /unreadable
     run 0 daguerre eval clip-score a $clip
     same by_file out
     run 0 daguerre eval fid a b $clip --work work --chunk 3
