@@ -154,6 +154,43 @@ Hires& hires_of(Order& order) {
   return hires ? *hires : hires.emplace();
 }
 
+/// The settings that came with a picture, those of a cascade's later stages in `stages`. Throws FileError,
+/// FormatError.
+InfotextRequest settings_of(const std::string& file, std::vector<StageOptions>& stages) {
+  for (const auto& [keyword, text] : read_png_text(file)) {
+    if (keyword != "parameters") continue;
+    auto settings = parse_infotext(text);
+    stages = take_stage_options(settings);
+    return request_from_infotext(settings);
+  }
+  throw FormatError("--from-png", file + ": it holds no text \"parameters\", in which settings are kept");
+}
+
+/// compel's language names LoRAs in the prompt, which keeps them; the settings list them among the others.
+void drop_named_in_prompts(const Request& request, std::vector<LoraMention>& loras) {
+  constexpr std::size_t most = std::size_t{128} << 10;  // more is refused later
+  if (request.prompt_syntax != PromptSyntax::compel) return;
+  std::vector<std::string> prompts{request.prompt};
+  for (const auto* prompt : {&request.prompt_2, &request.prompt_3})
+    if (*prompt) prompts.push_back(**prompt);
+  const auto stem = [](std::string_view name) {
+    constexpr std::string_view ending = ".safetensors";
+    return name.ends_with(ending) ? name.substr(0, name.size() - ending.size()) : name;
+  };
+  for (const auto& prompt : prompts) {
+    if (prompt.size() > most) continue;
+    for (const auto& named : text::parse_compel(prompt).loras) {
+      // The last one: what the prompts name comes behind the others.
+      const auto found = std::find_if(loras.rbegin(), loras.rend(), [&](const LoraMention& lora) {
+        return stem(lora.name) == stem(named.first);
+      });
+      if (found != loras.rend()) loras.erase(std::next(found).base());
+    }
+  }
+}
+
+}  // namespace
+
 void add_second_pass_options(CLI::App& app, Order& order) {
   auto* scale =
       add_number(app, "--hires", order.comfort.hires, {0.1, 16.0},
@@ -214,51 +251,18 @@ void add_second_pass_options(CLI::App& app, Order& order) {
       ->group(heading::larger);
 }
 
-/// The settings that came with a picture, those of a cascade's later stages in `stages`. Throws FileError,
-/// FormatError.
-InfotextRequest settings_of(const std::string& file, std::vector<StageOptions>& stages) {
-  for (const auto& [keyword, text] : read_png_text(file)) {
-    if (keyword != "parameters") continue;
-    auto settings = parse_infotext(text);
-    stages = take_stage_options(settings);
-    return request_from_infotext(settings);
-  }
-  throw FormatError("--from-png", file + ": it holds no text \"parameters\", in which settings are kept");
-}
-
-/// compel's language names LoRAs in the prompt, which keeps them; the settings list them among the others.
-void drop_named_in_prompts(const Request& request, std::vector<LoraMention>& loras) {
-  constexpr std::size_t most = std::size_t{128} << 10;  // more is refused later
-  if (request.prompt_syntax != PromptSyntax::compel) return;
-  std::vector<std::string> prompts{request.prompt};
-  for (const auto* prompt : {&request.prompt_2, &request.prompt_3})
-    if (*prompt) prompts.push_back(**prompt);
-  const auto stem = [](std::string_view name) {
-    constexpr std::string_view ending = ".safetensors";
-    return name.ends_with(ending) ? name.substr(0, name.size() - ending.size()) : name;
-  };
-  for (const auto& prompt : prompts) {
-    if (prompt.size() > most) continue;
-    for (const auto& named : text::parse_compel(prompt).loras) {
-      // The last one: what the prompts name comes behind the others.
-      const auto found = std::find_if(loras.rbegin(), loras.rend(), [&](const LoraMention& lora) {
-        return stem(lora.name) == stem(named.first);
-      });
-      if (found != loras.rend()) loras.erase(std::next(found).base());
-    }
-  }
-}
-
-}  // namespace
-
-void add_comfort_options(CLI::App& app, Order& order) {
-  add_mask_options(app, order);
-  add_second_pass_options(app, order);
+void add_vae_option(CLI::App& app, Order& order) {
   app.add_option("--vae", order.comfort.vae,
                  "Another autoencoder in the place of the model's: a folder, or a file that holds one")
       ->check(file_name())
       ->type_name("PATH")
       ->group(groups::sources);
+}
+
+void add_comfort_options(CLI::App& app, Order& order) {
+  add_mask_options(app, order);
+  add_second_pass_options(app, order);
+  add_vae_option(app, order);
   app.add_option(
          "--from-png", order.comfort.from_png,
          "Repeat what a picture's settings say; options beside it win. Pictures that it was made from "

@@ -4,6 +4,10 @@ namespace CLI {
 class App;
 }
 
+namespace daguerre::evaluation {
+class ProcessGroup;
+}
+
 namespace daguerre::cli {
 
 /// Adds the subcommand `txt2img`, which runs as soon as it has been parsed. Failures come out of
@@ -27,5 +31,13 @@ void add_process(CLI::App& app);
 void add_rewrite(CLI::App& app);
 /// Adds the subcommand `bench`, likewise.
 void add_bench(CLI::App& app);
+/// Adds the subcommand `sample`, likewise, whose work the group's processes share.
+void add_sample(CLI::App& app, evaluation::ProcessGroup& group);
+/// Adds the subcommand `eval` with its own subcommands, likewise.
+void add_eval(CLI::App& app, evaluation::ProcessGroup& group);
+/// Adds the subcommands of `eval` that make pictures, and that of votes, likewise.
+void add_eval_model(CLI::App& eval, evaluation::ProcessGroup& group);
+void add_eval_compare(CLI::App& eval, evaluation::ProcessGroup& group);
+void add_eval_votes(CLI::App& eval);
 
 }  // namespace daguerre::cli

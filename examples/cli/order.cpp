@@ -61,6 +61,15 @@ std::string without_loras(const std::string& prompt, PromptSyntax syntax) {
   return result;
 }
 
+/// A model whose sampler takes other timesteps.
+ModelSource with_spacing(const ModelSource& from, const std::string& spacing) {
+  auto scheduler = from.part("scheduler");
+  const auto config = scheduler.given_config ? *scheduler.given_config
+                                             : Config::load(scheduler.folder / "scheduler_config.json");
+  scheduler.given_config = config.with("{\"timestep_spacing\": \"" + spacing + "\"}");
+  return from.with(scheduler);
+}
+
 /// What of a request is for the first model alone: a second one has other weights, and maybe other widths.
 void leave_to_second_model(Request& request) {
   request.loras.clear();
@@ -156,11 +165,12 @@ Pipeline load(const Order& order, const std::string& model, const Interrupt& int
   options.source = source;
   const std::string &vae = order.comfort.vae, &motion = order.comfort.motion;
   const auto changed = [&](ModelSource from) {
+    if (!order.spacing.empty()) from = with_spacing(from, order.spacing);
     if (!motion.empty()) from = with_motion(from, motion, *source);
     return vae.empty() ? from : with_autoencoder(from, vae, *source);
   };
   if (model != order.model || order.denoiser.empty()) {
-    if (vae.empty() && motion.empty()) return Pipeline::load(model, options);
+    if (vae.empty() && motion.empty() && order.spacing.empty()) return Pipeline::load(model, options);
     return Pipeline::load(changed(ModelSource::open(model, *source)), options);
   }
   std::vector<std::filesystem::path> files{order.denoiser};

@@ -61,6 +61,7 @@ struct Order {
   std::string refiner;         ///< a second model, which goes on with the first one's latents
   double refiner_start = 0.8;  ///< the part of the schedule that the first one does
   std::string tokenizer, configs, family, variant;
+  std::string spacing;  ///< of the timesteps, in the place of the scheduler's
   LoadOptions load;
   Request request;
   std::vector<std::string> loras;  ///< FILE[:WEIGHT[:TEXT_WEIGHT]]
@@ -106,9 +107,10 @@ void require_model(const Order& order);
 // The options that all commands which make pictures share, in the order in which --help shows them; a command
 // adds its own in between.
 void add_model_option(CLI::App& app, Order& order);
-void add_prompt_texts(CLI::App& app, Order& order);    // prompts for all encoders, what not to show
-void add_source_options(CLI::App& app, Order& order);  // for models in other forms than one folder
-void add_output_options(CLI::App& app, Order& order);  // with the size's
+void add_prompt_texts(CLI::App& app, Order& order);     // prompts for all encoders, what not to show
+void add_encoder_options(CLI::App& app, Order& order);  // what text encoders do with them
+void add_source_options(CLI::App& app, Order& order);   // for models in other forms than one folder
+void add_output_options(CLI::App& app, Order& order);   // with the size's
 void add_size_options(CLI::App& app, Order& order, const std::string& width);
 void add_sampling_options(CLI::App& app, Order& order);  // with the steps'
 void add_step_options(CLI::App& app, Order& order,
@@ -126,6 +128,9 @@ void load_image_prompts(Order& order, const Pipeline& pipeline);
 // Masks, second passes, tiles, settings of pictures (comfort_options.cpp). To be added behind the others that
 // txt2img has.
 void add_comfort_options(CLI::App& app, Order& order);
+// Of these, second passes and tiles; another autoencoder.
+void add_second_pass_options(CLI::App& app, Order& order);
+void add_vae_option(CLI::App& app, Order& order);
 /// Puts what --from-png says under what the command line says. Throws CLI::RequiredError without a prompt.
 void take_settings(CLI::App& app, Order& order);
 /// Puts the rest into the request; before the model is loaded, and behind it. Throws ArgumentError.

@@ -27,14 +27,8 @@ void add_prompt_texts(CLI::App& app, Order& order) {
   text("--negative-3", request.negative_prompt_3, "As --prompt-3");
 }
 
-namespace {
-
-void add_prompt_options(CLI::App& app, Order& order) {
+void add_encoder_options(CLI::App& app, Order& order) {
   auto& request = order.request;
-  add_model_option(app, order);
-  add_prompt_texts(app, order);
-  add_output_options(app, order);
-  add_sampling_options(app, order);
   add_number(app, "--clip-skip", request.clip_skip, {.least = 0},
              "Layers left out at the end of the text encoder")
       ->type_name("N")
@@ -49,6 +43,17 @@ void add_prompt_options(CLI::App& app, Order& order) {
              "Tokens that T5 reads of a prompt (SD 3, FLUX, PixArt), by default as the model was trained")
       ->type_name("N")
       ->group(groups::how);
+}
+
+namespace {
+
+void add_prompt_options(CLI::App& app, Order& order) {
+  auto& request = order.request;
+  add_model_option(app, order);
+  add_prompt_texts(app, order);
+  add_output_options(app, order);
+  add_sampling_options(app, order);
+  add_encoder_options(app, order);
   auto* init =
       app.add_option(
              "--init-image", order.init_image,

@@ -1,23 +1,30 @@
 #!/usr/bin/env python3
-"""Writes the tensors of a pickle file (.pt, .pth, .ckpt, .bin) as a safetensors file, which Daguerre reads.
+"""Writes the tensors of pickle files (.pt, .pth, .ckpt, .bin) as a safetensors file, which Daguerre reads.
 
-    convert_pickle.py IN OUT.safetensors [--key NAME] [--type f16|bf16|f32]
+    convert_pickle.py IN [IN ...] OUT.safetensors [--key NAME] [--type f16|bf16|f32]
 
 A pickle is a program, and torch.load runs it. This script does not: it goes through the file with an unpickler of its
 own that knows how tensors, dictionaries, lists and numbers are made, and refuses everything else with one line. It
-needs numpy and no torch. Both of torch's formats are read: the ZIP archive (since 1.6) and the older stream.
+needs numpy and no torch. Both of torch's formats are read: the ZIP archive (since 1.6) and the older stream; and of
+TorchScript's archives, whose programs are left alone, the tensors of the modules by their places in them (openai's CLIP).
 
 Of what is in the file it takes the tensors of the first of these that is there: `params_ema` and `params` (upscalers),
 `state_dict` (checkpoints), `string_to_param` (embeddings, whose tensor becomes `emb_params`), the dictionary itself.
 --key takes another. Prefixes that training wrappers add to all names (`module.`) are dropped. Tensors that are views of
-others are written as what they show; those with the same elements under two names are written twice.
+others are written as what they show; those with the same elements under two names are written twice. Tensors of several
+files come into one, where no two have a name in common.
+
+What OUT was made from is written into it: `source` is the name of IN, `source_sha256` the SHA-256 of its bytes; of several
+both in the files' order, separated by commas.
 """
 
 import argparse
 import collections
+import hashlib
 import io
 import json
 import math
+import os
 import pickle
 import struct
 import sys
@@ -36,6 +43,8 @@ ZIP_MAGIC = b"PK\x03\x04"
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C  # of torch before 1.6
 MOST_REPEATED = 1 << 20  # elements of a tensor that shows those of a smaller storage several times
 LARGEST_PICKLE = 1 << 28  # bytes of an archive's data.pkl
+MOST_ATTRIBUTES = 1 << 17  # of all the modules of a TorchScript archive
+DEEPEST_MODULE = 64  # in others
 UNWRAPPED = ("params_ema", "params", "state_dict", "string_to_param")
 
 
@@ -107,6 +116,35 @@ class Ignored:
         pass
 
 
+class Module:
+    """A module of a TorchScript archive: its attributes, of which tensors and other modules are looked at."""
+
+    def __init__(self):
+        self.attributes = {}
+
+    def __setstate__(self, state):
+        if not isinstance(state, dict):
+            raise Refused("a module whose state is no dictionary")
+        self.attributes = state
+
+    def tensors(self):
+        """By their places: "visual.conv1.weight"."""
+        found, waiting, seen = {}, [("", self, 0)], 0
+        while waiting:
+            prefix, module, depth = waiting.pop()
+            if depth > DEEPEST_MODULE:
+                raise Refused(f"its modules lie in each other, more than {DEEPEST_MODULE} deep")
+            for name, value in module.attributes.items():
+                seen += 1
+                if seen > MOST_ATTRIBUTES:
+                    raise Refused(f"its modules have more than {MOST_ATTRIBUTES} attributes")
+                if isinstance(value, Tensor):
+                    found[prefix + str(name)] = value
+                elif isinstance(value, Module):
+                    waiting.append((f"{prefix}{name}.", value, depth + 1))
+        return found
+
+
 def rebuild_tensor(storage, offset, shape, strides, *rest):
     return Tensor(storage, offset, shape, strides)
 
@@ -130,6 +168,12 @@ KNOWN = {
     ("numpy", "dtype"): Ignored,
     ("numpy.core.multiarray", "scalar"): Ignored,
     ("_codecs", "encode"): Ignored,
+    # TorchScript's lists of numbers and tensors, and what says of which type a container is.
+    ("torch.jit._pickle", "build_intlist"): list,
+    ("torch.jit._pickle", "build_doublelist"): list,
+    ("torch.jit._pickle", "build_boollist"): list,
+    ("torch.jit._pickle", "build_tensorlist"): list,
+    ("torch.jit._pickle", "restore_type_tag"): lambda value, tag: value,
 }
 # What training code leaves in its checkpoints: made as nothing, never imported.
 IGNORED_MODULES = ("pytorch_lightning.", "lightning.", "omegaconf.", "argparse", "pathlib", "torch.optim.")
@@ -147,6 +191,8 @@ class Unpickler(pickle.Unpickler):
             return StorageType(name)
         if (module, name) in KNOWN:
             return KNOWN[module, name]
+        if module == "__torch__" or module.startswith("__torch__."):
+            return Module
         if any((module + ".").startswith(prefix.rstrip(".") + ".") for prefix in IGNORED_MODULES):
             return Ignored
         raise Refused(f"it wants to make a {module}.{name}, which is neither a tensor nor a container of some")
@@ -173,10 +219,8 @@ def read_archive(file):
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
         if len(pickles) != 1:
-            raise Refused("a ZIP archive without one data.pkl; a TorchScript file cannot be read")
+            raise Refused("a ZIP archive without one data.pkl")
         folder = pickles[0][:-len("data.pkl")]
-        if folder + "constants.pkl" in archive.namelist():
-            raise Refused("it is a TorchScript program, not a file of tensors")
         storages = {}
 
         def load_storage(kind, key, size):
@@ -225,6 +269,8 @@ def chosen(contents, key):
     """The dictionary of tensors that is meant."""
     if isinstance(contents, Tensor):
         return {"tensor": contents}
+    if isinstance(contents, Module):
+        contents = contents.tensors()
     if not isinstance(contents, dict):
         raise Refused("there is no dictionary in it")
     if key is not None:
@@ -270,8 +316,33 @@ def converted(array, kind, to):
     return np.where(np.isnan(values), np.uint16(0x7FC0), rounded).astype("<u2"), to
 
 
-def write(path, tensors, to):
-    header, parts, at = {}, [], 0
+def joined(files, key):
+    """The tensors of all files."""
+    found = {}
+    for path in files:
+        tensors = tensors_of(read(path), key)
+        both = sorted(found.keys() & tensors.keys())
+        if both:
+            raise Refused(f"tensor \"{both[0]}\" is in another file, too")
+        found |= tensors
+    return found
+
+
+def sha256_of(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def origin(files):
+    return {"source": ",".join(os.path.basename(path) for path in files),
+            "source_sha256": ",".join(sha256_of(path) for path in files)}
+
+
+def write(path, tensors, to, metadata):
+    header, parts, at = {"__metadata__": metadata}, [], 0
     for name in sorted(tensors):
         tensor = tensors[name]
         array, kind = converted(tensor.array(), tensor.storage.type, to)
@@ -288,20 +359,21 @@ def write(path, tensors, to):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("source", metavar="IN")
+    parser.add_argument("sources", metavar="IN", nargs="+")
     parser.add_argument("target", metavar="OUT.safetensors")
     parser.add_argument("--key", help="the dictionary in the file that holds the tensors")
     parser.add_argument("--type", choices=["f32", "f16", "bf16"], help="of floating-point tensors, else as they are")
     options = parser.parse_args()
+    names = ", ".join(options.sources)
     try:
-        tensors = tensors_of(read(options.source), options.key)
-        write(options.target, tensors, options.type and options.type.upper())
+        tensors = joined(options.sources, options.key)
+        write(options.target, tensors, options.type and options.type.upper(), origin(options.sources))
     except Refused as problem:
-        sys.exit(f"convert_pickle: {options.source}: {problem}")
+        sys.exit(f"convert_pickle: {names}: {problem}")
     except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError,
             pickle.UnpicklingError, zipfile.BadZipFile, struct.error, RecursionError, ArithmeticError,
             RuntimeError, zlib.error) as problem:
-        sys.exit(f"convert_pickle: {options.source}: it is malformed, or no file of tensors: {problem}".replace("\n", " "))
+        sys.exit(f"convert_pickle: {names}: it is malformed, or no file of tensors: {problem}".replace("\n", " "))
     print(f"{options.target}: {len(tensors)} tensors")
 
 

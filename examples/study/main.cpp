@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   daguerre::study::add_sheet(app);
   daguerre::study::add_nearest(app);
   daguerre::study::add_best_of(app);
-  daguerre::study::add_samplers(app);
+  daguerre::study::add_floor(app);
   daguerre::study::add_convergence(app);
   try {
     app.parse(argc, argv);

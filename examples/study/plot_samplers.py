@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Draws and prints what `emoji_study samplers` and `emoji_study convergence` measured. Needs Debian's python3-matplotlib.
+"""Draws and prints what `daguerre eval model --json` (tables of samplers and steps) and `emoji_study convergence` measured. Needs Debian's python3-matplotlib.
 
     plot_samplers.py --out samplers.png --table "title of a panel=RESULTS.json[,RESULTS.json ...]" ...
 
@@ -16,6 +16,7 @@ import matplotlib.pyplot as pyplot
 
 LABELS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm++2m": "DPM-Solver++ (2M)", "dpm++2m-karras": "… with Karras' noise levels"}
 REFERENCES = {"training pictures": "training pictures", "reconstructed pictures": "decoded from their latents"}
+MEASURE = "latent Fréchet distance (emoji autoencoder, 4×4×4)"
 # colour, marker, and a shift to the side, so that intervals do not cover one another
 STYLES = {
     "ddpm": ("#c44e52", "s", 0.95),
@@ -25,13 +26,29 @@ STYLES = {
 }
 
 
+def load(name):
+    """What a file holds: a list of cells from eval model, lines of cells from emoji_study floor, or the study's object."""
+    with open(name, encoding="utf-8") as file:
+        text = file.read()
+    if text.startswith("["):
+        cells = []
+        for cell in json.loads(text):
+            figure = cell["report"]["figures"][0]
+            keys = {"distance": figure["value"], "low": figure["low"], "high": figure["high"]}
+            cells.append({"sampler": cell["sampler"], "steps": cell["steps"], **keys})
+        return {"measure": MEASURE, "settings": None, "cells": cells}
+    if text.startswith('{"sampler"'):
+        cells = [{"steps": 0, **json.loads(line)} for line in text.splitlines()]
+        return {"measure": MEASURE, "settings": None, "cells": cells}
+    return json.loads(text)
+
+
 def read(argument):
     """The title and the results; those of several files must be of the same settings."""
     title, _, names = argument.rpartition("=")
     joined = None
     for name in names.split(","):
-        with open(name, encoding="utf-8") as file:
-            results = json.load(file)
+        results = load(name)
         if joined is None:
             joined = results
             continue

@@ -152,4 +152,11 @@ std::optional<std::size_t> inflate(std::span<const std::byte> zlib, std::span<ch
   return size < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(size));
 }
 
+std::optional<std::size_t> inflate_raw(std::span<const std::byte> deflated, std::span<char> out) {
+  const int size = stbi_zlib_decode_noheader_buffer(
+      out.data(), static_cast<int>(out.size()), reinterpret_cast<const char*>(deflated.data()),
+      static_cast<int>(deflated.size()));
+  return size < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(size));
+}
+
 }  // namespace daguerre::stb

@@ -33,5 +33,7 @@ std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, Index wi
 /// Decompresses a zlib stream into `out`; the number of bytes written, or nothing when the stream is
 /// malformed or `out` is too small. Both sizes must be below 2 GiB.
 std::optional<std::size_t> inflate(std::span<const std::byte> zlib, std::span<char> out);
+/// The same of a deflate stream alone (RFC 1951), as archives have them.
+std::optional<std::size_t> inflate_raw(std::span<const std::byte> deflated, std::span<char> out);
 
 }  // namespace daguerre::stb

@@ -27,6 +27,14 @@ void require_rows(std::string_view who, std::string_view what, const Tensor<T>& 
   require_finite(who, what, rows);
 }
 
+/// Throws ArgumentError unless rows of `x` are as wide as those of `y`.
+template <class T>
+void require_one_width(std::string_view who, const Tensor<T>& x, const Tensor<T>& y) {
+  if (x.dim(1) != y.dim(1))
+    throw ArgumentError(
+        who, "features of " + std::to_string(x.dim(1)) + " and " + std::to_string(y.dim(1)) + " dimensions");
+}
+
 /// Throws NumericError unless `result` is finite.
 inline double finite(std::string_view who, double result) {
   if (!std::isfinite(result)) throw NumericError(who, "the result is " + std::to_string(result));

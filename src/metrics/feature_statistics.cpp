@@ -96,6 +96,18 @@ Gaussian FeatureStatistics::gaussian() const {
   return result;
 }
 
+Gaussian torch_fidelity_gaussian(const Tensor<float>& features) {
+  auto result = FeatureStatistics::of(features).gaussian();
+  std::vector<float> sums(static_cast<std::size_t>(features.dim(1)));
+  for (Index row = 0; row < features.dim(0); ++row)
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      sums[i] += features.data()[row * features.dim(1) + static_cast<Index>(i)];
+  double* const mean = result.mean.data();
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    mean[i] = static_cast<double>(sums[i] / static_cast<float>(features.dim(0)));
+  return result;
+}
+
 template FeatureStatistics FeatureStatistics::of(const Tensor<float>&);
 template FeatureStatistics FeatureStatistics::of(const Tensor<double>&);
 template void FeatureStatistics::add(const Tensor<float>&);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <limits>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include <Eigen/SVD>
 
 #include "daguerre/core/eigen.hpp"
+#include "daguerre/metrics/mean_interval.hpp"
 #include "daguerre/metrics/spread.hpp"
 #include "metrics/checks.hpp"
 #include "metrics/permutation.hpp"
@@ -27,7 +29,8 @@ struct Factored {
   double trace = 0.0;
 };
 
-Factored factored(const Gaussian& gaussian) {
+/// Throws unless there are a mean [D] and a covariance [D, D] of numbers.
+void check_gaussian(const Gaussian& gaussian) {
   const Index d = gaussian.mean.size();
   if (d < 1 || gaussian.mean.rank() != 1 || !(gaussian.covariance.shape() == Shape{d, d}))
     throw ArgumentError(frechet_name, "expected a mean [D] and a covariance [D, D], found " +
@@ -35,7 +38,17 @@ Factored factored(const Gaussian& gaussian) {
                                           to_string(gaussian.covariance.shape()));
   require_finite(frechet_name, "mean", gaussian.mean.reshape({1, d}));
   require_finite(frechet_name, "covariance", gaussian.covariance);
+}
 
+void check_dimensions(Index a, Index b) {
+  if (a != b)
+    throw ArgumentError(frechet_name,
+                        "features of " + std::to_string(a) + " and " + std::to_string(b) + " dimensions");
+}
+
+Factored factored(const Gaussian& gaussian) {
+  check_gaussian(gaussian);
+  const Index d = gaussian.mean.size();
   const auto covariance = matrix(gaussian.covariance);
   if ((covariance - covariance.transpose()).cwiseAbs().maxCoeff() >
       tolerance * covariance.cwiseAbs().maxCoeff())
@@ -59,9 +72,7 @@ Factored factored(const Gaussian& gaussian) {
 }
 
 double distance(const Factored& a, const Factored& b) {
-  if (a.mean.size() != b.mean.size())
-    throw ArgumentError(frechet_name, "features of " + std::to_string(a.mean.size()) + " and " +
-                                          std::to_string(b.mean.size()) + " dimensions");
+  check_dimensions(a.mean.size(), b.mean.size());
   double root_trace = 0.0;
   if (a.factor.cols() > 0 && b.factor.cols() > 0) {
     const Eigen::MatrixXd product = a.factor.transpose() * b.factor;
@@ -69,15 +80,6 @@ double distance(const Factored& a, const Factored& b) {
   }
   return std::max(
       0.0, finite(frechet_name, (a.mean - b.mean).squaredNorm() + a.trace + b.trace - 2.0 * root_trace));
-}
-
-/// The 0.975 quantile of Student's t distribution (Abramowitz and Stegun, 26.7.5; four digits from 9 degrees
-/// of freedom).
-double student_t_975(double degrees) {
-  const double z = 1.959963984540054;
-  const double z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
-  return z + (z3 + z) / (4 * degrees) + (5 * z5 + 16 * z3 + 3 * z) / (96 * degrees * degrees) +
-         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * degrees * degrees * degrees);
 }
 
 }  // namespace
@@ -88,6 +90,26 @@ double frechet_distance(const Gaussian& a, const Gaussian& b) {
 
 double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b) {
   return frechet_distance(a.gaussian(), b.gaussian());
+}
+
+double torch_fidelity_frechet_distance(const Gaussian& a, const Gaussian& b) {
+  check_gaussian(a);
+  check_gaussian(b);
+  check_dimensions(a.mean.size(), b.mean.size());
+  double means = 0.0;
+  for (Index i = 0; i < a.mean.size(); ++i) {
+    const auto difference =
+        static_cast<double>(static_cast<float>(a.mean.data()[i]) - static_cast<float>(b.mean.data()[i]));
+    means += difference * difference;
+  }
+  const Eigen::MatrixXd product = matrix(a.covariance) * matrix(b.covariance);
+  const Eigen::EigenSolver<Eigen::MatrixXd> solver(product, false);
+  if (solver.info() != Eigen::Success)
+    throw NumericError(frechet_name, "eigenvalues of the covariances' product do not converge");
+  double root_trace = 0.0;
+  for (const auto& value : solver.eigenvalues()) root_trace += std::sqrt(value).real();
+  return finite(frechet_name, static_cast<double>(static_cast<float>(means)) + matrix(a.covariance).trace() +
+                                  matrix(b.covariance).trace() - 2.0 * root_trace);
 }
 
 template <class T>
@@ -119,7 +141,7 @@ FrechetEstimate estimate_frechet_distance(const Tensor<T>& samples, const Gaussi
   FrechetEstimate result;
   result.value = distance(factored(whole.gaussian()), target);
   result.standard_error = std::sqrt(groups - 1) * spread.standard_deviation;
-  const double half_width = student_t_975(groups - 1) * result.standard_error;
+  const double half_width = student_t_975(options.groups - 1) * result.standard_error;
   result.low = std::max(0.0, result.value - half_width);
   result.high = result.value + half_width;
   result.bias_corrected = groups * result.value - (groups - 1) * spread.mean;
@@ -130,5 +152,70 @@ template FrechetEstimate estimate_frechet_distance(const Tensor<float>&, const G
                                                    const JackknifeOptions&);
 template FrechetEstimate estimate_frechet_distance(const Tensor<double>&, const Gaussian&,
                                                    const JackknifeOptions&);
+
+struct FrechetInfluence::State {
+  Eigen::VectorXd mean, difference;
+  Eigen::MatrixXd root;  ///< [rank, D]: M on the samples' span is root^T root
+  double value = 0.0;
+  Index count = 0;
+  double mean_influence = 0.0, squares = 0.0;  ///< squares: of the distances from the mean
+};
+
+FrechetInfluence::FrechetInfluence(const Gaussian& samples, const Gaussian& reference)
+    : state_(std::make_unique<State>()) {
+  const auto a = factored(samples), b = factored(reference);
+  if (a.mean.size() != b.mean.size())
+    throw ArgumentError(frechet_name, "samples of " + std::to_string(a.mean.size()) +
+                                          " dimensions, a reference of " + std::to_string(b.mean.size()));
+  auto& state = *state_;
+  state.mean = a.mean;
+  state.difference = a.mean - b.mean;
+  double root_trace = 0.0;
+  state.root = Eigen::MatrixXd::Zero(0, a.mean.size());
+  if (a.factor.cols() > 0 && b.factor.cols() > 0) {
+    const Eigen::MatrixXd product = a.factor.transpose() * b.factor;
+    const Eigen::BDCSVD<Eigen::MatrixXd> svd(product, Eigen::ComputeThinU);
+    root_trace = svd.singularValues().sum();
+    // M = (F^+)^T U S U^T F^+ for C = F F^T; the columns of F are orthogonal.
+    const Eigen::VectorXd inverse_norms = a.factor.colwise().squaredNorm().cwiseInverse().transpose();
+    const Eigen::MatrixXd scaled_left = svd.singularValues().cwiseSqrt().asDiagonal() *
+                                        svd.matrixU().transpose() * inverse_norms.asDiagonal();
+    state.root = scaled_left * a.factor.transpose();
+  }
+  state.value = std::max(
+      0.0, finite(frechet_name, state.difference.squaredNorm() + a.trace + b.trace - 2.0 * root_trace));
+}
+
+FrechetInfluence::~FrechetInfluence() = default;
+FrechetInfluence::FrechetInfluence(FrechetInfluence&&) noexcept = default;
+FrechetInfluence& FrechetInfluence::operator=(FrechetInfluence&&) noexcept = default;
+
+void FrechetInfluence::add(const Tensor<float>& samples) {
+  auto& state = *state_;
+  require_rows(frechet_name, "samples", samples);
+  if (samples.dim(1) != state.mean.size())
+    throw ArgumentError(frechet_name, "samples of " + std::to_string(samples.dim(1)) +
+                                          " dimensions, expected " + std::to_string(state.mean.size()));
+  const Eigen::MatrixXd centred =
+      matrix(samples).cast<double>().transpose().colwise() - state.mean;  // a column each
+  const Eigen::MatrixXd mapped = state.root * centred;
+  for (Index i = 0; i < centred.cols(); ++i) {
+    const double influence = 2.0 * state.difference.dot(centred.col(i)) + centred.col(i).squaredNorm() -
+                             mapped.col(i).squaredNorm();
+    const double step = influence - state.mean_influence;
+    state.mean_influence += step / static_cast<double>(++state.count);
+    state.squares += step * (influence - state.mean_influence);
+  }
+}
+
+double FrechetInfluence::value() const noexcept {
+  return state_->value;
+}
+
+double FrechetInfluence::standard_error() const {
+  const auto count = static_cast<double>(state_->count);
+  if (state_->count < 2) throw ArgumentError(frechet_name, "an interval of less than two samples");
+  return std::sqrt(state_->squares / (count * (count - 1.0)));
+}
 
 }  // namespace daguerre::metrics

@@ -46,9 +46,16 @@ bool has_native_bfloat16() noexcept {
 
 bool has_fast_bfloat16() noexcept {
 #if defined(__x86_64__)
-  if (!has_native_bfloat16() || !__builtin_cpu_is("intel")) return has_native_bfloat16();
   // Intel's processors since Sapphire Rapids do it in AMX, which virtual machines often hide; without it
   // their instruction for bfloat16 starts every other cycle, float32's two in each.
+  return has_native_bfloat16() && (!__builtin_cpu_is("intel") || has_amx_bfloat16());
+#else
+  return false;
+#endif
+}
+
+bool has_amx_bfloat16() noexcept {
+#if defined(__x86_64__)
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned amx_bfloat16 = 1u << 22;
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & amx_bfloat16) != 0;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <system_error>
 #include <utility>
 
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/models/upscalers/rrdbnet.hpp"
 #include "daguerre/models/upscalers/srvgg.hpp"
@@ -19,8 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_upscaler(const fs::path& path, const LoadOptions& load) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error) || path.extension() != ".safetensors") return false;
+  if (!is_file(path) || path.extension() != ".safetensors") return false;
   const auto weights =
       weights::StateDict::load(path, {.allow_trailing_bytes = load.allow_trailing_bytes, .threads = {}});
   return models::is_rrdbnet(weights) || models::is_srvgg(weights);
@@ -33,8 +32,7 @@ ModelSource source_of(const CascadeStage& stage, const LoadOptions& load) {
   auto source = ModelSource::open(stage.path, options);
   for (const auto& [name, folder] : stage.parts) {
     auto part = source.part(name);
-    std::error_code error;
-    if (!fs::is_directory(folder, error))
+    if (!is_folder(folder))
       throw FileError(
           cascade_name,
           "the part " + in_quotes(name) + " shall come from " + folder.string() + ", which is no folder",

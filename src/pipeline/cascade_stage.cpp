@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/attempt.hpp"
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/config/config.hpp"
 #include "daguerre/media/image.hpp"
@@ -173,10 +174,9 @@ void StageOptions::set(std::string_view name, const std::string& text) {
 }
 
 CascadeDescription CascadeDescription::read(const fs::path& path) {
-  std::error_code error;
-  const bool is_folder = fs::is_directory(path, error);
-  const auto file = is_folder ? path / cascade_file_name : path;
-  if (is_folder && !fs::exists(file, error))
+  const bool in_folder = is_folder(path);
+  const auto file = in_folder ? path / cascade_file_name : path;
+  if (in_folder && !path_exists(file))
     throw FileError(cascade_name,
                     path.string() + " has no " + cascade_file_name + ", which says what its stages are",
                     path);

@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 
+#include "core/paths.hpp"
 #include "daguerre/media/clip_image_processor.hpp"
 #include "daguerre/models/contrastive/clip_model.hpp"
 #include "daguerre/ops/elementwise.hpp"
+#include "daguerre/pipeline/picture_preparation.hpp"
 #include "daguerre/text/clip_tokenizer_files.hpp"
 #include "daguerre/text/tokenizer_folders.hpp"
 #include "daguerre/weights/key_map.hpp"
 #include "pipeline/clip_image_processor.hpp"
-#include "pipeline/hps_image.hpp"
 #include "pipeline/model_fit.hpp"
 
 namespace daguerre {
@@ -29,6 +31,43 @@ struct ClipParts {
   text::ClipTokenizer tokenizer;
   weights::StateDict weights;
 };
+
+std::string channel_text(const std::array<float, 3>& values) {
+  std::string result;
+  for (const float value : values) {
+    char text[16];
+    std::snprintf(text, sizeof text, "%.4g", static_cast<double>(value));
+    result += (result.empty() ? "" : " ") + std::string(text);
+  }
+  return result;
+}
+
+/// "bicubic (Pillow) to 224 on the shorter side, 224 x 224 cut out, mean 0.48 …, deviation 0.27 …"
+std::string described_preparation(const ClipImageProcessor& processor, ClipPreparation preparation,
+                                  Index size) {
+  const auto side = std::to_string(size);
+  const auto normalised =
+      ", mean " + channel_text(processor.mean) + ", deviation " + channel_text(processor.deviation);
+  if (preparation == ClipPreparation::cmmd)
+    return "bicubic (torch, a = -0.75) to " + side + " x " + side + normalised;
+  if (preparation == ClipPreparation::hps)
+    return "bicubic (torch, a = -0.75) to " + side +
+           (processor.longest_edge > 0 ? " on the longer side, padded" : " on the shorter side, the middle") +
+           normalised;
+  std::string result;
+  if (processor.resize) {
+    constexpr std::array<const char*, 6> names{"nearest", "lanczos", "box", "bilinear", "hamming", "bicubic"};
+    result = std::string(names[static_cast<std::size_t>(processor.resampling)]) + " (Pillow) to ";
+    result += processor.longest_edge > 0 ? std::to_string(processor.longest_edge) + " on the longer side"
+              : processor.shortest_edge > 0
+                  ? std::to_string(processor.shortest_edge) + " on the shorter side"
+                  : std::to_string(processor.width) + " x " + std::to_string(processor.height);
+  }
+  if (processor.crop)
+    result += (result.empty() ? "" : ", ") + std::to_string(processor.crop_width) + " x " +
+              std::to_string(processor.crop_height) + " cut out";
+  return result + (processor.normalise ? normalised : "");
+}
 
 template <class T>
 class PackedClipTowers final : public ClipTowers {
@@ -49,13 +88,36 @@ class PackedClipTowers final : public ClipTowers {
   Tensor<float> embed_picture(const ops::Context& context, const Image& picture) const override {
     return finite(network_.embed_pictures(context, pixel_values(context, picture)));
   }
+  Tensor<float> embed_pictures(const ops::Context& context, std::span<const Image> pictures) const override {
+    const auto count = static_cast<Index>(pictures.size());
+    std::vector<Tensor<float>> values(pictures.size());
+    parallel_for(context.threads, count, 1, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        context.check_stop();
+        const auto n = static_cast<std::size_t>(i);
+        values[n] = pixel_values(context, pictures[n]);
+      }
+    });
+    return finite(network_.embed_pictures(context, concat_leading<float>(values)));
+  }
   std::string lost(std::string_view text) const override { return tokenizer_.window(text).lost; }
+  Index dimension() const noexcept override { return network_.config().vision.projection_dim; }
+  std::string definition() const override {
+    const auto& vision = network_.config().vision;
+    return "CLIP of " + std::to_string(vision.num_hidden_layers) + " layers of " +
+           std::to_string(vision.hidden_size) + ", patches of " + std::to_string(vision.patch_size) +
+           ", projected to " + std::to_string(vision.projection_dim) + "; " +
+           described_preparation(processor_, preparation_, vision.image_size) + "; " +
+           (std::is_same_v<T, float> ? "f32" : "bf16");
+  }
 
  private:
   Tensor<float> pixel_values(const ops::Context& context, const Image& picture) const {
+    const Index size = network_.config().vision.image_size;
     if (preparation_ == ClipPreparation::clip) return processor_(picture);
-    return hps_pixel_values(context, picture, network_.config().vision.image_size,
-                            processor_.longest_edge > 0);
+    if (preparation_ == ClipPreparation::hps)
+      return hps_pixel_values(context, picture, size, processor_.longest_edge > 0);
+    return cmmd_pixel_values(context, picture, size);
   }
   static Tensor<float> finite(Tensor<float> embedding) {
     ops::check_finite(embedding, clip_towers_name);
@@ -93,11 +155,6 @@ weights::StateDict with_both_towers(const weights::StateDict& weights) {
   return named;
 }
 
-bool clip_file_exists(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 /// The vocabulary of a model that brings none; `file` lies where it may be, too.
 text::ClipTokenizer find_vocabulary(const fs::path& file, const TokenizerPlaces& places) {
   return text::find_clip_tokenizer(text::tokenizer_folders(places.given, file, places.fallback),
@@ -110,10 +167,9 @@ ClipParts open_transformers_clip(const fs::path& folder, const TokenizerPlaces& 
   const auto towers = models::ClipModelConfig::from(config);
   ClipImageProcessor processor;
   processor.shortest_edge = processor.crop_height = processor.crop_width = towers.vision.image_size;
-  if (clip_file_exists(folder / "preprocessor_config.json"))
+  if (path_exists(folder / "preprocessor_config.json"))
     processor = read_clip_image_processor(Config::load(folder / "preprocessor_config.json"));
-  const bool brings_words =
-      clip_file_exists(folder / "vocab.json") || clip_file_exists(folder / "tokenizer.json");
+  const bool brings_words = path_exists(folder / "vocab.json") || path_exists(folder / "tokenizer.json");
   return {towers,
           config.source(),
           processor,
@@ -122,8 +178,7 @@ ClipParts open_transformers_clip(const fs::path& folder, const TokenizerPlaces& 
                        : text::find_clip_tokenizer(
                              text::tokenizer_folders(places.given, folder / "config.json", places.fallback),
                              text::ClipPadding::end_of_text),
-          with_both_towers(weights::StateDict::load(
-              folder, {}, {.library = weights::WeightNames::Library::transformers, .only = true}))};
+          with_both_towers(open_clip_weights(folder))};
 }
 
 /// How open_clip_config.json says that pictures are prepared.
@@ -167,21 +222,18 @@ ClipParts open_open_clip(const fs::path& folder, ClipPreparation preparation, co
       models::ClipModelConfig::from_open_clip(Config::parse(*model, config.source() + ", model_cfg"));
   const auto processor = read_open_clip_processor(config, towers.vision.image_size);
   config.finish();
-  for (const char* name :
-       {"open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors"})
-    if (clip_file_exists(folder / name))
-      return {towers,
-              config.source(),
-              processor,
-              preparation,
-              find_vocabulary(folder / name, places),
-              with_both_towers(weights::StateDict::load(folder / name))};
-  throw FileError(clip_towers_name, folder.string() + ": open_clip_model.safetensors is not there", folder);
+  const auto weights = open_clip_weights(folder);
+  return {towers,
+          config.source(),
+          processor,
+          preparation,
+          find_vocabulary(weights.path(), places),
+          with_both_towers(weights)};
 }
 
 /// One file.
 ClipParts open_clip_file(const fs::path& file, ClipPreparation preparation, const TokenizerPlaces& places) {
-  const auto weights = with_both_towers(weights::StateDict::load(file));
+  const auto weights = with_both_towers(open_clip_weights(file));
   const auto towers = models::ClipModelConfig::from_weights(weights);
   return {towers,
           file.string(),
@@ -192,11 +244,10 @@ ClipParts open_clip_file(const fs::path& file, ClipPreparation preparation, cons
 }
 
 ClipParts open_clip_parts(const fs::path& path, ClipPreparation preparation, const TokenizerPlaces& places) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) return open_clip_file(path, preparation, places);
-  if (clip_file_exists(path / "config.json")) return open_transformers_clip(path, places);
-  if (clip_file_exists(path / "open_clip_config.json")) return open_open_clip(path, preparation, places);
-  const bool is_pipeline = clip_file_exists(path / "model_index.json");
+  if (!is_folder(path)) return open_clip_file(path, preparation, places);
+  if (path_exists(path / "config.json")) return open_transformers_clip(path, places);
+  if (path_exists(path / "open_clip_config.json")) return open_open_clip(path, preparation, places);
+  const bool is_pipeline = path_exists(path / "model_index.json");
   throw FileError(clip_towers_name,
                   path.string() +
                       ": no CLIP model: expected a folder with config.json or "
@@ -207,10 +258,23 @@ ClipParts open_clip_parts(const fs::path& path, ClipPreparation preparation, con
 
 }  // namespace
 
+weights::StateDict open_clip_weights(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return weights::StateDict::load(path);
+  if (path_exists(path / "config.json"))
+    return weights::StateDict::load(path, {},
+                                    {.library = weights::WeightNames::Library::transformers, .only = true});
+  for (const char* name :
+       {"open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors"})
+    if (path_exists(path / name)) return weights::StateDict::load(path / name);
+  throw FileError(clip_towers_name, path.string() + ": open_clip_model.safetensors is not there", path);
+}
+
 std::shared_ptr<const ClipTowers> load_clip_towers(const fs::path& path, ClipPreparation preparation,
                                                    const TokenizerPlaces& tokenizer,
                                                    const LoadContext& context) {
-  const auto parts = open_clip_parts(path, preparation, tokenizer);
+  auto parts = open_clip_parts(path, preparation, tokenizer);
+  if (preparation == ClipPreparation::cmmd) parts.preparation = preparation;
   const auto& words = parts.tokenizer;
   check_prepared_size(parts.processor, parts.config.vision.image_size, parts.config_path);
   check_window(words.length(), words.source(), parts.config.text.max_position_embeddings, parts.config_path);

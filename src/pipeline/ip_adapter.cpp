@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/paths.hpp"
 #include "daguerre/models/adapters/ip_adapter.hpp"
 #include "daguerre/pipeline/components.hpp"
 #include "daguerre/pipeline/load_component.hpp"
@@ -57,7 +58,7 @@ class PublishedIpAdapter final : public IpAdapter {
 /// The folder of an encoder's preprocessor_config.json; empty where there is none.
 fs::path processor_folder(const fs::path& folder) {
   for (const auto& place : {folder, folder.parent_path() / "feature_extractor"})
-    if (std::error_code error; fs::exists(place / "preprocessor_config.json", error)) return place;
+    if (path_exists(place / "preprocessor_config.json")) return place;
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/attempt.hpp"
+#include "core/paths.hpp"
 #include "daguerre/config/config.hpp"
 #include "daguerre/core/random.hpp"
 #include "daguerre/models/language/language_names.hpp"
@@ -48,7 +49,7 @@ void add_end_tokens(std::vector<std::int32_t>& all, std::span<const std::int32_t
 /// chosen are read.
 void read_generation_config(const std::filesystem::path& path, LanguageParts& parts) {
   parts.sampling.greedy = true;
-  if (!std::filesystem::exists(path)) return;
+  if (!path_exists(path)) return;
   const auto config = Config::load(path);
   auto& sampling = parts.sampling;
   sampling.greedy = !config.get("do_sample", false);
@@ -172,8 +173,7 @@ LanguageModel LanguageModel::load(const std::filesystem::path& path, const Langu
     context.log = options.log;
     const weights::SafetensorsOptions files{.allow_trailing_bytes = options.allow_trailing_bytes,
                                             .threads = context.compute.threads};
-    auto parts = std::filesystem::is_directory(path) ? open_language_folder(path, files)
-                                                     : open_language_gguf(path, files);
+    auto parts = is_folder(path) ? open_language_folder(path, files) : open_language_gguf(path, files);
     add_end_tokens(parts.end_tokens, parts.tokenizer->special_tokens().ends);
     parts.sampling.end_tokens = parts.end_tokens;
     settle_language(options, parts, context);

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/weights/key_map.hpp"
@@ -20,16 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* index_name = "model_index.json";
 
-// A path too long and links in a circle are "no" as well.
-bool is_folder(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 /// "it is a part of the model folder X: give that; " for a path that lies in one, directly or one folder
 /// down.
 std::string inside_hint(const fs::path& path) {
@@ -37,7 +28,7 @@ std::string inside_hint(const fs::path& path) {
   fs::path folder = fs::absolute(path, error).lexically_normal();
   for (int up = 0; up < 2 && folder.has_parent_path(); ++up) {
     folder = folder.parent_path();
-    if (is_there(folder / index_name))
+    if (path_exists(folder / index_name))
       return "it is a part of the model folder " + folder.string() + ": give that; ";
   }
   return {};
@@ -65,7 +56,7 @@ bool is_repository_id(const std::string& text) {
 /// Why `path`, which is no folder, is no model.
 std::string not_a_folder(const fs::path& path) {
   const std::string text = path.string();
-  if (is_there(path)) {
+  if (path_exists(path)) {
     if (path.filename() == index_name)
       return text + " is not a folder: give the folder it lies in, " + path.parent_path().string();
     if (is_checkpoint_name(path))
@@ -87,14 +78,14 @@ std::string not_a_folder(const fs::path& path) {
 std::string no_index(const fs::path& path) {
   std::string text =
       path.string() + " has no " + index_name + ": expected a model folder in diffusers' layout";
-  if (is_there(path / "config.json"))
+  if (path_exists(path / "config.json"))
     return text + "; " + inside_hint(path) + "a single part has no pictures";
   std::error_code error;
   std::vector<std::string> inner, checkpoints;
   int seen = 0;
   for (fs::directory_iterator entry(path, error), end; !error && entry != end && ++seen <= 1000;
        entry.increment(error)) {
-    if (is_there(entry->path() / index_name)) inner.push_back(entry->path().filename().string());
+    if (path_exists(entry->path() / index_name)) inner.push_back(entry->path().filename().string());
     if (is_checkpoint_name(entry->path())) checkpoints.push_back(entry->path().filename().string());
   }
   std::sort(inner.begin(), inner.end());
@@ -135,7 +126,7 @@ Config ComponentSource::config() const {
   const std::string class_change = nlohmann::json{{"_class_name", class_name}}.dump();
   if (given_config) return given_config->with(class_change);
   const auto file = folder / "config.json";
-  if (in_root && !is_there(file))
+  if (in_root && !path_exists(file))
     throw FileError(pipeline_name,
                     folder.string() + ": there is no folder " + in_quotes(name) +
                         ", and no config.json beside " + index_name,
@@ -169,7 +160,7 @@ weights::StateDict ComponentSource::weights(const weights::SafetensorsOptions& o
 ModelSource ModelSource::open_folder(const fs::path& path) {
   if (!is_folder(path)) throw FileError(pipeline_name, not_a_folder(path), path);
   const fs::path file = path / index_name;
-  if (!is_there(file)) throw FileError(pipeline_name, no_index(path), path);
+  if (!path_exists(file)) throw FileError(pipeline_name, no_index(path), path);
   ModelSource result(model_name(path), Config::load(file));
   result.path_ = path;
   return result;

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
@@ -21,11 +22,6 @@ using nlohmann::json;
 
 constexpr const char* motion_part = "motion_adapter";
 constexpr const char* domain_file = "pytorch_lora_weights.safetensors";
-
-bool is_motion_file(const fs::path& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
 
 /// The pipeline of films that has the parts of one of pictures.
 std::string film_class(const ModelSource& source) {
@@ -123,7 +119,7 @@ ModelSource with_joined_motion(const ModelSource& source, bool allow_trailing_by
   const weights::SafetensorsOptions options{.allow_trailing_bytes = allow_trailing_bytes};
   unet.given_config = joined_config(unet, *adapter);
   auto weights = unet.weights(options).joined(adapter->weights(options));
-  if (const auto domain = adapter->folder / domain_file; !adapter->folder.empty() && is_motion_file(domain))
+  if (const auto domain = adapter->folder / domain_file; !adapter->folder.empty() && is_file(domain))
     weights = weights.with_deltas(
         weights::AdapterFile::load(domain).match(weights::AdapterFile::denoiser, weights).deltas);
   unet.given_weights = std::move(weights);
@@ -133,7 +129,7 @@ ModelSource with_joined_motion(const ModelSource& source, bool allow_trailing_by
 
 ModelSource with_motion(const ModelSource& source, const fs::path& path, const SourceOptions& options) {
   ComponentSource adapter{.name = motion_part, .library = "diffusers", .class_name = "MotionAdapter"};
-  if (is_motion_file(path)) {
+  if (is_file(path)) {
     adapter.given_weights = weights::with_diffusers_names(
         weights::StateDict::load(path, {.allow_trailing_bytes = options.allow_trailing_bytes}));
     if (!adapter.given_weights->contains_below("down_blocks.0.motion_modules.0"))
@@ -145,7 +141,7 @@ ModelSource with_motion(const ModelSource& source, const fs::path& path, const S
     adapter.given_config = weights::motion_adapter_config(*adapter.given_weights, path.string());
   } else {
     adapter.folder = path;
-    if (!is_motion_file(path / "config.json"))
+    if (!is_file(path / "config.json"))
       throw FileError(pipeline_name,
                       path.string() +
                           ": there is no config.json: expected the folder of a MotionAdapter in "

@@ -3,6 +3,7 @@
 #include <system_error>
 
 #include "core/attempt.hpp"
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/ops/engine_registry.hpp"
 #include "daguerre/pipeline/component_registry.hpp"
@@ -15,9 +16,7 @@ namespace {
 constexpr const char* autoencoder_part = "vae";
 
 ComponentSource autoencoder_in_folder(const std::filesystem::path& folder, const SourceOptions& options) {
-  std::error_code error;
-  if (std::filesystem::is_regular_file(folder / "model_index.json", error))
-    return ModelSource::open(folder, options).part(autoencoder_part);
+  if (is_file(folder / "model_index.json")) return ModelSource::open(folder, options).part(autoencoder_part);
   const auto config = Config::load(folder / "config.json");
   ComponentSource part{autoencoder_part, "diffusers", config.class_name()};
   part.folder = folder;
@@ -50,9 +49,7 @@ ComponentSource autoencoder_in_file(const ModelSource* model, const std::filesys
 
 ComponentSource autoencoder_at(const ModelSource* model, const std::filesystem::path& path,
                                const SourceOptions& options) {
-  std::error_code error;
-  return std::filesystem::is_directory(path, error) ? autoencoder_in_folder(path, options)
-                                                    : autoencoder_in_file(model, path, options);
+  return is_folder(path) ? autoencoder_in_folder(path, options) : autoencoder_in_file(model, path, options);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/attempt.hpp"
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/metrics/clip_score.hpp"
 #include "daguerre/ops/engine_registry.hpp"
@@ -66,8 +67,8 @@ PictureJudge PictureJudge::load(std::string_view judge, const JudgeOptions& opti
   const auto parsed = parsed_judge(judge);
   const auto& kind = parsed.first;
   const std::filesystem::path from = parsed.second;
-  const std::string name = std::string(kind.name) + ":" +
-                           (std::filesystem::is_directory(from) ? model_name(from) : from.stem().string());
+  const std::string name =
+      std::string(kind.name) + ":" + (is_folder(from) ? model_name(from) : from.stem().string());
   return naming(from, [&] {
     if (options.threads < 0) throw ArgumentError(judge_name, "threads is " + std::to_string(options.threads));
     const auto engine = ops::make_engine(options.engine);

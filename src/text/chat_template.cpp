@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/json.hpp"
+#include "core/paths.hpp"
 #include "daguerre/core/error.hpp"
 #include "text/jinja/evaluator.hpp"
 #include "text/jinja/lexer.hpp"
@@ -97,7 +98,7 @@ ChatTemplate::ChatTemplate(std::string_view source, std::string name,
 std::optional<ChatTemplate> ChatTemplate::find(const std::filesystem::path& folder,
                                                ChatTemplateLimits limits) {
   const auto config_file = folder / "tokenizer_config.json";
-  const auto config = std::filesystem::exists(config_file)
+  const auto config = path_exists(config_file)
                           ? parse_json(read_text_file(config_file, 64u << 20), config_file.string())
                           : nlohmann::json::object();
   if (!config.is_object())
@@ -108,10 +109,10 @@ std::optional<ChatTemplate> ChatTemplate::find(const std::filesystem::path& fold
       if (const auto content = token_content(config, key.c_str(), config_file.string()))
         tokens[key] = *content;
   const auto file = folder / "chat_template.jinja";
-  if (std::filesystem::exists(file))
+  if (path_exists(file))
     return ChatTemplate(read_text_file(file, limits.source), file.string(), std::move(tokens), limits);
   const auto json_file = folder / "chat_template.json";
-  if (std::filesystem::exists(json_file)) {
+  if (path_exists(json_file)) {
     const auto json = parse_json(read_text_file(json_file, max_config_bytes), json_file.string());
     if (const auto text = template_in(json, json_file.string()))
       return ChatTemplate(*text, json_file.string(), std::move(tokens), limits);

@@ -9,6 +9,7 @@
 
 #include "config/json.hpp"
 #include "core/attempt.hpp"
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/text/t5_tokenizer.hpp"
@@ -98,8 +99,7 @@ bool is_clip_class(const std::string& type) {
 }  // namespace
 
 bool has_clip_vocabulary(const fs::path& folder) {
-  std::error_code error;
-  const auto has = [&](const char* name) { return fs::exists(folder / name, error); };
+  const auto has = [&](const char* name) { return path_exists(folder / name); };
   return (has("vocab.json") && has("merges.txt")) || !simple_vocabulary_in(folder).empty() ||
          (has("tokenizer.json") && !T5Tokenizer::is_there(folder));
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/json.hpp"
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "text/base64.hpp"
@@ -111,8 +112,7 @@ void read_json_added(const json& root, const std::string& source, UnigramJson& r
 }  // namespace
 
 bool is_unigram_json(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return false;
+  if (!is_file(path)) return false;
   return read_text_file(path, max_json_bytes).find("\"Unigram\"") != std::string::npos;
 }
 

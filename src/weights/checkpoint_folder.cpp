@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <system_error>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/weights/key_map.hpp"
@@ -17,11 +17,6 @@ namespace daguerre::weights {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_file(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
 
 Config given_or_own(const CheckpointOptions& options, const fs::path& own, const std::string& folder,
                     const char* file) {

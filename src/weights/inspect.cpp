@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "config/json.hpp"
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/config/config.hpp"
 #include "daguerre/core/error.hpp"
@@ -20,16 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view network_config = "config.json";
-
-// Without the exceptions of another kind that the one-argument forms throw.
-bool is_folder(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
 
 // The class of a network, from what only its tensors are called.
 std::string guess_class(const std::vector<TensorInfo>& tensors) {
@@ -95,7 +86,7 @@ void add_weights(ComponentDescription& component, const SafetensorsOptions& opti
 // The class in a folder's config.json; empty when there is none.
 std::string configured_class(const fs::path& folder) {
   const fs::path config = folder / network_config;
-  return is_there(config) ? Config::load(config).class_name() : std::string{};
+  return path_exists(config) ? Config::load(config).class_name() : std::string{};
 }
 
 // The file that says what a part is, by its class: a network's is config.json.
@@ -115,7 +106,7 @@ std::string_view config_name(std::string_view class_name) {
 // configuration of its kind, and a network's is of its class or of none.
 bool lies_in_root(const fs::path& model, const std::string& indexed_class) {
   const auto name = config_name(indexed_class);
-  if (!is_there(model / name)) return false;
+  if (!path_exists(model / name)) return false;
   if (name != network_config) return true;
   const auto configured = configured_class(model);
   return configured.empty() || configured == indexed_class;
@@ -140,7 +131,7 @@ ComponentDescription describe_component(const fs::path& model, const std::string
       component.path = model;
       names.only = true;
     }
-    if (config_name(indexed_class) != network_config || !is_there(component.path / network_config))
+    if (config_name(indexed_class) != network_config || !path_exists(component.path / network_config))
       return component;
     if (const auto configured = configured_class(component.path); !configured.empty())
       component.class_name = configured;
@@ -175,7 +166,7 @@ ModelDescription describe_model(const fs::path& folder, const SafetensorsOptions
 ModelDescription inspect(const fs::path& path, const SafetensorsOptions& options) {
   using Kind = ModelDescription::Kind;
   const bool folder = is_folder(path);
-  if (folder && is_there(path / "model_index.json")) return describe_model(path, options);
+  if (folder && path_exists(path / "model_index.json")) return describe_model(path, options);
   ComponentDescription component;
   component.path = path;
   if (folder) component.class_name = configured_class(path);

@@ -101,9 +101,9 @@ ops::WeightSource RandomTensors::weight(const TensorInfo& info) const {
   if (is_block(info.dtype)) return drawn_blocks(own_seed, info.dtype, info.shape);
   std::shared_ptr<const ops::RowDecoder> decoder;
   if (info.shape.rank() < 2) {
-    const bool gain =
-        info.name.ends_with("weight") || info.name.ends_with("scale") || info.name.ends_with("gamma") ||
-        info.name.ends_with("std");
+    const bool gain = info.name.ends_with("weight") || info.name.ends_with("scale") ||
+                      info.name.ends_with("gamma") || info.name.ends_with("std") ||
+                      info.name.ends_with("var");
     decoder = std::make_shared<Constant>(gain ? 1.0f : 0.0f);
   } else {
     decoder = std::make_shared<Uniform>(own_seed, info.dtype);

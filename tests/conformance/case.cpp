@@ -80,6 +80,8 @@ Result run_case(const fs::path& folder, const Options& options) {
   if (auto result = run_token_sampling(folder, config, options)) return *result;
   if (auto result = run_sampler(folder, config)) return *result;
   if (auto result = run_clip_model(folder, config, options)) return with_bounds(*result, options);
+  if (auto result = run_inception_model(folder, config, options)) return *result;
+  if (auto result = run_lpips_model(folder, config, options)) return with_bounds(*result, options);
   if (auto result = run_metric(folder, config, options)) return *result;
   if (auto result = run_image_processor(folder, config)) return *result;
   if (auto result = run_block(folder, config, options)) return with_bounds(*result, options);

@@ -58,6 +58,7 @@ inline constexpr double block = 1e-6;
 inline constexpr double text_encoder = 1e-6;
 inline constexpr double autoencoder = 5e-6;
 inline constexpr double network = 2e-5;
+inline constexpr double lpips = 1e-6;
 inline constexpr double bfloat16_network = 2e-2;
 // Networks of four to eight channels at the published depth. Rounding their weights to bfloat16 and nothing
 // else puts the U-Nets at up to 2.3e-2, above what holds for others.
@@ -70,6 +71,8 @@ double int8_network() noexcept;
 inline constexpr double random = 1e-6;
 /// Metrics are in double.
 inline constexpr double metric = 1e-10;
+/// Differences of means over pairs, of which up to three digits cancel.
+inline constexpr double kernel_distance = 1e-9;
 /// Relative to the sum of the distance's positive terms. scipy's sqrtm and the eigenvalues of a product take
 /// roots of rounded zeros when a covariance is (nearly) singular, each wrong by up to the root of double's
 /// epsilon, 1.5e-8: the recorded results are 8e-9 from the singular values of the features themselves, ours
@@ -125,6 +128,10 @@ std::optional<Result> run_cogvideox_model(const std::filesystem::path& folder, c
                                           const Options& options);
 std::optional<Result> run_clip_model(const std::filesystem::path& folder, const Config& config,
                                      const Options& options);
+std::optional<Result> run_lpips_model(const std::filesystem::path& folder, const Config& config,
+                                      const Options& options);
+std::optional<Result> run_inception_model(const std::filesystem::path& folder, const Config& config,
+                                          const Options& options);
 std::optional<Result> run_film_unet(const std::filesystem::path& folder, const Config& config,
                                     const Options& options);
 std::optional<Result> run_random(const std::filesystem::path& folder, const Config& config);

@@ -913,19 +913,178 @@ section_emoji_study() {
     out_has "3 of 3"
     run 1 emoji_study nearest $common --prompts 4
     err_has "cannot draw 4 of 3"
-    run 0 emoji_study samplers $common --samples 50 --cells ddim:2 --out cells.json
+    run 0 emoji_study floor --model "$emoji" --pictures pictures --samples 50 --threads 1
     out_has '"training pictures"'
-    run 0 emoji_study samplers $common --samples 50 --cells ddim:2 ddpm:2 --out cells.json
-    out_has '"ddpm"'
-    if grep -q '"ddim"' out; then fail "a finished cell was made again"; fi
-    run 1 emoji_study samplers $common --samples 51 --cells ddim:2 --out cells.json
-    err_has "other settings"
-    run 2 emoji_study samplers $common --cells ddim --out cells.json
+    out_has '"reconstructed pictures"'
     run 0 emoji_study convergence $common --samples 2 --cells ddim:2 --reference ddim:4 --out errors.json
     out_has '"distance"'
+    run 0 emoji_study convergence $common --samples 2 --cells ddim:2 ddim:3 --reference ddim:4 --out errors.json
+    if grep -q '"steps":2,' out; then fail "a finished cell was made again"; fi
+    run 1 emoji_study convergence $common --samples 3 --cells ddim:2 --reference ddim:4 --out errors.json
+    err_has "other settings"
+    run 2 emoji_study convergence $common --cells ddim --out errors.json
   }
   run 0 emoji_study sheet --model "$emoji" --prompts house fox --steps 2 --threads 1 --out sheet.png
   there sheet.png
+}
+
+section_eval_models() {
+  local emoji=$models/../../../../examples/models/emoji
+  printf 'Prompts,Category\r\nred apple,fruit\r\n"green apple",fruit\r\nfox,animals\r\n' >suite.csv
+  local model=(daguerre eval model "$emoji" --prompts suite.csv --guidance 1 --threads 1 --seed 5 --precision f32 --chunk 2)
+  run 0 "${model[@]}" --metrics "clip:$emoji-judge" --steps 2 --work work --keep kept --json a.json
+  out_has 'CLIP score'
+  out_has fruit
+  there kept/000002.png
+  cp a.json first.json
+  # A job that was cut short goes on, and ends with the same figures; so does one in chunks of other sizes.
+  local chunk
+  chunk=$(find work -name 'chunk-000001.safetensors')
+  rm "$chunk" kept/000002.png
+  run 0 "${model[@]}" --metrics "clip:$emoji-judge" --steps 2 --work work --keep kept --json a.json
+  there kept/000002.png
+  same a.json first.json
+  run 0 "${model[@]}" --metrics "clip:$emoji-judge" --steps 2 --chunk 1 --json a.json
+  same a.json first.json
+  # Samplers and steps as a table.
+  run 0 "${model[@]}" --reference kept --metrics latent-fid --samplers ddim,dpm++2m --steps 2,3 --spacing trailing --count 12 --draw-prompts
+  out_has '| steps | ddim | dpm++2m |'
+  grep -qE '^\| 3 \| [0-9.]+ \([0-9.]+ to [0-9.]+\) \| [0-9.]+ \([0-9.]+ to [0-9.]+\) \|$' out || fail "the table lacks its last row"
+  out_has 'AutoencoderKL'
+  run 0 "${model[@]}" --reference kept --metrics latent-fid,kid:vae:"$emoji" --steps 2
+  err_has 'fewer pictures than dimensions'
+  out_has KID
+
+  # Two ways to make the same pictures, and people who judge them.
+  local compare=(daguerre eval compare --model "$emoji" --prompts suite.csv --guidance 1 --threads 1 --precision f32 --count 4
+    --metrics "clip:$emoji-judge,psnr,ssim")
+  run 0 "${compare[@]}" --a "--steps 2" --b "--steps 3" --names two,three --votes ballot
+  out_has 'CLIP score: two - three'
+  out_has PSNR
+  there ballot/0004_left.png
+  there ballot/manifest.json
+  there ballot.key.json
+  if grep -qE 'two|three' ballot/manifest.json; then fail "the manifest tells whose pictures are whose"; fi
+  run 0 json_has ballot/manifest.json /questions/1 /pairs/3/prompt
+  printf 'item,rater,question,choice\n' >votes.csv
+  local item rater
+  for item in 0001 0002 0003 0004; do
+    for rater in ann bob; do echo "$item,$rater,alignment,a" >>votes.csv; done
+  done
+  printf '0001,cy,alignment,b\n0002,cy,alignment,b\n0003,cy,alignment,tie\n' >>votes.csv
+  run 0 daguerre eval votes votes.csv --key ballot.key.json --json votes.json
+  out_has 'ties'
+  out_has "raters' agreement"
+  printf 'item,left,right,choice\n1,x,y,a\n2,x,y,a\n3,y,x,a\n4,x,y,tie\n' >plain.csv
+  run 0 daguerre eval votes plain.csv
+  out_has 'x over y'
+  out_has '0.667'
+  # Equal ways make equal pictures.
+  run 0 "${compare[@]}" --a "--steps 2" --b "--steps 2" --names x,y
+  out_has inf
+
+  # What is wrong is said in one line.
+  printf 'Text\nfox\n' >wrong.csv
+  run 1 daguerre eval model "$emoji" --prompts wrong.csv --metrics "clip:$emoji-judge"
+  one_error 'wrong.csv: no column is called "Prompt"'
+  : >empty.txt
+  run 1 daguerre eval model "$emoji" --prompts empty.txt --metrics "clip:$emoji-judge"
+  one_error 'empty.txt: holds no prompts'
+  run 1 daguerre eval model "$emoji" --prompts suite.csv --metrics latent-fid
+  one_error 'compares with a reference'
+  run 1 daguerre eval model "$emoji" --prompts suite.csv --metrics beauty
+  one_error '"beauty" is none of'
+  run 1 daguerre eval model "$emoji" --prompts suite.csv --metrics psnr
+  one_error 'only of pairs'
+  run 2 daguerre eval model "$emoji" --metrics "clip:$emoji-judge"
+  one_error '--prompts is required'
+  run 2 "${compare[@]}" --a "--steps two" --b ""
+  one_error '--a: .*--steps'
+  run 2 "${compare[@]}" --a "" --b "" --stepps 3
+  one_error 'stepps'
+  run 1 "${compare[@]}" --a "" --b "--steps 3" --names x,x
+  one_error 'both sides are called "x"'
+  run 1 "${compare[@]}" --a "--steps 2" --b "--steps 3" --count 2 --votes ballot
+  one_error 'ballot: holds the pictures of another comparison'
+  printf 'item,rater,choice\n9,ann,a\n' >unknown.csv
+  run 1 daguerre eval votes unknown.csv --key ballot.key.json
+  one_error 'unknown.csv, line 2: the key has no item "9"'
+  run 1 daguerre eval votes plain.csv --models x,z
+  one_error '"y", which is none of the models'
+  run 1 daguerre eval votes suite.csv
+  one_error 'no column is called "item"'
+}
+
+section_eval() {
+  local emoji=$models/../../../../examples/models/emoji number=0 name
+  mkdir -p a b
+  for name in "red apple" house fox "big fox"; do
+    echo "$name" >>prompts.txt
+    run 0 daguerre txt2img --model "$emoji" --prompt "$name" --steps 2 --guidance 1 --threads 1 --seed 1 --out a/$number.png
+    run 0 daguerre txt2img --model "$emoji" --prompt "$name" --steps 4 --guidance 1 --threads 1 --seed 2 --out b/$number.png
+    number=$((number + 1))
+  done
+  local clip="--network clip:$emoji-judge --threads 1"
+  # shellcheck disable=SC2086
+  {
+    run 0 daguerre eval clip-score a prompts.txt $clip --json scores.json
+    out_has 'CLIP score'
+    out_has '2.5 max(cos(picture, prompt), 0)'
+    out_has '4 pairs'
+    run 0 json_has scores.json /figures/1/low /warnings /unreadable
+    mv out by_file
+    run 0 daguerre eval clip-score a $clip
+    same by_file out
+    run 0 daguerre eval fid a b $clip --work work --chunk 3
+    out_has '4 pictures against 4 pictures'
+    err_has 'warning: A has 4 pictures for'
+    mv out first
+    run 0 daguerre eval fid a b $clip --work work --chunk 3
+    same first out
+    run 0 daguerre eval stats b --out stats.safetensors $clip
+    out_has stats.safetensors
+    run 0 daguerre eval stats b --out stats.npz $clip
+    run 0 daguerre eval fid a stats.safetensors $clip
+    run 0 daguerre eval fid a stats.npz $clip
+    err_has 'warning: stats.npz does not say which network'
+    run 0 daguerre eval kid a b $clip
+    run 0 daguerre eval pr a b $clip
+    run 0 daguerre eval cmmd a b --network "cmmd:$emoji-judge"
+    out_has CMMD
+    tac prompts.txt >other.txt
+    run 0 daguerre eval directional a b prompts.txt other.txt $clip
+    out_has 'CLIP directional similarity'
+    run 2 daguerre eval kid a b $clip --limit 0
+  }
+  run 0 daguerre eval psnr a b --json psnr.json
+  out_has '4 pairs'
+  run 0 daguerre eval ssim a a --gaussian
+  out_has 'SSIM  1'
+  # shellcheck disable=SC2086
+  {
+    echo "no picture" >a/3.png
+    run 0 daguerre eval fid a b $clip --json fid.json
+    err_has 'warning: cannot be read: a/3.png: '
+    run 0 json_has fid.json /unreadable/0/why
+    run 1 daguerre eval clip-score a stats.npz $clip
+    mkdir empty
+    run 1 daguerre eval fid empty b $clip
+    one_error 'empty: there are no pictures in it'
+    head -3 prompts.txt >few.txt
+    run 1 daguerre eval clip-score b few.txt $clip
+    one_error '3 prompts and 4 pictures in b do not match in number'
+    run 1 daguerre eval fid b b
+    one_error '--network. say which network'
+    run 1 daguerre eval fid b stats.safetensors --network "cmmd:$emoji-judge"
+    one_error 'statistics of another network: clip, expected cmmd'
+    run 1 daguerre eval is b $clip
+    one_error 'is none of torch-fidelity:PATH'
+    rm b/3.png
+    run 1 daguerre eval psnr a b
+    one_error '4 pictures in a and 3 pictures in b do not match in number'
+    run 2 daguerre eval fid a
+    run 2 daguerre eval
+  }
 }
 
 section_custom_sampler() {

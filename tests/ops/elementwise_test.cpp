@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "daguerre/ops/channel_distance.hpp"
 #include "daguerre/ops/embedding.hpp"
 #include "daguerre/ops/host_values.hpp"
 #include "daguerre/ops/reduce.hpp"
@@ -191,4 +192,33 @@ TEST_CASE("a plane is added to every frame, to each channel as much as is said",
     CHECK(y.data()[i] == Approx(x.data()[i] + plane.data()[i / 5 % 8] * scale.data()[i % 5]).margin(1e-6));
   expect_error<ArgumentError>([&] { ops::add_plane(context, x, plane.reshape({4, 2}), scale); }, {"[4, 2]"});
   expect_error<ArgumentError>([&] { ops::add_plane(context, x, plane, plane); }, {"scales [2, 4]"});
+}
+
+TEST_CASE("channels are standardised, and directions compared, as the formulas say", "[ops]") {
+  const auto context = context_for("native");
+  const auto a = random_tensor({2, 7, 5, 6}, 1), b = random_tensor({2, 7, 5, 6}, 2);
+  const auto mean = random_tensor({6}, 3), deviation = random_tensor({6}, 4);
+  const auto even = ops::standardise(context, a, mean, deviation);
+  for (Index i = 0; i < a.size(); ++i)
+    CHECK(even.data()[i] == (a.data()[i] - mean.data()[i % 6]) / deviation.data()[i % 6]);
+  const auto apart = ops::direction_distance(context, a, b, mean);
+  REQUIRE(apart.shape() == Shape{2, 7, 5, 1});
+  for (Index pixel = 0; pixel < apart.size(); ++pixel) {
+    double lengths[2] = {0.0, 0.0}, sum = 0.0;
+    for (Index c = 0; c < 6; ++c) {
+      lengths[0] += std::pow(double{a.data()[pixel * 6 + c]}, 2);
+      lengths[1] += std::pow(double{b.data()[pixel * 6 + c]}, 2);
+    }
+    for (Index c = 0; c < 6; ++c)
+      sum += double{mean.data()[c]} * std::pow(double{a.data()[pixel * 6 + c]} / std::sqrt(lengths[0]) -
+                                                   double{b.data()[pixel * 6 + c]} / std::sqrt(lengths[1]),
+                                               2);
+    CHECK(double{apart.data()[pixel]} == Approx(sum).epsilon(1e-6).margin(1e-9));
+  }
+  // Features that are all zero have no direction, and no distance to each other.
+  const auto nothing = Tensor<float>::zeros({1, 2, 2, 6});
+  const auto none = ops::direction_distance(context, nothing, nothing, mean);
+  CHECK(std::all_of(none.span().begin(), none.span().end(), [](float value) { return value == 0.0f; }));
+  expect_error<ArgumentError>([&] { ops::standardise(context, a, mean, random_tensor({5}, 1)); }, {"[5]"});
+  expect_error<ArgumentError>([&] { ops::direction_distance(context, a, nothing, mean); }, {"[1, 2, 2, 6]"});
 }

@@ -46,7 +46,7 @@ Tensor<float> naive_linear(const Tensor<float>& x, const Tensor<float>& w, const
 }
 
 Tensor<float> naive_conv2d(const Tensor<float>& x, const Tensor<float>& w, const Tensor<float>& bias,
-                           const ConvGeometry& g, const Tensor<float>* residual) {
+                           const ConvGeometry& g, Activation activation, const Tensor<float>* residual) {
   const Index height = g.output_size(x.dim(1), w.dim(2), true),
               width = g.output_size(x.dim(2), w.dim(3), false);
   Tensor<float> y({x.dim(0), height, width, w.dim(0)});
@@ -64,6 +64,7 @@ Tensor<float> naive_conv2d(const Tensor<float>& x, const Tensor<float>& w, const
                 sum += static_cast<double>(x.data()[((n * x.dim(1) + iy) * x.dim(2) + ix) * x.dim(3) + c]) *
                        static_cast<double>(w.data()[((o * w.dim(1) + c) * w.dim(2) + ky) * w.dim(3) + kx]);
             }
+          sum = reference_activation(sum, activation);
           if (residual != nullptr) sum += static_cast<double>(residual->data()[out - y.data()]);
           *out = static_cast<float>(sum);
         }
@@ -151,6 +152,7 @@ void test_conv2d(const Context& context) {
     Index batch, height, width, in, out, kernel;
     ConvGeometry geometry;
     bool bias, residual;
+    Activation activation = Activation::none;
   };
   const std::vector<Case> cases{{1, 5, 7, 4, 8, 3, ConvGeometry::same(1), true, false},
                                 {2, 16, 12, 9, 24, 3, ConvGeometry::same(1), true, true},
@@ -163,7 +165,11 @@ void test_conv2d(const Context& context) {
                                 {2, 41, 24, 24, 40, 3, ConvGeometry::same(1), true, true},
                                 {1, 65, 32, 32, 48, 3, ConvGeometry::same(1, 2), true, false},
                                 {1, 64, 33, 40, 32, 3, {2, 0, 0, 1, 1}, true, true},
-                                {1, 50, 50, 30, 32, 5, ConvGeometry::same(2), false, true}};
+                                {1, 50, 50, 30, 32, 5, ConvGeometry::same(2), false, true},
+                                // With an activation ahead of the residual.
+                                {1, 20, 20, 16, 24, 3, ConvGeometry::same(1), true, false, Activation::relu},
+                                {1, 9, 9, 8, 8, 3, ConvGeometry::same(0, 2), true, true, Activation::relu},
+                                {2, 7, 9, 16, 5, 1, ConvGeometry::same(0), true, false, Activation::gelu}};
   unsigned seed = 100;
   for (const auto& c : cases) {
     INFO("input " << c.batch << " x " << c.height << " x " << c.width << " x " << c.in << " out " << c.out
@@ -172,12 +178,13 @@ void test_conv2d(const Context& context) {
     const auto w = random_tensor({c.out, c.in, c.kernel, c.kernel}, seed++,
                                  1.0f / std::sqrt(static_cast<float>(c.in * c.kernel * c.kernel)));
     const auto bias = c.bias ? random_tensor({c.out}, seed++) : Tensor<float>();
-    const auto layer = context.engine->as<T>().pack_conv2d(context, w, bias, c.geometry);
-    const auto plain = naive_conv2d(rounded<T>(x), rounded<T>(w), bias, c.geometry, nullptr);
+    const auto layer = context.engine->as<T>().pack_conv2d(context, w, bias, c.geometry, c.activation);
+    const auto plain = naive_conv2d(rounded<T>(x), rounded<T>(w), bias, c.geometry, c.activation, nullptr);
     const auto residual = random_tensor(plain.shape(), seed++);
     const auto y = (*layer)(context, x.template to<T>(), c.residual ? residual : Tensor<float>());
     const auto expected =
-        c.residual ? naive_conv2d(rounded<T>(x), rounded<T>(w), bias, c.geometry, &residual) : plain;
+        c.residual ? naive_conv2d(rounded<T>(x), rounded<T>(w), bias, c.geometry, c.activation, &residual)
+                   : plain;
     CHECK(difference(y, expected).rel_l2 < bound<float>);
     if (c.residual) {  // one given away is used up, and the result the same
       auto given = residual.clone();

@@ -9,6 +9,7 @@
 #include "daguerre/models/denoisers/unet_2d_condition.hpp"
 #include "daguerre/models/text_encoders/clip_text.hpp"
 #include "daguerre/ops/blend.hpp"
+#include "daguerre/ops/channel_distance.hpp"
 #include "daguerre/ops/fir.hpp"
 #include "daguerre/ops/joint_modulation.hpp"
 #include "daguerre/ops/norm.hpp"
@@ -62,8 +63,14 @@ TEST_CASE("an engine is asked for every operation whose result is float32", "[op
   expect_asked("add", [&](const Context& c) { return add(c, picture, other, 0.5f); });
   expect_asked("add_gated", [&](const Context& c) { return add_gated(c, residual, {parts, 1}, tokens); });
   expect_asked("resize_bilinear", [&](const Context& c) { return resize_bilinear(c, picture, 3, 9); });
+  expect_asked("resize_bilinear_tf1",
+               [&](const Context& c) { return resize_bilinear_tf1(c, picture, 3, 9); });
   expect_asked("average_pool_2x2", [&](const Context& c) { return average_pool_2x2(c, picture); });
   expect_asked("global_average_pool", [&](const Context& c) { return global_average_pool(c, picture); });
+  const auto means = random_tensor({8}, 21), deviations = random_tensor({8}, 22);
+  expect_asked("standardise", [&](const Context& c) { return standardise(c, picture, means, deviations); });
+  expect_asked("direction_distance",
+               [&](const Context& c) { return direction_distance(c, picture, other, means); });
   expect_asked("fir_downsample",
                [&](const Context& c) { return fir_downsample(c, picture, ops::Border::zeros); });
   expect_asked("fir_upsample",
@@ -165,6 +172,9 @@ TEMPLATE_TEST_CASE("an engine is asked for every operation of its types", "[ops]
   expect_asked("swap_axes", [&](const Context& c) { return ops::swap_axes(c, qkv); });
   expect_asked("upsample_nearest",
                [&](const Context& c) { return ops::upsample_nearest<T>(c, picture, 12, 7); });
+  const auto narrow = picture.to<T>();
+  expect_asked("max_pool", [&](const Context& c) { return ops::max_pool(c, narrow, {}); });
+  expect_asked("average_pool", [&](const Context& c) { return ops::average_pool(c, narrow, {3, 1, 1}); });
   expect_asked("embedding_lookup", [&](const Context& c) { return ops::embedding_lookup(c, table, ids); });
   expect_asked("embedding_lookup", [&](const Context& c) {
     return ops::EmbeddingTable<T>(c, random_tensor({7, 3}, 7))(c, ids);
@@ -227,9 +237,8 @@ TEST_CASE("a network's run asks its context's engine", "[ops][engine]") {
         return network(context, run.tensor("in.sample"), run.tensor("in.timestep").span(),
                        run.tensor("in.encoder_hidden_states"));
       });
-  for (const char* operation :
-       {"group_norm", "group_norm_rounded", "layer_norm", "gated_activation", "concat_channels", "rounded",
-        "upsample_nearest", "activate", "timestep_embedding"}) {
+  for (const char* operation : {"group_norm", "group_norm_rounded", "layer_norm", "gated_activation",
+                                "concat_channels", "rounded", "activate", "timestep_embedding"}) {
     INFO(operation);
     CHECK(unet.count(operation) == 1);
   }

@@ -61,8 +61,9 @@ class NaiveLinear final : public ops::PackedLinear<T> {
 template <class T>
 class NaiveConv2d final : public ops::PackedConv2d<T> {
  public:
-  NaiveConv2d(const ops::Weight& weight, const Tensor<float>& bias, const ops::ConvGeometry& geometry)
-      : weight_(whole<T>(weight)), bias_(bias), geometry_(geometry) {}
+  NaiveConv2d(const ops::Weight& weight, const Tensor<float>& bias, const ops::ConvGeometry& geometry,
+              ops::Activation activation)
+      : weight_(whole<T>(weight)), bias_(bias), geometry_(geometry), activation_(activation) {}
 
   Tensor<float> operator()(const ops::Context& context, const Tensor<T>& x,
                            Tensor<float> residual) const override {
@@ -74,7 +75,7 @@ class NaiveConv2d final : public ops::PackedConv2d<T> {
       for (Index row = 0; row < y.dim(1); ++row)
         for (Index column = 0; column < y.dim(2); ++column)
           for (Index o = 0; o < out; ++o) *to++ = static_cast<float>(sum(x, n, row, column, o));
-    return finished(context, y, ops::Activation::none, residual.empty() ? nullptr : &residual);
+    return finished(context, y, activation_, residual.empty() ? nullptr : &residual);
   }
 
  private:
@@ -96,6 +97,7 @@ class NaiveConv2d final : public ops::PackedConv2d<T> {
   Tensor<T> weight_;
   Tensor<float> bias_;
   ops::ConvGeometry geometry_;
+  ops::Activation activation_;
 };
 
 template <class T>
@@ -108,8 +110,9 @@ class NaiveFor : public ops::EngineFor<T> {
   }
   std::unique_ptr<const ops::PackedConv2d<T>> pack_conv2d(const ops::Context&, const ops::Weight& weight,
                                                           const Tensor<float>& bias,
-                                                          const ops::ConvGeometry& geometry) const override {
-    return std::make_unique<NaiveConv2d<T>>(weight, bias, geometry);
+                                                          const ops::ConvGeometry& geometry,
+                                                          ops::Activation activation) const override {
+    return std::make_unique<NaiveConv2d<T>>(weight, bias, geometry, activation);
   }
 
   Tensor<T> attention(const ops::Context&, const ops::AttentionArguments<T>& a) const override {

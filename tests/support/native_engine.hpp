@@ -20,8 +20,9 @@ class AsNative : public virtual ops::EngineFor<T> {
   std::unique_ptr<const ops::PackedConv2d<T>> pack_conv2d(const ops::Context& context,
                                                           const ops::Weight& weight,
                                                           const Tensor<float>& bias,
-                                                          const ops::ConvGeometry& geometry) const override {
-    return native_->template as<T>().pack_conv2d(context, weight, bias, geometry);
+                                                          const ops::ConvGeometry& geometry,
+                                                          ops::Activation activation) const override {
+    return native_->template as<T>().pack_conv2d(context, weight, bias, geometry, activation);
   }
   Tensor<T> attention(const ops::Context& context, const ops::AttentionArguments<T>& a) const override {
     return native_->template as<T>().attention(context, a);

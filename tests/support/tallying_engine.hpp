@@ -105,6 +105,12 @@ class TallyingFor : public AsNative<T> {
   DAGUERRE_TEST_TALLY(Tensor<T>, upsample_nearest,
                       (const ops::Context& context, const Tensor<float>& x, Index height, Index width),
                       (context, x, height, width))
+  DAGUERRE_TEST_TALLY(Tensor<T>, max_pool,
+                      (const ops::Context& context, const Tensor<T>& x, const ops::PoolWindow& window),
+                      (context, x, window))
+  DAGUERRE_TEST_TALLY(Tensor<T>, average_pool,
+                      (const ops::Context& context, const Tensor<T>& x, const ops::PoolWindow& window),
+                      (context, x, window))
   DAGUERRE_TEST_TALLY(Tensor<T>, embedding_lookup,
                       (const ops::Context& context, const Tensor<T>& table,
                        std::span<const std::int32_t> ids),
@@ -149,10 +155,21 @@ class TallyingEngine final : public ops::Engine, public TallyingFor<float>, publ
   DAGUERRE_TEST_TALLY(Tensor<float>, resize_bilinear,
                       (const ops::Context& context, const Tensor<float>& x, Index height, Index width),
                       (context, x, height, width))
+  DAGUERRE_TEST_TALLY(Tensor<float>, resize_bilinear_tf1,
+                      (const ops::Context& context, const Tensor<float>& x, Index height, Index width),
+                      (context, x, height, width))
   DAGUERRE_TEST_TALLY(Tensor<float>, average_pool_2x2, (const ops::Context& context, const Tensor<float>& x),
                       (context, x))
   DAGUERRE_TEST_TALLY(Tensor<float>, global_average_pool,
                       (const ops::Context& context, const Tensor<float>& x), (context, x))
+  DAGUERRE_TEST_TALLY(Tensor<float>, standardise,
+                      (const ops::Context& context, const Tensor<float>& x, const Tensor<float>& mean,
+                       const Tensor<float>& deviation),
+                      (context, x, mean, deviation))
+  DAGUERRE_TEST_TALLY(Tensor<float>, direction_distance,
+                      (const ops::Context& context, const Tensor<float>& a, const Tensor<float>& b,
+                       const Tensor<float>& weights),
+                      (context, a, b, weights))
   DAGUERRE_TEST_TALLY(Tensor<float>, fir_downsample,
                       (const ops::Context& context, const Tensor<float>& x, ops::Border border),
                       (context, x, border))

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,10 +30,18 @@ struct Report {
   std::vector<Unreadable> unreadable;
 
   /// The three lists as a JSON object; numbers with all their digits.
+  /// Numbers that are not finite, as the PSNR of equal pictures is, become the texts "inf", "-inf", "nan".
   std::string json() const;
   /// For people: a line a figure, its definition below, warnings and what could not be read at the end. With
   /// categories, a column each.
   std::string table() const;
+  /// Adds what another report says behind this one's; a warning or picture that is there already is not
+  /// repeated.
+  void append(const Report& other);
 };
+
+/// The mean of values with its 95 % interval, by its standard error and Student's t. Below two values, or
+/// where one is infinite, there is no interval. Throws ArgumentError for no values.
+Figure mean_figure(std::string name, std::span<const double> values, std::string definition);
 
 }  // namespace daguerre::evaluation

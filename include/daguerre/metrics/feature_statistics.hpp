@@ -50,4 +50,9 @@ class FeatureStatistics {
   std::vector<double> scatter_;  ///< S, row-major
 };
 
+/// Mean and covariance of `features`, [N, D], as torch-fidelity keeps them: the mean rounded at each step as
+/// numpy.mean adds up float32 rows, which is the coarser the more there are; the covariance in double, of the
+/// mean in double (numpy.cov). Throws what FeatureStatistics throws.
+Gaussian torch_fidelity_gaussian(const Tensor<float>& features);
+
 }  // namespace daguerre::metrics

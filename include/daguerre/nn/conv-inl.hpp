@@ -35,8 +35,8 @@ std::shared_ptr<const ops::PackedConv2d<T>> packed_conv2d(const Loader& loader, 
     return ops::with_low_rank(context, base, shape, geometry, change.stack, change.bias);
   };
   const std::array modules{loader};
-  return adapted_layer<ops::PackedConv2d<T>>({modules, {&shape, 1}, has_bias}, conv_key(geometry), false, pack,
-                                             extend);
+  return adapted_layer<ops::PackedConv2d<T>>({modules, {&shape, 1}, has_bias}, conv_key(geometry), false,
+                                             pack, extend);
 }
 
 /// How many pixels are put before a picture whose convolution pads so many: the next multiple of the stride.
@@ -128,6 +128,26 @@ Tensor<T> Conv2d<T>::rounded(const ops::Context& context, const Tensor<T>& x) co
 }
 
 template <class T>
+Tensor<float> Conv2d<T>::enlarged(const ops::Context& context, const Tensor<float>& x, Index height,
+                                  Index width) const {
+  if (wraps(context)) return (*this)(context, ops::upsample_nearest<T>(context, x, height, width));
+  ops::Profile::Scope scope(context, ops::OpKind::conv2d);
+  auto y = packed_->enlarged(context, x, height, width);
+  scope.add_flops(2 * y.size() * window_);
+  return y;
+}
+
+template <class T>
+Tensor<T> Conv2d<T>::enlarged_rounded(const ops::Context& context, const Tensor<float>& x, Index height,
+                                      Index width) const {
+  if (wraps(context)) return rounded(context, ops::upsample_nearest<T>(context, x, height, width));
+  ops::Profile::Scope scope(context, ops::OpKind::conv2d);
+  auto y = packed_->enlarged_rounded(context, x, height, width);
+  scope.add_flops(2 * y.size() * window_);
+  return y;
+}
+
+template <class T>
 Downsample2D<T>::Downsample2D(const Loader& loader, Index in, Index out, int padding)
     : conv_(loader.sub("conv"), in, out, 3,
             padding == 0 ? ops::ConvGeometry{2, 0, 0, 1, 1} : ops::ConvGeometry::same(padding, 2)) {}
@@ -139,12 +159,12 @@ Upsample2D<T>::Upsample2D(const Loader& loader, Index in, Index out)
 template <class T>
 Tensor<float> Upsample2D<T>::operator()(const ops::Context& context, const Tensor<float>& x, Index height,
                                         Index width) const {
-  return conv_(context, ops::upsample_nearest<T>(context, x, height, width));
+  return conv_.enlarged(context, x, height, width);
 }
 
 template <class T>
 Tensor<T> Upsample2D<T>::rounded(const ops::Context& context, const Tensor<float>& x) const {
-  return conv_.rounded(context, ops::upsample_nearest<T>(context, x, 2 * x.dim(1), 2 * x.dim(2)));
+  return conv_.enlarged_rounded(context, x, 2 * x.dim(1), 2 * x.dim(2));
 }
 
 extern template class Conv2d<float>;

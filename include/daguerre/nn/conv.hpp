@@ -20,6 +20,11 @@ class Conv2d {
                            Tensor<float> residual = {}) const;
   /// The same, rounded to T; see ops::PackedConv2d.
   Tensor<T> rounded(const ops::Context& context, const Tensor<T>& x) const;
+  /// Both of `x` enlarged to `height` x `width` by the nearest pixel, as ops::upsample_nearest does it.
+  Tensor<float> enlarged(const ops::Context& context, const Tensor<float>& x, Index height,
+                         Index width) const;
+  Tensor<T> enlarged_rounded(const ops::Context& context, const Tensor<float>& x, Index height,
+                             Index width) const;
 
  private:
   /// Whether anything beyond the edges is read that the context wraps.

@@ -41,7 +41,7 @@ struct ConvGeometry {
   Index output_size(Index size, Index kernel, bool vertical) const;
 };
 
-/// A 2-D convolution's weights, packed by an engine.
+/// A 2-D convolution's weights, packed by an engine: y = activation(x * W + b) [+ residual].
 template <class T>
 class PackedConv2d {
  public:
@@ -52,6 +52,12 @@ class PackedConv2d {
                                    Tensor<float> residual = {}) const = 0;
   /// The same, rounded to T, for what is only read by norms and products: half the memory.
   virtual Tensor<T> rounded(const Context& context, const Tensor<T>& x) const;
+  /// Both of `x[N, h, w, in]` enlarged to `height` x `width` by the nearest pixel (see
+  /// ops::upsample_nearest), which need not be stored.
+  virtual Tensor<float> enlarged(const Context& context, const Tensor<float>& x, Index height,
+                                 Index width) const;
+  virtual Tensor<T> enlarged_rounded(const Context& context, const Tensor<float>& x, Index height,
+                                     Index width) const;
 };
 
 /// `width` neighbouring columns of a `[batch, length, stride]` tensor, borrowed: how one wide product's
@@ -131,9 +137,9 @@ class EngineFor : public OperationsFor<T> {
       const Context& context, const Weight& weight, const Tensor<float>& bias,
       Activation activation = Activation::none) const = 0;
   /// `weight[out, in, kh, kw]`, `bias[out]` or empty.
-  virtual std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
-                                                             const Tensor<float>& bias,
-                                                             const ConvGeometry& geometry) const = 0;
+  virtual std::unique_ptr<const PackedConv2d<T>> pack_conv2d(
+      const Context& context, const Weight& weight, const Tensor<float>& bias, const ConvGeometry& geometry,
+      Activation activation = Activation::none) const = 0;
   /// Attention without ever storing the L x S matrix (Rabe & Staats 2021; Dao et al. 2022): `[N, L, heads *
   /// d]`.
   virtual Tensor<T> attention(const Context& context, const AttentionArguments<T>& arguments) const = 0;

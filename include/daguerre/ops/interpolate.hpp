@@ -27,8 +27,10 @@ struct InterpolateOptions {
   std::optional<double> factor{};
 };
 
-/// `[N, H, W, C]` brought to `height` x `width`. Throws ArgumentError for another shape, an empty size, a
-/// factor that is not positive, and where antialiasing or aligned corners are asked of another mode.
+/// `[N, H, W, C]` brought to `height` x `width`: the bits that torch computes on a CPU of contiguous `[N, C,
+/// H, W]`; cubic weights alone it may round otherwise (1e-6). Throws ArgumentError for another shape, an
+/// empty size, a factor that is not positive, and where antialiasing or aligned corners are asked of another
+/// mode.
 Tensor<float> interpolate(const Context& context, const Tensor<float>& x, Index height, Index width,
                           const InterpolateOptions& options = {});
 

@@ -8,6 +8,7 @@
 #include "daguerre/ops/modulation-inl.hpp"
 #include "daguerre/ops/norm-inl.hpp"
 #include "daguerre/ops/operations.hpp"
+#include "daguerre/ops/pool-inl.hpp"
 #include "daguerre/ops/rearrange-inl.hpp"
 #include "daguerre/ops/resample-inl.hpp"
 #include "daguerre/ops/space_time-inl.hpp"
@@ -126,6 +127,18 @@ template <class T>
 Tensor<T> OperationsFor<T>::upsample_nearest(const Context& context, const Tensor<float>& x, Index height,
                                              Index width) const {
   return host::upsample_nearest<T>(context, x, height, width);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::max_pool(const Context& context, const Tensor<T>& x,
+                                     const PoolWindow& window) const {
+  return host::max_pool(context, x, window);
+}
+
+template <class T>
+Tensor<T> OperationsFor<T>::average_pool(const Context& context, const Tensor<T>& x,
+                                         const PoolWindow& window) const {
+  return host::average_pool(context, x, window);
 }
 
 template <class T>

@@ -17,6 +17,7 @@ struct ChannelChunk;
 struct GroupNormExtras;
 struct InterpolateOptions;
 struct JointChunk;
+struct PoolWindow;
 struct RotaryTable;
 struct SpaceTimeBlock;
 struct TimestepEmbeddingOptions;
@@ -82,10 +83,16 @@ class Operations {
 
   virtual Tensor<float> resize_bilinear(const Context& context, const Tensor<float>& x, Index height,
                                         Index width) const;
+  virtual Tensor<float> resize_bilinear_tf1(const Context& context, const Tensor<float>& x, Index height,
+                                            Index width) const;
   virtual Tensor<float> interpolate(const Context& context, const Tensor<float>& x, Index height, Index width,
                                     const InterpolateOptions& options) const;
   virtual Tensor<float> average_pool_2x2(const Context& context, const Tensor<float>& x) const;
   virtual Tensor<float> global_average_pool(const Context& context, const Tensor<float>& x) const;
+  virtual Tensor<float> standardise(const Context& context, const Tensor<float>& x, const Tensor<float>& mean,
+                                    const Tensor<float>& deviation) const;
+  virtual Tensor<float> direction_distance(const Context& context, const Tensor<float>& a,
+                                           const Tensor<float>& b, const Tensor<float>& weights) const;
   virtual Tensor<float> fir_downsample(const Context& context, const Tensor<float>& x, Border border) const;
   virtual Tensor<float> fir_upsample(const Context& context, const Tensor<float>& x, Border border) const;
 
@@ -154,6 +161,9 @@ class OperationsFor {
 
   virtual Tensor<T> upsample_nearest(const Context& context, const Tensor<float>& x, Index height,
                                      Index width) const;
+
+  virtual Tensor<T> max_pool(const Context& context, const Tensor<T>& x, const PoolWindow& window) const;
+  virtual Tensor<T> average_pool(const Context& context, const Tensor<T>& x, const PoolWindow& window) const;
 
   virtual Tensor<T> embedding_lookup(const Context& context, const Tensor<T>& table,
                                      std::span<const std::int32_t> ids) const;

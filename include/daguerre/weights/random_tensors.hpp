@@ -10,10 +10,10 @@ namespace daguerre::weights {
 /// network at its real size where its weights are not at hand: a picture made with them means nothing.
 ///
 /// Matrices and convolutions are uniform, with the variance that keeps a product's (1 / inputs); vectors
-/// called "weight", "scale", "gamma" or "std" are ones, other vectors zeros. An element depends on the seed, the tensor's
-/// name and its place alone, and is rounded to `dtype`. Nothing is stored: rows are made when they are read.
-/// Of blocks are matrices whose rows hold whole ones, the rest is F16; a matrix of them is made as a whole
-/// when it is asked for, of blocks that come again.
+/// called "weight", "scale", "gamma", "std" or "var" are ones, other vectors zeros. An element depends on the
+/// seed, the tensor's name and its place alone, and is rounded to `dtype`. Nothing is stored: rows are made
+/// when they are read. Of blocks are matrices whose rows hold whole ones, the rest is F16; a matrix of them
+/// is made as a whole when it is asked for, of blocks that come again.
 class RandomTensors final : public TensorFile {
  public:
   /// `dtype` is f32, f16, bf16, or one of blocks that `quantised` writes; ArgumentError for others.

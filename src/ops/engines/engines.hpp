@@ -14,6 +14,9 @@ inline constexpr bool has_onednn = false;
 /// nullptr where the library was built without oneDNN.
 std::shared_ptr<const Engine> make_onednn_engine();
 
+/// True where the processor multiplies bfloat16 in AMX.
+bool has_amx_bfloat16() noexcept;
+
 /// Layers of 8 bits; to be called only where there is the engine "onednn". Arguments as those of EngineFor,
 /// checked.
 std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context& context, const Weight& weight,
@@ -21,7 +24,8 @@ std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context& co
                                                                Activation activation);
 std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context& context, const Weight& weight,
                                                                const Tensor<float>& bias,
-                                                               const ConvGeometry& geometry);
+                                                               const ConvGeometry& geometry,
+                                                               Activation activation);
 
 /// All of these throw ArgumentError.
 void check_linear_shapes(const Weight& weight, const Tensor<float>& bias);

@@ -2,6 +2,7 @@
 #include <system_error>
 
 #include "core/attempt.hpp"
+#include "core/paths.hpp"
 #include "daguerre/pipeline/model.hpp"
 #include "daguerre/weights/key_map.hpp"
 #include "pipeline/controls/controls.hpp"
@@ -29,15 +30,10 @@ const ControlClass* find_control_class(const std::string& name) {
   return nullptr;
 }
 
-bool is_there(const fs::path& path, bool folder) {
-  std::error_code error;
-  return folder ? fs::is_directory(path, error) : fs::is_regular_file(path, error);
-}
-
 /// The configuration beside a file, where it is a control's.
 std::optional<Config> config_beside(const fs::path& file) {
   const auto path = file.parent_path() / "config.json";
-  if (!is_there(path, false)) return std::nullopt;
+  if (!is_file(path)) return std::nullopt;
   auto config = Config::load(path);
   if (find_control_class(config.class_name()) == nullptr) return std::nullopt;
   return config;
@@ -48,9 +44,9 @@ std::optional<Config> config_beside(const fs::path& file) {
 ComponentSource control_source(const fs::path& path, Index space_ratio,
                                const weights::SafetensorsOptions& options) {
   ComponentSource source{.name = model_name(path), .library = "diffusers", .class_name = {}};
-  if (is_there(path, true)) {
+  if (is_folder(path)) {
     source.folder = path;
-    if (!is_there(path / "config.json", false))
+    if (!is_file(path / "config.json"))
       throw FileError(pipeline_name,
                       path.string() +
                           ": there is no config.json: expected the folder of a ControlNet or "

@@ -3,19 +3,28 @@
 // often it is asked for), with nothing around them.
 //
 //     OMP_NUM_THREADS=2 floor MODEL [--width W] [--height H] [--frames N] [--precision f32|bf16|int8]
-//         [--guidance SCALE]
+//         [--guidance SCALE] [--layers yes]
+//     OMP_NUM_THREADS=2 floor inception-v3 [--pictures N] [--precision f32|bf16]
 //
 // MODEL is a folder in diffusers' layout; weights are not read, and need not be there, tokenizers must. What
 // is multiplied is asked of the networks: an engine that writes it down runs a step. Attention's products are
 // left out, because a fused kernel never stores their result; their FLOPs are printed. A 3-D convolution
 // counts as what it is made of, a 2-D one for each frame of its kernel. Compare `daguerre bench` with it in
 // the same minute and at the same number of threads.
+//
+// With --layers yes, each kind of convolution that the library's engines compute by minimal filtering is
+// printed too, its time beside oneDNN's, both measured in turns.
+//
+// "inception-v3" is the network of FID, with weights that nobody trained; it is compared here: in three
+// turns the floor of one picture, and what Daguerre takes for each of N (64) of 256 x 256 pixels, which it
+// resizes and passes through the network in batches.
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,12 +34,15 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <daguerre/core/error.hpp>
+#include <daguerre/models/feature_extractors/inception_v3.hpp>
 #include <daguerre/pipeline/family.hpp>
 #include <daguerre/pipeline/model.hpp>
 #include <daguerre/samplers/registry.hpp>
 #include <daguerre/weights/random_tensors.hpp>
 
 #include "bench/floor/recorder.hpp"
+#include "evaluation/inception_features.hpp"
+#include "ops/engines/native/winograd_conv.hpp"
 #include "ops/engines/onednn/onednn_compat.hpp"
 
 namespace {
@@ -44,6 +56,8 @@ struct Arguments {
   std::string model, precision = "bf16";
   std::optional<Index> width, height, frames;
   std::optional<float> guidance;
+  Index pictures = 64;
+  bool layers = false;
 };
 
 Arguments parsed(int argc, char** argv) {
@@ -63,6 +77,10 @@ Arguments parsed(int argc, char** argv) {
       result.frames = std::stol(argv[i]);
     else if (text == "--guidance")
       result.guidance = std::stof(argv[i]);
+    else if (text == "--pictures")
+      result.pictures = std::stol(argv[i]);
+    else if (text == "--layers")
+      result.layers = std::string_view(argv[i]) == "yes";
     else if (text == "--precision")
       result.precision = argv[i];
     else
@@ -118,17 +136,22 @@ std::pair<bench::Record, bench::Record> recorded(const Arguments& arguments) {
   return {std::move(step), recorder->take()};
 }
 
-template <class F>
-double median_seconds(const F& run) {
-  run();
-  std::vector<double> seconds;
-  for (int i = 0; i < 3; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    run();
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+/// The median of each one's seconds, in turns.
+std::vector<double> median_seconds(const std::vector<std::function<void()>>& runs, int rounds = 3) {
+  std::vector<std::vector<double>> seconds(runs.size());
+  for (const auto& run : runs) run();
+  for (int round = 0; round < rounds; ++round)
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      runs[i]();
+      seconds[i].push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+  std::vector<double> medians;
+  for (auto& each : seconds) {
+    std::sort(each.begin(), each.end());
+    medians.push_back(each[each.size() / 2]);
   }
-  std::sort(seconds.begin(), seconds.end());
-  return seconds[seconds.size() / 2];
+  return medians;
 }
 
 /// oneDNN by itself, with its own threads.
@@ -141,7 +164,8 @@ class Floor {
         weights_(precision == "int8" ? Type::s8 : source_),
         destination_(precision == "f32" ? Type::f32 : Type::bf16) {}
 
-  void tell(const char* what, const bench::Record& record) {
+  /// The seconds.
+  double tell(const char* what, const bench::Record& record) {
     double seconds = 0.0, flops = 0.0;
     for (const auto& [product, count] : record.products) {
       seconds += count * time_of(product);
@@ -154,11 +178,32 @@ class Floor {
     }
     if (flops == 0.0) {
       std::printf("%s: multiplies nothing\n", what);
-      return;
+      return 0.0;
     }
     std::printf("%s: %.4f s, %.0f GFLOP, %.0f GFLOP/s; attention's %.0f GFLOP are not in it\n", what, seconds,
                 flops * 1e-9, flops * 1e-9 / seconds, record.attention_flops * 1e-9);
     std::fflush(stdout);
+    return seconds;
+  }
+
+  /// Each convolution that the library's engines do not compute directly, beside oneDNN's.
+  template <class T>
+  void tell_layers(const bench::Record& record) const {
+    const ops::Context context{
+        .engine = {}, .threads = Threads(available_threads()), .pool = {}, .stop = {}, .profile = {}};
+    for (const auto& [c, count] : record.convolutions) {
+      const Shape shape{c.out, c.in, c.kernel_height, c.kernel_width};
+      const ops::ConvGeometry geometry{c.stride, c.top, c.left, c.bottom, c.right};
+      if (!ops::suits_winograd(shape, geometry)) continue;
+      const auto layer = ops::make_winograd_conv2d<T>(
+          context, ops::WeightSource::of(Tensor<float>::full(shape, 0.01f).template to<T>()), {}, geometry);
+      const auto x = Tensor<float>::full({c.batch, c.height, c.width, c.in}, 0.5f).template to<T>();
+      const auto seconds = median_seconds({{prepared(c)}, {[&] { (*layer)(context, x, {}); }}}, 5);
+      std::printf("  %td x [%td, %td, %td, %td] to %td: oneDNN %.2f ms, minimal filtering %.2f ms: %.3f\n",
+                  static_cast<std::ptrdiff_t>(count), c.batch, c.height, c.width, c.in, c.out,
+                  seconds[0] * 1e3, seconds[1] * 1e3, seconds[1] / seconds[0]);
+      std::fflush(stdout);
+    }
   }
 
  private:
@@ -168,51 +213,118 @@ class Floor {
   static Index out_width(const bench::Convolution& c) {
     return (c.width + c.left + c.right - c.kernel_width) / c.stride + 1;
   }
-  double time_of(const bench::Product& p) const {
-    return time_of_primitive<dnnl::matmul>(ops::onednn::matmul_desc(engine_, {{p.m, p.k}, source_, Tag::ab},
-                                                                    {{p.k, p.n}, weights_, Tag::any}, {},
-                                                                    {{p.m, p.n}, destination_, Tag::ab}, {}));
+  template <class Asked>
+  double time_of(const Asked& asked) const {
+    return median_seconds({prepared(asked)}).front();
   }
-  double time_of(const bench::Convolution& c) const {
-    return time_of_primitive<dnnl::convolution_forward>(ops::onednn::convolution_desc(
+  std::function<void()> prepared(const bench::Product& p) const {
+    return prepared_primitive<dnnl::matmul>(
+        ops::onednn::matmul_desc(engine_, {{p.m, p.k}, source_, Tag::ab}, {{p.k, p.n}, weights_, Tag::any},
+                                 {}, {{p.m, p.n}, destination_, Tag::ab}, {}));
+  }
+  std::function<void()> prepared(const bench::Convolution& c) const {
+    return prepared_primitive<dnnl::convolution_forward>(ops::onednn::convolution_desc(
         engine_, {{c.batch, c.in, c.height, c.width}, source_, Tag::nhwc},
         {{c.out, c.in, c.kernel_height, c.kernel_width}, weights_, Tag::any}, {},
         {{c.batch, c.out, out_height(c), out_width(c)}, destination_, Tag::nhwc}, {c.stride, c.stride},
         {c.top, c.left}, {c.bottom, c.right}, {}));
   }
   template <class Primitive>
-  double time_of_primitive(const typename Primitive::primitive_desc& description) const {
+  std::function<void()> prepared_primitive(const typename Primitive::primitive_desc& description) const {
     const Primitive primitive(description);
-    dnnl::stream stream(engine_);
     memory source(description.src_desc(), engine_), weights(description.weights_desc(), engine_),
         destination(description.dst_desc(), engine_);
     // Numbers, and pages of its own: fresh memory is one page of zeros, which a cache holds.
     for (const auto* operand : {&source, &weights})
       std::memset(operand->get_data_handle(), 0x3C, operand->get_desc().get_size());
-    return median_seconds([&] {
+    return [=, stream = dnnl::stream(engine_)]() mutable {
       primitive.execute(stream,
                         {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, destination}});
       stream.wait();
-    });
+    };
   }
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   Type source_, weights_, destination_;
 };
 
+ops::Context context_of(std::shared_ptr<const ops::Engine> engine) {
+  return {.engine = std::move(engine),
+          .threads = Threads(available_threads()),
+          .pool = {},
+          .stop = {},
+          .profile = {}};
+}
+
+template <class T>
+void compare_inception(const Arguments& arguments) {
+  const weights::Scope untrained(
+      weights::StateDict({std::make_shared<const weights::RandomTensors>()}, "inception-v3"));
+  const auto recorder = std::make_shared<bench::Recorder>();
+  const auto recording = context_of(std::make_shared<const bench::RecordingEngine>(recorder));
+  const auto input = Tensor<float>::zeros({1, 299, 299, 3});
+  models::InceptionV3<T>({untrained, recording})(recording, input);
+  const auto record = recorder->take();
+
+  auto context = context_of(ops::make_engine("onednn"));
+  const models::InceptionV3<T> network({untrained, context});
+  Image picture(256, 256, 3);
+  for (std::size_t i = 0; i < picture.pixels().size(); ++i)
+    picture.pixels()[i] = static_cast<std::uint8_t>(i * 7 % 251);
+  const std::vector<Image> pictures(static_cast<std::size_t>(arguments.pictures), picture);
+  const auto run = [&](const ops::Context& running) {
+    evaluation::in_batches(running, "pytorch-fid", pictures,
+                           [&](const Tensor<float>& batch) { network(running, batch); });
+  };
+  run(context);
+  Floor floor(arguments.precision);
+  for (int turn = 0; turn < 3; ++turn) {
+    const double least = floor.tell("floor of a picture", record);
+    const auto start = std::chrono::steady_clock::now();
+    run(context);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+                           static_cast<double>(arguments.pictures);
+    std::printf("Daguerre: %.4f s a picture, %.2f of the floor\n", seconds, seconds / least);
+  }
+  context.profile = std::make_shared<ops::Profile>();
+  run(context);
+  for (const auto kind : ops::op_kinds) {
+    const auto totals = context.profile->operations(ops::Stage::outside, kind);
+    if (totals.calls > 0)
+      std::printf("  %-12s %.4f s a picture\n", std::string(ops::name(kind)).c_str(),
+                  totals.seconds / static_cast<double>(arguments.pictures));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     const auto arguments = parsed(argc, argv);
-    const auto [step, decoder] = recorded(arguments);
+    if (arguments.model == "inception-v3") {
+      if (arguments.precision == "f32")
+        compare_inception<float>(arguments);
+      else
+        compare_inception<bfloat16>(arguments);
+      return 0;
+    }
+    const auto records = recorded(arguments);
     Floor floor(arguments.precision);
-    floor.tell("step", step);
-    floor.tell("decoder", decoder);
+    for (const auto& [what, record] :
+         {std::pair{"step", &records.first}, std::pair{"decoder", &records.second}}) {
+      floor.tell(what, *record);
+      if (arguments.layers && arguments.precision == "f32") floor.tell_layers<float>(*record);
+      if (arguments.layers && arguments.precision == "bf16") floor.tell_layers<bfloat16>(*record);
+    }
   } catch (const std::exception& error) {
+    std::fprintf(stderr,
+                 "%s\nusage: floor MODEL|inception-v3 [--width W] [--height H] [--precision f32|bf16|int8] "
+                 "[--guidance SCALE]\n",
+                 error.what());
     std::fprintf(
         stderr,
-        "%s\nusage: floor MODEL [--width W] [--height H] [--precision f32|bf16|int8] [--guidance SCALE]\n",
+        "%s\nusage: floor MODEL [--width W] [--height H] [--precision f32|bf16|int8] [--guidance SCALE] "
+        "[--layers yes]\n",
         error.what());
     return 1;
   }

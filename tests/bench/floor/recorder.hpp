@@ -106,7 +106,8 @@ class RecordsFor : public ops::EngineFor<T> {
   }
   std::unique_ptr<const ops::PackedConv2d<T>> pack_conv2d(const ops::Context&, const ops::Weight& weight,
                                                           const Tensor<float>&,
-                                                          const ops::ConvGeometry& geometry) const override {
+                                                          const ops::ConvGeometry& geometry,
+                                                          ops::Activation) const override {
     return std::make_unique<const RecordedConv2d<T>>(recorder_, weight.shape(), geometry);
   }
   Tensor<T> attention(const ops::Context&, const ops::AttentionArguments<T>& arguments) const override {

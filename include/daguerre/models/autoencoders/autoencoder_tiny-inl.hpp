@@ -102,9 +102,7 @@ Tensor<float> AutoencoderTiny<T>::decode(const ops::Context& context, const Tens
   for (std::size_t i = 0; i < decoder_.size(); ++i) {
     for (const auto& block : decoder_[i].blocks) x = block(context, x);
     const Index factor = i + 1 == decoder_.size() ? 1 : config_.upsampling_scaling_factor;
-    x = decoder_[i].conv(
-        context, factor == 1 ? ops::cast<T>(context, x)
-                             : ops::upsample_nearest<T>(context, x, factor * x.dim(1), factor * x.dim(2)));
+    x = decoder_[i].conv.enlarged(context, x, factor * x.dim(1), factor * x.dim(2));
   }
   return ops::affine(context, x, 2.0f, -1.0f);
 }

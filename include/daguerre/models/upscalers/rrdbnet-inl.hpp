@@ -93,9 +93,7 @@ Tensor<float> RrdbNet<T>::operator()(const ops::Context& context, const Tensor<f
   deep = {};
   for (const auto& conv : doublings_) {
     context.check_stop();
-    const auto doubled = ops::upsample_nearest<T>(context, x, 2 * x.dim(1), 2 * x.dim(2));
-    x = {};
-    x = detail::rrdb_activation(context, conv(context, doubled));
+    x = detail::rrdb_activation(context, conv.enlarged(context, x, 2 * x.dim(1), 2 * x.dim(2)));
   }
   x = detail::rrdb_activation(context, fine_(context, ops::cast<T>(context, x)));
   return last_(context, ops::cast<T>(context, x));

@@ -6,10 +6,11 @@
 #include "ops/engines/native/few_rows.hpp"
 #include "ops/engines/native/kernels.hpp"
 #include "ops/engines/native/panels.hpp"
+#include "ops/engines/native/winograd_conv.hpp"
 
 // The engine that is always there. Products run on the library's own kernels over panels of weights, packed
 // at load or made group by group; convolutions are products whose rows are picked from the image tap by tap,
-// so no patch matrix is ever built.
+// so no patch matrix is ever built. Those of 3 x 3 pixels go by Winograd's minimal filtering.
 namespace daguerre::ops {
 namespace {
 
@@ -177,8 +178,7 @@ class NativeLinear final : public PackedLinear<T> {
       return y;
     }
     multiply_taps<T>(
-        context, m, 1, k, [&](Index row, int) { return x.data() + row * k; },
-        weights_, epilogue, y.data());
+        context, m, 1, k, [&](Index row, int) { return x.data() + row * k; }, weights_, epilogue, y.data());
     return y;
   }
 
@@ -192,12 +192,13 @@ template <class T>
 class NativeConv2d final : public PackedConv2d<T> {
  public:
   NativeConv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
-               const ConvGeometry& geometry)
+               const ConvGeometry& geometry, Activation activation)
       : shape_(weight.shape()),
         weights_(context, weight, std::max<Index>(1, weight.dim(2) * weight.dim(3))),
         bias_(bias),
         zeros_(Tensor<T>::zeros({weight.dim(1)})),
-        geometry_(geometry) {}
+        geometry_(geometry),
+        activation_(activation) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                            Tensor<float> residual) const override {
@@ -216,7 +217,7 @@ class NativeConv2d final : public PackedConv2d<T> {
       const bool outside = row < 0 || row >= height || column < 0 || column >= width;
       return outside ? zeros_.data() : x.data() + ((n * height + row) * width + column) * in;
     };
-    const Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), Activation::none, added};
+    const Epilogue epilogue{bias_.empty() ? nullptr : bias_.data(), activation_, added};
     multiply_taps<T>(context, y.size() / y.dim(3), static_cast<int>(shape_[2] * kernel_width), in, row_of,
                      weights_, epilogue, y.data());
     return y;
@@ -228,6 +229,7 @@ class NativeConv2d final : public PackedConv2d<T> {
   Tensor<float> bias_;
   Tensor<T> zeros_;
   ConvGeometry geometry_;
+  Activation activation_;
 };
 
 template <class T>
@@ -240,10 +242,12 @@ class NativeEngineFor : public EngineFor<T> {
     return std::make_unique<NativeLinear<T>>(context, weight, bias, activation);
   }
   std::unique_ptr<const PackedConv2d<T>> pack_conv2d(const Context& context, const Weight& weight,
-                                                     const Tensor<float>& bias,
-                                                     const ConvGeometry& geometry) const override {
+                                                     const Tensor<float>& bias, const ConvGeometry& geometry,
+                                                     Activation activation) const override {
     check_conv_shapes(weight, bias);
-    return std::make_unique<NativeConv2d<T>>(context, weight, bias, geometry);
+    if (suits_winograd(weight.shape(), geometry))
+      return make_winograd_conv2d<T>(context, weight, bias, geometry, activation);
+    return std::make_unique<NativeConv2d<T>>(context, weight, bias, geometry, activation);
   }
   Tensor<T> attention(const Context& context, const AttentionArguments<T>& a) const override {
     return blockwise_attention(context, a);

@@ -28,9 +28,10 @@ class Int8Layers : public EngineFor<bfloat16> {
   }
   std::unique_ptr<const PackedConv2d<bfloat16>> pack_conv2d(const Context& context, const Weight& weight,
                                                             const Tensor<float>& bias,
-                                                            const ConvGeometry& geometry) const override {
+                                                            const ConvGeometry& geometry,
+                                                            Activation activation) const override {
     check_conv_shapes(weight, bias);
-    return make_int8_conv2d(context, weight, bias, geometry);
+    return make_int8_conv2d(context, weight, bias, geometry, activation);
   }
 
   Tensor<bfloat16> attention(const Context& context, const AttentionArguments<bfloat16>& a) const override {
@@ -75,8 +76,9 @@ class FloatLayers : public EngineFor<float> {
   }
   std::unique_ptr<const PackedConv2d<float>> pack_conv2d(const Context& context, const Weight& weight,
                                                          const Tensor<float>& bias,
-                                                         const ConvGeometry& geometry) const override {
-    return engine_->as<float>().pack_conv2d(context, weight, bias, geometry);
+                                                         const ConvGeometry& geometry,
+                                                         Activation activation) const override {
+    return engine_->as<float>().pack_conv2d(context, weight, bias, geometry, activation);
   }
   Tensor<float> attention(const Context& context, const AttentionArguments<float>& a) const override {
     return engine_->as<float>().attention(context, a);

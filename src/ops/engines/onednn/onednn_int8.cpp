@@ -8,7 +8,8 @@ std::unique_ptr<const PackedLinear<bfloat16>> make_int8_linear(const Context&, c
   throw ArgumentError("linear", "this build has no oneDNN, which 8-bit layers need");
 }
 std::unique_ptr<const PackedConv2d<bfloat16>> make_int8_conv2d(const Context&, const Weight&,
-                                                               const Tensor<float>&, const ConvGeometry&) {
+                                                               const Tensor<float>&, const ConvGeometry&,
+                                                               Activation) {
   throw ArgumentError("conv2d", "this build has no oneDNN, which 8-bit layers need");
 }
 }  // namespace daguerre::ops
@@ -36,8 +37,8 @@ using T = bfloat16;
 class Int8Conv2d final : public PackedConv2d<T> {
  public:
   Int8Conv2d(const Context& context, const Weight& weight, const Tensor<float>& bias,
-             const ConvGeometry& geometry)
-      : Int8Conv2d(context, Int8Weights(context.threads, weight), bias, geometry) {}
+             const ConvGeometry& geometry, Activation activation)
+      : Int8Conv2d(context, Int8Weights(context.threads, weight), bias, geometry, activation) {}
 
   Tensor<float> operator()(const Context& context, const Tensor<T>& x,
                            Tensor<float> residual) const override {
@@ -101,11 +102,12 @@ class Int8Conv2d final : public PackedConv2d<T> {
   };
 
   Int8Conv2d(const Context& context, Int8Weights weights, const Tensor<float>& bias,
-             const ConvGeometry& geometry)
+             const ConvGeometry& geometry, Activation activation)
       : engine_(cpu()),
         shape_(weights.values.shape()),
         bias_(bias),
         geometry_(geometry),
+        activation_(activation),
         scales_(std::move(weights.scales)),
         scaled_sums_(std::move(weights.scaled_sums)),
         weights_(
@@ -129,6 +131,7 @@ class Int8Conv2d final : public PackedConv2d<T> {
     dnnl::post_ops operations;
     operations.append_binary(dnnl::algorithm::binary_mul, channel_desc());
     operations.append_binary(dnnl::algorithm::binary_add, channel_desc());
+    append_activation(operations, activation_);
     if (key.residual) operations.append_sum(1.0f);
     return convolution_desc(
         engine_, {{1, shape_[1], key.height, key.width}, Type::u8, Tag::nhwc},
@@ -176,6 +179,7 @@ class Int8Conv2d final : public PackedConv2d<T> {
   Shape shape_;
   Tensor<float> bias_;
   ConvGeometry geometry_;
+  Activation activation_;
   float levels_ = int8_activation_levels();
   std::vector<float> scales_, scaled_sums_;
   mutable PackedWeights weights_;
@@ -194,8 +198,9 @@ std::unique_ptr<const PackedLinear<T>> make_int8_linear(const Context& context, 
 
 std::unique_ptr<const PackedConv2d<T>> make_int8_conv2d(const Context& context, const Weight& weight,
                                                         const Tensor<float>& bias,
-                                                        const ConvGeometry& geometry) {
-  return translated("conv2d", [&] { return std::make_unique<Int8Conv2d>(context, weight, bias, geometry); });
+                                                        const ConvGeometry& geometry, Activation activation) {
+  return translated(
+      "conv2d", [&] { return std::make_unique<Int8Conv2d>(context, weight, bias, geometry, activation); });
 }
 
 }  // namespace daguerre::ops

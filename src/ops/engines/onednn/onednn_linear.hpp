@@ -14,26 +14,6 @@
 /// Linear layers on oneDNN's matrix products.
 namespace daguerre::ops::onednn {
 
-inline void append_activation(dnnl::post_ops& operations, Activation activation) {
-  using dnnl::algorithm;
-  switch (activation) {
-    case Activation::none:
-      return;
-    case Activation::silu:
-      return append_eltwise(operations, algorithm::eltwise_swish, 1.0f);
-    case Activation::quick_gelu:
-      return append_eltwise(operations, algorithm::eltwise_swish, 1.702f);
-    case Activation::gelu:
-      return append_eltwise(operations, algorithm::eltwise_gelu_erf, 0.0f);
-    case Activation::gelu_tanh:
-      return append_eltwise(operations, algorithm::eltwise_gelu_tanh, 0.0f);
-    case Activation::relu:
-      return append_eltwise(operations, algorithm::eltwise_relu, 0.0f);
-    case Activation::mish:
-      return append_eltwise(operations, algorithm::eltwise_mish, 0.0f);
-  }
-}
-
 /// Where oneDNN asks for a plain matrix, the weights stay as files have them, `[out, in]`: its kernels copy
 /// that at least as fast, and some of the columns are a matrix, too, so that they can be divided.
 template <class T>

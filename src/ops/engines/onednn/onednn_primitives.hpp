@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "daguerre/ops/activation.hpp"
 #include "daguerre/ops/context.hpp"
 #include "ops/engines/onednn/onednn_compat.hpp"
 #include "ops/headroom.hpp"
@@ -49,6 +50,26 @@ inline dnnl::engine cpu() {
 template <class T>
 memory borrow(const memory::desc& desc, const dnnl::engine& engine, const T* data) {
   return memory(desc, engine, const_cast<T*>(data));
+}
+
+inline void append_activation(dnnl::post_ops& operations, Activation activation) {
+  using dnnl::algorithm;
+  switch (activation) {
+    case Activation::none:
+      return;
+    case Activation::silu:
+      return append_eltwise(operations, algorithm::eltwise_swish, 1.0f);
+    case Activation::quick_gelu:
+      return append_eltwise(operations, algorithm::eltwise_swish, 1.702f);
+    case Activation::gelu:
+      return append_eltwise(operations, algorithm::eltwise_gelu_erf, 0.0f);
+    case Activation::gelu_tanh:
+      return append_eltwise(operations, algorithm::eltwise_gelu_tanh, 0.0f);
+    case Activation::relu:
+      return append_eltwise(operations, algorithm::eltwise_relu, 0.0f);
+    case Activation::mish:
+      return append_eltwise(operations, algorithm::eltwise_mish, 0.0f);
+  }
 }
 
 inline dnnl::primitive_attr attributes_with(const dnnl::post_ops& operations) {
