@@ -74,8 +74,7 @@ void carry_out(const ModelComparison& ask, const std::vector<std::string>& commo
   if (!ask.votes.empty())
     progress.note(ask.votes + ": pictures to vote on; " + evaluation::blind_key_path(ask.votes).string() +
                   ": which is whose");
-  std::fputs(report.table().c_str(), stdout);
-  write_json(ask.generation.json, report.json());
+  show_report(report, progress, ask.generation.json);
 }
 
 }  // namespace

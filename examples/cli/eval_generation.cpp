@@ -196,6 +196,15 @@ evaluation::SampleJob sample_of(const GenerationOrder& generation, const Order& 
            .more = order.spacing.empty() ? "" : "spacing " + order.spacing}};
 }
 
+void show_report(const evaluation::Report& report, Progress& progress, const std::string& json) {
+  const auto warn = progress.warnings();
+  for (const auto& warning : report.warnings) warn(LogLevel::warning, warning);
+  auto figures = report;
+  figures.warnings.clear();
+  std::fputs(figures.table().c_str(), stdout);
+  write_json(json, report.json());
+}
+
 void write_json(const std::string& path, const std::string& text) {
   if (path.empty()) return;
   std::ofstream file(path, std::ios::binary);

@@ -104,8 +104,7 @@ void carry_out(ModelEvaluation ask, evaluation::ProcessGroup& group) {
     const auto report = evaluate("pictures");
     progress.clear();
     if (!speaks) return;
-    std::fputs(report.table().c_str(), stdout);
-    write_json(ask.generation.json, report.json());
+    show_report(report, progress, ask.generation.json);
     return;
   }
   if (ask.samplers.empty()) ask.samplers = {ask.order.request.sampling.sampler.value_or("own")};
@@ -145,7 +144,7 @@ void add_eval_model(CLI::App& parent, evaluation::ProcessGroup& group) {
       "Pictures are measured as they are made and forgotten, unless --keep is given. Figures go to stdout.");
   const auto ask = std::make_shared<ModelEvaluation>();
   add_model_options(*app, ask->order);
-  app->add_option("model", ask->order.model, "The same as --model")->type_name("PATH")->check(file_name());
+  app->add_option("path", ask->order.model, "The same as --model")->type_name("PATH")->check(file_name());
   app->remove_option(app->get_option("--steps"));
   app->remove_option(app->get_option("--sampler"));
   app->add_option("--steps", ask->steps,

@@ -10,7 +10,8 @@
 
 #include "commands.hpp"
 #include "eval_generation.hpp"
-#include "files.hpp"
+#include "order.hpp"
+#include "progress.hpp"
 
 namespace daguerre::cli {
 namespace {
@@ -29,8 +30,8 @@ void carry_out(const VoteEvaluation& ask) {
   if (key && options.models.empty()) options.models = {key->a, key->b};
   const auto votes = evaluation::read_votes(ask.file, key ? &*key : nullptr);
   const auto report = evaluation::evaluate_votes(votes, options).report();
-  std::fputs(report.table().c_str(), stdout);
-  write_json(ask.json, report.json());
+  Progress progress(false);
+  show_report(report, progress, ask.json);
 }
 
 }  // namespace
