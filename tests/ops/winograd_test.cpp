@@ -76,8 +76,8 @@ void test_against_definition(const kernels::WinogradKernels& kernels) {
     const auto x = random_tensor({c.batch, c.height, c.width, c.in}, seed++).template to<T>();
     const auto w = random_weight(c.out, c.in, seed++).template to<T>();
     const auto bias = c.bias ? random_tensor({c.out}, seed++) : Tensor<float>();
-    const auto layer =
-        make_winograd_conv2d<T>(context, Weight(WeightSource::of(w)), bias, c.geometry, kernels);
+    const auto layer = make_winograd_conv2d<T>(context, Weight(WeightSource::of(w)), bias, c.geometry,
+                                               Activation::none, kernels);
     const auto wide = x.template to<float>(), weight = w.template to<float>();
     const auto plain = defined_conv(wide, weight, bias, c.geometry, {});
     const auto residual = c.residual ? random_tensor(plain.shape(), seed++) : Tensor<float>();
@@ -121,8 +121,8 @@ TEST_CASE("minimal filtering does not depend on threads, batch or where weights 
       Context context;
       context.threads = threads;
       context.placement = placement;
-      return (*make_winograd_conv2d<float>(context, weight, {}, ConvGeometry::same(1), *kernels))(context,
-                                                                                                  input, {});
+      return (*make_winograd_conv2d<float>(context, weight, {}, ConvGeometry::same(1), Activation::none,
+                                           *kernels))(context, input, {});
     };
     const auto one = run(x, w, 1, WeightPlacement::packed);
     CHECK(same_bits(run(x, w, 16, WeightPlacement::packed), one));
@@ -151,7 +151,8 @@ TEST_CASE("a number that is none fills its tiles and no others", "[ops][winograd
 }
 
 TEST_CASE("minimal filtering is for what it is faster for", "[ops][winograd]") {
-  CHECK(suits_winograd({16, 16, 3, 3}, ConvGeometry::same(1)));
+  CHECK(suits_winograd({32, 32, 3, 3}, ConvGeometry::same(1)));
+  CHECK_FALSE(suits_winograd({16, 64, 3, 3}, ConvGeometry::same(1)));
   CHECK(suits_winograd({320, 640, 3, 3}, ConvGeometry::same(0)));
   CHECK_FALSE(suits_winograd({320, 4, 3, 3}, ConvGeometry::same(1)));
   CHECK_FALSE(suits_winograd({4, 320, 3, 3}, ConvGeometry::same(1)));
