@@ -15,6 +15,7 @@
 #include "numbers.hpp"
 #include "order.hpp"
 #include "progress.hpp"
+#include "system.hpp"
 
 namespace daguerre::cli {
 
@@ -65,6 +66,10 @@ struct Evaluation::State {
   mutable Progress progress;
   Threads threads;
 
+  /// Throws ArgumentError where --network is none of these.
+  void check_network(const std::vector<std::string>& kinds) const;
+  evaluation::FeatureNetworkOptions network_options() const;
+
   State(const EvalOrder& settings, evaluation::ProcessGroup& processes)
       : order(settings),
         group(processes),
@@ -78,8 +83,7 @@ Evaluation::Evaluation(const EvalOrder& order, evaluation::ProcessGroup& group)
 }
 Evaluation::~Evaluation() = default;
 
-evaluation::FeatureNetwork Evaluation::network(const std::vector<std::string>& kinds) const {
-  const auto& order = state_->order;
+void Evaluation::State::check_network(const std::vector<std::string>& kinds) const {
   std::string expected;
   for (const auto& kind : kinds) expected += (expected.empty() ? "" : ", ") + kind + ":PATH";
   if (order.network.empty())
@@ -87,18 +91,33 @@ evaluation::FeatureNetwork Evaluation::network(const std::vector<std::string>& k
   const auto kind = order.network.substr(0, order.network.find(':'));
   if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
     throw ArgumentError("--network", "\"" + order.network + "\" is none of " + expected);
-  state_->progress.stage("loading " + order.network);
+}
+
+evaluation::FeatureNetworkOptions Evaluation::State::network_options() const {
   const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
-  auto network = evaluation::FeatureNetwork::load(order.network,
-                                                  {.engine = order.engine,
-                                                   .precision = precision_called(order.precision),
-                                                   .threads = state_->threads.count(),
-                                                   .tokenizer = order.tokenizer,
-                                                   .tokenizer_fallback = fallback != nullptr ? fallback : "",
-                                                   .log = state_->progress.warnings(),
-                                                   .stop = state_->interrupt.token()});
+  return {.engine = order.engine,
+          .precision = precision_called(order.precision),
+          .threads = threads.count(),
+          .tokenizer = order.tokenizer,
+          .tokenizer_fallback = fallback != nullptr ? fallback : "",
+          .log = progress.warnings(),
+          .stop = interrupt.token()};
+}
+
+evaluation::FeatureNetwork Evaluation::network(const std::vector<std::string>& kinds) const {
+  state_->check_network(kinds);
+  state_->progress.stage("loading " + state_->order.network);
+  auto network = evaluation::FeatureNetwork::load(state_->order.network, state_->network_options());
   state_->progress.clear();
   return network;
+}
+
+evaluation::PerceptualDistance Evaluation::perceptual_distance() const {
+  state_->check_network({"lpips-alex", "lpips-vgg", "lpips-squeeze"});
+  state_->progress.stage("loading " + state_->order.network);
+  auto distance = evaluation::PerceptualDistance::load(state_->order.network, state_->network_options());
+  state_->progress.clear();
+  return distance;
 }
 
 evaluation::PictureSet Evaluation::pictures(const std::string& path) const {
@@ -120,10 +139,16 @@ evaluation::JobOptions Evaluation::job(const std::string& what) const {
   options.batch = state_->order.batch;
   options.group = &state_->group;
   options.stop = state_->interrupt.token();
-  options.on_chunk = [this, what](Index done, Index total) {
+  // On a terminal every chunk shows; in a log every tenth part of a long job does.
+  const bool is_terminal = stderr_is_terminal();
+  options.on_chunk = [this, what, is_terminal, tenths = Index{0}](Index done, Index total) mutable {
     const auto text = what + ": chunk " + std::to_string(done) + " of " + std::to_string(total);
-    if (done < total) state_->progress.stage(text);
-    if (done == total) state_->progress.clear();
+    if (is_terminal) {
+      done < total ? state_->progress.stage(text) : state_->progress.clear();
+    } else if (constexpr Index long_job = 20; total >= long_job && done * 10 / total > tenths) {
+      tenths = done * 10 / total;
+      state_->progress.note(text);
+    }
   };
   return options;
 }

@@ -40,6 +40,8 @@ class Evaluation {
 
   /// Loads --network. Throws ArgumentError where it is not one of `kinds`.
   evaluation::FeatureNetwork network(const std::vector<std::string>& kinds) const;
+  /// The same of LPIPS.
+  evaluation::PerceptualDistance perceptual_distance() const;
   evaluation::PictureSet pictures(const std::string& path) const;  ///< --limit of them
   evaluation::PicturesOrStatistics pictures_or_statistics(const std::string& path) const;
   /// For a job, of which `what` is shown while it runs.

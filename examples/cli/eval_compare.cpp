@@ -98,21 +98,21 @@ void add_eval_compare(CLI::App& parent, evaluation::ProcessGroup& group) {
   app->allow_extras();
   const auto ask = std::make_shared<ModelComparison>();
   add_generation_options(*app, ask->generation);
-  const std::string group = "What to compare";
+  const std::string heading = "What to compare";
   app->add_option("--a", ask->a, "Options of the first side")
       ->type_name("\"OPTIONS\"")
       ->required()
-      ->group(group);
+      ->group(heading);
   app->add_option("--b", ask->b, "Options of the second side")
       ->type_name("\"OPTIONS\"")
       ->required()
-      ->group(group);
+      ->group(heading);
   app->add_option("--names", ask->names, "What to call them")
       ->delimiter(',')
       ->expected(2)
       ->type_name("A,B")
       ->capture_default_str()
-      ->group(group);
+      ->group(heading);
   app->add_option("--metrics", ask->generation.measures,
                   "clip:PATH and hps:PATH (scores, in pairs); psnr, ssim, lpips-alex:PATH, lpips-vgg:PATH "
                   "(between the "
@@ -121,26 +121,26 @@ void add_eval_compare(CLI::App& parent, evaluation::ProcessGroup& group) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->required()
       ->type_name("METRIC,...")
-      ->group(group);
+      ->group(heading);
   auto* votes =
       app->add_option("--votes", ask->votes,
                       "Write the pairs for people to judge who do not know which is whose: 0001_left.png, "
                       "0001_right.png ..., manifest.json; FOLDER.key.json, which tells, lies beside it")
           ->check(file_name())
           ->type_name("FOLDER")
-          ->group(group);
+          ->group(heading);
   app->add_option("--questions", ask->questions, "That people are asked, by default DrawBench's")
       ->needs(votes)
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->type_name("NAME,...")
       ->capture_default_str()
-      ->group(group);
+      ->group(heading);
   add_number(*app, "--votes-seed", ask->votes_seed, {0, 4294967295u}, "Of which side is left")
       ->needs(votes)
       ->type_name("N")
       ->capture_default_str()
-      ->group(group);
+      ->group(heading);
   app->add_flag("--quiet", ask->quiet, "Only warnings and errors on stderr")->group(groups::besides);
   app->callback([app, ask, &group] { carry_out(*ask, app->remaining(), group); });
 }

@@ -11,6 +11,7 @@
 
 #include <daguerre/core/error.hpp>
 #include <daguerre/evaluation/process_group.hpp>
+#include <daguerre/weights/adapter_file.hpp>
 
 #include "files.hpp"
 #include "interrupt.hpp"

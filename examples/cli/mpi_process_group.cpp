@@ -25,7 +25,7 @@ namespace {
 
 constexpr const char* mpi_name = "mpi";
 
-int number_in(const char* variable) {
+int environment_number(const char* variable) {
   const char* text = std::getenv(variable);
   return text == nullptr ? 0 : std::atoi(text);
 }
@@ -35,7 +35,7 @@ int number_in(const char* variable) {
 int announced_processes() {
   int count = 0;
   for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "SLURM_STEP_NUM_TASKS"})
-    count = std::max(count, number_in(variable));
+    count = std::max(count, environment_number(variable));
   return count;
 }
 

@@ -22,6 +22,7 @@
 #include "numbers.hpp"
 #include "order.hpp"
 #include "progress.hpp"
+#include "system.hpp"
 #include "text.hpp"
 
 namespace daguerre::cli {
@@ -198,8 +199,18 @@ void run_sample(SampleAsk ask, ProcessGroup& group) {
   const auto count = [&](Index done) {
     return grouped(done) + " of " + grouped(job.size()) + " pictures, " + duration(seconds_since(start));
   };
+  // On a terminal what is done shows every second; in a log every tenth part does.
+  auto looked = start;
+  Index tenths = done_before * 10 / job.size();
   evaluation::sample_to_folder(job, group, folder, layout, [&] {
-    if (speaks) progress.stage(count(evaluation::sampled(job, folder, layout)));
+    if (!speaks || seconds_since(looked) < 1.0) return;
+    looked = std::chrono::steady_clock::now();
+    const Index done = evaluation::sampled(job, folder, layout);
+    if (stderr_is_terminal())
+      progress.stage(count(done));
+    else if (done * 10 / job.size() > tenths)
+      progress.note(count(done));
+    tenths = done * 10 / job.size();
   });
   progress.note(count(job.size()));
   if (speaks) std::printf("%s\n", (folder.folder() / "index.jsonl").string().c_str());

@@ -55,6 +55,17 @@ PairMeasure ssim_measure(bool gaussian) {
   return measure;
 }
 
+PairMeasure lpips_measure(const PerceptualDistance& distance) {
+  PairMeasure measure;
+  measure.name = "LPIPS";
+  constexpr std::size_t digits = 12;
+  measure.definition = distance.kind() + ": " + distance.definition() + " (weights SHA-256 " +
+                       distance.fingerprint().substr(0, digits) + ")";
+  measure.measure = [distance](const Image& a, const Image& b) { return distance(a, b); };
+  measure.is_parallel = true;
+  return measure;
+}
+
 Report evaluate_pairs(const PictureSet& a, const PictureSet& b, const PairMeasure& measure,
                       const Threads& threads, const JobOptions& job) {
   check_numbers_agree(a.size(), "pictures in " + a.path().string(), b.size(),

@@ -6,6 +6,7 @@
 
 #include "config/json.hpp"
 #include "core/paths.hpp"
+#include "core/sha256.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/evaluation/chunk_folder.hpp"
 #include "daguerre/evaluation/file_fingerprint.hpp"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr const char* sample_job_name = "job";
 constexpr Index most_samples = 10'000'000;
+constexpr Index most_listed = 20'000;  // items in a job's description, each by itself
 
 void check_counts(std::size_t kinds, Index count, std::uint64_t seed) {
   if (kinds == 0) throw ArgumentError(sample_job_name, "there are no prompts or classes to make pictures of");
@@ -97,8 +99,17 @@ std::string SampleJob::description() const {
   for (auto& file : request_files(request_)) files.push_back(std::move(file));
   for (const auto& part : info.parts)
     if (path_exists(part.source)) files.emplace_back(part.source);
-  nlohmann::json items = nlohmann::json::array();
-  for (const auto& item : items_) items.push_back(item_settings(item));
+  nlohmann::json items;
+  if (size() <= most_listed) {
+    for (const auto& item : items_) items.push_back(item_settings(item));
+  } else {  // what differs is then not named
+    Sha256 hash;
+    for (const auto& item : items_) {
+      const auto line = to_text(item_settings(item)) + "\n";
+      hash.add(std::as_bytes(std::span(line)));
+    }
+    items = {{"count", size()}, {"sha256", hash.hex()}};
+  }
   nlohmann::json at_load = nlohmann::json::array();
   for (const auto& lora : info.loras)
     at_load.push_back(

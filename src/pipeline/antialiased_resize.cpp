@@ -1,11 +1,10 @@
-#include "pipeline/antialiased_resize.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
 #include "daguerre/ops/interpolate.hpp"
+#include "daguerre/pipeline/picture_preparation.hpp"
 #include "pipeline/name.hpp"
 
 namespace daguerre {

@@ -8,12 +8,11 @@
 #include "daguerre/media/clip_image_processor.hpp"
 #include "daguerre/models/contrastive/clip_model.hpp"
 #include "daguerre/ops/elementwise.hpp"
-#include "daguerre/ops/interpolate.hpp"
+#include "daguerre/pipeline/picture_preparation.hpp"
 #include "daguerre/text/clip_tokenizer_files.hpp"
 #include "daguerre/text/tokenizer_folders.hpp"
 #include "daguerre/weights/key_map.hpp"
 #include "pipeline/clip_image_processor.hpp"
-#include "pipeline/hps_image.hpp"
 #include "pipeline/model_fit.hpp"
 
 namespace daguerre {
@@ -118,9 +117,7 @@ class PackedClipTowers final : public ClipTowers {
     if (preparation_ == ClipPreparation::clip) return processor_(picture);
     if (preparation_ == ClipPreparation::hps)
       return hps_pixel_values(context, picture, size, processor_.longest_edge > 0);
-    if (picture.empty()) throw ArgumentError(clip_towers_name, "the picture is empty");
-    return ClipImageProcessor().normalised(ops::interpolate(
-        context, to_unit_tensor(picture.to_channels(3)), size, size, {.mode = ops::Interpolation::bicubic}));
+    return cmmd_pixel_values(context, picture, size);
   }
   static Tensor<float> finite(Tensor<float> embedding) {
     ops::check_finite(embedding, clip_towers_name);

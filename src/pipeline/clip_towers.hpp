@@ -40,7 +40,7 @@ struct TokenizerPlaces {
 /// How pictures are prepared for a model in open_clip's layouts; one of transformers' says it itself.
 enum class ClipPreparation {
   clip,  ///< as openai/CLIP and open_clip do
-  hps,   ///< as HPSv2 does (pipeline/hps_image.hpp)
+  hps,   ///< as HPSv2 does (hps_pixel_values)
   cmmd,  ///< of any layout, as CMMD's reference does: bicubic interpolation to the network's size, no crop
 };
 

@@ -1,10 +1,9 @@
-#include "pipeline/hps_image.hpp"
-
 #include <algorithm>
 #include <cmath>
 
 #include "daguerre/media/clip_image_processor.hpp"
 #include "daguerre/ops/interpolate.hpp"
+#include "daguerre/pipeline/picture_preparation.hpp"
 
 namespace daguerre {
 namespace {
@@ -59,6 +58,12 @@ Tensor<float> hps_pixel_values(const ops::Context& context, const Image& picture
     values = window_of(values, half_of(values.dim(1) - size), half_of(values.dim(2) - size), size);
   }
   return ClipImageProcessor().normalised(values);
+}
+
+Tensor<float> cmmd_pixel_values(const ops::Context& context, const Image& picture, Index size) {
+  if (picture.empty()) throw ArgumentError("cmmd_image", "the picture is empty");
+  return ClipImageProcessor().normalised(
+      bicubic(context, to_unit_tensor(picture.to_channels(3)), size, size));
 }
 
 }  // namespace daguerre

@@ -8,9 +8,9 @@
 #include "daguerre/media/clip_image_processor.hpp"
 #include "daguerre/metrics/clip_score.hpp"
 #include "daguerre/models/contrastive/clip_model.hpp"
+#include "daguerre/pipeline/picture_preparation.hpp"
 #include "daguerre/text/clip_tokenizer.hpp"
 #include "pipeline/clip_image_processor.hpp"
-#include "pipeline/hps_image.hpp"
 
 /// Cases of CLIP with both towers: the network alone (`vision/clip_model`), and the scores made with it
 /// (`metrics/clip_score_openai`, `metrics/hpsv2`) from pictures and texts.

@@ -209,6 +209,12 @@ TEST_CASE("a job's description holds what its pictures depend on") {
   CHECK(SampleJob(pipeline, small_request(), items, {.chunk = 2}).description() != usual);
   CHECK(SampleJob(pipeline, small_request(), sample_items(prompts, 2, 1)).description() != usual);
 
+  // Of very many items the description holds a hash.
+  const auto many = sample_items(prompts, 30'000, 0), others = sample_items(prompts, 30'000, 1);
+  const auto long_job = SampleJob(pipeline, small_request(), many).description();
+  CHECK(long_job.size() < 10'000);
+  CHECK(SampleJob(pipeline, small_request(), others).description() != long_job);
+
   const auto refused = [&](const std::function<void(Request&)>& change) {
     auto request = small_request();
     change(request);

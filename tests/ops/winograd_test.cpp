@@ -87,6 +87,13 @@ void test_against_definition(const kernels::WinogradKernels& kernels) {
       auto given = residual.clone();
       CHECK(same_bits((*layer)(context, x, std::move(given)), y));
     }
+    // Activated between bias and residual.
+    const auto activated = make_winograd_conv2d<T>(context, Weight(WeightSource::of(w)), bias, c.geometry,
+                                                   Activation::relu, kernels);
+    auto expected = plain.clone();
+    for (Index i = 0; i < plain.size(); ++i)
+      expected.data()[i] = std::max(0.0f, plain.data()[i]) + (c.residual ? residual.data()[i] : 0.0f);
+    CHECK(difference((*activated)(context, x, residual), expected).rel_l2 < bound);
     // Rounded as the sums are.
     const auto sums = (*layer)(context, x, {});
     CHECK(same_bits(layer->rounded(context, x).template to<float>(),

@@ -12,6 +12,7 @@
 #include "daguerre/samplers/registry.hpp"
 #include "pipeline/components/components.hpp"
 #include "pipeline/families/families.hpp"
+#include "pipeline/piecewise.hpp"
 #include "pipeline/tiled_parts.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
@@ -371,6 +372,14 @@ class SmallMochi final : public Denoiser {
 /// Latents of six frames behind the first one, and eight pixels.
 class BlankFilms final : public Autoencoder {
  public:
+  /// `chunks`: of one frame for each latent, as many at once as one likes, 1,000 bytes for a pixel of each.
+  explicit BlankFilms(bool chunks = false) {
+    if (!chunks) return;
+    format_.films = false;
+    format_.time_ratio = 1;
+    format_.bytes_per_pixel = 1000;
+    format_.chunks = true;
+  }
   const LatentFormat& info() const noexcept override { return format_; }
   Distribution encode(const ops::Context&, const Tensor<float>& x) const override { return {x, {}}; }
   Tensor<float> decode(const ops::Context&, const Tensor<float>& x) const override { return x; }
@@ -430,4 +439,34 @@ TEST_CASE("Mochi goes from noise at 0 to a film at 1, first slowly, beside a pro
   components.index = Config::parse(R"({"_class_name": "MochiPipeline"})", "m");
   SeededNoise third("torch-cpu", {1});
   CHECK(difference(Model(families::mochi(), components).run(context, task, third).latents, x).rel_l2 > 1e-3);
+}
+
+TEST_CASE("as many frames are decoded at once as there is memory for", "[pipeline][film]") {
+  const Model model(families::mochi(),
+                    {.text_encoders = {{"text_encoder", std::make_shared<const LengthEncoder>()}},
+                     .denoiser = std::make_shared<const SmallMochi>(),
+                     .autoencoder = std::make_shared<const BlankFilms>(true),
+                     .index = Config::parse("{}", "m")});
+  const auto planned = [&](std::optional<std::uint64_t> memory, Index asked = 0) {
+    Plan plan;
+    plan.task.height = 32;
+    plan.task.width = 48;  // 1.5 MB for a frame
+    plan.task.film.frames = 7;
+    plan.task.film.decode_chunk = asked;
+    (void)piecewise(model, {}, plan, memory);
+    return plan;
+  };
+  for (const auto memory : {std::optional<std::uint64_t>(), std::optional<std::uint64_t>(20'000'000)}) {
+    const auto whole = planned(memory);
+    CHECK(whole.task.film.decode_chunk == 0);
+    CHECK(whole.warnings.empty());
+  }
+  const auto some = planned(6'000'000);
+  CHECK(some.task.film.decode_chunk == 3);
+  REQUIRE(some.warnings.size() == 1);
+  CHECK(some.warnings.front().find("3 frames at a time: all would take about 10 MB, there are 6") !=
+        std::string::npos);
+  CHECK(std::ranges::count(some.parameters, std::pair<std::string, std::string>("Decode chunk", "3")) == 1);
+  CHECK(planned(1'000'000).task.film.decode_chunk == 2);
+  CHECK(planned(6'000'000, 5).task.film.decode_chunk == 5);
 }

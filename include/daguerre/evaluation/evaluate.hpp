@@ -8,6 +8,7 @@
 
 #include "daguerre/evaluation/feature_job.hpp"
 #include "daguerre/evaluation/feature_network.hpp"
+#include "daguerre/evaluation/perceptual_distance.hpp"
 #include "daguerre/evaluation/picture_set.hpp"
 #include "daguerre/evaluation/report.hpp"
 #include "daguerre/evaluation/statistics_file.hpp"
@@ -84,6 +85,8 @@ struct PairMeasure {
 PairMeasure psnr_measure();
 /// Likewise; with Wang et al.'s Gaussian window, else with scikit-image's default.
 PairMeasure ssim_measure(bool gaussian = false);
+/// How unlike they look to a network, which takes pictures of one size.
+PairMeasure lpips_measure(const PerceptualDistance& distance);
 /// Any measure of pairs, in the order of the sets, which must be of one number; a picture that cannot be read
 /// is listed.
 Report evaluate_pairs(const PictureSet& a, const PictureSet& b, const PairMeasure& measure,

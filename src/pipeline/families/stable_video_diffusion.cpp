@@ -2,8 +2,8 @@
 
 #include "daguerre/ops/elementwise.hpp"
 #include "daguerre/pipeline/ip_adapter.hpp"
+#include "daguerre/pipeline/picture_preparation.hpp"
 #include "daguerre/pipeline/preparation.hpp"
-#include "pipeline/antialiased_resize.hpp"
 #include "pipeline/families/families.hpp"
 #include "pipeline/latents.hpp"
 
