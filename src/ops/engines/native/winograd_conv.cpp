@@ -17,7 +17,8 @@
 namespace daguerre::ops {
 namespace {
 
-constexpr Index fewest_channels = 16;
+/// With 16 on one side it took twice as long as oneDNN, with 32 on both 0.9 to 1.2 times, with 64 half.
+constexpr Index fewest_channels = 32;
 constexpr Index winograd_kernel = 3;
 /// Between the numbers of two points, so that those of 36 points do not meet in the same lines of a cache.
 constexpr Index stream_padding = 16;
