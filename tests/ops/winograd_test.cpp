@@ -158,12 +158,15 @@ TEST_CASE("a number that is none fills its tiles and no others", "[ops][winograd
 }
 
 TEST_CASE("minimal filtering is for what it is faster for", "[ops][winograd]") {
-  CHECK(suits_winograd({32, 32, 3, 3}, ConvGeometry::same(1)));
-  CHECK_FALSE(suits_winograd({16, 64, 3, 3}, ConvGeometry::same(1)));
-  CHECK(suits_winograd({320, 640, 3, 3}, ConvGeometry::same(0)));
-  CHECK_FALSE(suits_winograd({320, 4, 3, 3}, ConvGeometry::same(1)));
-  CHECK_FALSE(suits_winograd({4, 320, 3, 3}, ConvGeometry::same(1)));
-  CHECK_FALSE(suits_winograd({320, 320, 3, 3}, ConvGeometry::same(1, 2)));
-  CHECK_FALSE(suits_winograd({320, 320, 3, 1}, ConvGeometry::same(1)));
-  CHECK_FALSE(suits_winograd({320, 320, 5, 5}, ConvGeometry::same(2)));
+  Context context;
+  CHECK(suits_winograd(context, {32, 32, 3, 3}, ConvGeometry::same(1)));
+  CHECK_FALSE(suits_winograd(context, {16, 64, 3, 3}, ConvGeometry::same(1)));
+  CHECK(suits_winograd(context, {320, 640, 3, 3}, ConvGeometry::same(0)));
+  CHECK_FALSE(suits_winograd(context, {320, 4, 3, 3}, ConvGeometry::same(1)));
+  CHECK_FALSE(suits_winograd(context, {4, 320, 3, 3}, ConvGeometry::same(1)));
+  CHECK_FALSE(suits_winograd(context, {320, 320, 3, 3}, ConvGeometry::same(1, 2)));
+  CHECK_FALSE(suits_winograd(context, {320, 320, 3, 1}, ConvGeometry::same(1)));
+  CHECK_FALSE(suits_winograd(context, {320, 320, 5, 5}, ConvGeometry::same(2)));
+  context.minimal_filtering = false;
+  CHECK_FALSE(suits_winograd(context, {320, 640, 3, 3}, ConvGeometry::same(0)));
 }

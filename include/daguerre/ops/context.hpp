@@ -36,6 +36,9 @@ struct Context {
   std::stop_token stop;
   std::shared_ptr<Profile> profile;                     ///< nullptr: nothing is timed
   WeightPlacement placement = WeightPlacement::packed;  ///< of layers that are packed with this context
+  /// Layers that are packed with this context may compute convolutions by minimal filtering, whose errors are
+  /// those of long sums. Off for a chain of so many that they would add up to more than a result bears.
+  bool minimal_filtering = true;
   /// What group norms take in the place of their own statistics, see ops/norm_statistics.hpp; nullptr:
   /// nothing.
   std::shared_ptr<NormStatistics> norm_statistics{};

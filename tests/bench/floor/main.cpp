@@ -194,7 +194,7 @@ class Floor {
     for (const auto& [c, count] : record.convolutions) {
       const Shape shape{c.out, c.in, c.kernel_height, c.kernel_width};
       const ops::ConvGeometry geometry{c.stride, c.top, c.left, c.bottom, c.right};
-      if (!ops::suits_winograd(shape, geometry)) continue;
+      if (!ops::suits_winograd(context, shape, geometry)) continue;
       const auto layer = ops::make_winograd_conv2d<T>(
           context, ops::WeightSource::of(Tensor<float>::full(shape, 0.01f).template to<T>()), {}, geometry);
       const auto x = Tensor<float>::full({c.batch, c.height, c.width, c.in}, 0.5f).template to<T>();

@@ -245,7 +245,7 @@ class NativeEngineFor : public EngineFor<T> {
                                                      const Tensor<float>& bias, const ConvGeometry& geometry,
                                                      Activation activation) const override {
     check_conv_shapes(weight, bias);
-    if (suits_winograd(weight.shape(), geometry))
+    if (suits_winograd(context, weight.shape(), geometry))
       return make_winograd_conv2d<T>(context, weight, bias, geometry, activation);
     return std::make_unique<NativeConv2d<T>>(context, weight, bias, geometry, activation);
   }

@@ -246,9 +246,9 @@ class WinogradConv2d final : public PackedConv2d<T> {
 
 }  // namespace
 
-bool suits_winograd(const Shape& weight, const ConvGeometry& geometry) noexcept {
-  return weight[2] == winograd_kernel && weight[3] == winograd_kernel && geometry.stride == 1 &&
-         std::min(weight[0], weight[1]) >= fewest_channels;
+bool suits_winograd(const Context& context, const Shape& weight, const ConvGeometry& geometry) noexcept {
+  return context.minimal_filtering && weight[2] == winograd_kernel && weight[3] == winograd_kernel &&
+         geometry.stride == 1 && std::min(weight[0], weight[1]) >= fewest_channels;
 }
 
 template <class T>

@@ -11,7 +11,7 @@ namespace daguerre::ops {
 
 /// Whether a convolution `weight[out, in, kh, kw]` is one of those, and has channels enough that the
 /// transforms pay: 32 on both sides.
-bool suits_winograd(const Shape& weight, const ConvGeometry& geometry) noexcept;
+bool suits_winograd(const Context& context, const Shape& weight, const ConvGeometry& geometry) noexcept;
 
 /// Arguments as those of EngineFor::pack_conv2d, checked, and such that `suits_winograd`. Results depend on
 /// the layer and each picture alone: neither on threads nor on the batch.

@@ -185,7 +185,7 @@ class OneDnnEngineFor : public EngineFor<T> {
       return make_native_engine()->as<T>().pack_conv2d(context, weight, bias, geometry, activation);
     // Minimal filtering in float32 takes 0.3 to 0.6 of the time of oneDNN's direct convolutions, and of
     // those in bfloat16 unless they run in AMX.
-    if (suits_winograd(weight.shape(), geometry) && (std::is_same_v<T, float> || !has_amx_bfloat16()))
+    if (suits_winograd(context, weight.shape(), geometry) && (std::is_same_v<T, float> || !has_amx_bfloat16()))
       return make_winograd_conv2d<T>(context, weight, bias, geometry, activation);
     return translated("conv2d", [&] {
       return std::make_unique<OneDnnConv2d<T>>(context, weight, bias, geometry, activation);
