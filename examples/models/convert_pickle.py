@@ -52,14 +52,21 @@ class Refused(Exception):
     """What is wrong with the file, in one line."""
 
 
-class StorageType:
+class Sealed:
+    """What a pickle cannot change once it is made and checked."""
+
+    def __setstate__(self, state):
+        raise Refused("a tensor or storage with a state of its own")
+
+
+class StorageType(Sealed):
     """A class of storages by its name, as a pickle refers to it."""
 
     def __init__(self, name):
         self.dtype, self.type = STORAGES[name]
 
 
-class Storage:
+class Storage(Sealed):
     """The elements that tensors are views of; in the older format they come behind the pickles."""
 
     def __init__(self, kind, size):
@@ -72,7 +79,7 @@ class Storage:
         self.elements = np.frombuffer(data, self.dtype, self.size)
 
 
-class Tensor:
+class Tensor(Sealed):
     """A view of a storage."""
 
     def __init__(self, storage, offset, shape, strides):
@@ -221,6 +228,9 @@ def read_archive(file):
         if len(pickles) != 1:
             raise Refused("a ZIP archive without one data.pkl")
         folder = pickles[0][:-len("data.pkl")]
+        order = folder + "byteorder"
+        if order in archive.namelist() and member(archive, order, 16) != b"little":
+            raise Refused("its numbers are stored with their highest byte first")
         storages = {}
 
         def load_storage(kind, key, size):
@@ -341,9 +351,16 @@ def origin(files):
             "source_sha256": ",".join(sha256_of(path) for path in files)}
 
 
+def one_line(problem):
+    """What a file says must not steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(problem))
+
+
 def write(path, tensors, to, metadata):
     header, parts, at = {"__metadata__": metadata}, [], 0
     for name in sorted(tensors):
+        if name in header:
+            raise Refused(f"a tensor is called {name}")
         tensor = tensors[name]
         array, kind = converted(tensor.array(), tensor.storage.type, to)
         data = array.tobytes()
@@ -366,14 +383,16 @@ def main():
     options = parser.parse_args()
     names = ", ".join(options.sources)
     try:
+        if not options.target.endswith(".safetensors"):
+            raise Refused(f"{options.target} shall be written: expected a name that ends in .safetensors")
         tensors = joined(options.sources, options.key)
         write(options.target, tensors, options.type and options.type.upper(), origin(options.sources))
     except Refused as problem:
-        sys.exit(f"convert_pickle: {names}: {problem}")
+        sys.exit(f"convert_pickle: {names}: {one_line(problem)}")
     except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError,
             pickle.UnpicklingError, zipfile.BadZipFile, struct.error, RecursionError, ArithmeticError,
             RuntimeError, zlib.error) as problem:
-        sys.exit(f"convert_pickle: {names}: it is malformed, or no file of tensors: {problem}".replace("\n", " "))
+        sys.exit(f"convert_pickle: {names}: it is malformed, or no file of tensors: {one_line(problem)}")
     print(f"{options.target}: {len(tensors)} tensors")
 
 

@@ -41,7 +41,7 @@ void add_content(Sha256& hash, const FilePath& file) {
   const std::uint64_t pieces = std::min((size + piece - 1) / piece, whole_pieces);
   const bool whole = size <= whole_pieces * piece;
   for (std::uint64_t i = 0; i < pieces; ++i) {
-    const std::uint64_t at = whole ? i * piece : (size - piece) / (pieces - 1) * i;
+    const std::uint64_t at = whole ? i * piece : (size - piece) * i / (pieces - 1);
     const std::uint64_t count = std::min(piece, size - at);
     stream.seekg(static_cast<std::streamoff>(at));
     if (!stream.read(bytes.data(), static_cast<std::streamsize>(count))) throw unreadable(file, "");

@@ -203,7 +203,7 @@ NpyArray NpzFile::array(const std::string& name) const {
   result.owner = owner_;
   result.is_mapped = is_mapped_;
   if (entry->is_compressed) {
-    constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
+    constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max() - 16;  // stb counts in int
     if (entry->size > most || entry->packed_size > most)
       fail(who + " has 2 GB or more compressed; save it by numpy.savez instead of savez_compressed");
     // A deflate stream of n bytes cannot hold more than 1032 n: no memory for what is not there.

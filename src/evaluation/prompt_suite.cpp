@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/json.hpp"
+#include "core/paths.hpp"
 #include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "evaluation/text_table.hpp"
@@ -191,7 +192,7 @@ PromptSuite PromptSuite::load(const std::filesystem::path& path, const SuiteOpti
   SuiteBuilder builder(path.string(), options);
   for (const auto* style : hps_styles) {
     const auto file = path / (std::string(style) + ".json");
-    if (!std::filesystem::exists(file))
+    if (!path_exists(file))
       throw FileError(suite_name,
                       path.string() + ": has no " + style +
                           ".json; a folder of prompts is HPSv2's benchmark: anime.json, "

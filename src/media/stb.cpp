@@ -153,9 +153,12 @@ std::optional<std::size_t> inflate(std::span<const std::byte> zlib, std::span<ch
 }
 
 std::optional<std::size_t> inflate_raw(std::span<const std::byte> deflated, std::span<char> out) {
-  const int size = stbi_zlib_decode_noheader_buffer(
-      out.data(), static_cast<int>(out.size()), reinterpret_cast<const char*>(deflated.data()),
-      static_cast<int>(deflated.size()));
+  // stb looks ahead by more bits than the last symbol has, and a raw stream may end with it.
+  constexpr std::size_t ahead = 4;
+  std::vector<char> padded(deflated.size() + ahead);
+  std::memcpy(padded.data(), deflated.data(), deflated.size());
+  const int size = stbi_zlib_decode_noheader_buffer(out.data(), static_cast<int>(out.size()), padded.data(),
+                                                    static_cast<int>(padded.size()));
   return size < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(size));
 }
 

@@ -4,6 +4,7 @@
 
 #include "daguerre/core/eigen.hpp"
 #include "metrics/checks.hpp"
+#include "metrics/one_thread.hpp"
 
 namespace daguerre::metrics {
 namespace {
@@ -39,6 +40,7 @@ void FeatureStatistics::add(const Tensor<T>& features) {
   if (features.dim(1) != dimension())
     throw ArgumentError(statistics_name, "features are " + to_string(features.shape()) + ", expected [N, " +
                                              std::to_string(dimension()) + "]");
+  const OneThread alone;  // sums must not depend on how a product is shared out
   // In pieces, so that a large batch is not held twice.
   constexpr Index piece = 1024;
   for (Index begin = 0; begin < features.dim(0); begin += piece) {

@@ -13,6 +13,7 @@
 #include "daguerre/metrics/mean_interval.hpp"
 #include "daguerre/metrics/spread.hpp"
 #include "metrics/checks.hpp"
+#include "metrics/one_thread.hpp"
 #include "metrics/permutation.hpp"
 
 namespace daguerre::metrics {
@@ -47,6 +48,7 @@ void check_dimensions(Index a, Index b) {
 }
 
 Factored factored(const Gaussian& gaussian) {
+  const OneThread alone;  // here and below: digits must not depend on how a product is shared out
   check_gaussian(gaussian);
   const Index d = gaussian.mean.size();
   const auto covariance = matrix(gaussian.covariance);
@@ -72,6 +74,7 @@ Factored factored(const Gaussian& gaussian) {
 }
 
 double distance(const Factored& a, const Factored& b) {
+  const OneThread alone;
   check_dimensions(a.mean.size(), b.mean.size());
   double root_trace = 0.0;
   if (a.factor.cols() > 0 && b.factor.cols() > 0) {
@@ -93,6 +96,7 @@ double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b) 
 }
 
 double torch_fidelity_frechet_distance(const Gaussian& a, const Gaussian& b) {
+  const OneThread alone;
   check_gaussian(a);
   check_gaussian(b);
   check_dimensions(a.mean.size(), b.mean.size());
@@ -163,6 +167,7 @@ struct FrechetInfluence::State {
 
 FrechetInfluence::FrechetInfluence(const Gaussian& samples, const Gaussian& reference)
     : state_(std::make_unique<State>()) {
+  const OneThread alone;
   const auto a = factored(samples), b = factored(reference);
   if (a.mean.size() != b.mean.size())
     throw ArgumentError(frechet_name, "samples of " + std::to_string(a.mean.size()) +
@@ -191,6 +196,7 @@ FrechetInfluence::FrechetInfluence(FrechetInfluence&&) noexcept = default;
 FrechetInfluence& FrechetInfluence::operator=(FrechetInfluence&&) noexcept = default;
 
 void FrechetInfluence::add(const Tensor<float>& samples) {
+  const OneThread alone;
   auto& state = *state_;
   require_rows(frechet_name, "samples", samples);
   if (samples.dim(1) != state.mean.size())

@@ -18,7 +18,7 @@ class OneThread {
     if (before_ != 1) omp_set_num_threads(before_);
   }
 #else
-  OneThread() noexcept = default;
+  OneThread() noexcept {}
 #endif
   OneThread(const OneThread&) = delete;
   OneThread& operator=(const OneThread&) = delete;

@@ -51,8 +51,8 @@ void tile_denoiser(const Tiles& tiles, const Model& model, Components& component
 Index chunk_of_frames(const Model& model, Plan& plan, std::optional<std::uint64_t> memory) {
   constexpr Index least = 2;  // with none beside it a frame has nothing to be even with
   auto& chunk = plan.task.film.decode_chunk;
-  if (chunk > 0) return chunk;
   const Index frames = std::max<Index>(1, model.frames_of(plan.task));
+  if (chunk > 0) return std::min(chunk, frames);
   const auto of_one = static_cast<std::uint64_t>(
       std::max<Index>(1, model.format().bytes_per_pixel * plan.task.height * plan.task.width));
   const std::uint64_t fit = memory ? *memory / of_one : static_cast<std::uint64_t>(frames);

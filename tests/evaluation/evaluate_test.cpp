@@ -68,6 +68,14 @@ constexpr std::string_view compressed_pictures =
     "a40000000900000000000000000000008001000000006172725f302e6e7079504b0506000000000100010037000000a8"
     "0000000000";
 
+/// The same of [12, 16, 16, 3] zeros: a stream whose last symbol is its last byte.
+constexpr std::string_view compressed_zeros =
+    "504b030414000000080000002100260151a67300000080240000090000006172725f302e6e7079edc8310e82401445d1a175"
+    "15bffb9a4c339058b8003b890d859599c0100b2366066d8055b06131aec092e49ee415efce65753a5f32f336833621d5510f"
+    "a2e3cba9156dbbd847ffb876b109df7ef4f714969e6efe1996bf75b915b7ffadd85999e45f1b030000000000000000000000"
+    "0060b53e504b0102140314000000080000002100260151a67300000080240000090000000000000000000000800100000000"
+    "6172725f302e6e7079504b05060000000001000100370000009a0000000000";
+
 Tensor<float> normal_rows(Index count, Index columns, unsigned seed, double shift = 0.0) {
   std::mt19937 random(seed);
   std::normal_distribution<double> normal;
@@ -120,6 +128,10 @@ TEST_CASE("a set of pictures is numpy's array", "[evaluation]") {
   CHECK((picture.width() == 3 && picture.height() == 2 && picture.channels() == 3));
   CHECK(picture.pixels()[0] == 18);
   CHECK(picture.pixels()[17] == 35);
+
+  const auto zeros = PictureSet::open(temp.write("zeros.npz", from_hex(compressed_zeros)));
+  REQUIRE(zeros.size() == 12);
+  CHECK(zeros.read(11).pixels()[16 * 16 * 3 - 1] == 0);
 
   // Whatever is cut off or changed is refused or reads as something; nothing else happens.
   for (std::size_t size = 0; size < file.size(); size += 3)

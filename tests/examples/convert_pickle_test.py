@@ -45,6 +45,11 @@ class Tensor:
         return _rebuild_tensor_v2, (Storage(), 0, (3, 2), (1, 3), False, {})
 
 
+class Changed:
+    def __reduce__(self):  # checked when it is made, and then another
+        return _rebuild_tensor_v2, (Storage(), 0, (3, 2), (1, 3), False, {}), {"shape": (2000,), "strides": (1,)}
+
+
 class Program:
     def __reduce__(self):
         return os.system, (f"touch {folder}/ran",)
@@ -133,3 +138,9 @@ class Repeated:
 
 result = convert(save("model.pth", {"w": Repeated()}))
 assert result.returncode == 1 and "more than its storage" in result.stderr, result.stderr
+
+# What was checked stays as it is.
+result = convert(save("model.pth", {"w": Changed()}))
+assert result.returncode == 1 and "a state of its own" in result.stderr, result.stderr
+result = subprocess.run([sys.executable, converter, wrapped, other], capture_output=True, text=True, check=False)
+assert result.returncode == 1 and "ends in .safetensors" in result.stderr and sha256(other), result.stderr

@@ -94,6 +94,8 @@ TEMPLATE_TEST_CASE("pools look at what of a window lies in the picture", "[ops]"
 TEST_CASE("pools count their windows as torch does, and refuse what does not fit", "[ops]") {
   CHECK(ops::PoolWindow{3, 2, 0}.output_size(8) == 3);
   CHECK(ops::PoolWindow{3, 2, 0, true}.output_size(8) == 4);
+  CHECK(ops::PoolWindow{3, 2, 0, true}.output_size(2) == 1);
+  CHECK_THROWS_AS((ops::PoolWindow{3, 2, 0, true}.output_size(1)), ArgumentError);
   CHECK(ops::PoolWindow{2, 2, 1, true}.output_size(3) == 2);  // a third one would lie in the padding
   const auto context = context_for("native");
   const auto x = random_tensor({1, 4, 4, 2}, 1);

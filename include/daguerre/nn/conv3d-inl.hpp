@@ -183,6 +183,9 @@ Tensor<float> Conv3d<T>::of_chunk(const ops::Context& context, Tensor<T> x, Tens
   };
   const FrameSource<float> residuals = residual.empty() ? FrameSource<float>() : FrameSource<float>(added);
   auto results = frame_by_frame(context, count, frame, residuals, stream);
+  if (!residual.empty())  // it is let go of with its last frame
+    throw ArgumentError("conv3d", "a residual " + to_string(residual.shape()) + " for " +
+                                      std::to_string(results.size()) + " frames");
   auto y = results.size() == 1 ? std::move(results.front()) : ops::concat<float>(context, results, 0);
   return y.reshape({1, y.dim(0), y.dim(1), y.dim(2), y.dim(3)});
 }

@@ -36,8 +36,8 @@ struct Context {
   std::stop_token stop;
   std::shared_ptr<Profile> profile;                     ///< nullptr: nothing is timed
   WeightPlacement placement = WeightPlacement::packed;  ///< of layers that are packed with this context
-  /// Layers that are packed with this context may compute convolutions by minimal filtering, whose errors are
-  /// those of long sums. Off for a chain of so many that they would add up to more than a result bears.
+  /// Layers that are packed with this context may compute convolutions by minimal filtering, which rounds
+  /// otherwise than sums of products do, by no more than 1e-6 of a layer's result. Off: to compare the two.
   bool minimal_filtering = true;
   /// What group norms take in the place of their own statistics, see ops/norm_statistics.hpp; nullptr:
   /// nothing.

@@ -49,10 +49,7 @@ Tensor<T> LpipsStage<T>::operator()(const ops::Context& context, const Tensor<T>
 }  // namespace detail
 
 template <class T>
-Lpips<T>::Lpips(LpipsTrunk trunk, const nn::Loader& given) : trunk_(trunk) {
-  auto loader = given;
-  // VGG's last features, behind thirteen convolutions in a row, would be 1.6e-6 away from the reference's.
-  loader.context.minimal_filtering = false;
+Lpips<T>::Lpips(LpipsTrunk trunk, const nn::Loader& loader) : trunk_(trunk) {
   const auto shape = detail::lpips_trunk_shape(trunk);
   smallest_side_ = shape.smallest_side;
   for (const auto& step : shape.steps) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daguerre/ops/engine-inl.hpp"
+#include "daguerre/ops/resample-inl.hpp"
 #include "ops/engines/engines.hpp"
 #include "ops/engines/native/winograd_weights.hpp"
 
@@ -64,10 +65,12 @@ class WinogradConv2d final : public PackedConv2d<T> {
   }
   Tensor<float> enlarged(const Context& context, const Tensor<float>& x, Index height,
                          Index width) const override {
+    detail::check_resampling("upsample_nearest", x, height, width);
     return convolve<float>(context, cast<T>(context, x), height, width, {});
   }
   Tensor<T> enlarged_rounded(const Context& context, const Tensor<float>& x, Index height,
                              Index width) const override {
+    detail::check_resampling("upsample_nearest", x, height, width);
     return convolve<T>(context, cast<T>(context, x), height, width, {});
   }
 
