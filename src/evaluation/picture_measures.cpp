@@ -19,6 +19,7 @@
 #include "daguerre/metrics/paired.hpp"
 #include "evaluation/distribution_figures.hpp"
 #include "evaluation/evaluate.hpp"
+#include "evaluation/measure_names.hpp"
 #include "evaluation/pair_measures.hpp"
 
 namespace daguerre::evaluation {
@@ -59,24 +60,6 @@ std::string tensor_name(const std::string& prefix, const char* what, std::size_t
 /// A name of its own for LPIPS of each network.
 std::string pair_key(const PairMeasure& pair) {
   return "pair." + pair.name + "." + pair.definition;
-}
-
-/// What tells measures of one name apart, by their networks ("vae:models/sdxl/vae"): for each " (vae)", else
-/// " (vae sdxl)" by the path, else all of it; nothing for one alone.
-std::vector<std::string> suffixes_of(const std::vector<std::string>& networks) {
-  std::vector<std::string> result(networks.size());
-  for (int detail = 0; detail < 3 && std::set(result.begin(), result.end()).size() < networks.size();
-       ++detail)
-    for (std::size_t i = 0; i < networks.size(); ++i) {
-      const auto colon = networks[i].find(':');
-      std::filesystem::path path(networks[i].substr(colon + 1));
-      if (!path.has_filename()) path = path.parent_path();
-      auto text = networks[i];
-      if (detail < 2) text = text.substr(0, colon);
-      if (detail == 1) text += " " + path.stem().string();
-      result[i] = " (" + text + ")";
-    }
-  return result;
 }
 
 /// Appends what tells a measure apart to the names of a report's figures from `begin` on.
