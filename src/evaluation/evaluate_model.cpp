@@ -70,6 +70,26 @@ void make_folder(const std::filesystem::path& folder, const char* who) {
     throw FileError(who, folder.string() + ": no folder can be made there", folder);
 }
 
+/// Pictures may be gone while the job that made them is done. In the process of rank 0.
+void require_picture(const char* who, const std::filesystem::path& picture, const ChunkResults& job) {
+  std::error_code error;
+  if (!std::filesystem::exists(picture, error))
+    throw ArgumentError(who,
+                        picture.string() + " is missing although the job in " + job.folder().string() +
+                            " is done; remove that folder to make them again",
+                        picture);
+}
+
+bool is_first(const JobOptions& job) {
+  return job.group == nullptr || job.group->rank() == 0;
+}
+
+/// JSON holds no other texts.
+void require_utf8(const std::string& what, const std::string& text) {
+  if (find_invalid_utf8(text) != text.npos)
+    throw ArgumentError(comparison_name, what + " " + in_quotes(text) + " is not UTF-8");
+}
+
 /// The pictures of a blind set: which side is whose, and where they lie.
 class BlindSet {
  public:
@@ -106,7 +126,11 @@ class BlindSet {
     (a_left ? b : a).save_png(folder_ / (name + "_right.png"));
   }
 
-  void finish() const {
+  /// Throws ArgumentError where a picture of the job is gone.
+  void finish(const ChunkResults& job) const {
+    for (Index item = 0; item < static_cast<Index>(key_.a_is_left.size()); ++item)
+      for (const char* side : {"_left.png", "_right.png"})
+        require_picture(comparison_name, folder_ / (name_of(item) + side), job);
     write(folder_ / "manifest.json", manifest_.dump(1) + "\n");
     key_.save(blind_key_path(folder_));
   }
@@ -174,20 +198,24 @@ Report evaluate_model(const SampleJob& pictures, const PictureMeasures& measures
                            {"keep", options.keep.string()}};
   auto run = options.job;
   run.chunk = pictures.end_of(0);
+  const auto kept = [&](Index item) { return options.keep / (numbered_name(item, 6) + ".png"); };
   const auto work = [&](Index begin, Index end) {
     auto chunk = chunk_of(begin, end);
     std::vector<Image> made;
     for (auto& picture : pictures.make(begin / run.chunk)) {
       if (!options.keep.empty())
-        picture.image.save_png(options.keep / (numbered_name(picture.index, 6) + ".png"),
-                               {{"parameters", picture.settings}});
+        picture.image.save_png(kept(picture.index), {{"parameters", picture.settings}});
       made.push_back(std::move(picture.image));
     }
     measures.look(made, prompts_of(pictures, begin, end), "", chunk, run.stop);
     return chunk;
   };
   const auto results = run_chunks(to_text(job), pictures.size(), work, run);
-  return measures.figures(results, "", categories_of(pictures.items()));
+  for (Index item = 0; item < pictures.size() && !options.keep.empty() && is_first(run); ++item)
+    require_picture(model_job_name, kept(item), results);
+  auto report = measures.figures(results, "", categories_of(pictures.items()));
+  report.append(measures.about_reference());
+  return report;
 }
 
 Report compare_models(const ComparedModel& a, const ComparedModel& b, const PictureMeasures& measures,
@@ -196,6 +224,8 @@ Report compare_models(const ComparedModel& a, const ComparedModel& b, const Pict
     throw ArgumentError(comparison_name, "both sides are called " + in_quotes(a.name) + ": name them apart");
   if (!same_items(a.pictures, b.pictures))
     throw ArgumentError(comparison_name, "the two sides are asked for different pictures");
+  for (const auto* model : {&a, &b}) require_utf8("the name", model->name);
+  for (const auto& question : options.questions) require_utf8("the question", question);
   std::optional<BlindSet> votes;
   if (!options.votes.empty()) {
     votes.emplace(options, a, b);
@@ -221,7 +251,7 @@ Report compare_models(const ComparedModel& a, const ComparedModel& b, const Pict
     return chunk;
   };
   const auto results = run_chunks(to_text(job), a.pictures.size(), work, run);
-  if (votes && (run.group == nullptr || run.group->rank() == 0)) votes->finish();
+  if (votes && is_first(run)) votes->finish(results);
 
   const auto categories = categories_of(a.pictures.items());
   auto report = measures.paired_figures(results, a.name, b.name, categories);
@@ -236,6 +266,7 @@ Report compare_models(const ComparedModel& a, const ComparedModel& b, const Pict
   add(measures.pair_figures(results, categories), "");
   add(measures.distribution_figures(results, "a."), a.name);
   add(measures.distribution_figures(results, "b."), b.name);
+  report.append(measures.about_reference());
   return report;
 }
 

@@ -55,13 +55,14 @@ PairMeasure ssim_measure(bool gaussian) {
   return measure;
 }
 
-PairMeasure lpips_measure(const PerceptualDistance& distance) {
+PairMeasure lpips_measure(const PerceptualDistance& distance, std::string engine) {
   PairMeasure measure;
   measure.name = "LPIPS";
   constexpr std::size_t digits = 12;
   measure.definition = distance.kind() + ": " + distance.definition() + " (weights SHA-256 " +
                        distance.fingerprint().substr(0, digits) + ")";
   measure.measure = [distance](const Image& a, const Image& b) { return distance(a, b); };
+  measure.engine = std::move(engine);
   measure.is_parallel = true;
   return measure;
 }
@@ -74,6 +75,7 @@ Report evaluate_pairs(const PictureSet& a, const PictureSet& b, const PairMeasur
   const nlohmann::json settings{{"job", "pairs"},
                                 {"measure", measure.name},
                                 {"definition", measure.definition},
+                                {"engine", measure.engine},
                                 {"pictures", {a.fingerprint(), b.fingerprint()}}};
   const auto work = [&](Index begin, Index end) {
     ChunkValues chunk;

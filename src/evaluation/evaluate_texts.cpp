@@ -5,6 +5,7 @@
 #include "config/json.hpp"
 #include "core/text.hpp"
 #include "daguerre/metrics/clip_score.hpp"
+#include "evaluation/distribution_figures.hpp"
 #include "evaluation/evaluate.hpp"
 
 namespace daguerre::evaluation {
@@ -59,27 +60,63 @@ Cosines cosines(const PictureSet& set, Prompts prompts, const FeatureNetwork& ne
   return result;
 }
 
+/// What a figure of pairs was made with.
+std::string pairs_text(const FeatureNetwork& network, std::size_t count) {
+  return "; " + network_text(network) + "; " + counted(static_cast<Index>(count), "pair");
+}
+
+/// Cosines between the changes of pictures and of texts; 0 where one of them did not change at all, of which
+/// `unchanged` is told.
+std::vector<double> directions(const Tensor<float>& pictures_a, const Tensor<float>& pictures_b,
+                               const Tensor<float>& texts_a, const Tensor<float>& texts_b, Index& unchanged) {
+  const auto are_equal = [](const Tensor<float>& a, const Tensor<float>& b, Index row) {
+    return std::ranges::equal(a[row].span(), b[row].span());
+  };
+  const auto unit_a = unit_rows(pictures_a), unit_b = unit_rows(pictures_b);
+  const auto words_a = unit_rows(texts_a), words_b = unit_rows(texts_b);
+  std::vector<Index> changed;
+  for (Index i = 0; i < pictures_a.dim(0); ++i)
+    if (!are_equal(unit_a, unit_b, i) && !are_equal(words_a, words_b, i)) changed.push_back(i);
+  unchanged += pictures_a.dim(0) - static_cast<Index>(changed.size());
+  std::vector<double> result(static_cast<std::size_t>(pictures_a.dim(0)), 0.0);
+  if (changed.empty()) return result;
+  const auto of = [&](const Tensor<float>& rows) { return picked_rows(rows, changed).to<double>(); };
+  const auto found =
+      metrics::directional_similarity(of(pictures_a), of(pictures_b), of(texts_a), of(texts_b));
+  for (std::size_t i = 0; i < changed.size(); ++i) result[static_cast<std::size_t>(changed[i])] = found[i];
+  return result;
+}
+
 }  // namespace
+
+Figure clip_score_figure(std::span<const double> cosines, const FeatureNetwork& network) {
+  std::vector<double> values(cosines.begin(), cosines.end());
+  for (double& value : values) value *= 100.0;
+  auto figure = mean_figure(
+      "CLIP score", values,
+      "100 cos(picture, prompt), the mean clamped at 0 (torchmetrics)" + pairs_text(network, values.size()));
+  figure.value = std::max(figure.value, 0.0);
+  for (auto* bound : {&figure.low, &figure.high})
+    if (*bound) *bound = std::max(**bound, 0.0);
+  return figure;
+}
+
+Figure hps_figure(std::span<const double> cosines, const FeatureNetwork& network) {
+  return mean_figure("HPSv2", cosines,
+                     "cos(picture, prompt), not scaled" + pairs_text(network, cosines.size()));
+}
 
 Report evaluate_clip_score(const PictureSet& set, Prompts prompts, const FeatureNetwork& network,
                            const JobOptions& job) {
   require_texts(network, "CLIP score");
   Report report;
   const auto found = cosines(set, prompts, network, job, report);
-  const auto scaled = [&](double weight, bool clamps_each) {
-    auto values = found.values;
-    for (double& value : values) value = weight * (clamps_each ? std::max(value, 0.0) : value);
-    return values;
-  };
-  const std::string rest =
-      "; " + network_text(network) + "; " + counted(static_cast<Index>(found.values.size()), "pair");
-  auto score = mean_figure("CLIP score", scaled(100.0, false),
-                           "100 cos(picture, prompt), the mean clamped at 0 (torchmetrics)" + rest);
-  score.value = std::max(score.value, 0.0);
-  report.figures.push_back(std::move(score));
-  report.figures.push_back(
-      mean_figure("CLIPScore", scaled(2.5, true),
-                  "2.5 max(cos(picture, prompt), 0) of each pair (Hessel et al.)" + rest));
+  report.figures.push_back(clip_score_figure(found.values, network));
+  auto clamped = found.values;
+  for (double& value : clamped) value = 2.5 * std::max(value, 0.0);
+  report.figures.push_back(mean_figure(
+      "CLIPScore", clamped,
+      "2.5 max(cos(picture, prompt), 0) of each pair (Hessel et al.)" + pairs_text(network, clamped.size())));
   return report;
 }
 
@@ -90,9 +127,7 @@ Report evaluate_hps(const PictureSet& set, Prompts prompts, const FeatureNetwork
   if (network.kind() != "hps")
     report.warnings.push_back("HPSv2 prepares pictures as the network kind hps does, not " + network.kind());
   const auto found = cosines(set, prompts, network, job, report);
-  report.figures.push_back(mean_figure("HPSv2", found.values,
-                                       "cos(picture, prompt), not scaled; " + network_text(network) + "; " +
-                                           counted(static_cast<Index>(found.values.size()), "pair")));
+  report.figures.push_back(hps_figure(found.values, network));
   return report;
 }
 
@@ -108,6 +143,7 @@ Report evaluate_directional(const PictureSet& a, const PictureSet& b, Prompts pr
   list_unreadable(report, left, a.path().filename().string());
   list_unreadable(report, right, b.path().filename().string());
   std::vector<double> values;
+  Index unchanged = 0;
   for (Index chunk = 0; chunk < left.chunks(); ++chunk) {
     const auto before = left.read(chunk), after = right.read(chunk);
     std::vector<Index> rows_a, rows_b;
@@ -122,19 +158,21 @@ Report evaluate_directional(const PictureSet& a, const PictureSet& b, Prompts pr
       texts_b.push_back(prompts_b[static_cast<std::size_t>(item)]);
     }
     if (rows_a.empty()) continue;
-    const auto found = metrics::directional_similarity(
-        picked_rows(before.tensors.at("features"), rows_a).to<double>(),
-        picked_rows(after.tensors.at("features"), rows_b).to<double>(),
-        network.texts(texts_a, job.stop).to<double>(), network.texts(texts_b, job.stop).to<double>());
+    const auto found = directions(
+        picked_rows(before.tensors.at("features"), rows_a), picked_rows(after.tensors.at("features"), rows_b),
+        network.texts(texts_a, job.stop), network.texts(texts_b, job.stop), unchanged);
     values.insert(values.end(), found.begin(), found.end());
   }
   if (values.empty())
     throw ArgumentError(evaluate_speaker, "there is no pair of which both pictures can be read");
+  if (unchanged > 0)
+    report.warnings.push_back(counted(unchanged, "pair") + " of " + std::to_string(values.size()) +
+                              ": the picture or the prompt does not change at all, which counts as 0");
   report.figures.push_back(
       mean_figure("CLIP directional similarity", values,
                   "the cosine between the change of the picture and that of the prompt, both of unit "
-                  "embeddings; " +
-                      network_text(network) + "; " + counted(static_cast<Index>(values.size()), "pair")));
+                  "embeddings" +
+                      pairs_text(network, values.size())));
   return report;
 }
 

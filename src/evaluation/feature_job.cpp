@@ -8,6 +8,7 @@
 
 #include "config/json.hpp"
 #include "core/sha256.hpp"
+#include "core/text.hpp"
 #include "daguerre/core/error.hpp"
 #include "daguerre/evaluation/chunk_folder.hpp"
 #include "daguerre/weights/safetensors.hpp"
@@ -64,6 +65,16 @@ ChunkValues read_chunk(const std::filesystem::path& path) {
   } catch (const nlohmann::json::exception&) {
     throw FormatError(job_speaker, path.string() + ": no chunk of a job", path);
   }
+}
+
+/// What a chunk with items holds by that name, a row for each of them.
+template <class T>
+const T& entry_of(const std::map<std::string, T>& entries, const std::string& name,
+                  const std::filesystem::path& path) {
+  const auto found = entries.find(name);
+  if (found == entries.end())
+    throw FormatError(job_speaker, path.string() + ": no " + in_quotes(name) + " of its items", path);
+  return found->second;
 }
 
 }  // namespace
@@ -142,20 +153,27 @@ const std::vector<Unreadable>& ChunkResults::unreadable() const noexcept {
 Tensor<float> ChunkResults::tensor(const std::string& name) const {
   std::vector<Tensor<float>> parts;
   for (Index chunk = 0; chunk < chunks(); ++chunk) {
-    const auto done = read(chunk);
-    const auto found = done.tensors.find(name);
-    if (found != done.tensors.end() && !done.items.empty()) parts.push_back(found->second);
+    auto part = tensor_of(chunk, name);
+    if (!part.empty()) parts.push_back(std::move(part));
   }
   if (parts.empty()) throw ArgumentError(job_speaker, "there is no \"" + name + "\" of any item");
   return concat_leading<float>(parts);
+}
+
+Tensor<float> ChunkResults::tensor_of(Index chunk, const std::string& name) const {
+  const auto done = read(chunk);
+  if (done.items.empty()) return {};
+  return entry_of(done.tensors, name, state_->folder->path_of(chunk_stem, chunk, chunk_ending));
 }
 
 std::vector<double> ChunkResults::values(const std::string& name) const {
   std::vector<double> result;
   for (Index chunk = 0; chunk < chunks(); ++chunk) {
     const auto done = read(chunk);
-    const auto found = done.values.find(name);
-    if (found != done.values.end()) result.insert(result.end(), found->second.begin(), found->second.end());
+    if (done.items.empty()) continue;
+    const auto& values =
+        entry_of(done.values, name, state_->folder->path_of(chunk_stem, chunk, chunk_ending));
+    result.insert(result.end(), values.begin(), values.end());
   }
   return result;
 }
@@ -185,9 +203,9 @@ std::vector<Image> read_pictures(const PictureSet& set, Index begin, Index end, 
       auto& picture = read[static_cast<std::size_t>(i)];
       try {
         picture.image = set.read(begin + i);
-      } catch (const FileError& error) {
-        picture.problem = error.message();
-      } catch (const FormatError& error) {
+      } catch (const Cancelled&) {
+        throw;
+      } catch (const Error& error) {
         picture.problem = error.message();
       }
     }
@@ -237,14 +255,13 @@ ChunkResults run_features(const PictureSet& set, const FeatureNetwork& network, 
   return results;
 }
 
-metrics::FeatureStatistics feature_statistics(const ChunkResults& features) {
+metrics::FeatureStatistics feature_statistics(const ChunkResults& features, const std::string& name) {
   std::optional<metrics::FeatureStatistics> result;
   for (Index chunk = 0; chunk < features.chunks(); ++chunk) {
-    const auto done = features.read(chunk);
-    const auto found = done.tensors.find("features");
-    if (found == done.tensors.end()) continue;
-    if (!result) result.emplace(found->second.dim(1));
-    result->add(found->second);
+    const auto rows = features.tensor_of(chunk, name);
+    if (rows.empty()) continue;
+    if (!result) result.emplace(rows.dim(1));
+    result->add(rows);
   }
   if (!result) throw ArgumentError(job_speaker, "there are no features");
   return *std::move(result);

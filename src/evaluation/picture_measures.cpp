@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -15,10 +16,10 @@
 #include "daguerre/core/error.hpp"
 #include "daguerre/evaluation/evaluate.hpp"
 #include "daguerre/metrics/clip_score.hpp"
-#include "daguerre/metrics/frechet_distance.hpp"
-#include "daguerre/metrics/inception_score.hpp"
-#include "daguerre/metrics/kernel_distance.hpp"
 #include "daguerre/metrics/paired.hpp"
+#include "evaluation/distribution_figures.hpp"
+#include "evaluation/evaluate.hpp"
+#include "evaluation/measure_names.hpp"
 #include "evaluation/pair_measures.hpp"
 
 namespace daguerre::evaluation {
@@ -45,17 +46,12 @@ constexpr std::array<MeasureRow, 7> measure_rows{{{"fid", MeasureKind::frechet, 
 struct PictureMeasure {
   MeasureKind kind = MeasureKind::frechet;
   std::size_t network = 0;  ///< its place among those that are loaded
+  std::string suffix{};     ///< of its figures' names, where others are called alike
 };
 
 bool scores_pictures(MeasureKind kind) {
   return kind == MeasureKind::clip || kind == MeasureKind::hps;
 }
-
-/// The reference as one measure needs it.
-struct Reference {
-  std::optional<metrics::Gaussian> gaussian{};
-  Tensor<float> features{};
-};
 
 std::string tensor_name(const std::string& prefix, const char* what, std::size_t network) {
   return prefix + what + "." + std::to_string(network);
@@ -64,6 +60,11 @@ std::string tensor_name(const std::string& prefix, const char* what, std::size_t
 /// A name of its own for LPIPS of each network.
 std::string pair_key(const PairMeasure& pair) {
   return "pair." + pair.name + "." + pair.definition;
+}
+
+/// Appends what tells a measure apart to the names of a report's figures from `begin` on.
+void name_apart(Report& report, std::size_t begin, const std::string& suffix) {
+  for (std::size_t i = begin; i < report.figures.size(); ++i) report.figures[i].name += suffix;
 }
 
 Figure interval_figure(std::string name, std::string category, const metrics::Interval& interval,
@@ -106,8 +107,10 @@ struct PictureMeasures::State {
   std::vector<FeatureNetwork> networks;
   std::vector<PictureMeasure> measures;
   std::vector<PairMeasure> pairs;
-  std::map<std::size_t, Reference> references;  ///< by network
-  std::string reference_name;
+  std::vector<std::string> pair_networks;          ///< "alex:PATH", nothing where there is none
+  std::vector<std::string> pair_suffixes;          ///< as PictureMeasure's
+  std::map<std::size_t, Distribution> references;  ///< by network
+  Report about_reference;
   MeasureOptions options;
 
   std::size_t load_network(const std::string& name) {
@@ -120,12 +123,18 @@ struct PictureMeasures::State {
   void add(const std::string& text);
   void read_reference();
 
+  void name_measures();
+
   std::string score_name(const PictureMeasure& measure) const {
     return measure.kind == MeasureKind::clip ? "CLIP score" : "HPSv2";
   }
+  /// Whether their figures have one name: an Inception's have their own.
+  bool are_called_alike(const PictureMeasure& a, const PictureMeasure& b) const {
+    return a.kind == b.kind && is_inception(networks[a.network]) == is_inception(networks[b.network]);
+  }
   std::string score_definition(const PictureMeasure& measure, std::size_t count) const {
     return (measure.kind == MeasureKind::clip ? "100 x cosine, not clamped; " : "cosine; ") +
-           networks[measure.network].definition() + ", n " + std::to_string(count);
+           network_text(networks[measure.network]) + ", n " + std::to_string(count);
   }
   void add_distribution_figure(const PictureMeasure& measure, const ChunkResults& results,
                                const std::string& prefix, Report& report) const;
@@ -139,6 +148,8 @@ void PictureMeasures::State::add(const std::string& text) {
       if (other.name == pair->name && other.definition == pair->definition)
         throw ArgumentError(measures_name, in_quotes(text) + " is named twice");
     pairs.push_back(std::move(*pair));
+    const auto dash = text.find('-');
+    pair_networks.push_back(dash == text.npos ? "" : text.substr(dash + 1));
     return;
   }
   for (const auto& row : measure_rows) {
@@ -149,11 +160,12 @@ void PictureMeasures::State::add(const std::string& text) {
     if (row.against_reference && options.reference.empty())
       throw ArgumentError(measures_name,
                           in_quotes(text) + " compares with a reference: pictures, or their statistics");
-    const PictureMeasure measure{row.kind,
-                                 load_network(row.network_is_named ? text.substr(colon + 1) : text)};
+    const PictureMeasure measure{
+        row.kind, load_network(row.network_is_named ? text.substr(colon + 1) : text), {}};
     for (const auto& other : measures)
       if (other.kind == measure.kind && other.network == measure.network)
         throw ArgumentError(measures_name, in_quotes(text) + " is named twice");
+    if (measure.kind == MeasureKind::inception_score) require_classifier(networks[measure.network]);
     measures.push_back(measure);
     return;
   }
@@ -163,30 +175,46 @@ void PictureMeasures::State::add(const std::string& text) {
                           "hps:PATH, lpips-alex:PATH, lpips-vgg:PATH, lpips-squeeze:PATH, psnr, ssim");
 }
 
+void PictureMeasures::State::name_measures() {
+  for (auto& measure : measures) {
+    std::vector<std::string> alike;
+    std::size_t place = 0;
+    for (const auto& other : measures) {
+      if (!are_called_alike(other, measure)) continue;
+      if (&other == &measure) place = alike.size();
+      alike.push_back(network_names[other.network]);
+    }
+    measure.suffix = suffixes_of(alike)[place];
+  }
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    std::vector<std::string> alike;
+    std::size_t place = 0;
+    for (std::size_t j = 0; j < pairs.size(); ++j) {
+      if (pairs[j].name != pairs[i].name) continue;
+      if (j == i) place = alike.size();
+      alike.push_back(pair_networks[j]);
+    }
+    pair_suffixes.push_back(suffixes_of(alike)[place]);
+  }
+}
+
 void PictureMeasures::State::read_reference() {
   if (options.reference.empty()) return;
-  reference_name = options.reference.filename().string();
-  if (reference_name.empty()) reference_name = options.reference.parent_path().filename().string();
   const auto reference = open_pictures_or_statistics(options.reference);
   for (const auto& measure : measures) {
     if (measure.kind == MeasureKind::inception_score || scores_pictures(measure.kind)) continue;
-    auto& seen = references[measure.network];
-    const auto& network = networks[measure.network];
-    const bool needs_pictures = measure.kind != MeasureKind::frechet;
-    if (const auto* statistics = std::get_if<FeatureStatisticsFile>(&reference)) {
-      if (needs_pictures)
-        throw ArgumentError(
-            measures_name, options.reference.string() + ": holds statistics; kid, pr and cmmd need pictures");
-      if (const auto warning = statistics->check(network); !warning.empty() && options.network.log)
-        options.network.log(LogLevel::warning, warning);
-      seen.gaussian = statistics->gaussian;
-      continue;
+    if (measure.kind != MeasureKind::frechet && std::holds_alternative<FeatureStatisticsFile>(reference))
+      throw ArgumentError(measures_name,
+                          options.reference.string() + ": holds statistics; kid, pr and cmmd need pictures");
+    auto found = references.find(measure.network);
+    if (found == references.end()) {
+      Report seen;
+      auto distribution =
+          distribution_of(reference, "the reference", networks[measure.network], options.job, seen);
+      about_reference.append(seen);
+      found = references.emplace(measure.network, std::move(distribution)).first;
     }
-    const auto features = run_features(std::get<PictureSet>(reference), network, options.job);
-    if (needs_pictures)
-      seen.features = features.tensor("features");
-    else
-      seen.gaussian = feature_statistics(features).gaussian();
+    if (measure.kind == MeasureKind::frechet) found->second.gaussian = gaussian_of(found->second);
   }
 }
 
@@ -195,6 +223,7 @@ PictureMeasures PictureMeasures::load(std::span<const std::string> measures, con
   auto state = std::make_shared<State>();
   state->options = options;
   for (const auto& measure : measures) state->add(measure);
+  state->name_measures();
   state->read_reference();
   return PictureMeasures(std::move(state));
 }
@@ -207,16 +236,24 @@ bool PictureMeasures::has_picture_measures() const noexcept {
   return !state_->measures.empty();
 }
 
+const Report& PictureMeasures::about_reference() const noexcept {
+  return state_->about_reference;
+}
+
 std::string PictureMeasures::settings() const {
   auto networks = nlohmann::json::array();
   for (const auto& network : state_->networks)
     networks.push_back(
         {{"kind", network.kind()}, {"definition", network.definition()}, {"weights", network.fingerprint()}});
   auto scores = nlohmann::json::array(), pairs = nlohmann::json::array();
+  std::set<std::pair<std::size_t, bool>> kept;  // networks, and whether their logits or features
   for (const auto& measure : state_->measures)
-    if (scores_pictures(measure.kind)) scores.push_back(measure.network);
-  for (const auto& pair : state_->pairs) pairs.push_back({pair.name, pair.definition});
-  return to_text({{"networks", networks}, {"scores", scores}, {"pairs", pairs}});
+    if (scores_pictures(measure.kind))
+      scores.push_back(measure.network);
+    else
+      kept.emplace(measure.network, measure.kind == MeasureKind::inception_score);
+  for (const auto& pair : state_->pairs) pairs.push_back({pair.name, pair.definition, pair.engine});
+  return to_text({{"networks", networks}, {"cosines", scores}, {"kept", kept}, {"pairs", pairs}});
 }
 
 void PictureMeasures::look(std::span<const Image> pictures, std::span<const std::string> prompts,
@@ -229,10 +266,8 @@ void PictureMeasures::look(std::span<const Image> pictures, std::span<const std:
       if (measure.network != n) continue;
       if (scores_pictures(measure.kind)) {
         const auto texts = state.networks[n].texts(prompts, stop);
-        auto scores = metrics::cosine_similarity(seen.features.to<double>(), texts.to<double>());
-        if (measure.kind == MeasureKind::clip)
-          for (double& score : scores) score *= 100.0;
-        chunk.values[tensor_name(prefix, "score", n)] = std::move(scores);
+        chunk.values[tensor_name(prefix, "cosine", n)] =
+            metrics::cosine_similarity(seen.features.to<double>(), texts.to<double>());
       } else if (measure.kind == MeasureKind::inception_score) {
         keeps_logits = true;
       } else {
@@ -240,12 +275,7 @@ void PictureMeasures::look(std::span<const Image> pictures, std::span<const std:
       }
     }
     if (keeps_features) chunk.tensors[tensor_name(prefix, "features", n)] = std::move(seen.features);
-    if (!keeps_logits) continue;
-    if (seen.logits.empty())
-      throw ArgumentError(measures_name, state.networks[n].kind() +
-                                             " does not classify, so that it has no "
-                                             "Inception Score");
-    chunk.tensors[tensor_name(prefix, "logits", n)] = std::move(seen.logits);
+    if (keeps_logits) chunk.tensors[tensor_name(prefix, "logits", n)] = std::move(seen.logits);
   }
 }
 
@@ -271,66 +301,35 @@ void PictureMeasures::State::add_distribution_figure(const PictureMeasure& measu
                                                      const ChunkResults& results, const std::string& prefix,
                                                      Report& report) const {
   const auto& network = networks[measure.network];
-  const auto count = std::to_string(results.count());
-  Figure figure;
-  if (measure.kind == MeasureKind::inception_score) {
-    const auto logits = results.tensor(tensor_name(prefix, "logits", measure.network)).to<double>();
-    metrics::InceptionScoreOptions settings;
-    settings.splits = std::min<Index>(settings.splits, results.count());
-    settings.shuffle_seed = 2020;
-    const auto score = metrics::inception_score(logits, settings);
-    figure.name = "Inception Score";
-    figure.value = score.mean;
-    figure.deviation = score.standard_deviation;
-    figure.definition = std::to_string(settings.splits) + " splits, shuffled by RandomState(2020); " +
-                        network.definition() + ", n " + count;
-    report.figures.push_back(std::move(figure));
-    return;
-  }
-  const auto features = results.tensor(tensor_name(prefix, "features", measure.network));
-  const auto& reference = references.at(measure.network);
-  const auto definition = network.definition() + ", n " + count + ", against " + reference_name;
+  Distribution made;
+  made.title = "the model";
+  made.count = results.count();
+  made.pictures = results;
+  made.features = tensor_name(prefix, "features", measure.network);
+  made.logits = tensor_name(prefix, "logits", measure.network);
+  const auto begin = report.figures.size();
+  const auto reference = [&]() -> const Distribution& { return references.at(measure.network); };
   switch (measure.kind) {
-    case MeasureKind::frechet: {
-      const bool inception = network.kind() == "pytorch-fid" || network.kind() == "torch-fidelity";
-      figure.name = inception ? "FID" : "Frechet distance";
-      const auto groups = std::min<Index>(options.frechet_groups, results.count());
-      if (groups >= 10) {
-        const auto estimate =
-            metrics::estimate_frechet_distance(features, *reference.gaussian, {.groups = groups});
-        figure.value = estimate.value;
-        figure.low = estimate.low;
-        figure.high = estimate.high;
-        figure.definition = definition + "; jackknife of " + std::to_string(groups) + " groups";
-      } else {
-        figure.value = metrics::frechet_distance(metrics::FeatureStatistics::of(features).gaussian(),
-                                                 *reference.gaussian);
-        figure.definition = definition;
-      }
-      if (results.count() <= network.dimension())
-        report.warnings.push_back(figure.name + " of " + count + " pictures in " +
-                                  std::to_string(network.dimension()) +
-                                  " dimensions: fewer pictures than dimensions, so it is far above that of "
-                                  "many pictures; compare only with figures of the same number");
+    case MeasureKind::frechet:
+      add_frechet_distance(report, made, reference(), network, options.job.stop);
       break;
-    }
-    case MeasureKind::kernel: {
-      metrics::KernelDistanceOptions settings;
-      settings.subset_size = std::min({settings.subset_size, results.count(), reference.features.dim(0)});
-      const auto distance = metrics::kernel_distance(features, reference.features, settings);
-      figure.name = "KID";
-      figure.value = distance.mean;
-      figure.deviation = distance.standard_deviation;
-      figure.definition = std::to_string(settings.subsets) + " subsets of " +
-                          std::to_string(settings.subset_size) + "; " + definition;
+    case MeasureKind::kernel:
+      add_kernel_distance(report, made, reference(), network, {});
       break;
-    }
-    default:
-      add_other_distribution_figures(measure.kind == MeasureKind::cmmd, features, reference.features,
-                                     network.threads(), definition, report);
-      return;
+    case MeasureKind::precision_recall:
+      add_precision_recall(report, made, reference(), network, 3);
+      break;
+    case MeasureKind::cmmd:
+      add_cmmd(report, made, reference(), network);
+      break;
+    case MeasureKind::inception_score:
+      add_inception_score(report, made, network, {});
+      break;
+    case MeasureKind::clip:
+    case MeasureKind::hps:
+      break;  // of each picture
   }
-  report.figures.push_back(std::move(figure));
+  name_apart(report, begin, measure.suffix);
 }
 
 Report PictureMeasures::distribution_figures(const ChunkResults& results, const std::string& prefix) const {
@@ -345,11 +344,17 @@ Report PictureMeasures::figures(const ChunkResults& results, const std::string& 
   auto report = distribution_figures(results, prefix);
   for (const auto& measure : state_->measures) {
     if (!scores_pictures(measure.kind)) continue;
-    const auto values = results.values(tensor_name(prefix, "score", measure.network));
-    for (const auto& [category, places] : grouped(categories))
-      report.figures.push_back(interval_figure(state_->score_name(measure), category,
-                                               metrics::interval_of_mean(picked(values, places)),
-                                               state_->score_definition(measure, values.size())));
+    const auto cosines = results.values(tensor_name(prefix, "cosine", measure.network));
+    const auto& network = state_->networks[measure.network];
+    const auto begin = report.figures.size();
+    for (const auto& [category, places] : grouped(categories)) {
+      const auto some = picked(cosines, places);
+      auto figure =
+          measure.kind == MeasureKind::clip ? clip_score_figure(some, network) : hps_figure(some, network);
+      figure.category = category;
+      report.figures.push_back(std::move(figure));
+    }
+    name_apart(report, begin, measure.suffix);
   }
   return report;
 }
@@ -357,7 +362,9 @@ Report PictureMeasures::figures(const ChunkResults& results, const std::string& 
 Report PictureMeasures::pair_figures(const ChunkResults& results,
                                      std::span<const std::string> categories) const {
   Report report;
-  for (const auto& pair : state_->pairs) {
+  for (std::size_t n = 0; n < state_->pairs.size(); ++n) {
+    const auto& pair = state_->pairs[n];
+    const auto name = pair.name + state_->pair_suffixes[n];
     const auto values = results.values(pair_key(pair));
     for (const auto& [category, places] : grouped(categories)) {
       const auto some = picked(values, places);
@@ -366,10 +373,10 @@ Report PictureMeasures::pair_figures(const ChunkResults& results,
       // Of equal pictures the PSNR is infinite, and so is any mean with one of them.
       if (endless == 0) {
         report.figures.push_back(
-            interval_figure(pair.name, category, metrics::interval_of_mean(some), definition));
+            interval_figure(name, category, metrics::interval_of_mean(some), definition));
       } else {
         Figure figure;
-        figure.name = pair.name;
+        figure.name = name;
         figure.category = category;
         figure.value = std::numeric_limits<double>::infinity();
         figure.definition = definition + ", " + std::to_string(endless) + " pairs equal";
@@ -385,13 +392,16 @@ Report PictureMeasures::paired_figures(const ChunkResults& results, const std::s
   Report report;
   for (const auto& measure : state_->measures) {
     if (!scores_pictures(measure.kind)) continue;
-    const auto name = state_->score_name(measure);
+    const auto name = state_->score_name(measure) + measure.suffix;
     const auto of = [&](const char* prefix) {
-      return results.values(tensor_name(prefix, "score", measure.network));
+      auto scores = results.values(tensor_name(prefix, "cosine", measure.network));
+      if (measure.kind == MeasureKind::clip)
+        for (double& score : scores) score *= 100.0;
+      return scores;
     };
     const auto left = of("a."), right = of("b.");
-    const auto about = state_->score_definition(measure, left.size());
     for (const auto& [category, places] : grouped(categories)) {
+      const auto about = state_->score_definition(measure, places.size());
       const auto first = picked(left, places), second = picked(right, places);
       const auto pairs = metrics::compare_paired(first, second);
       const auto add = [&](const std::string& what, const std::string& where,

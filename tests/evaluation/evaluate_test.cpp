@@ -6,6 +6,7 @@
 #include <limits>
 #include <random>
 
+#include "daguerre/evaluation/picture_measures.hpp"
 #include "daguerre/metrics/frechet_distance.hpp"
 #include "daguerre/metrics/mean_interval.hpp"
 #include "daguerre/pipeline/picture_judge.hpp"
@@ -248,6 +249,52 @@ TEST_CASE("features that were stopped go on to the same figure", "[evaluation]")
                               {"none of 1 pictures can be read", "p.png"});
 }
 
+TEST_CASE("pictures measured as they are made have the figures of a set", "[evaluation]") {
+  const TempFolder temp;
+  write_pictures(temp / "a", 6);
+  write_pictures(temp / "b", 7, 30);
+  temp.write("b/p11.png", "damaged");
+  const auto a = PictureSet::open(temp / "a"), b = PictureSet::open(temp / "b");
+  const auto path = emoji_judge().substr(std::string("clip:").size());
+  const MeasureOptions options{.network = {.threads = 2}, .reference = temp / "b"};
+  const auto load = [&](std::vector<std::string> names) { return PictureMeasures::load(names, options); };
+  const auto measures = load({"cmmd:" + path, "fid:cmmd:" + path, "fid:clip:" + path, "pr:cmmd:" + path});
+  const auto work = [&](Index begin, Index end) {
+    ChunkValues chunk;
+    std::vector<Image> pictures;
+    for (Index i = begin; i < end; ++i) {
+      chunk.items.push_back(i);
+      pictures.push_back(a.read(i));
+    }
+    measures.look(pictures, {}, "", chunk);
+    return chunk;
+  };
+  const auto results = run_chunks(measures.settings(), a.size(), work, {.chunk = 4});
+  const auto found = measures.distribution_figures(results, "");
+  REQUIRE(found.figures.size() == 6);
+  const auto network = FeatureNetwork::load("cmmd:" + path, {.threads = 2});
+  const auto same = [&](const Figure& figure, const Figure& expected) {
+    CHECK(figure.value == Approx(expected.value).epsilon(1e-6).margin(1e-9));
+    CHECK(figure.definition == expected.definition);
+    CHECK(figure.low.has_value() == expected.low.has_value());
+  };
+  same(found.figures[0], evaluate_cmmd(a, b, network).figures[0]);
+  same(found.figures[1], evaluate_frechet_distance(a, b, network).figures[0]);
+  same(found.figures[4], evaluate_precision_recall(a, b, network).figures[1]);
+  CHECK(found.figures[0].name == "CMMD");
+  CHECK(found.figures[1].name == "Frechet distance (cmmd)");
+  CHECK(found.figures[2].name == "Frechet distance (clip)");
+  REQUIRE(measures.about_reference().unreadable.size() == 1);
+  CHECK(measures.about_reference().unreadable[0].name == "b/p11.png");
+
+  // What is kept of pictures is part of what a job is.
+  CHECK(load({"clip:" + path}).settings() != load({"clip:" + path, "fid:clip:" + path}).settings());
+  CHECK(load({"fid:clip:" + path}).settings() == load({"kid:clip:" + path}).settings());
+  expect_error<FormatError>([&] { results.tensor("logits.0"); }, {"no \"logits.0\" of its items"});
+  expect_error<FormatError>([&] { results.values("cosine.0"); }, {"no \"cosine.0\" of its items"});
+  expect_error<ArgumentError>([&] { load({"is:clip:" + path}); }, {"classifies", "clip"});
+}
+
 TEST_CASE("scores of pictures and prompts are the judge's", "[evaluation]") {
   const TempFolder temp;
   write_pictures(temp / "a", 5);
@@ -276,6 +323,9 @@ TEST_CASE("scores of pictures and prompts are the judge's", "[evaluation]") {
   const auto change =
       evaluate_directional(set, PictureSet::open(temp / "b"), prompts, after, judge_features());
   CHECK(std::abs(change.figures[0].value) <= 1.0);
+  const auto none = evaluate_directional(set, set, prompts, after, judge_features());
+  CHECK(none.figures[0].value == 0.0);
+  CHECK(none.warnings.size() == 1);
   expect_error<ArgumentError>([&] { FeatureNetwork::load("clip"); }, {"is none of pytorch-fid:PATH"});
   expect_error<ArgumentError>([&] { FeatureNetwork::load("vgg:x"); }, {"is none of"});
 }

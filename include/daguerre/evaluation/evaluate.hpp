@@ -77,16 +77,17 @@ Report evaluate_directional(const PictureSet& a, const PictureSet& b, Prompts pr
 /// A measure of two pictures.
 struct PairMeasure {
   std::string name;        ///< "LPIPS"
-  std::string definition;  ///< one line; what is measured depends on nothing else
+  std::string definition;  ///< one line; what is measured depends on nothing else but the engine
   std::function<double(const Image& a, const Image& b)> measure;
+  std::string engine{};      ///< of a network; another one's values differ in their last digits
   bool is_parallel = false;  ///< uses threads itself, so that pairs are measured one after the other
 };
 /// Pixels must be of one size, ArgumentError otherwise.
 PairMeasure psnr_measure();
 /// Likewise; with Wang et al.'s Gaussian window, else with scikit-image's default.
 PairMeasure ssim_measure(bool gaussian = false);
-/// How unlike they look to a network, which takes pictures of one size.
-PairMeasure lpips_measure(const PerceptualDistance& distance);
+/// How unlike they look to a network, which takes pictures of one size; `engine` is the name of its own.
+PairMeasure lpips_measure(const PerceptualDistance& distance, std::string engine = {});
 /// Any measure of pairs, in the order of the sets, which must be of one number; a picture that cannot be read
 /// is listed.
 Report evaluate_pairs(const PictureSet& a, const PictureSet& b, const PairMeasure& measure,

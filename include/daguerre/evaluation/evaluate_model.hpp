@@ -24,7 +24,8 @@ struct ModelEvaluationOptions {
 
 /// Makes pictures and measures them, a chunk at a time, so that memory does not grow with their number;
 /// pictures are forgotten as soon as they are measured. A job that was killed goes on where it was, and the
-/// processes of a group share it. Throws what making and measuring throw.
+/// processes of a group share it. Throws what making and measuring throw; ArgumentError where a kept picture
+/// of a job that is done is gone.
 Report evaluate_model(const SampleJob& pictures, const PictureMeasures& measures,
                       const ModelEvaluationOptions& options = {});
 
@@ -46,7 +47,8 @@ struct ComparisonOptions {
 };
 
 /// Makes the same items by two models and measures them pair by pair. Throws likewise; ArgumentError for two
-/// models of one name, of different items or chunks, and for a folder of votes that holds other things.
+/// models of one name, names and questions that are not UTF-8, different items or chunks, and for a folder of
+/// votes that holds other things.
 Report compare_models(const ComparedModel& a, const ComparedModel& b, const PictureMeasures& measures,
                       const ComparisonOptions& options = {});
 

@@ -52,8 +52,11 @@ class ChunkResults {
   Index count() const noexcept;
   /// Those that could not.
   const std::vector<Unreadable>& unreadable() const noexcept;
-  /// A tensor of all items that could be read, in their order. Takes memory for all of it.
+  /// A tensor of all items that could be read, in their order. Takes memory for all of it. Throws
+  /// FormatError, as the two below do, where a chunk with items lacks the name.
   Tensor<float> tensor(const std::string& name) const;
+  /// Of one chunk's; empty where none of its items could be read.
+  Tensor<float> tensor_of(Index chunk, const std::string& name) const;
   std::vector<double> values(const std::string& name) const;
   /// All items that could be read.
   std::vector<Index> items() const;
@@ -85,8 +88,9 @@ ChunkResults run_chunks(const std::string& job, Index count,
 ChunkResults run_features(const PictureSet& set, const FeatureNetwork& network,
                           const JobOptions& options = {});
 
-/// Mean and covariance of a job's "features", merged in the order of the chunks.
-metrics::FeatureStatistics feature_statistics(const ChunkResults& features);
+/// Mean and covariance of a job's tensor `name`, merged in the order of the chunks.
+metrics::FeatureStatistics feature_statistics(const ChunkResults& features,
+                                              const std::string& name = "features");
 
 /// The pictures of a set that can be read, of [begin, end), decoded in parallel: `items`, and what could not
 /// be read, go into `values`.

@@ -16,8 +16,7 @@ struct MeasureOptions {
   FeatureNetworkOptions network{};
   /// What distributions are compared with: pictures or statistics of their features (`fid`).
   std::filesystem::path reference{};
-  JobOptions job{};           ///< of the reference's features
-  Index frechet_groups = 50;  ///< of the jackknife; fewer where there are fewer pictures, below 10 none
+  JobOptions job{};  ///< of the reference's features
 };
 
 /// Measures of pictures as they are made, of the pictures alone, of them and their prompts, and of pairs:
@@ -29,16 +28,20 @@ struct MeasureOptions {
 /// one
 ///   item.
 ///
-/// A network that several measures name is loaded once. Immutable and cheap to copy.
+/// A network that several measures name is loaded once, and sees the reference once. Where several measures
+/// of one kind are asked for, their figures' names say which network's they are: "Frechet distance (vae)".
+/// Immutable and cheap to copy.
 class PictureMeasures {
  public:
-  /// Throws ArgumentError for a measure that is none of these, is named twice, or lacks a reference; and what
-  /// loading throws.
+  /// Throws ArgumentError for a measure that is none of these, is named twice, lacks a reference, or is an
+  /// Inception Score of a network that does not classify; and what loading throws.
   static PictureMeasures load(std::span<const std::string> measures, const MeasureOptions& options = {});
 
   bool has_pair_measures() const noexcept;
   /// Whether any measure looks at a picture alone, or at its prompt.
   bool has_picture_measures() const noexcept;
+  /// What is to be said of the reference: warnings, and its pictures that cannot be read.
+  const Report& about_reference() const noexcept;
   /// A JSON object of what results depend on.
   std::string settings() const;
 
