@@ -38,6 +38,6 @@ void add_eval(CLI::App& app, evaluation::ProcessGroup& group);
 /// Adds the subcommands of `eval` that make pictures, and that of votes, likewise.
 void add_eval_model(CLI::App& eval, evaluation::ProcessGroup& group);
 void add_eval_compare(CLI::App& eval, evaluation::ProcessGroup& group);
-void add_eval_votes(CLI::App& eval);
+void add_eval_votes(CLI::App& eval, evaluation::ProcessGroup& group);
 
 }  // namespace daguerre::cli

@@ -1,25 +1,18 @@
 #include "eval.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "eval_common.hpp"
 #include "files.hpp"
 #include "interrupt.hpp"
 #include "numbers.hpp"
 #include "order.hpp"
 #include "progress.hpp"
-#include "system.hpp"
 
 namespace daguerre::cli {
-
-namespace fs = std::filesystem;
 
 void add_eval_options(CLI::App& app, EvalOrder& order, const std::string& network) {
   if (!network.empty())
@@ -68,7 +61,7 @@ struct Evaluation::State {
 
   /// Throws ArgumentError where --network is none of these.
   void check_network(const std::vector<std::string>& kinds) const;
-  evaluation::FeatureNetworkOptions network_options() const;
+  evaluation::FeatureNetworkOptions options() const;
 
   State(const EvalOrder& settings, evaluation::ProcessGroup& processes)
       : order(settings),
@@ -93,21 +86,17 @@ void Evaluation::State::check_network(const std::vector<std::string>& kinds) con
     throw ArgumentError("--network", "\"" + order.network + "\" is none of " + expected);
 }
 
-evaluation::FeatureNetworkOptions Evaluation::State::network_options() const {
-  const char* fallback = std::getenv("DAGUERRE_TOKENIZERS");
-  return {.engine = order.engine,
-          .precision = precision_called(order.precision),
-          .threads = threads.count(),
-          .tokenizer = order.tokenizer,
-          .tokenizer_fallback = fallback != nullptr ? fallback : "",
-          .log = progress.warnings(),
-          .stop = interrupt.token()};
+evaluation::FeatureNetworkOptions Evaluation::State::options() const {
+  auto result = network_options(order.engine, threads.count(), order.tokenizer,
+                                group.rank() == 0 ? progress.warnings() : LogSink(), interrupt);
+  result.precision = precision_called(order.precision);
+  return result;
 }
 
 evaluation::FeatureNetwork Evaluation::network(const std::vector<std::string>& kinds) const {
   state_->check_network(kinds);
   state_->progress.stage("loading " + state_->order.network);
-  auto network = evaluation::FeatureNetwork::load(state_->order.network, state_->network_options());
+  auto network = evaluation::FeatureNetwork::load(state_->order.network, state_->options());
   state_->progress.clear();
   return network;
 }
@@ -115,7 +104,7 @@ evaluation::FeatureNetwork Evaluation::network(const std::vector<std::string>& k
 evaluation::PerceptualDistance Evaluation::perceptual_distance() const {
   state_->check_network({"lpips-alex", "lpips-vgg", "lpips-squeeze"});
   state_->progress.stage("loading " + state_->order.network);
-  auto distance = evaluation::PerceptualDistance::load(state_->order.network, state_->network_options());
+  auto distance = evaluation::PerceptualDistance::load(state_->order.network, state_->options());
   state_->progress.clear();
   return distance;
 }
@@ -139,17 +128,7 @@ evaluation::JobOptions Evaluation::job(const std::string& what) const {
   options.batch = state_->order.batch;
   options.group = &state_->group;
   options.stop = state_->interrupt.token();
-  // On a terminal every chunk shows; in a log every tenth part of a long job does.
-  const bool is_terminal = stderr_is_terminal();
-  options.on_chunk = [this, what, is_terminal, tenths = Index{0}](Index done, Index total) mutable {
-    const auto text = what + ": chunk " + std::to_string(done) + " of " + std::to_string(total);
-    if (is_terminal) {
-      done < total ? state_->progress.stage(text) : state_->progress.clear();
-    } else if (constexpr Index long_job = 20; total >= long_job && done * 10 / total > tenths) {
-      tenths = done * 10 / total;
-      state_->progress.note(text);
-    }
-  };
+  options.on_chunk = chunk_progress(state_->progress, what);
   return options;
 }
 
@@ -170,52 +149,16 @@ bool Evaluation::speaks() const {
 }
 
 void Evaluation::show(const evaluation::Report& report) const {
-  if (!speaks()) return;
-  state_->progress.clear();
-  const auto warn = state_->progress.warnings();
-  auto figures = report;
-  for (const auto& warning : figures.warnings) warn(LogLevel::warning, warning);
-  figures.warnings.clear();
-  for (const auto& picture : figures.unreadable)
-    warn(LogLevel::warning, "cannot be read: " + picture.name + ": " + picture.why);
-  figures.unreadable.clear();
-  std::fputs(figures.table().c_str(), stdout);
-  if (state_->order.json.empty()) return;
-  std::ofstream file(state_->order.json, std::ios::binary);
-  file << report.json();
-  file.close();
-  if (!file) throw FileError("--json", state_->order.json + ": cannot be written");
-}
-
-std::vector<std::string> read_prompt_lines(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (!stream.is_open() || stream.bad()) throw FileError("prompts", file.string() + ": cannot be read", file);
-  if (file.extension() == ".json") {
-    const auto list = nlohmann::json::parse(text, nullptr, false);
-    const bool is_list = list.is_array() && std::all_of(list.begin(), list.end(),
-                                                        [](const auto& entry) { return entry.is_string(); });
-    if (!is_list) throw FormatError("prompts", file.string() + ": expected a JSON list of texts", file);
-    return list.get<std::vector<std::string>>();
-  }
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const auto end = std::min(text.find('\n', begin), text.size());
-    auto line = text.substr(begin, end - begin);
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    lines.push_back(std::move(line));
-    begin = end + 1;
-  }
-  return lines;
+  if (speaks()) show_report(report, state_->progress, state_->order.json);
 }
 
 void add_eval(CLI::App& parent, evaluation::ProcessGroup& group) {
   auto* app = parent.add_subcommand("eval", "Measure pictures and models: FID, CLIP score, HPSv2 and others");
   app->require_subcommand(1);
   app->footer(
-      "Sets of pictures are folders (with the folders in them, by name) or .npz files of arr_0. Figures go "
-      "to "
-      "standard\n"
+      "Sets of pictures are folders (with the folders in them, by name), shards (tar files, as daguerre "
+      "sample makes\n"
+      "them) or .npz files of arr_0. Figures go to standard\n"
       "output, each with its 95 % interval where it has one, and with a line that says what it is.\n"
       "docs/evaluation.md tells more; daguerre eval fid --help and so on say what each takes.");
   add_eval_sets(*app, group);
@@ -223,7 +166,7 @@ void add_eval(CLI::App& parent, evaluation::ProcessGroup& group) {
   add_eval_pairs(*app, group);
   add_eval_model(*app, group);
   add_eval_compare(*app, group);
-  add_eval_votes(*app);
+  add_eval_votes(*app, group);
 }
 
 }  // namespace daguerre::cli

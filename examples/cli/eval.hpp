@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,9 +57,6 @@ class Evaluation {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-/// The lines of a file of prompts; of one that ends in .json a list of texts. Throws FileError, FormatError.
-std::vector<std::string> read_prompt_lines(const std::filesystem::path& file);
 
 // The commands, by what they take: eval_sets.cpp, eval_texts.cpp, eval_pairs.cpp.
 void add_eval_sets(CLI::App& eval, evaluation::ProcessGroup& group);

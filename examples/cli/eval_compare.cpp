@@ -9,6 +9,7 @@
 #include <daguerre/evaluation/process_group.hpp>
 
 #include "commands.hpp"
+#include "eval_common.hpp"
 #include "eval_generation.hpp"
 #include "files.hpp"
 #include "interrupt.hpp"
@@ -109,6 +110,7 @@ void add_eval_compare(CLI::App& parent, evaluation::ProcessGroup& group) {
   app->add_option("--names", ask->names, "What to call them")
       ->delimiter(',')
       ->expected(2)
+      ->check(utf8_text())
       ->type_name("A,B")
       ->capture_default_str()
       ->group(heading);
@@ -130,6 +132,7 @@ void add_eval_compare(CLI::App& parent, evaluation::ProcessGroup& group) {
           ->group(heading);
   app->add_option("--questions", ask->questions, "That people are asked, by default DrawBench's")
       ->needs(votes)
+      ->check(utf8_text())
       ->delimiter(',')
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->type_name("NAME,...")

@@ -1,9 +1,6 @@
 #include "eval_generation.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <utility>
 
@@ -11,12 +8,12 @@
 
 #include <daguerre/core/error.hpp>
 #include <daguerre/evaluation/process_group.hpp>
-#include <daguerre/weights/adapter_file.hpp>
 
-#include "files.hpp"
+#include "eval_common.hpp"
 #include "interrupt.hpp"
 #include "numbers.hpp"
 #include "progress.hpp"
+#include "sample_order.hpp"
 
 namespace daguerre::cli {
 namespace {
@@ -87,6 +84,8 @@ void add_model_options(CLI::App& app, Order& order) {
   add_model_option(app, order);
   add_prompt_texts(app, order);
   app.remove_option(app.get_option("--prompt"));  // the suite's
+  for (const auto* text : {"--negative", "--negative-2", "--negative-3", "--prompt-2", "--prompt-3"})
+    app.get_option(text)->check(utf8_text());
   add_size_options(app, order, "Of the pictures, in pixels; by default what the model was trained at");
   add_sampling_options(app, order);
   app.add_option("--spacing", order.spacing,
@@ -132,9 +131,7 @@ evaluation::JobOptions job_of(const GenerationOrder& order, evaluation::ProcessG
   job.work = order.work;
   job.group = &group;
   job.stop = interrupt.token();
-  job.on_chunk = [&progress, what = std::move(what)](Index done, Index total) {
-    progress.stage(what + ": " + std::to_string(done) + " of " + std::to_string(total) + " chunks");
-  };
+  job.on_chunk = chunk_progress(progress, std::move(what));
   return job;
 }
 
@@ -157,10 +154,9 @@ evaluation::PictureMeasures load_measures(const GenerationOrder& order, const Or
       measure = "fid:vae:" + measure.substr(std::string("latent-fid:").size());
   }
   evaluation::MeasureOptions options;
-  options.network.engine = model.load.engine;
-  options.network.threads = model.load.threads;
-  options.network.log = progress.warnings();
-  options.network.stop = interrupt.token();
+  const bool speaks = job.group == nullptr || job.group->rank() == 0;
+  options.network = network_options(model.load.engine, model.load.threads, model.tokenizer,
+                                    speaks ? progress.warnings() : LogSink(), interrupt);
   options.reference = order.reference;
   options.job = job;
   return evaluation::PictureMeasures::load(measures, options);
@@ -171,7 +167,8 @@ Pipeline load_for_evaluation(Order& order, evaluation::ProcessGroup& group, Prog
   require_model(order);
   if (order.load.threads == 0) order.load.threads = group.threads();
   settle_machine(order);
-  order.load.log = progress.warnings();
+  if (order.load.memory_limit == 0) order.load.memory_limit = memory_share(group);
+  if (group.rank() == 0) order.load.log = progress.warnings();
   settle_loras(order);
   progress.stage("loading " + model_name(order));
   auto pipeline = load(order, interrupt);
@@ -183,32 +180,12 @@ Pipeline load_for_evaluation(Order& order, evaluation::ProcessGroup& group, Prog
 
 evaluation::SampleJob sample_of(const GenerationOrder& generation, const Order& order,
                                 const Pipeline& pipeline, const std::vector<evaluation::SampleItem>& items) {
-  std::vector<std::filesystem::path> files;
-  for (const auto* name : {&order.model, &order.denoiser, &order.autoencoder, &order.comfort.vae})
-    if (!name->empty()) files.emplace_back(*name);
-  for (const auto& name : order.text_encoders) files.emplace_back(name);
-  for (const auto& use : order.load.loras) files.emplace_back(use.lora->file().source());
   return {pipeline,
           order.request,
           items,
           {.chunk = generation.chunk,
-           .files = std::move(files),
+           .files = files_of(order),
            .more = order.spacing.empty() ? "" : "spacing " + order.spacing}};
-}
-
-void show_report(const evaluation::Report& report, Progress& progress, const std::string& json) {
-  const auto warn = progress.warnings();
-  for (const auto& warning : report.warnings) warn(LogLevel::warning, warning);
-  auto figures = report;
-  figures.warnings.clear();
-  std::fputs(figures.table().c_str(), stdout);
-  write_json(json, report.json());
-}
-
-void write_json(const std::string& path, const std::string& text) {
-  if (path.empty()) return;
-  std::ofstream file(path, std::ios::binary);
-  if (!(file << text << '\n').flush()) throw FileError("--json", path + ": cannot be written");
 }
 
 }  // namespace daguerre::cli

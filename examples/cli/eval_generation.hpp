@@ -50,9 +50,5 @@ Pipeline load_for_evaluation(Order& order, evaluation::ProcessGroup& group, Prog
 /// The pictures that the orders ask for.
 evaluation::SampleJob sample_of(const GenerationOrder& generation, const Order& order,
                                 const Pipeline& pipeline, const std::vector<evaluation::SampleItem>& items);
-/// Warnings on stderr, the table on standard output, and --json, where it is given. Throws FileError.
-void show_report(const evaluation::Report& report, Progress& progress, const std::string& json);
-/// Writes --json, where it is given. Throws FileError.
-void write_json(const std::string& path, const std::string& text);
 
 }  // namespace daguerre::cli

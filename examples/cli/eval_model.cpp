@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include <daguerre/samplers/registry.hpp>
 
 #include "commands.hpp"
+#include "eval_common.hpp"
 #include "eval_generation.hpp"
 #include "files.hpp"
 #include "interrupt.hpp"
@@ -46,15 +46,10 @@ std::string shown(const evaluation::Figure& figure) {
 /// A table of steps and samplers for each figure, as Markdown has them.
 std::string grid_text(const std::vector<GridCell>& cells, const ModelEvaluation& ask) {
   std::string text;
-  std::vector<std::string> names;
-  std::map<std::string, std::string> definitions;
-  for (const auto& figure : cells.front().report.figures) {
-    const auto name = figure.name + (figure.category.empty() ? "" : ", " + figure.category);
-    names.push_back(name);
-    definitions[name] = figure.definition;
-  }
-  for (std::size_t n = 0; n < names.size(); ++n) {
-    text += names[n] + ": " + definitions[names[n]] + "\n\n| steps |";
+  const auto& figures = cells.front().report.figures;
+  for (std::size_t n = 0; n < figures.size(); ++n) {
+    text += figures[n].name + (figures[n].category.empty() ? "" : ", " + figures[n].category) + ": " +
+            figures[n].definition + "\n\n| steps |";
     for (const auto& sampler : ask.samplers) text += " " + sampler + " |";
     text += "\n|---|";
     for (std::size_t i = 0; i < ask.samplers.size(); ++i) text += "---|";
@@ -65,7 +60,7 @@ std::string grid_text(const std::vector<GridCell>& cells, const ModelEvaluation&
         text += " " + shown(cells[row * ask.samplers.size() + column].report.figures[n]) + " |";
       text += "\n";
     }
-    if (n + 1 < names.size()) text += "\n";
+    if (n + 1 < figures.size()) text += "\n";
   }
   return text;
 }
@@ -75,7 +70,7 @@ std::string grid_json(const std::vector<GridCell>& cells) {
   for (const auto& cell : cells)
     text += std::string(text.size() > 1 ? ",\n" : "\n") + "{\"sampler\": \"" + cell.sampler +
             "\", \"steps\": " + std::to_string(cell.steps) + ", \"report\": " + cell.report.json() + "}";
-  return text + "\n]";
+  return text + "\n]\n";
 }
 
 void carry_out(ModelEvaluation ask, evaluation::ProcessGroup& group) {
@@ -84,10 +79,11 @@ void carry_out(ModelEvaluation ask, evaluation::ProcessGroup& group) {
   Progress progress(ask.order.quiet || !speaks);
   const auto items = items_of(ask.generation);
   if (!ask.generation.json.empty() && speaks) check_writable("--json", ask.generation.json);
-  const bool grid = !ask.samplers.empty() || ask.steps.size() > 1;
+  const bool grid = ask.samplers.size() > 1 || ask.steps.size() > 1;
   if (grid && !ask.keep.empty())
     throw CLI::ValidationError("--keep", "pictures of several samplers or steps are not kept");
   if (ask.steps.size() == 1) ask.order.request.sampling.steps = ask.steps.front();
+  if (ask.samplers.size() == 1) ask.order.request.sampling.sampler = ask.samplers.front();
 
   const auto pipeline = load_for_evaluation(ask.order, group, progress, interrupt);
   const auto measures =
@@ -120,8 +116,9 @@ void carry_out(ModelEvaluation ask, evaluation::ProcessGroup& group) {
     }
   progress.clear();
   if (!speaks) return;
-  for (const auto& warning : cells.front().report.warnings)
-    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  evaluation::Report all;
+  for (const auto& cell : cells) all.append(cell.report);
+  show_warnings(all, progress);
   std::fputs(grid_text(cells, ask).c_str(), stdout);
   write_json(ask.generation.json, grid_json(cells));
 }
@@ -174,6 +171,7 @@ void add_eval_model(CLI::App& parent, evaluation::ProcessGroup& group) {
       ->group("What to evaluate");
   app->add_option("--keep", ask->keep, "Keep the pictures in this folder, as 000000.png ...")
       ->check(file_name())
+      ->check(utf8_text())
       ->type_name("FOLDER")
       ->group("What to evaluate");
   app->add_flag("--quiet", ask->order.quiet, "Only warnings and errors on stderr")->group(groups::besides);

@@ -20,11 +20,11 @@ struct EvalSetsOrder {
   bool shuffles = true;
 };
 
-const std::vector<std::string> all_kinds{"pytorch-fid", "torch-fidelity", "clip", "cmmd", "hps"};
+const std::vector<std::string> all_kinds{"pytorch-fid", "torch-fidelity", "clip", "cmmd", "hps", "vae"};
 const std::vector<std::string> classifiers{"torch-fidelity", "pytorch-fid"};
 constexpr const char* all_networks =
     "pytorch-fid:PATH or torch-fidelity:PATH (Inception v3 with the one's or the other's preprocessing), "
-    "clip:PATH, cmmd:PATH, hps:PATH";
+    "clip:PATH, cmmd:PATH, hps:PATH, vae:PATH (an autoencoder)";
 
 void add_set(CLI::App& app, const char* name, std::string& target, const std::string& what) {
   app.add_option(name, target, what)->check(file_name())->type_name(name)->required();

@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
 
+#include <daguerre/evaluation/prompt_suite.hpp>
+
 #include "eval.hpp"
 #include "order.hpp"
 
@@ -16,7 +18,7 @@ std::vector<std::string> prompts_for(const evaluation::PictureSet& set, const st
                                      const EvalOrder& order) {
   std::vector<std::string> prompts;
   if (!file.empty()) {
-    prompts = read_prompt_lines(file);
+    prompts = evaluation::PromptSuite::load(file).texts();
     const auto most = static_cast<std::size_t>(order.limit.value_or(0));
     if (most > 0 && prompts.size() > most) prompts.resize(most);
     return prompts;
@@ -41,8 +43,8 @@ void add_score(CLI::App& eval, evaluation::ProcessGroup& group, const char* name
   const auto order = std::make_shared<EvalTextsOrder>();
   app->add_option("DIR", order->pictures, "Pictures")->check(file_name())->type_name("DIR")->required();
   app->add_option("PROMPTS", order->prompts,
-                  "Their prompts: a line for each picture, in the order of the names, or a JSON list; by "
-                  "default those that the pictures' files say")
+                  "Their prompts: a line for each picture, in the order of the names, a JSON list, or a "
+                  "suite as eval model takes it; by default those that the pictures' files say")
       ->check(file_name())
       ->type_name("PROMPTS");
   add_eval_options(*app, order->common, kind + ":PATH");

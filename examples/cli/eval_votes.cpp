@@ -6,10 +6,12 @@
 
 #include <CLI/CLI.hpp>
 
+#include <daguerre/evaluation/process_group.hpp>
 #include <daguerre/evaluation/votes.hpp>
 
 #include "commands.hpp"
-#include "eval_generation.hpp"
+#include "eval_common.hpp"
+#include "files.hpp"
 #include "order.hpp"
 #include "progress.hpp"
 
@@ -22,6 +24,7 @@ struct VoteEvaluation {
 };
 
 void carry_out(const VoteEvaluation& ask) {
+  if (!ask.json.empty()) check_writable("--json", ask.json);
   std::optional<evaluation::BlindKey> key;
   if (!ask.key.empty()) key = evaluation::BlindKey::load(ask.key);
   evaluation::VoteOptions options;
@@ -36,7 +39,7 @@ void carry_out(const VoteEvaluation& ask) {
 
 }  // namespace
 
-void add_eval_votes(CLI::App& parent) {
+void add_eval_votes(CLI::App& parent, evaluation::ProcessGroup& group) {
   auto* app = parent.add_subcommand(
       "votes",
       "Turn people's votes on pairs of pictures into strengths, with intervals and raters' agreement");
@@ -66,7 +69,9 @@ void add_eval_votes(CLI::App& parent) {
   app->add_option("--json", ask->json, "Write the figures as JSON, too")
       ->check(file_name())
       ->type_name("FILE");
-  app->callback([ask] { carry_out(*ask); });
+  app->callback([ask, &group] {
+    if (group.rank() == 0) carry_out(*ask);  // there is nothing to share out
+  });
 }
 
 }  // namespace daguerre::cli

@@ -1,5 +1,5 @@
-// The program `daguerre`: pictures and films from a prompt or a class, a look into model files, and how long
-// things take.
+// The program `daguerre`: pictures and films from a prompt or a class, how good they are, a look into model
+// files, and how long things take.
 
 #include <algorithm>
 #include <array>

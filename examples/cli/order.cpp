@@ -24,6 +24,7 @@
 #include <daguerre/pipeline/other_autoencoder.hpp>
 #include <daguerre/samplers/registry.hpp>
 #include <daguerre/text/extra_networks.hpp>
+#include <daguerre/text/unicode.hpp>
 #include <daguerre/weights/checkpoint.hpp>
 
 #include "files.hpp"
@@ -229,6 +230,15 @@ CLI::Validator png_name() {
         for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
         return extension == ".png" ? std::string()
                                    : "\"" + name + "\" does not end in .png, the only format that is written";
+      },
+      "");
+}
+
+CLI::Validator utf8_text() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        const bool is_utf8 = text::to_utf8(text::decode_utf8(text)) == text;
+        return is_utf8 ? std::string() : std::string("expected a text in UTF-8, found other bytes");
       },
       "");
 }

@@ -148,6 +148,9 @@ Result generate(const Order& order, const Pipeline& pipeline, const std::optiona
 /// Accepts any name of a file but none, which is what a shell's variable that is not set leaves.
 CLI::Validator file_name();
 
+/// Accepts texts in UTF-8, which jobs keep as JSON.
+CLI::Validator utf8_text();
+
 /// Accepts names that end in .png.
 CLI::Validator png_name();
 

@@ -10,18 +10,17 @@
 
 #include <CLI/CLI.hpp>
 
-#include <daguerre/core/memory.hpp>
 #include <daguerre/evaluation/chunk_folder.hpp>
 #include <daguerre/evaluation/process_group.hpp>
 #include <daguerre/evaluation/prompt_suite.hpp>
 #include <daguerre/evaluation/sample_job.hpp>
-#include <daguerre/weights/adapter_file.hpp>
 
 #include "commands.hpp"
 #include "interrupt.hpp"
 #include "numbers.hpp"
 #include "order.hpp"
 #include "progress.hpp"
+#include "sample_order.hpp"
 #include "system.hpp"
 #include "text.hpp"
 
@@ -34,7 +33,7 @@ using evaluation::SampleLayout;
 /// What `sample` is asked for, beside what an order holds.
 struct SampleAsk {
   Order order;
-  std::string prompts, prompt_format = "auto", category;
+  std::string prompts, prompts_format = "auto", category;
   std::vector<std::string> texts;
   std::optional<Index> count;
   Index chunk = 16;
@@ -50,7 +49,8 @@ void add_sample_options(CLI::App& app, SampleAsk& ask) {
                    ->check(file_name())
                    ->type_name("FILE")
                    ->group(groups::what);
-  app.add_option("--prompt-format", ask.prompt_format, "How the file is to be read, where its name misleads")
+  app.add_option("--prompts-format", ask.prompts_format,
+                 "How the file is to be read, where its name misleads")
       ->check(CLI::IsMember({"auto", "lines", "csv", "tsv", "hps", "jsonl"}))
       ->needs(file)
       ->type_name("NAME")
@@ -63,6 +63,7 @@ void add_sample_options(CLI::App& app, SampleAsk& ask) {
   app.add_option("--prompt", ask.texts, "A prompt; may be given several times")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->expected(1)
+      ->check(utf8_text())
       ->excludes(file)
       ->type_name("TEXT")
       ->group(groups::what);
@@ -72,6 +73,7 @@ void add_sample_options(CLI::App& app, SampleAsk& ask) {
       ->type_name("N|NAME ...")
       ->group(groups::what);
   app.add_option("--negative", order.request.negative_prompt, "What no picture should show")
+      ->check(utf8_text())
       ->type_name("TEXT")
       ->group(groups::what);
   add_number(app, "--count", ask.count, {.least = 1, .most = 10'000'000},
@@ -111,17 +113,6 @@ void add_sample_options(CLI::App& app, SampleAsk& ask) {
   app.add_flag("--quiet", order.quiet, "Only warnings and errors on stderr")->group(groups::besides);
 }
 
-/// What the weights of each process may take, of its machine's memory: rank 0 decides for all, so that all do
-/// the same.
-std::uint64_t memory_share(ProcessGroup& group) {
-  constexpr std::uint64_t most_spared = 4'000'000'000;
-  std::uint64_t share = 0;  // leaves it to the library
-  if (const auto available = group.size_here() > 1 ? available_memory() : std::nullopt)
-    share =
-        (*available - std::min(*available / 4, most_spared)) / static_cast<std::uint64_t>(group.size_here());
-  return std::stoull(group.broadcast(std::to_string(share)));
-}
-
 std::vector<evaluation::SampleItem> items_of(const SampleAsk& ask, const Pipeline& pipeline) {
   const auto& order = ask.order;
   const auto& info = pipeline.info();
@@ -132,7 +123,7 @@ std::vector<evaluation::SampleItem> items_of(const SampleAsk& ask, const Pipelin
     if (!ask.prompts.empty())
       suite = evaluation::PromptSuite::load(
           ask.prompts,
-          {.format = evaluation::suite_format_called(ask.prompt_format), .category = ask.category});
+          {.format = evaluation::suite_format_called(ask.prompts_format), .category = ask.category});
     for (const auto& text : ask.texts) suite.prompts.push_back({.text = text, .category = {}});
     if (suite.prompts.empty()) throw ArgumentError("sample", "no prompts: give --prompts or --prompt");
     return evaluation::sample_items(suite.prompts,
@@ -152,17 +143,6 @@ std::vector<evaluation::SampleItem> items_of(const SampleAsk& ask, const Pipelin
     for (const auto& text : order.classes) classes.push_back(class_called(text, pipeline));
   if (classes.empty()) throw ArgumentError("--classes", "expected ids or names of classes, found none");
   return evaluation::sample_items(classes, ask.count.value_or(static_cast<Index>(classes.size())), seed);
-}
-
-/// The files that the order names, from which the pictures are made.
-std::vector<std::filesystem::path> files_of(const Order& order) {
-  std::vector<std::filesystem::path> files;
-  for (const auto* file : {&order.model, &order.denoiser, &order.autoencoder, &order.tokenizer,
-                           &order.configs, &order.comfort.vae})
-    if (!file->empty()) files.emplace_back(*file);
-  for (const auto& file : order.text_encoders) files.emplace_back(file);
-  for (const auto& use : order.load.loras) files.emplace_back(use.lora->file().source());
-  return files;
 }
 
 void run_sample(SampleAsk ask, ProcessGroup& group) {

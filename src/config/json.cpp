@@ -48,6 +48,11 @@ class DocumentBuilder final : public StrictSax {
   std::string key_;
 };
 
+/// As Json::dump, with U+FFFD for bytes that are no UTF-8, such as names of files may have.
+std::string dumped(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& source) {
@@ -61,7 +66,7 @@ std::string to_text(const Json& value) {
     std::string text(1, open);
     for (const auto& [key, item] : items.items()) {
       if (text.size() > 1) text += ", ";
-      if (open == '{') text += Json(key).dump() + ": ";
+      if (open == '{') text += dumped(Json(key)) + ": ";
       text += to_text(item);
     }
     return text + close;
@@ -73,7 +78,7 @@ std::string to_text(const Json& value) {
     if (std::isnan(number)) return "NaN";
     if (std::isinf(number)) return number < 0 ? "-Infinity" : "Infinity";
   }
-  return value.dump();
+  return dumped(value);
 }
 
 std::string read_text_file(const std::filesystem::path& path, std::size_t max_bytes) {

@@ -2,6 +2,7 @@
 #include <array>
 #include <fstream>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -123,8 +124,14 @@ std::string loose_lines(const SampleJob& job, Index chunk, const std::filesystem
 /// The chunks of which a picture is missing.
 std::vector<Index> missing_loose(const SampleJob& job, const ChunkFolder& folder, Index& pictures) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.folder()))
-    names.push_back(entry.path().filename().string());
+  std::error_code error;
+  const std::filesystem::directory_iterator end;
+  for (std::filesystem::directory_iterator entry(folder.folder(), error); !error && entry != end;
+       entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  if (error)
+    throw FileError("job", folder.folder().string() + ": cannot be read: " + error.message(),
+                    folder.folder());
   std::sort(names.begin(), names.end());
   std::vector<Index> chunks;
   pictures = 0;

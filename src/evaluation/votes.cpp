@@ -79,8 +79,21 @@ void sort_models(QuestionResult& result) {
   }
 }
 
-QuestionResult evaluate_question(const std::string& question, const std::vector<const Vote*>& votes,
+/// Of the votes of a rater who is named on one pair of an item the first.
+std::vector<const Vote*> first_votes(const std::vector<const Vote*>& votes) {
+  std::set<std::tuple<std::string, std::string, std::string, std::string>> seen;
+  std::vector<const Vote*> result;
+  for (const auto* vote : votes) {
+    const auto& [first, second] = std::minmax(vote->left, vote->right);
+    if (vote->rater.empty() || seen.emplace(vote->item, vote->rater, first, second).second)
+      result.push_back(vote);
+  }
+  return result;
+}
+
+QuestionResult evaluate_question(const std::string& question, const std::vector<const Vote*>& all_votes,
                                  const VoteOptions& options) {
+  const auto votes = first_votes(all_votes);
   TextNumbers models, items, raters;
   for (const auto& name : options.models) models.of(name);
   QuestionResult result;
@@ -100,6 +113,7 @@ QuestionResult evaluate_question(const std::string& question, const std::vector<
     lefts += vote->choice == Choice::left ? 1.0 : 0.0;
   }
   result.votes = static_cast<Index>(votes.size());
+  result.repeated = static_cast<Index>(all_votes.size() - votes.size());
   result.items = items.size();
   result.raters = raters.size();
   result.models = models.texts();
@@ -184,6 +198,9 @@ Report VoteResults::report() const {
   Report report;
   for (const auto& one : questions) {
     const auto& about = one.question;
+    if (one.repeated > 0)
+      report.warnings.push_back((about.empty() ? "" : about + ": ") + std::to_string(one.repeated) +
+                                " votes of raters who had judged the same pair before are left out");
     const auto number = std::to_string(one.votes) + " votes, " + std::to_string(one.items) + " items";
     for (std::size_t i = 0; i < one.models.size(); ++i)
       report.figures.push_back(figure_of(one.models[i] + ": won", about, one.wins[i],

@@ -28,6 +28,16 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
 }
 
+/// Throws FormatError for control characters, which could steer a terminal that figures are shown on.
+void refuse_control_characters(const std::string& text, const std::string& what) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool is_c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (byte < 0x20 || byte == 0x7F || is_c1)
+      throw FormatError(votes_file_name, what + " has control characters in it");
+  }
+}
+
 Choice choice_called(const std::string& text, const std::string& where) {
   for (const auto* name : {"a", "left"})
     if (same_name(text, name)) return Choice::left;
@@ -38,9 +48,11 @@ Choice choice_called(const std::string& text, const std::string& where) {
 }
 
 Vote vote_of(VoteFields fields, const std::string& where, const BlindKey* key) {
-  for (auto& field : fields) {
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    auto& field = fields[i];
     if (!field) continue;
     field = trimmed(*field);
+    refuse_control_characters(*field, where + ": " + vote_columns[i]);
     if (field->size() > max_name_bytes)
       throw FormatError(votes_file_name, where + ": a field of " + std::to_string(field->size()) +
                                              " bytes, expected at most " + std::to_string(max_name_bytes));
@@ -148,6 +160,8 @@ BlindKey BlindKey::load(const std::filesystem::path& path) {
   BlindKey key;
   key.a = document["a"].get<std::string>();
   key.b = document["b"].get<std::string>();
+  for (const auto* name : {&key.a, &key.b})
+    refuse_control_characters(*name, source + ": the name of a model");
   if (key.a.empty() || key.a == key.b) throw wrong("the two models have one name");
   for (const auto& [item, side] : document["left"].items()) {
     if (side != "a" && side != "b") throw wrong("left of " + in_quotes(item) + " is neither \"a\" nor \"b\"");

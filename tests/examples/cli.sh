@@ -956,9 +956,9 @@ section_eval_models() {
   out_has 'Kernel distance'
 
   # Two ways to make the same pictures, and people who judge them.
-  local compare=(daguerre eval compare --model "$emoji" --prompts suite.csv --guidance 1 --threads 1 --precision f32 --count 4
+  local compare=(daguerre eval compare --model "$emoji" --prompts suite.csv --guidance 1 --threads 1 --precision f32
     --metrics "clip:$emoji-judge,psnr,ssim")
-  run 0 "${compare[@]}" --a "--steps 2" --b "--steps 3" --names two,three --votes ballot
+  run 0 "${compare[@]}" --count 4 --a "--steps 2" --b "--steps 3" --names two,three --votes ballot
   out_has 'CLIP score: two - three'
   out_has PSNR
   there ballot/0004_left.png

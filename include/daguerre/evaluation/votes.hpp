@@ -62,6 +62,7 @@ struct VoteOptions {
 struct QuestionResult {
   std::string question;
   Index votes = 0, items = 0, raters = 0, ties = 0;
+  Index repeated = 0;               ///< left out: a rater who is named had judged the same pair before
   std::vector<std::string> models;  ///< the strongest first; by share of wins where there are no strengths
   std::vector<metrics::Interval> wins;  ///< of each: the share of its votes that it won, ties counting half
   std::optional<metrics::PreferenceStrengths> strengths;  ///< in the order of `models`
@@ -79,9 +80,9 @@ struct VoteResults {
 };
 
 /// Strengths of the models (Davidson's Bradley-Terry), raters' agreement (Krippendorff's alpha over the pairs
-/// of an item that several raters judged; of a rater's votes on the same pair the first counts), question by
-/// question. Throws ArgumentError for no votes, and for a vote on a model that is none of
-/// `VoteOptions::models`, or on one model alone.
+/// of an item that several raters judged), question by question; of the votes of a rater who is named on the
+/// same pair of an item the first counts. Throws ArgumentError for no votes, and for a vote on a model that
+/// is none of `VoteOptions::models`, or on one model alone.
 VoteResults evaluate_votes(std::span<const Vote> votes, const VoteOptions& options = {});
 
 inline constexpr std::size_t max_votes_bytes = std::size_t{256} << 20;
