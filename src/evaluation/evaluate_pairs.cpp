@@ -55,14 +55,14 @@ PairMeasure ssim_measure(bool gaussian) {
   return measure;
 }
 
-PairMeasure lpips_measure(const PerceptualDistance& distance, std::string engine) {
+PairMeasure lpips_measure(const PerceptualDistance& distance) {
   PairMeasure measure;
   measure.name = "LPIPS";
   constexpr std::size_t digits = 12;
   measure.definition = distance.kind() + ": " + distance.definition() + " (weights SHA-256 " +
                        distance.fingerprint().substr(0, digits) + ")";
   measure.measure = [distance](const Image& a, const Image& b) { return distance(a, b); };
-  measure.engine = std::move(engine);
+  measure.engine = distance.engine();
   measure.is_parallel = true;
   return measure;
 }

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "daguerre/evaluation/perceptual_distance.hpp"
-#include "daguerre/ops/engine_registry.hpp"
 
 namespace daguerre::evaluation {
 std::optional<PairMeasure> open_pair_measure(const std::string& measure,
@@ -12,7 +11,7 @@ std::optional<PairMeasure> open_pair_measure(const std::string& measure,
   if (measure == "ssim") return ssim_measure();
   if (!measure.starts_with("lpips-")) return std::nullopt;
   const auto distance = PerceptualDistance::load(measure, options);
-  auto result = lpips_measure(distance, std::string(ops::make_engine(options.engine)->name()));
+  auto result = lpips_measure(distance);
   result.measure = [distance, stop = options.stop](const Image& a, const Image& b) {
     return distance(a, b, stop);
   };

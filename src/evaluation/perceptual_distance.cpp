@@ -116,6 +116,10 @@ const std::string& PerceptualDistance::kind() const noexcept {
 const std::string& PerceptualDistance::definition() const noexcept {
   return state_->definition;
 }
+std::string_view PerceptualDistance::engine() const noexcept {
+  return state_->compute.engine->name();
+}
+
 const std::string& PerceptualDistance::fingerprint() const noexcept {
   return state_->fingerprint;
 }

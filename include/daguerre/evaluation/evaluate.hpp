@@ -86,8 +86,8 @@ struct PairMeasure {
 PairMeasure psnr_measure();
 /// Likewise; with Wang et al.'s Gaussian window, else with scikit-image's default.
 PairMeasure ssim_measure(bool gaussian = false);
-/// How unlike they look to a network, which takes pictures of one size; `engine` is the name of its own.
-PairMeasure lpips_measure(const PerceptualDistance& distance, std::string engine = {});
+/// How unlike they look to a network, which takes pictures of one size.
+PairMeasure lpips_measure(const PerceptualDistance& distance);
 /// Any measure of pairs, in the order of the sets, which must be of one number; a picture that cannot be read
 /// is listed.
 Report evaluate_pairs(const PictureSet& a, const PictureSet& b, const PairMeasure& measure,

@@ -27,6 +27,8 @@ class PerceptualDistance {
   const std::string& definition() const noexcept;
   /// The SHA-256 of the weights, whatever files they lie in: figures of two networks must not be mixed.
   const std::string& fingerprint() const noexcept;
+  /// The engine's name: another one's values differ in their last digits.
+  std::string_view engine() const noexcept;
   /// Of a picture's sides, below which the network sees nothing.
   Index smallest_side() const noexcept;
 
