@@ -233,16 +233,16 @@ std::vector<StageOptions> take_stage_options(Infotext& infotext) {
   };
   for (auto& [key, value] : infotext.parameters) {
     const auto space = key.find(' ', prefix.size());
-    const auto stage = key.starts_with(prefix) && space != key.npos
-                           ? number_from<std::size_t>(key.substr(prefix.size(), space - prefix.size()))
-                           : std::nullopt;
+    std::size_t stage = 0;
+    if (key.starts_with(prefix) && space != key.npos)
+      stage = number_from<std::size_t>(key.substr(prefix.size(), space - prefix.size())).value_or(0);
     if (key == "Cascade") continue;
-    if (!stage || *stage < 2 || *stage > most_stages) {
+    if (stage < 2 || stage > most_stages) {
       others.emplace_back(std::move(key), std::move(value));
       continue;
     }
-    if (result.size() < *stage) result.resize(*stage);
-    set(result[*stage - 1], key.substr(space + 1), value);
+    if (result.size() < stage) result.resize(stage);
+    set(result[stage - 1], key.substr(space + 1), value);
   }
   for (auto& options : result) drop_out_of_range(options);
   infotext.parameters = std::move(others);
